@@ -1,0 +1,36 @@
+"""Dead letter: a record that could not be processed, with its original bytes and why."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.model.category import DataCategory
+from pipeline.model.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What could not be processed: `stage` where it died, `reason` in a machine's words, `detail` in a person's."""
+
+    record: Record
+    stage: str
+    reason: str
+    detail: str = ""
+    category: DataCategory = DataCategory.ERROR
+    quantity: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the line of `dead_letters.jsonl`; `size` is the record's whole size where only its beginning was kept."""
+        body: dict[str, Any] = {
+            "bytes": base64.b64encode(self.record.body).decode(),
+            "stage": self.stage,
+            "reason": self.reason,
+            "detail": self.detail,
+            "source": self.record.source,
+            "position": self.record.position,
+        }
+        if self.record.truncated_from is not None:
+            body["size"] = self.record.truncated_from
+        return body

@@ -1,0 +1,42 @@
+"""Errors that cross borders: a rule file that does not parse, a service that is away, a batch that is no longer ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RuleError:
+    """One mistake in a rule file. `line` and `column` count from 1; `text` is the offending line as written."""
+
+    file: str
+    line: int | None
+    column: int | None
+    message: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        """Print as compilers do: `file:line:column: message`."""
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        return f"{place}: {self.message}" + (f"\n    {self.text}" if self.text else "")
+
+
+class InvalidRulesError(Exception):
+    """Rule files that must not be used; carries every mistake found, not only the first."""
+
+    def __init__(self, errors: list[RuleError]) -> None:
+        self.errors = errors
+        super().__init__("\n".join(str(error) for error in errors))
+
+
+class RetryableError(Exception):
+    """A service is away: nothing is wrong with the batch; run it again in `retry_in_s` seconds."""
+
+    def __init__(self, service: str, detail: str, retry_in_s: float = 1.0) -> None:
+        self.service = service
+        self.retry_in_s = retry_in_s
+        super().__init__(f"{service}: {detail}")
+
+
+class StaleBatchError(Exception):
+    """Another worker has gone past this batch: drop it, and read again from what is committed."""

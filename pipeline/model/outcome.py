@@ -1,0 +1,65 @@
+"""Outcomes: the final fate of what was received, in the form of the outcomes topic (spec/storage.md, section 3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from pipeline.model.category import DataCategory
+from pipeline.model.record import Position
+from pipeline.model.scope import Scope
+
+
+class Fate(IntEnum):
+    """The `outcome` numbers of the topic."""
+
+    ACCEPTED = 0
+    FILTERED = 1
+    RATE_LIMITED = 2
+    INVALID = 3
+    ABUSE = 4
+    CLIENT_DISCARD = 5
+    CARDINALITY_LIMITED = 6
+
+    @property
+    def label(self) -> str:
+        """The name that people and metrics see, e.g. `rate_limited`."""
+        return self.name.lower()
+
+
+class Outcome(NamedTuple):
+    """What became of `quantity` of a category. `timestamp` is in epoch seconds; `source` and `position` say of which record."""
+
+    timestamp: float
+    scope: Scope
+    fate: Fate
+    reason: str | None
+    event_id: str | None
+    category: DataCategory
+    quantity: int
+    source: str | None = None
+    position: Position | None = None
+
+    def to_json(self, *, with_origin: bool = False) -> dict[str, Any]:
+        """Give the topic's fields; `with_origin` adds the record's source and position, which replay writes."""
+        body: dict[str, Any] = {
+            "timestamp": format_datetime(self.timestamp),
+            "org_id": self.scope.organization_id,
+            "project_id": self.scope.project_id,
+            "key_id": self.scope.key_id,
+            "outcome": int(self.fate),
+            "reason": self.reason,
+            "event_id": self.event_id,
+            "category": int(self.category),
+            "quantity": self.quantity,
+        }
+        if with_origin:
+            body["source"] = self.source
+            body["position"] = self.position
+        return body
+
+
+def format_datetime(epoch_s: float) -> str:
+    """Print epoch seconds the one way Snuba reads: `%Y-%m-%dT%H:%M:%S.%fZ`."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,35 @@
+"""Project: who owns a project's events, and how long they are kept (`project.toml`)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pipeline.model.rule_file import Layer
+from pipeline.rules.toml_file import read_layers
+
+
+class ProjectKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A DSN's public key and the number that outcomes and quotas know it by."""
+
+    id: int
+    public_key: str
+    is_active: bool = True
+
+
+class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `project.toml`. `retention_days` is how long the storage keeps the project's events."""
+
+    slug: str = ""
+    organization: int = 1
+    keys: tuple[ProjectKey, ...] = ()
+    allowed_origins: tuple[str, ...] = ("*",)
+    retention_days: int = 90
+
+    def key_id(self, public_key: str) -> int | None:
+        """Look up a key's number; a key that is not listed has none."""
+        return next((key.id for key in self.keys if key.public_key == public_key), None)
+
+
+def load_project(layers: list[Layer]) -> Project:
+    """Read `project.toml` of each layer; the later layer's values win. Raises InvalidRulesError."""
+    return read_layers("project.toml", layers, Project)

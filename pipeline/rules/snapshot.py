@@ -1,0 +1,40 @@
+"""Snapshot: every rule in force, for every project, at one version of the rules folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.filters.filters import Filters
+from pipeline.grouping.grouper import Grouper
+from pipeline.quotas.model import Quota
+from pipeline.rules.project import Project
+from pipeline.scrubbing.scrubber import Scrubber
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRules:
+    """The rules in force for one project: the default's, extended or overridden by its own."""
+
+    project: Project
+    filters: Filters
+    quotas: tuple[Quota, ...]
+    scrubber: Scrubber
+    grouper: Grouper
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All projects' rules. `version` is a hash of every file's content."""
+
+    version: str
+    default: ProjectRules
+    projects: Mapping[int, ProjectRules]
+
+    def project(self, project_id: int) -> ProjectRules:
+        """Give a project's rules; one without a folder takes the default's."""
+        return self.projects.get(project_id, self.default)
+
+    def knows(self, project_id: int) -> bool:
+        """Say whether the project has a folder of its own."""
+        return project_id in self.projects

@@ -1,0 +1,81 @@
+"""TOML files of the rules folder: parsed into typed settings, with errors that name file and line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.model.rule_file import Layer, RuleFile
+
+T = TypeVar("T")
+
+_LINE_COLUMN = re.compile(r"\(at line (\d+), column (\d+)\)")
+_JSON_PATH = re.compile(r" - at `\$\.?([^`]*)`")
+
+
+def parse_toml(file: RuleFile) -> dict[str, Any]:
+    """Parse one file. Raises InvalidRulesError with the line that does not parse."""
+    try:
+        return tomllib.loads(file.text)
+    except tomllib.TOMLDecodeError as error:
+        place = _LINE_COLUMN.search(str(error))
+        line, column = (int(place[1]), int(place[2])) if place else (None, None)
+        text = file.text.splitlines()[line - 1] if line and line <= len(file.text.splitlines()) else ""
+        message = _LINE_COLUMN.sub("", str(error)).strip()
+        raise InvalidRulesError([RuleError(file.path, line, column, message, text)]) from None
+
+
+def convert(values: dict[str, Any], file: RuleFile, kind: type[T]) -> T:
+    """Give parsed values their type. Raises InvalidRulesError with the line of the key at fault, as near as it can be found."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        path = _JSON_PATH.search(message)
+        line = find_key(file.text, path[1] if path else _quoted(message))
+        text = file.text.splitlines()[line - 1] if line else ""
+        raise InvalidRulesError([RuleError(file.path, line, None, message, text)]) from None
+
+
+def read_layers(name: str, layers: Sequence[Layer], kind: type[T]) -> T:
+    """Read a file of each layer, later values winning key by key. Every layer is checked on its own, so errors name its file."""
+    values: dict[str, Any] = {}
+    result = msgspec.convert({}, kind)
+    for layer in layers:
+        file = layer.get(name)
+        if file is None:
+            continue
+        own = parse_toml(file)
+        convert(own, file, kind)
+        values |= own
+        result = convert(values, file, kind)
+    return result
+
+
+def find_key(text: str, path: str) -> int | None:
+    """Find the line of a dotted key such as `quota[2].limit`; counts from 1, None where it is not in the text."""
+    line_no = 0
+    lines = text.splitlines()
+    found = None
+    for name, index in re.findall(r"([A-Za-z0-9_-]+)(?:\[(\d+)\])?", path):
+        wanted = int(index) if index else 0
+        pattern = re.compile(rf"^\s*(\[\[?\s*(?:[\w.-]+\.)?{re.escape(name)}\s*\]\]?|\"?{re.escape(name)}\"?\s*=)")
+        for number in range(line_no, len(lines)):
+            if pattern.match(lines[number]):
+                if wanted == 0:
+                    found = number + 1
+                    line_no = number
+                    break
+                wanted -= 1
+    return found
+
+
+def _quoted(message: str) -> str:
+    """Take the field name out of a message such as "Object contains unknown field `x`"."""
+    name = re.search(r"`([^`]+)`", message)
+    return name[1] if name else ""
