@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pipeline.model.rule_file import Layer
-from pipeline.rules.toml_file import read_layers
+from pipeline.model.toml_file import read_layers
 
 
 class ProjectKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
