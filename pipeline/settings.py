@@ -107,7 +107,9 @@ class SettingsError(Exception):
     """A settings file, variable or flag that cannot be used; the text names it."""
 
 
-def load_settings(file: Path | None, flags: Mapping[tuple[str, ...], Any] | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(
+    file: Path | None, flags: Mapping[tuple[str, ...], Any] | None = None, environment: Mapping[str, str] = os.environ
+) -> Settings:
     """Read the settings from file, environment and flags. Raises SettingsError."""
     values: dict[str, Any] = {}
     if file is not None:

@@ -1,7 +1,7 @@
 """The rules folder: read whole, checked whole, watched for edits. A broken edit never replaces rules that work.
 
-    bases/      shipped, dated, frozen          default/      every project starts from these
-    projects/<project_id>/                      the same names; each extends or overrides the default
+bases/      shipped, dated, frozen          default/      every project starts from these
+projects/<project_id>/                      the same names; each extends or overrides the default
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class RulesFolder:
             fresh = load_rules(self.folder)
         except (InvalidRulesError, OSError) as error:
             self.refused = str(error)
-            log.error("edited rules refused, the last good ones stay", extra={"rules_version": self.current.version, "error": self.refused})  # noqa: TRY400 -- the errors name file and line; a stack would not help
+            detail = {"rules_version": self.current.version, "error": self.refused}
+            log.error("edited rules refused, the last good ones stay", extra=detail)  # noqa: TRY400 -- it names file and line
             return False
         self.refused = None
         if fresh.version == self.current.version:
@@ -122,7 +123,9 @@ def _project_folders(folder: Path, errors: list[RuleError]) -> Iterator[Path]:
         if path.name.isascii() and path.name.isdecimal():
             yield path
         else:
-            errors.append(RuleError(str(path.relative_to(folder.parent)), None, None, "a project's folder is named by its number"))
+            errors.append(
+                RuleError(str(path.relative_to(folder.parent)), None, None, "a project's folder is named by its number")
+            )
 
 
 def _signature(folder: Path) -> Signature:

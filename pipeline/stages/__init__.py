@@ -28,5 +28,5 @@ ERRORS: tuple[Stage, ...] = (
 )
 """What happens to an error event, in this order."""
 
-EXPLAINED = tuple(stage for stage in ERRORS if stage.name in {"normalize", "scrub", "symbolicate", "enrich", "group"})
-"""What `explain` runs: no filters, quotas, duplicates or counts."""
+EXPLAINED = tuple(stage for stage in ERRORS if stage.name in {"normalize", "scrub", "symbolicate", "enrich"})
+"""What comes before grouping where nothing is decided or counted: `explain` and `rules diff` go on from here."""

@@ -39,7 +39,7 @@ def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERROR
     started = perf_counter()
     decoded = StageResult()
     for record in records:
-        for part in decode(record, ctx):
+        for part in _decoded(record, ctx):
             decoded.add(part)
     finished = perf_counter()
     result.stage_s["decode"] = finished - started
@@ -68,6 +68,17 @@ def accepted(events: Iterable[Item], now: float) -> list[Outcome]:
     for item in events:
         counts[item.scope, item.category] += item.quantity
     return [Outcome(now, scope, Fate.ACCEPTED, None, None, category, quantity) for (scope, category), quantity in counts.items()]
+
+
+def _decoded(record: Record, ctx: Context) -> Sequence[Item | Outcome | DeadLetter]:
+    """Decode one record. Whatever it holds, and whatever it does to us, it ends somewhere."""
+    try:
+        parts = decode(record, ctx)
+    except Exception as error:  # noqa: BLE001 -- a record is bytes from strangers
+        return [DeadLetter(record, "decode", "internal", f"{type(error).__name__}: {error}")]
+    if not parts:
+        raise AccountingError(f"decode does not account for {record.source} {record.position}")
+    return parts
 
 
 def _run_isolated(stage: Stage, items: Batch, ctx: Context) -> StageResult:

@@ -1,0 +1,71 @@
+"""The command line. A command's file is imported when it is called, so that `pipeline --help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from pipeline import __version__
+from pipeline.model.errors import InvalidRulesError
+
+COMMANDS = {
+    "replay": "Take recorded events from files through all stages, with no broker.",
+    "explain": "Show why events group as they do.",
+    "worker": "Run a stream processor on Kafka.",
+    "rules": "Check rules, and try a change of them on recorded events.",
+    "groups": "Merge or split groups by hand, so that later events follow.",
+    "sourcemaps": "Add, list and check source maps.",
+    "quotas": "Show what each quota has used, and give back.",
+    "topics": "Create and check the topics.",
+    "dead-letters": "List, show and replay what could not be processed.",
+    "offsets": "Show or reset where the workers stand.",
+    "load": "Produce events to the input topic at a set rate.",
+    "config": "Show every setting in force, and where it comes from.",
+}
+"""Command to the line that `--help` shows; the file and the object in it have the command's name."""
+
+USAGE_ERROR = 2
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"pipeline.cli.{name}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Stream processors for error events: from what an SDK sent to what the storage topic holds, exactly once.
+
+    \b
+    Try it on a file:    pipeline replay events.jsonl --out out/
+    See why events group: pipeline explain events.jsonl
+    """
+
+
+def main() -> None:
+    """Run the command line. Rules and settings that cannot be used end it with 2 and their errors on stderr."""
+    from pipeline.settings import SettingsError
+
+    try:
+        cli()
+    except InvalidRulesError as error:
+        for mistake in error.errors:
+            print(mistake, file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except SettingsError as error:
+        print(f"settings: {error}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)

@@ -1,0 +1,126 @@
+"""`pipeline replay`: recorded events through all stages, from files to files."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Self
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from pipeline.cli.options import clock, fail, inputs_argument, log_plainly, reading_options, settings_options, stderr
+from pipeline.cli.tally_table import print_tally
+from pipeline.quotas.embedded_redis import NoRedisError
+from pipeline.rules.folder import load_rules
+from pipeline.runtimes.outputs import OutputError, Outputs
+from pipeline.runtimes.readers import InputError, Inputs
+from pipeline.runtimes.replay import Tally
+from pipeline.runtimes.replay import replay as run_replay
+from pipeline.settings import load_settings
+from pipeline.wiring import replay_context, replay_ledger
+
+PLAIN_LINE_EVERY_RECORDS = 50_000
+
+
+@click.command()
+@inputs_argument
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the four output files go.",
+)
+@settings_options
+@reading_options
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Records per batch.  [default: 1000]")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON instead of a table.")
+def replay(
+    inputs: tuple[str, ...],
+    out: Path,
+    settings_file: Path | None,
+    rules: str | None,
+    artifacts: str | None,
+    project: int | None,
+    now: float | None,
+    batch_size: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Take recorded events through every stage and account for each.
+
+    INPUT is a file or a folder: .jsonl (a line is an event or an ingest message), .json (one event), .msgpack (a stream of
+    ingest messages), .envelope (what an SDK sent), each also as .gz or .zst.
+
+    \b
+    Writes to DIR:
+      events.jsonl        one storage-topic message a line
+      outcomes.jsonl      what became of everything else, and counts of what was accepted
+      dead_letters.jsonl  what could not be processed, with its bytes and why
+      summary.json        the totals
+
+    \b
+    Examples:
+      pipeline replay recorded/ --out out/
+      pipeline replay events.jsonl.zst --project 42 --now 2026-03-01T12:00:00Z --out out/
+    """
+    log_plainly()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    flags = {("rules",): rules, ("artifacts", "url"): artifacts, ("batch", "max_records"): batch_size}
+    settings = load_settings(settings_file, flags)
+    snapshot = load_rules(Path(settings.rules))
+    try:
+        records = Inputs(inputs, now=clock(now), project_id=project, max_record_bytes=settings.input.max_record_bytes)
+        with Outputs(out) as outputs, replay_ledger(settings) as ledger, _Progress(records) as progress:
+            tally = run_replay(
+                records,
+                replay_context(settings, snapshot, ledger, now=records.now),
+                outputs,
+                max_records=settings.batch.max_records,
+                max_bytes=settings.batch.max_bytes,
+                on_batch=progress.show,
+            )
+    except (InputError, OutputError, NoRedisError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        sys.exit(130)
+    else:
+        for path in records.skipped:
+            print(f"not read, the suffix is none of an input's: {path}", file=sys.stderr)
+        print_tally(tally, out, as_json=as_json)
+
+
+class _Progress:
+    """Progress on stderr: a bar on a terminal, else a plain line every so many records."""
+
+    def __init__(self, records: Inputs) -> None:
+        self._position = records.position
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._last_line = 0
+        if stderr.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=stderr, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("replay", total=self._position.total_bytes)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, tally: Tally) -> None:
+        """Show how far the run has come."""
+        if self._bar is not None and self._task is not None:
+            text = f"{tally.records:,} records, {tally.rate():,.0f}/s"
+            self._bar.update(self._task, completed=self._position.read_bytes, description=text)
+        elif tally.records - self._last_line >= PLAIN_LINE_EVERY_RECORDS:
+            self._last_line = tally.records
+            share = 100 * self._position.read_bytes / max(1, self._position.total_bytes)
+            print(f"{tally.records:,} records ({share:.0f} %), {tally.rate():,.0f}/s", file=sys.stderr)

@@ -1,0 +1,35 @@
+"""The closing table of a replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+from rich.table import Table
+
+from pipeline.cli.options import stdout
+from pipeline.runtimes.replay import Tally
+
+
+def print_tally(tally: Tally, out: Path, *, as_json: bool) -> None:
+    """Print what a run came to; `as_json` prints what `summary.json` holds."""
+    if as_json:
+        print(orjson.dumps(tally.to_json(), option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_row("records", f"{tally.records:,}")
+    table.add_row("events", f"{tally.events:,}", style="green")
+    table.add_row("groups", f"{tally.groups:,}")
+    for (fate, reason), quantity in sorted(tally.outcomes.items(), key=str):
+        table.add_row(f"outcome {fate}" + (f": {reason}" if reason else ""), f"{quantity:,}")
+    for (stage, reason), number in sorted(tally.dead_letters.items()):
+        table.add_row(f"dead letter in {stage}: {reason}", f"{number:,}", style="red")
+    if not tally.dead_letters:
+        table.add_row("dead letters", "0")
+    total = sum(tally.stage_s.values()) or 1.0
+    for stage, seconds in tally.stage_s.items():
+        table.add_row(f"time in {stage}", f"{seconds * 1e3:,.1f} ms  {100 * seconds / total:3.0f} %", style="dim")
+    stdout.print(table)
+    stdout.print(f"written to {out}", highlight=False)

@@ -1,0 +1,32 @@
+"""Explaining: the stages up to grouping, over recorded events, for people who ask why. Nothing is counted or stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from pipeline.grouping.explanation import Explanation
+from pipeline.model.item import Item
+from pipeline.model.record import Record
+from pipeline.stages import EXPLAINED
+from pipeline.stages.contract import Context
+from pipeline.stages.runner import run
+
+
+def prepared_items(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Item]:
+    """Give each event as grouping meets it. `on_lost` gets a line for what never comes that far."""
+    for record in records:
+        result = run([record], ctx, EXPLAINED)
+        for letter in result.dead:
+            on_lost(f"{record.source}:{record.position}: dead letter in {letter.stage}: {letter.reason} {letter.detail}".rstrip())
+        for outcome in result.outcomes:
+            if outcome.event_id is not None or outcome.reason is not None:
+                on_lost(f"{record.source}:{record.position}: {outcome.fate.label}: {outcome.reason}")
+        yield from result.events
+
+
+def explain_records(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Explanation]:
+    """Explain the grouping of each event."""
+    for item in prepared_items(records, ctx, on_lost):
+        explanation = ctx.rules.project(item.scope.project_id).grouper.explain(item.event)
+        explanation.project_id = item.scope.project_id
+        yield explanation

@@ -1,0 +1,63 @@
+"""Where a replay writes: four files that appear under their names only when the run is complete."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.outcome import Outcome
+
+EVENTS, OUTCOMES, DEAD_LETTERS, SUMMARY = "events.jsonl", "outcomes.jsonl", "dead_letters.jsonl", "summary.json"
+_PARTIAL = ".partial"
+
+
+class OutputError(Exception):
+    """The output folder cannot be written; the text names it."""
+
+
+class Outputs:
+    """Open files of one run. Used as a context manager: on any error the partial files go, and nothing else was touched."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._files = {name: (folder / (name + _PARTIAL)).open("wb") for name in (EVENTS, OUTCOMES, DEAD_LETTERS)}
+        except OSError as error:
+            raise OutputError(f"cannot write to {folder}: {error.strerror}") from None
+
+    def event(self, value: bytes) -> None:
+        """Write one value of the storage topic."""
+        self._files[EVENTS].write(value + b"\n")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Write one outcome with its record's source and position."""
+        self._files[OUTCOMES].write(orjson.dumps(outcome.to_json(with_origin=True), option=orjson.OPT_APPEND_NEWLINE))
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Write one dead letter."""
+        self._files[DEAD_LETTERS].write(orjson.dumps(letter.to_json(), option=orjson.OPT_APPEND_NEWLINE))
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Give the files their names, the summary last: where it is, the rest is whole."""
+        (self.folder / SUMMARY).unlink(missing_ok=True)
+        for name, file in self._files.items():
+            file.close()
+            (self.folder / (name + _PARTIAL)).replace(self.folder / name)
+        partial = self.folder / (SUMMARY + _PARTIAL)
+        partial.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        partial.replace(self.folder / SUMMARY)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for name, file in self._files.items():
+            with contextlib.suppress(OSError):
+                file.close()
+            (self.folder / (name + _PARTIAL)).unlink(missing_ok=True)

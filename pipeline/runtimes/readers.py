@@ -1,0 +1,153 @@
+"""Recorded input: files and folders, compressed or not, as a stream of records. Memory stays bounded whatever a file holds.
+
+The suffix decides the form (design, section 4); compression and unknown suffixes are told by their first bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+
+from pipeline.model.record import Form, Record, Token
+from pipeline.runtimes.cutting import Cut, cut_lines, cut_msgpack, cut_whole
+
+SUFFIXES = {".jsonl": "lines", ".json": "whole", ".msgpack": "msgpack", ".envelope": "envelope"}
+"""What a suffix says about a file, after `.gz` or `.zst` is taken off."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_MAX_WINDOW = 1 << 27
+"""128 MiB: what `zstd --ultra` writes; a frame that asks for more is refused rather than held."""
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+
+
+class InputError(Exception):
+    """An input that cannot be read at all; the text names it."""
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a stream of records has come, in bytes of the files as they lie on disk."""
+
+    total_bytes: int = 0
+    read_bytes: int = 0
+
+
+class Inputs:
+    """The records of all inputs, in order. Iterate once. `position` moves along, for a progress bar."""
+
+    def __init__(
+        self, paths: Sequence[str], *, now: float, project_id: int | None = None, max_record_bytes: int = 10_000_000
+    ) -> None:
+        self.now = now
+        self.project_id = project_id
+        self.max_record_bytes = max_record_bytes
+        self.skipped: list[str] = []
+        """Files of folders whose suffix says that they are no input."""
+        self._files = [file for path in paths for file in self._find(Path(path))]
+        self.position = Position(total_bytes=sum(file.stat().st_size for file in self._files))
+
+    def __iter__(self) -> Iterator[Record]:
+        """Give record after record. A damaged file ends in one damaged record; the next file goes on."""
+        offset = 0
+        done_bytes = 0
+        for file in self._files:
+            try:
+                raw = file.open("rb")
+            except OSError as error:
+                raise InputError(f"{file}: {error.strerror}") from None
+            with raw:
+                form, cuts = self._cuts(file, raw)
+                for cut in cuts:
+                    self.position.read_bytes = done_bytes + raw.tell()
+                    yield Record(
+                        body=cut.body,
+                        form=form,
+                        source=str(file),
+                        position=cut.number,
+                        received=self.now,
+                        token=Token("replay", 0, offset),
+                        project_id=self.project_id,
+                        truncated_from=cut.truncated_from,
+                        damage=cut.damage,
+                    )
+                    offset += 1
+            done_bytes += file.stat().st_size
+            self.position.read_bytes = done_bytes
+
+    def _find(self, path: Path) -> list[Path]:
+        """List the files of one input; a folder's are taken in sorted order, by suffix."""
+        if path.is_dir():
+            found = []
+            for file in sorted(path.rglob("*")):
+                if not file.is_file() or any(part.startswith(".") for part in file.relative_to(path).parts):
+                    continue
+                if _kind(file) is None:
+                    self.skipped.append(str(file))
+                else:
+                    found.append(file)
+            return found
+        try:
+            with path.open("rb"):
+                return [path]
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
+
+    def _cuts(self, file: Path, raw: BinaryIO) -> tuple[Form, Iterator[Cut]]:
+        stream = _decompressed(raw)
+        kind = _kind(file) or _sniff(stream)
+        form = {"msgpack": Form.MSGPACK, "envelope": Form.ENVELOPE}.get(kind, Form.JSON)
+        cutter = {"lines": cut_lines, "msgpack": cut_msgpack}.get(kind, cut_whole)
+        return form, _guarded(cutter(stream, self.max_record_bytes))
+
+
+def _guarded(cuts: Iterator[Cut]) -> Iterator[Cut]:
+    """End a damaged compressed file in one damaged record, numbered after the last whole one."""
+    number = 0
+    try:
+        for cut in cuts:
+            number = cut.number
+            yield cut
+    except _DAMAGED as error:
+        yield Cut(number + 1, b"", damage=f"invalid_compression: {error}")
+
+
+def _kind(file: Path) -> str | None:
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    if suffixes and suffixes[-1] in {".gz", ".zst"}:
+        suffixes.pop()
+    return SUFFIXES.get(suffixes[-1]) if suffixes else None
+
+
+def _decompressed(raw: BinaryIO) -> io.BufferedReader:
+    magic = raw.read(4)
+    raw.seek(0)
+    if magic.startswith(_GZIP_MAGIC):
+        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)), 1 << 18)
+    if magic == _ZSTD_MAGIC:
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW)
+        return io.BufferedReader(cast(io.RawIOBase, decompressor.stream_reader(raw, read_across_frames=True)), 1 << 18)
+    return cast(io.BufferedReader, raw)
+
+
+def _sniff(stream: io.BufferedReader) -> str:
+    """Tell the form of a file without a telling suffix: a msgpack map, an envelope's header line, else JSON lines."""
+    try:
+        head = stream.peek(4096)
+    except _DAMAGED:
+        return "whole"
+    if head[:1] and (0x80 <= head[0] <= 0x8F or head[0] in {0xDE, 0xDF}):
+        return "msgpack"
+    first, _, second = head.partition(b"\n")
+    if b'"dsn"' in first or (
+        b'"type"' in second.partition(b"\n")[0] and b'"payload"' not in second and b'"exception"' not in first
+    ):
+        return "envelope"
+    return "lines" if first.rstrip().endswith(b"}") else "whole"

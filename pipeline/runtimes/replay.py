@@ -1,0 +1,119 @@
+"""Replay: recorded events through the same stages as a worker, from files to files, with no broker.
+
+The same input, rules and `now` give the same bytes: batches are cut by count and bytes, never by time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.model.errors import RetryableError
+from pipeline.model.record import Record
+from pipeline.quotas.ledger import Polled
+from pipeline.runtimes.outputs import Outputs
+from pipeline.stages.contract import Context
+from pipeline.stages.runner import BatchResult, run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run came to so far. `outcomes` count quantities by fate and reason, `dead_letters` by stage and reason."""
+
+    records: int = 0
+    events: int = 0
+    groups: int = 0
+    outcomes: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)
+    stage_s: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.perf_counter)
+
+    def add(self, records: int, result: BatchResult) -> None:
+        """Count one batch."""
+        self.records += records
+        self.events += len(result.events)
+        self.groups += sum(item.is_new_group for item in result.events)
+        for outcome in result.outcomes:
+            self.outcomes[outcome.fate.label, outcome.reason] += outcome.quantity
+        for letter in result.dead:
+            self.dead_letters[letter.stage, letter.reason] += 1
+        for stage, seconds in result.stage_s.items():
+            self.stage_s[stage] += seconds  # type: ignore[assignment]
+
+    def rate(self) -> float:
+        """Give the records per second so far."""
+        return self.records / max(1e-9, time.perf_counter() - self.started)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give `summary.json` (design, section 4); only `duration_s` and `stages` differ between equal runs."""
+        outcomes: dict[str, dict[str, int]] = {}
+        for (fate, reason), quantity in sorted(self.outcomes.items(), key=str):
+            outcomes.setdefault(fate, {})[reason or ""] = quantity
+        return {
+            "records": self.records,
+            "events": self.events,
+            "groups": self.groups,
+            "outcomes": outcomes,
+            "dead_letters": sum(self.dead_letters.values()),
+            "dead_letters_by_stage": {f"{stage}: {reason}": n for (stage, reason), n in sorted(self.dead_letters.items())},
+            "duration_s": round(time.perf_counter() - self.started, 3),
+            "stages": {stage: round(seconds, 6) for stage, seconds in self.stage_s.items()},
+        }
+
+
+def replay(
+    records: Iterable[Record],
+    context: Callable[[tuple[Polled, ...]], Context],
+    outputs: Outputs,
+    *,
+    max_records: int,
+    max_bytes: int,
+    on_batch: Callable[[Tally], None],
+) -> Tally:
+    """Take every record through the stages and write what it came to. `context` makes a batch's context of what it covers."""
+    tally = Tally()
+    for batch in cut_batches(records, max_records, max_bytes):
+        first, last = batch[0].token, batch[-1].token
+        ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
+        result = _run_patiently(batch, ctx)
+        for item in result.events:
+            assert item.message is not None, "publish is the last stage"  # noqa: S101
+            outputs.event(item.message.value)
+        for outcome in result.outcomes:
+            outputs.outcome(outcome)
+        for letter in result.dead:
+            outputs.dead_letter(letter)
+        tally.add(len(batch), result)
+        on_batch(tally)
+    outputs.finish(tally.to_json())
+    return tally
+
+
+def cut_batches(records: Iterable[Record], max_records: int, max_bytes: int) -> Iterator[list[Record]]:
+    """Cut a stream into batches of at most so many records and bytes; a record larger than that is a batch alone."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        if batch and (len(batch) >= max_records or size + len(record.body) > max_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += len(record.body)
+    if batch:
+        yield batch
+
+
+def _run_patiently(batch: list[Record], ctx: Context) -> BatchResult:
+    """Run a batch, waiting for services that are away: a replay has all the time there is."""
+    while True:
+        try:
+            return run(batch, ctx)
+        except RetryableError as error:
+            log.warning("waiting: %s", error)
+            time.sleep(error.retry_in_s)

@@ -1,0 +1,68 @@
+"""The only file that picks adapters: settings become clients, clients become what the runtimes use."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pipeline.quotas.embedded_redis import EmbeddedRedis
+from pipeline.quotas.ledger import Ledger, Polled
+from pipeline.quotas.redis_ledger import RedisLedger, connect
+from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.rules.snapshot import Rules
+from pipeline.settings import Settings
+from pipeline.sourcemaps.artifacts import Artifacts, open_artifacts
+from pipeline.stages.contract import Context, Limits
+
+
+@contextmanager
+def replay_ledger(settings: Settings) -> Iterator[Ledger]:
+    """Give a replay a ledger of its own: its keys have their own prefix and go with it. Raises NoRedisError."""
+    if settings.redis.url is not None:
+        with _own_keys(settings, settings.redis.url) as ledger:
+            yield ledger
+        return
+    with EmbeddedRedis() as server, _own_keys(settings, server.url) as ledger:
+        yield ledger
+
+
+@contextmanager
+def _own_keys(settings: Settings, url: str) -> Iterator[Ledger]:
+    ledger = redis_ledger(settings, url, prefix=f"replay:{secrets.token_hex(8)}:")
+    try:
+        yield ledger
+    finally:
+        ledger.remove_all()
+
+
+def redis_ledger(settings: Settings, url: str, prefix: str = "") -> RedisLedger:
+    """Connect the ledger to a Redis."""
+    return RedisLedger(
+        connect(url, settings.redis.timeout_s),
+        prefix=prefix,
+        on_unavailable=settings.quotas.on_unavailable,
+        duplicates=settings.quotas.duplicates,
+        duplicate_window_s=settings.quotas.duplicate_window_s,
+    )
+
+
+def artifacts(settings: Settings) -> Artifacts | None:
+    """Open the artifact store; None where none is configured, and symbolication is off."""
+    return open_artifacts(settings.artifacts) if settings.artifacts.url is not None else None
+
+
+def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: float) -> Callable[[tuple[Polled, ...]], Context]:
+    """Give the maker of a batch's context for a run with one clock reading and one version of the rules."""
+    store = artifacts(settings)
+    limits = Limits(max_record_bytes=settings.input.max_record_bytes, unknown_projects=settings.input.unknown_projects)
+
+    def context(polled: tuple[Polled, ...] = ()) -> Context:
+        return Context(now=now, rules=rules, ledger=ledger, artifacts=store, polled=polled, limits=limits)
+
+    return context
+
+
+def explain_context(settings: Settings, rules: Rules, *, now: float) -> Context:
+    """Give the context of a run that stores nothing."""
+    return replay_context(settings, rules, UncountedLedger(), now=now)(())
