@@ -63,20 +63,83 @@ class Artifacts(_Section):
 
 
 class Kafka(_Section):
-    """The broker and the names on it."""
+    """The broker, the names on it, and how the worker stands in its group."""
 
     brokers: str = "127.0.0.1:9092"
+    """host:port, comma separated."""
     consumer_group: str = "pipeline"
     events_in: str = "ingest-events"
     events_out: str = "events"
     outcomes: str = "outcomes"
+    outcomes_billing: str | None = None
+    """A topic of their own for accepted and rate-limited outcomes. None: all go to `outcomes`."""
     dead_letters: str = "ingest-events-dlq"
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ssl_ca_file: str | None = None
+    """PEM file with the authorities that sign brokers. None: the system's."""
+    ssl_certificate_file: str | None = None
+    ssl_key_file: str | None = None
+    ssl_key_password: str | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    """Better in PIPELINE_KAFKA_SASL_PASSWORD than in a file."""
+
+    slot: str | None = None
+    """This worker's place among its equals, such as its StatefulSet pod's name: it makes the transactional id, so that a
+    restarted worker ends what it left open at once. None: a random one, and readers of committed records wait
+    `transaction_timeout_s` and the broker's sweep (10 s) after a kill -9. Two workers must never share one."""
+    static_membership: bool = False
+    """The group remembers the slot over a restart shorter than `session_timeout_s`, and moves no partitions. The price: they
+    stand still for that long when the worker leaves for good. Needs `slot`."""
+    session_timeout_s: float = 10.0
+    """A worker that is silent for so long loses its partitions."""
+    transaction_timeout_s: float = 10.0
+    """A transaction open for so long is aborted by the broker. Only produce and commit happen inside one."""
+    max_poll_interval_s: float = 300.0
+    """A batch that takes so long loses its partitions."""
+    metadata_refresh_s: float = 30.0
+    """Added partitions are seen within this time; the client's own default is 300."""
+    retry_backoff_ms: int = 10
+    """Between retries of the client. Back-to-back transactions take 107 ms at the client's default of 100, 28 ms at 10."""
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
+    prefetch_bytes: int = 16_000_000
+    """How much is read ahead of the batch, over all partitions; the client's own default is 64 MB."""
+    max_output_bytes: int = 25_000_000
+    """A larger record is never produced: one of them would abort its whole transaction."""
+    replication_factor: int = 1
+    """Copies of each partition of the topics that `topics create` makes."""
+
+
+class DeadLetters(_Section):
+    """When too many dead letters mean that something else is wrong, a bad deploy perhaps."""
+
+    max_ratio: float = 0.25
+    """Above this part of the records within the window, consumption stops; 1 never stops it."""
+    window_s: float = 60.0
+    min_count: int = 100
+    """Fewer dead letters than this within the window never stop anything."""
 
 
 class Web(_Section):
     """The worker's web views: health, metrics, live counts."""
 
+    host: str = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the container
     port: int = 6066
+    live_counts: bool = True
+    """Count outcomes in windowed tables, for the view of live counts; costs some 200 us of CPU per outcome record."""
+
+
+class Reports(_Section):
+    """Where the pipeline reports its own failures and what it logs."""
+
+    sentry_dsn: str | None = None
+    """None: nowhere. Events that this project sends here are processed, and never reported about."""
+    environment: str = "production"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """debug has a line per batch; no level has a line per event."""
+    log_form: Literal["json", "text"] = "json"
 
 
 class Settings(_Section):
@@ -89,7 +152,9 @@ class Settings(_Section):
     quotas: Quotas = Quotas()
     artifacts: Artifacts = Artifacts()
     kafka: Kafka = Kafka()
+    dead_letters: DeadLetters = DeadLetters()
     web: Web = Web()
+    reports: Reports = Reports()
 
 
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
@@ -99,6 +164,9 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "PIPELINE_KAFKA_BROKERS": ("kafka", "brokers"),
     "PIPELINE_CONSUMER_GROUP": ("kafka", "consumer_group"),
     "PIPELINE_WEB_PORT": ("web", "port"),
+    "PIPELINE_KAFKA_SASL_PASSWORD": ("kafka", "sasl_password"),
+    "PIPELINE_SLOT": ("kafka", "slot"),
+    "PIPELINE_SENTRY_DSN": ("reports", "sentry_dsn"),
 }
 """Environment variable to the setting that it sets."""
 
