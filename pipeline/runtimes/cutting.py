@@ -30,7 +30,9 @@ def cut_lines(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
         number += 1
         if line.endswith(b"\n") or len(line) <= max_bytes:
             body = line.strip(b" \t\r\n")
-            if body:
+            if len(body) > max_bytes:
+                yield Cut(number, body[:KEPT_OF_OVERSIZED], truncated_from=len(body))
+            elif body:
                 yield Cut(number, body)
             continue
         kept, size = line[:KEPT_OF_OVERSIZED], len(line)

@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import zstandard
-
 from pipeline.model.record import Form, Record, Token
 from pipeline.runtimes.cutting import Cut, cut_lines, cut_msgpack, cut_whole
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 SUFFIXES = {".jsonl": "lines", ".json": "whole", ".msgpack": "msgpack", ".envelope": "envelope"}
 """What a suffix says about a file, after `.gz` or `.zst` is taken off."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_ZSTD_MAX_WINDOW = 1 << 27
+_ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 27}
 """128 MiB: what `zstd --ultra` writes; a frame that asks for more is refused rather than held."""
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 
 
 class InputError(Exception):
@@ -130,11 +134,25 @@ def _decompressed(raw: BinaryIO) -> io.BufferedReader:
     magic = raw.read(4)
     raw.seek(0)
     if magic.startswith(_GZIP_MAGIC):
-        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)), 1 << 18)
+        return io.BufferedReader(_Piecewise(gzip.GzipFile(fileobj=raw)), 1 << 18)
     if magic == _ZSTD_MAGIC:
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW)
-        return io.BufferedReader(cast(io.RawIOBase, decompressor.stream_reader(raw, read_across_frames=True)), 1 << 18)
+        return io.BufferedReader(_Piecewise(zstd.ZstdFile(raw, options=_ZSTD_OPTIONS)), 1 << 18)
     return cast(io.BufferedReader, raw)
+
+
+class _Piecewise(io.RawIOBase):
+    """Hand on what could be decompressed before the damage: a plain read would lose it to the exception."""
+
+    def __init__(self, source: gzip.GzipFile | zstd.ZstdFile) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # what BufferedReader passes
+        data = self._source.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _sniff(stream: io.BufferedReader) -> str:

@@ -1,0 +1,105 @@
+"""Settings become librdkafka's configuration. Every value that trades one thing for another says what it trades."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from pipeline.settings import Kafka
+
+Config = dict[str, Any]
+
+REQUEST_OVERHEAD_BYTES = 1_000_000
+"""What a fetch response may hold beside its records; a response above `receive.message.max.bytes` kills the connection."""
+
+
+def client_config(kafka: Kafka) -> Config:
+    """Give what every client needs: addresses and credentials."""
+    config: Config = {
+        "bootstrap.servers": kafka.brokers,
+        "security.protocol": kafka.security_protocol,
+        "topic.metadata.refresh.interval.ms": round(kafka.metadata_refresh_s * 1e3),
+        "retry.backoff.ms": kafka.retry_backoff_ms,
+        "reconnect.backoff.max.ms": 2_000,  # a broker that comes back is found within 2 s; the default is 10
+    }
+    if kafka.security_protocol.startswith("SASL"):
+        config["sasl.mechanism"] = kafka.sasl_mechanism
+    config |= {
+        name: value
+        for name, value in {
+            "ssl.ca.location": kafka.ssl_ca_file,
+            "ssl.certificate.location": kafka.ssl_certificate_file,
+            "ssl.key.location": kafka.ssl_key_file,
+            "ssl.key.password": kafka.ssl_key_password,
+            "sasl.username": kafka.sasl_username,
+            "sasl.password": kafka.sasl_password,
+        }.items()
+        if value is not None
+    }
+    return config
+
+
+def consumer_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
+    """Give the hot path's consumer: cooperative, committed records only, reading ahead no more than `prefetch_bytes`."""
+    fetch_bytes = max(kafka.prefetch_bytes // 2, max_record_bytes)
+    config = client_config(kafka) | {
+        "group.id": kafka.consumer_group,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": round(kafka.session_timeout_s * 1e3),
+        "heartbeat.interval.ms": round(kafka.session_timeout_s * 1e3 / 5),
+        "max.poll.interval.ms": round(max(kafka.max_poll_interval_s, kafka.session_timeout_s) * 1e3),
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": False,
+        "auto.offset.reset": "earliest",  # with `latest`, the first records of an added partition would be lost
+        "queued.min.messages": 2_000,  # two full batches; the default of 100,000 is memory without use
+        "queued.max.messages.kbytes": max(1, kafka.prefetch_bytes // 1_000),
+        "fetch.max.bytes": fetch_bytes,
+        "max.partition.fetch.bytes": min(fetch_bytes, 4_000_000),  # a larger record still comes, alone (KIP-74)
+        "fetch.wait.max.ms": 50,
+        "receive.message.max.bytes": 2 * fetch_bytes + max_record_bytes + REQUEST_OVERHEAD_BYTES,
+    }
+    if kafka.static_membership and kafka.slot is not None:
+        config["group.instance.id"] = f"{kafka.consumer_group}-{kafka.slot}"
+    return config
+
+
+def reader_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
+    """Give a consumer that stands in no group: it assigns its partitions itself and reads what is committed."""
+    config = consumer_config(kafka, max_record_bytes=max_record_bytes) | {
+        "group.id": f"{kafka.consumer_group}-reader-{secrets.token_hex(4)}",
+        "enable.partition.eof": True,
+    }
+    config.pop("group.instance.id", None)
+    return config
+
+
+def producer_config(kafka: Kafka) -> Config:
+    """Give a producer of large records in large batches, with bounded memory."""
+    return client_config(kafka) | {
+        "compression.type": kafka.compression,
+        "linger.ms": 5,
+        "batch.size": 1_000_000,  # small beside max_output_bytes: a batch is cut by the first record that does not fit
+        "message.max.bytes": kafka.max_output_bytes + REQUEST_OVERHEAD_BYTES,
+        "queue.buffering.max.kbytes": 4 * (kafka.max_output_bytes // 1_000),
+        "queue.buffering.max.messages": 100_000,
+        "sticky.partitioning.linger.ms": 10,
+        "partitioner": "murmur2_random",  # as Java clients do, so that a project's partition is the same for all producers
+    }
+
+
+def transactional_config(kafka: Kafka, transactional_id: str) -> Config:
+    """Give a producer whose records appear all or not at all."""
+    timeout_ms = round(kafka.transaction_timeout_s * 1e3)
+    return producer_config(kafka) | {
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": timeout_ms,
+        "delivery.timeout.ms": timeout_ms,  # a record that is not delivered by then has lost its transaction anyway
+        "socket.timeout.ms": min(10_000, timeout_ms),
+    }
+
+
+def transactional_id(kafka: Kafka) -> str:
+    """Name this worker's transactions: by its slot where it has one, so that its next life ends what this one left open."""
+    return f"{kafka.consumer_group}-{kafka.slot or secrets.token_hex(8)}"

@@ -1,0 +1,92 @@
+"""The topics: how each is made, whether those that exist fit, and their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, client_config
+from pipeline.settings import Settings
+
+TIMEOUT_S = 15.0
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it should be. `at_least` holds settings whose value on the broker may be larger, never smaller."""
+
+    name: str
+    at_least: Mapping[str, int]
+    exactly: Mapping[str, str] = field(default_factory=dict)
+
+    def config(self) -> dict[str, str]:
+        """Give all settings as the broker takes them."""
+        return {name: str(value) for name, value in self.at_least.items()} | dict(self.exactly)
+
+
+def wanted_topics(settings: Settings) -> list[Topic]:
+    """Give the topics of one installation with the settings of spec/storage.md, section 1."""
+    kafka, record_bytes = settings.kafka, settings.input.max_record_bytes
+    delete = {"cleanup.policy": "delete"}
+    topics = [
+        Topic(kafka.events_in, {"max.message.bytes": record_bytes + REQUEST_OVERHEAD_BYTES, "retention.ms": _DAY_MS}, delete),
+        Topic(kafka.events_out, {"max.message.bytes": kafka.max_output_bytes, "retention.ms": _DAY_MS}, delete),
+        Topic(kafka.outcomes, {"retention.ms": _DAY_MS}, delete),
+        Topic(
+            kafka.dead_letters, {"max.message.bytes": record_bytes + REQUEST_OVERHEAD_BYTES, "retention.ms": 7 * _DAY_MS}, delete
+        ),
+    ]
+    if kafka.outcomes_billing is not None:
+        topics.append(Topic(kafka.outcomes_billing, {"retention.ms": _DAY_MS}, delete))
+    return topics
+
+
+def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[str]]:
+    """Create what is missing; give the names created and those that were there. Raises KafkaException."""
+    admin = AdminClient(client_config(settings.kafka))
+    new = [
+        NewTopic(
+            topic.name, num_partitions=partitions, replication_factor=settings.kafka.replication_factor, config=topic.config()
+        )
+        for topic in wanted_topics(settings)
+    ]
+    created, existing = [], []
+    for name, future in admin.create_topics(new, operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S).items():
+        try:
+            future.result()
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+            existing.append(name)
+    return created, existing
+
+
+def check_topics(settings: Settings) -> Iterator[str]:
+    """Name what does not fit, one sentence each; nothing where all is well. Raises KafkaException."""
+    admin = AdminClient(client_config(settings.kafka))
+    known = admin.list_topics(timeout=TIMEOUT_S).topics
+    for topic in wanted_topics(settings):
+        if topic.name not in known:
+            yield f"{topic.name} does not exist: pipeline topics create"
+            continue
+        resource = ConfigResource(ResourceType.TOPIC, topic.name)
+        found = admin.describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
+        for name, least in topic.at_least.items():
+            value = int(found[name].value)
+            if 0 <= value < least:  # -1 is without limit
+                yield f"{topic.name}: {name} is {value}, and must be at least {least}"
+        for name, wanted in topic.exactly.items():
+            if found[name].value != wanted:
+                yield f"{topic.name}: {name} is {found[name].value!r}, and must be {wanted!r}"
+
+
+def topic_id(admin: AdminClient, name: str) -> str:
+    """Give a topic's id, which a topic of the same name made later does not share. Raises KafkaException."""
+    described = admin.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)[name].result()
+    return str(described.topic_id)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.quotas.embedded_redis import EmbeddedRedis
+
+HOLDER = """
+import sys, time
+from pipeline.quotas.embedded_redis import EmbeddedRedis
+with EmbeddedRedis() as server:
+    print(server.socket, flush=True)
+    time.sleep(60)
+"""
+
+
+def ping(path: Path) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"PING\r\n")
+        return client.recv(64)
+
+
+def test_a_server_answers_and_leaves_no_trace() -> None:
+    with EmbeddedRedis() as server:
+        assert ping(server.socket) == b"+PONG\r\n"
+    assert not server.socket.parent.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_it_does_not_outlive_its_process_whatever_ends_that(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as holder:
+        assert holder.stdout is not None
+        path = Path(holder.stdout.readline().strip())
+        assert ping(path) == b"+PONG\r\n"
+        os.kill(holder.pid, number)
+        holder.wait(10)
+    deadline = time.monotonic() + 10
+    while path.parent.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not path.parent.exists()
+    with pytest.raises(OSError):  # noqa: PT011 -- refused or gone, both will do
+        ping(path)
