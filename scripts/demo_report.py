@@ -1,0 +1,57 @@
+"""What the demo shows of a replay: the largest groups, and why two events fell into the same one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+SHOWN_GROUPS = 12
+
+
+def main() -> None:
+    """Read the replay's events, print the largest groups, and compare two events of one with differing values."""
+    out, recorded = Path(sys.argv[1]), Path(sys.argv[2])
+    groups: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    with (out / "events.jsonl").open() as lines:
+        for line in lines:
+            event = json.loads(line)[2]
+            groups[event["group_id"]].append(event)
+    ranked = sorted(groups.values(), key=lambda events: (-len(events), events[0]["data"]["title"]))
+
+    print(f"\nThe largest of {len(groups)} groups:")
+    for events in ranked[:SHOWN_GROUPS]:
+        first = events[0]
+        print(f"  {len(events):3} x  {first['platform']:<10}  {first['data']['title'][:70]:<70}  {first['data'].get('culprit', '')[:50]}")
+
+    pair = next((pair for events in ranked if (pair := differing(events))), None)
+    if pair is not None:
+        files = [file_of(event["event_id"], recorded) for event in pair]
+        print("\nWhy these two are one group:")
+        for event in pair:
+            print(f"  {event['event_id']}  {event['data']['title']}")
+        command = [str(Path(sys.executable).with_name("pipeline")), "explain", "--compare", *map(str, files)]
+        print("\n$ pipeline", *command[1:], flush=True)
+        subprocess.run([*command, "--artifacts", "tests/fixtures/artifacts"], check=True)
+    print(f"\nThe files: {out}/events.jsonl, outcomes.jsonl, dead_letters.jsonl, summary.json")
+
+
+def differing(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Give two events of a group whose titles differ, if there are any."""
+    for other in events[1:]:
+        if other["data"]["title"] != events[0]["data"]["title"]:
+            return events[0], other
+    return None
+
+
+def file_of(event_id: str, recorded: Path) -> Path:
+    """Find the recorded file that an event came from."""
+    needle = event_id.encode()
+    return next(path for path in sorted(recorded.rglob("*.envelope")) if needle in path.read_bytes().replace(b"-", b""))
+
+
+if __name__ == "__main__":
+    main()
