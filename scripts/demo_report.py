@@ -25,7 +25,8 @@ def main() -> None:
     print(f"\nThe largest of {len(groups)} groups:")
     for events in ranked[:SHOWN_GROUPS]:
         first = events[0]
-        print(f"  {len(events):3} x  {first['platform']:<10}  {first['data']['title'][:70]:<70}  {first['data'].get('culprit', '')[:50]}")
+        title, culprit = first["data"]["title"][:70], first["data"].get("culprit", "")[:50]
+        print(f"  {len(events):3} x  {first['platform']:<10}  {title:<70}  {culprit}")
 
     pair = next((pair for events in ranked if (pair := differing(events))), None)
     if pair is not None:

@@ -1,0 +1,34 @@
+"""Generated pages say what the code says now."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_generated_pages_are_fresh() -> None:
+    check = subprocess.run(
+        [sys.executable, "scripts/generate_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, check.stderr
+
+
+def test_the_readme_is_short_and_its_paths_exist() -> None:
+    import re
+
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 120
+    paths = re.findall(r"`((?:pipeline|rules|tests|scripts|docs|deploy)/[\w./@-]*)`", text)
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_locks_name_no_hosts_and_no_paths() -> None:
+    import re
+
+    for lock in ROOT.glob("requirements*.lock"):
+        for line in lock.read_text().splitlines():
+            assert re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?|[a-z0-9._-]+==[\w.]+( ; [^/:]*)?( \\)?", line), line
