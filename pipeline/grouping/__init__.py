@@ -1,0 +1,1 @@
+"""Grouping: which events are the same problem, and why (spec/grouping.md)."""

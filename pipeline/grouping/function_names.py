@@ -1,0 +1,158 @@
+"""Function names as grouping compares them: without arguments, generics, and what a compiler or linker appended.
+
+spec/grouping.md, section 6.1. Only the platforms that report whole signatures are touched: C# and the native family.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+MAX_CHARS = 4_096
+"""A longer name is cut before it is looked at; SDKs and normalization allow a few hundred."""
+
+MAX_DEPTH = 50
+"""Rust's `<<<A as B> as C> as D>` is followed this deep."""
+
+NATIVE_PLATFORMS = frozenset({"objc", "cocoa", "swift", "native", "c"})
+
+_LAMBDA_GCC = re.compile(r"\{lambda\(.*?\)#\d+\}", re.DOTALL)
+_LAMBDA_GCC_END = re.compile(r"\)#\d+\}")
+_LAMBDA_MSVC_CLANG = re.compile(r"\blambda_[a-f0-9]{32}\b|\$_\d+\b")
+_ANONYMOUS_NAMESPACE_MSVC = re.compile(r"\?A0x[a-f0-9]{8}::")
+_TRAILER = re.compile(r"(?:\bconst\b|&|\[clone\ [^\]]*\])$", re.VERBOSE)
+_RUST_BLANKET = re.compile(r"^[A-Z] as ")
+_RUST_HASH = re.compile(r"::h[a-z0-9]{16}$")
+_GNU_VERSION = re.compile(r"@@?GLIBC_[0-9.]+$")
+_WINDOWS_DECORATION = re.compile(r"^@?(.*?)@[0-9]+$")
+
+_SHIELDS = (
+    ("operator<<", "operator⟨⟨"),
+    ("operator<", "operator⟨"),
+    ("operator()", "operator◯"),
+    (" -> ", " ⟿ "),
+    ("`anonymous namespace'", "⟦anonymousnamespace⟧"),
+)
+"""Brackets that are part of a name, and what stands for them while brackets are balanced."""
+
+_CLOSING = {"(": ")", "{": "}", "[": "]", "<": ">"}
+
+
+def trim_function(name: str, platform: str) -> str:
+    """Give the name without what differs between builds and calls of the same function; a name of other platforms as it is."""
+    if platform == "csharp":
+        return name.split(" (", 1)[0]
+    if platform in NATIVE_PLATFORMS:
+        return _trim_native(name, platform)
+    return name
+
+
+def _trim_native(name: str, platform: str) -> str:
+    if name in {"<redacted>", "<unknown>"}:
+        return name
+    name = name[:MAX_CHARS]
+    rest = name.strip()
+    if rest.startswith(("[", "+[", "-[")):  # an Objective-C selector is a name as it stands
+        return rest
+
+    while (trailer := _TRAILER.search(rest)) is not None:
+        rest = rest[: trailer.start()].rstrip()
+    for bracket, shield in _SHIELDS:
+        rest = rest.replace(bracket, shield)
+    rest = _LAMBDA_MSVC_CLANG.sub("lambda", _fold_gcc_lambdas(rest))
+    rest = _ANONYMOUS_NAMESPACE_MSVC.sub("⟦anonymousnamespace⟧::", rest)
+    rest = replace_enclosed(rest, "(", _keep_namespace)
+    rest = replace_enclosed(rest, "<", _simplify_generics)
+
+    tokens = split_tokens(rest)
+    if len(tokens) > 1 and tokens[-1] == "<T>":  # MSVC puts a blank between an operator and its generics
+        tokens[-2:] = [f"{tokens[-2]} <T>"]
+    chosen = _choose(tokens)
+    if not chosen:
+        chosen = name
+    elif chosen.startswith("@") and platform in {"cocoa", "swift"}:
+        chosen = "thunk for closure" if "thunk for " in rest else "closure"
+    else:
+        for bracket, shield in _SHIELDS:
+            chosen = chosen.replace(shield, bracket)
+    chosen = _RUST_HASH.sub("", chosen)
+    chosen = _GNU_VERSION.sub("", chosen)
+    return _WINDOWS_DECORATION.sub(r"\1", chosen)
+
+
+def _fold_gcc_lambdas(name: str) -> str:
+    """Make `lambda` of each `{lambda(...)#1}`. Past the last end none can be found: not looking there keeps the cost linear."""
+    ends = [match.end() for match in _LAMBDA_GCC_END.finditer(name)]
+    return _LAMBDA_GCC.sub("lambda", name[: ends[-1]]) + name[ends[-1] :] if ends else name
+
+
+def _choose(tokens: list[str]) -> str:
+    """Pick the token that is the name: the one before Swift's arrow, else the last."""
+    if "⟿" in tokens:
+        return tokens[tokens.index("⟿") - 1]
+    return tokens[-1] if tokens else ""
+
+
+def _keep_namespace(content: str, _start: int) -> str:
+    content = content.strip()
+    return f"({content})" if content in {"anonymous namespace", "operator"} else ""
+
+
+def _simplify_generics(content: str, start: int, depth: int = 0) -> str:
+    """Reduce `<...>` to `<T>`, or, at the very start of a name, Rust's `<Type as Trait>` to the type."""
+    if content == "lambda":
+        return f"<{content}>"
+    if start > 0 or depth == MAX_DEPTH:
+        return "<T>"
+    content = _RUST_BLANKET.sub("", content)  # of a blanket implementation the trait says more than its `T`
+    content = replace_enclosed(content, "<", lambda inner, at: _simplify_generics(inner, at, depth + 1))
+    return content.split(" as ", 1)[0]
+
+
+def replace_enclosed(text: str, opening: str, replacement: Callable[[str, int], str]) -> str:
+    """Replace each outermost bracketed part by what `replacement(content, start)` gives; what is never closed is dropped."""
+    if opening not in text:
+        return text
+    closing = _CLOSING[opening]
+    depth = 0
+    start = 0
+    pieces: list[str] = []
+    for index, char in enumerate(text):
+        if char == opening:
+            if depth == 0:
+                start = index
+            depth += 1
+        elif char == closing:
+            depth -= 1
+            if depth == 0:
+                pieces.append(replacement(text[start + 1 : index], start))
+        elif depth == 0:
+            pieces.append(char)
+    return "".join(pieces)
+
+
+def split_tokens(text: str) -> list[str]:
+    """Split at blanks that are in no bracket."""
+    tokens: list[str] = []
+    token: list[str] = []
+    expected: list[str] = []
+    done = 0
+    for index, char in enumerate(text):
+        if char in _CLOSING:
+            expected.append(_CLOSING[char])
+        elif expected and char == expected[-1]:
+            expected.pop()
+            if not expected:
+                token.append(text[done : index + 1])
+                done = index + 1
+        elif not expected:
+            if char.isspace():
+                if token:
+                    tokens.append("".join(token))
+                token = []
+            else:
+                token.append(text[done : index + 1])
+            done = index + 1
+    if token:
+        tokens.append("".join(token))
+    return tokens
