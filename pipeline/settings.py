@@ -18,7 +18,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """One table of the settings file; a name that is not listed here is refused."""
 
 
-class Input(_Section):
+class Input(_Section, frozen=True):
     """What is read, and how large it may be."""
 
     max_record_bytes: int = 10_000_000
@@ -27,7 +27,7 @@ class Input(_Section):
     """What happens to a project without a folder under rules/projects: the default's rules, or outcome invalid (project_id)."""
 
 
-class Batch(_Section):
+class Batch(_Section, frozen=True):
     """How much is handled together. A worker cuts by all three; replay never by time."""
 
     max_records: int = 1_000
@@ -35,7 +35,7 @@ class Batch(_Section):
     max_wait_ms: int = 100
 
 
-class Redis(_Section):
+class Redis(_Section, frozen=True):
     """Where quotas, duplicates and counts are kept."""
 
     url: str | None = None
@@ -43,7 +43,7 @@ class Redis(_Section):
     timeout_s: float = 5.0
 
 
-class Quotas(_Section):
+class Quotas(_Section, frozen=True):
     """How quotas behave when Redis does not."""
 
     on_unavailable: Literal["wait", "accept"] = "wait"
@@ -53,7 +53,7 @@ class Quotas(_Section):
     """An event id seen again in its project within this time is refused. About 150 MB of Redis memory per million ids."""
 
 
-class Artifacts(_Section):
+class Artifacts(_Section, frozen=True):
     """Where source maps come from."""
 
     url: str | None = None
@@ -62,7 +62,7 @@ class Artifacts(_Section):
     """symbolic resolves function names by scope; sourcemap is pure Python and gives positions only."""
 
 
-class Kafka(_Section):
+class Kafka(_Section, frozen=True):
     """The broker, the names on it, and how the worker stands in its group."""
 
     brokers: str = "127.0.0.1:9092"
@@ -112,7 +112,7 @@ class Kafka(_Section):
     """Copies of each partition of the topics that `topics create` makes."""
 
 
-class DeadLetters(_Section):
+class DeadLetters(_Section, frozen=True):
     """When too many dead letters mean that something else is wrong, a bad deploy perhaps."""
 
     max_ratio: float = 0.25
@@ -122,7 +122,7 @@ class DeadLetters(_Section):
     """Fewer dead letters than this within the window never stop anything."""
 
 
-class Web(_Section):
+class Web(_Section, frozen=True):
     """The worker's web views: health, metrics, live counts."""
 
     host: str = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the container
@@ -131,7 +131,7 @@ class Web(_Section):
     """Count outcomes in windowed tables, for the view of live counts; costs some 200 us of CPU per outcome record."""
 
 
-class Reports(_Section):
+class Reports(_Section, frozen=True):
     """Where the pipeline reports its own failures and what it logs."""
 
     sentry_dsn: str | None = None
@@ -142,7 +142,7 @@ class Reports(_Section):
     log_form: Literal["json", "text"] = "json"
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     """All sections. `rules` is the rules folder."""
 
     rules: str = "rules"

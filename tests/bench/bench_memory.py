@@ -77,9 +77,8 @@ def measure(name: str, parts: Iterator[bytes], folder: Path) -> bool:
     seconds = time.perf_counter() - started
     peak_mb = int(run.stderr.split()[-1]) / 1024
     summary = orjson.loads(run.stdout)
-    print(
-        f"{name}: {size / 1e9:.2f} GB, {summary['records']:,} records, {summary['groups']:,} groups in {seconds:.0f} s; peak {peak_mb:.0f} MB"
-    )
+    counts = f"{summary['records']:,} records, {summary['groups']:,} groups"
+    print(f"{name}: {size / 1e9:.2f} GB, {counts} in {seconds:.0f} s; peak {peak_mb:.0f} MB of {LIMIT_MB}")
     source.unlink()
     return peak_mb <= LIMIT_MB
 

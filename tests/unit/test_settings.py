@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import Settings, SettingsError, load_settings
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    assert load_settings(None, environment={}) == Settings()
+
+
+def test_file_then_environment_then_flags_the_later_wins(tmp_path: Path) -> None:
+    file = write(tmp_path, 'rules = "file"\n[web]\nport = 1\n[redis]\nurl = "redis://file"')
+    environment = {"PIPELINE_RULES": "environment", "PIPELINE_WEB_PORT": "2"}
+    settings = load_settings(file, {("rules",): "flag", ("artifacts", "url"): None}, environment)
+    assert (settings.rules, settings.web.port, settings.redis.url, settings.artifacts.url) == ("flag", 2, "redis://file", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[web]\nport = 'x'", "web.port"),
+        ("[web]\nprot = 1", "prot"),
+        ("nonsense = 1", "nonsense"),
+        ("[web", "settings.toml"),
+        ('[input]\nunknown_projects = "maybe"', "unknown_projects"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load_settings(write(tmp_path, text), environment={})
+
+
+def test_a_variable_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(SettingsError, match="PIPELINE_WEB_PORT"):
+        load_settings(None, environment={"PIPELINE_WEB_PORT": "many"})
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nowhere"):
+        load_settings(tmp_path / "nowhere.toml", environment={})
