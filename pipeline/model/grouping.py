@@ -36,4 +36,4 @@ class Grouping:
 
 def derive_group_id(project_id: int, primary_hash: str) -> int:
     """Derive a group's id from its project and primary hash."""
-    return xxhash.xxh3_64_intdigest(f"{project_id}:{primary_hash}") & (2**63 - 1)
+    return xxhash.xxh3_64_intdigest(f"{project_id}:{primary_hash}".encode()) & (2**63 - 1)

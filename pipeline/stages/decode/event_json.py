@@ -1,0 +1,115 @@
+"""JSON of strangers: parsed strictly, except for numbers that JSON or 64 bits cannot hold; those are repaired and named."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from pipeline.model.processing_error import invalid_data
+
+MAX_DEPTH = 128
+"""Levels of nesting in an event, as Relay has it (spec/ingest.md, section 3)."""
+MAX_NAMED = 100
+"""How many repairs an event's `errors` list by name; the rest are made all the same."""
+
+_PRINTED_DEPTH = 254
+"""What orjson prints at most: a value wrapped in the difference is refused at our own limit."""
+_MAX_DIGITS = 4_000
+"""Python refuses to convert integers much longer, because that takes quadratic time."""
+
+
+class InvalidJsonError(ValueError):
+    """Text that is no JSON, or nested deeper than allowed."""
+
+
+class Parsed(NamedTuple):
+    """A parsed value; `is_lenient` where it holds floats that JSON has no words for."""
+
+    value: Any
+    is_lenient: bool = False
+
+
+def parse_json(text: bytes) -> Parsed:
+    """Parse UTF-8 JSON; numbers that cannot be stored are left for `repair_numbers`. Raises InvalidJsonError.
+
+    msgspec is as strict as orjson and a third quicker at parsing; above all it keeps integers beyond 64 bits, which orjson
+    rounds without a word.
+    """
+    try:
+        return Parsed(msgspec.json.decode(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        is_number = isinstance(error, msgspec.ValidationError)  # the only thing to validate here is a number's range
+        if not (is_number or b"NaN" in text or b"Infinity" in text):
+            raise InvalidJsonError(_why_invalid(text)) from None
+    try:
+        return Parsed(json.loads(text.decode(), parse_int=_parse_int), is_lenient=True)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJsonError(str(error)) from None
+
+
+def repair_numbers(event: dict[str, Any], *, is_lenient: bool) -> list[dict[str, Any]]:
+    """Null the numbers that cannot be stored, in place, and give an entry of the event's `errors` for each.
+
+    Raises InvalidJsonError for an event that is nested too deep, or holds half a character.
+    A trial print decides: it fails for depth, integers beyond 64 bits and lone surrogates, at a fraction of a parse's cost.
+    """
+    if not is_lenient and _can_be_stored(event):
+        return []
+    errors = _null_numbers(event)
+    if not _can_be_stored(event):
+        raise InvalidJsonError("lone surrogate")
+    return errors
+
+
+def _can_be_stored(event: dict[str, Any]) -> bool:
+    value: Any = event
+    for _ in range(_PRINTED_DEPTH - MAX_DEPTH):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
+def _null_numbers(event: dict[str, Any]) -> list[dict[str, Any]]:
+    errors: list[dict[str, Any]] = []
+    pending: list[tuple[Any, tuple[Any, ...]]] = [(event, ())]
+    while pending:
+        container, path = pending.pop()
+        if len(path) >= MAX_DEPTH:
+            raise InvalidJsonError(f"nested deeper than {MAX_DEPTH} levels")
+        for key, value in list(container.items() if isinstance(container, dict) else enumerate(container)):
+            if isinstance(value, dict | list):
+                pending.append((value, (*path, key)))
+            elif not _is_storable(value):
+                container[key] = None
+                if len(errors) < MAX_NAMED:
+                    name = ".".join(str(part) for part in (*path, key))
+                    errors.append(invalid_data(name, value))
+    return errors
+
+
+def _is_storable(value: Any) -> bool:
+    if type(value) is int:
+        return -(2**63) <= value < 2**64
+    return type(value) is not float or math.isfinite(value)
+
+
+def _why_invalid(text: bytes) -> str:
+    """Ask orjson, which says where a text goes wrong."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return str(error)
+    return "nested too deep"
+
+
+def _parse_int(digits: str) -> float:
+    if len(digits) <= _MAX_DIGITS:
+        return int(digits)
+    return -math.inf if digits.startswith("-") else math.inf

@@ -1,0 +1,123 @@
+"""The ingest message: what Relay puts on the input topic, as msgpack or as a line of JSON (spec/ingest.md, section 5)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, NamedTuple
+
+import msgpack
+
+from pipeline.model.event_id import parse_event_id
+from pipeline.model.processing_error import describe, invalid_data
+from pipeline.stages.decode.event_json import Parsed
+from pipeline.stages.decode.refusal import RefusalError
+
+OTHER_TYPES = frozenset({"attachment", "attachment_chunk", "user_report", "feedback", "transaction"})
+"""Messages that Relay sends but that hold no error event."""
+
+_EVENT_KEYS = frozenset(
+    [
+        "breadcrumbs",
+        "contexts",
+        "exception",
+        "level",
+        "logentry",
+        "message",
+        "platform",
+        "sdk",
+        "stacktrace",
+        "tags",
+        "threads",
+        "timestamp",
+    ]
+)
+"""Names at the root that only an event has."""
+_LAST_ARRIVAL = 2**32
+"""Epoch seconds: what the storage's columns can hold."""
+
+
+class Message(NamedTuple):
+    """A message's fields, each checked; None stands for absent or unusable. `errors` name what was sent instead.
+
+    `payload` is the event's JSON, or the event itself where it came parsed. `received` is in epoch seconds.
+    """
+
+    type: str
+    project_id: int | None
+    event_id: str | None
+    received: float | None
+    remote_addr: str | None
+    payload: bytes | Parsed
+    errors: list[dict[str, Any]]
+
+
+def is_message(root: dict[str, Any]) -> bool:
+    """Tell a message from an event: it has a payload, or at least an arrival and a project, and nothing that only events have."""
+    wraps = "payload" in root or ("start_time" in root and "project_id" in root)
+    return wraps and _EVENT_KEYS.isdisjoint(root)
+
+
+def unpack(body: bytes) -> dict[str, Any]:
+    """Read one msgpack map. Raises RefusalError. Size and depth are bounded by the body's length and msgpack's own stack."""
+    try:
+        message = msgpack.unpackb(body, strict_map_key=False)
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
+        raise RefusalError("invalid_msgpack", f"{type(error).__name__}: {error}") from None
+    if not isinstance(message, dict):
+        raise RefusalError("invalid_msgpack", "a message is a map")
+    return message
+
+
+def read_message(root: dict[str, Any], *, is_lenient: bool = False) -> Message:
+    """Check a message's fields. Raises RefusalError for an unknown type, an unusable project, or an event without payload."""
+    kind = root.get("type")
+    if kind != "event" and (not isinstance(kind, str) or kind not in OTHER_TYPES):
+        raise RefusalError("payload", f"unknown message type: {describe(kind)}")
+    project_id = root.get("project_id")
+    errors: list[dict[str, Any]] = []
+    return Message(
+        kind,
+        project_id if type(project_id) is int else None,
+        _checked("event_id", root, parse_event_id, errors),
+        _checked("start_time", root, _arrival, errors),
+        _checked("remote_addr", root, _ip_address, errors),
+        _payload(root.get("payload"), is_lenient=is_lenient) if kind == "event" else b"",
+        errors,
+    )
+
+
+def _payload(payload: Any, *, is_lenient: bool) -> bytes | Parsed:
+    if isinstance(payload, bytes):
+        return payload
+    if isinstance(payload, dict):
+        return Parsed(payload, is_lenient)
+    if isinstance(payload, str):
+        try:
+            return payload.encode()
+        except UnicodeEncodeError:
+            raise RefusalError("invalid_json", "lone surrogate") from None
+    if payload is None:
+        raise RefusalError("no_event_payload", "the message has no payload")
+    raise RefusalError("payload", f"a payload is JSON, not {describe(payload)}")
+
+
+def _checked(name: str, root: dict[str, Any], read: Any, errors: list[dict[str, Any]]) -> Any:
+    """Read a field; name it where it was sent and cannot be used."""
+    sent = root.get(name)
+    if sent is None:
+        return None
+    value = read(sent)
+    if value is None:
+        errors.append(invalid_data(name, sent))
+    return value
+
+
+def _arrival(value: Any) -> float | None:
+    return float(value) if type(value) in {int, float} and 0 <= value < _LAST_ARRIVAL else None
+
+
+def _ip_address(value: Any) -> str | None:
+    try:
+        return str(ipaddress.ip_address(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None

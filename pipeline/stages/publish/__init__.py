@@ -1,0 +1,121 @@
+"""Publish: the event becomes a message of the storage topic, as Snuba reads it (spec/storage.md, sections 1 and 2).
+
+Good means: no message that Snuba refuses, no column left empty that the event could fill, and one print of the JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.item import Item
+from pipeline.model.message import StorageMessage
+from pipeline.model.outcome import format_datetime
+from pipeline.stages.contract import Context
+from pipeline.stages.publish.columns import make_storable
+from pipeline.stages.publish.search_message import search_message
+from pipeline.stages.publish.tags import promoted_tags
+
+PROTOCOL_VERSION = 2
+QUEUE = "post_process_errors"
+MAX_MESSAGE_BYTES = 25_000_000
+"""The topic's `max.message.bytes`."""
+RECORD_OVERHEAD_BYTES = 4_096
+"""More than what a broker adds to a value: batch header, key, and our headers."""
+LAST_STORABLE_S = 2**32
+"""Snuba's columns hold seconds as 32 bits."""
+
+
+def publish(item: Item, ctx: Context) -> Item | DeadLetter:
+    """Set the item's message.
+
+    Takes  grouped events. Gives them as they are, but for values that Snuba would refuse: those are null, and named in `errors`.
+    Dead   `too_large` where the message would not fit the topic.
+    """
+    if item.grouping is None:
+        raise ValueError("an event is grouped before it is published")
+    make_storable(item.event)
+    project_id, primary_hash = item.scope.project_id, item.grouping.primary_hash
+    group_id = item.grouping.group_id(project_id)
+    data = _data(item)
+    state = _state(group_id, is_new=item.is_new_group)
+    event = {
+        "group_id": group_id,
+        "group_ids": [group_id],
+        "event_id": item.event_id,
+        "organization_id": item.scope.organization_id,
+        "project_id": project_id,
+        "message": search_message(data),
+        "platform": data.get("platform"),
+        "datetime": format_datetime(data["timestamp"]),
+        "data": data,
+        "primary_hash": primary_hash,
+        "retention_days": ctx.rules.project(project_id).project.retention_days,
+        "occurrence_id": None,
+        "occurrence_data": {},
+    }
+    value = orjson.dumps([PROTOCOL_VERSION, "insert", event, state])
+    if len(value) > MAX_MESSAGE_BYTES - RECORD_OVERHEAD_BYTES:
+        return item.died("publish", "too_large", f"{len(value)} bytes do not fit the storage topic")
+    item.message = StorageMessage(
+        str(project_id).encode(),
+        value,
+        _headers(item, group_id, primary_hash, state),
+        project_id,
+        item.event_id,
+        group_id,
+        primary_hash,
+    )
+    return item
+
+
+def _data(item: Item) -> dict[str, Any]:
+    """Give the event with what the pipeline knows about it; promoted columns are read from tags alone."""
+    event, grouping = item.event, item.grouping
+    assert grouping is not None  # noqa: S101 -- publish has looked
+    timestamp: Any = event.get("timestamp")
+    if type(timestamp) not in {int, float} or not 0 <= timestamp < LAST_STORABLE_S:
+        timestamp = item.received
+    data = {
+        **event,
+        "event_id": item.event_id,
+        "project": item.scope.project_id,
+        "key_id": None if item.scope.key_id is None else str(item.scope.key_id),
+        "timestamp": timestamp,
+        "received": item.received,
+        "version": "7",
+        "tags": promoted_tags(event),
+        "hashes": list(grouping.hashes),
+    }
+    if grouping.title is not None:
+        data["title"] = grouping.title
+    if item.sample_rate:
+        data["sample_rate"] = item.sample_rate
+    return data
+
+
+def _state(group_id: int, *, is_new: bool) -> dict[str, Any]:
+    """Give what the post-process forwarder reads; a new group is new in its environment as well."""
+    novelty = {"is_new": is_new, "is_regression": False, "is_new_group_environment": is_new}
+    return {**novelty, "queue": QUEUE, "skip_consume": False, "group_states": [{"id": str(group_id), **novelty}]}
+
+
+def _headers(item: Item, group_id: int, primary_hash: str, state: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
+    is_new = b"1" if item.is_new_group else b"0"
+    return (
+        ("operation", b"insert"),
+        ("version", b"2"),
+        ("Received-Timestamp", str(item.received).encode()),
+        ("queue", QUEUE.encode()),
+        ("event_id", item.event_id.encode()),
+        ("project_id", str(item.scope.project_id).encode()),
+        ("group_id", str(group_id).encode()),
+        ("primary_hash", primary_hash.encode()),
+        ("is_new", is_new),
+        ("is_new_group_environment", is_new),
+        ("is_regression", b"0"),
+        ("skip_consume", b"0"),
+        ("group_states", orjson.dumps(state["group_states"])),
+    )
