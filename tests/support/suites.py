@@ -1,0 +1,50 @@
+"""The conformance suites: cases of other systems, read where they lie and copied nowhere (design, section 4).
+
+Where the folder is absent the tests skip, loudly; where it is there and a pattern finds no case, collecting fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(os.environ.get("PIPELINE_SUITES", Path(__file__).parents[3] / "shared" / "suites"))
+
+Cases = Iterable[tuple[str, Any]]
+"""Pairs of a name and a case."""
+
+
+def suite_cases(pattern: str, split: Callable[[Path], Cases] | None = None) -> list[Any]:
+    """Give a pytest parameter for each case in the files that match, such as `ingest/pii/*.json`.
+
+    Without `split` a file of JSON is one case, and a file of JSON lines one case a line. With it, a file gives (name, case) pairs.
+    """
+    if not ROOT.is_dir():
+        reason = f"no suites at {ROOT}: set PIPELINE_SUITES to the folder that holds them"
+        return [pytest.param(None, id="no-suites", marks=pytest.mark.skip(reason=reason))]
+    cases = [
+        pytest.param(case, id=f"{file.relative_to(ROOT).with_suffix('')}{'-' if name else ''}{name}")
+        for file in sorted(ROOT.glob(pattern))
+        for name, case in (split or _whole)(file)
+    ]
+    if not cases:
+        raise LookupError(f"{ROOT} is there, but {pattern} yields no case")
+    return cases
+
+
+def suite_file(path: str) -> Any:
+    """Read one JSON file of a suite that is no list of cases, such as a schema. Skips the test where there are no suites."""
+    if not ROOT.is_dir():
+        pytest.skip(f"no suites at {ROOT}: set PIPELINE_SUITES to the folder that holds them")
+    return json.loads((ROOT / path).read_text())
+
+
+def _whole(file: Path) -> Cases:
+    if file.suffix == ".jsonl":
+        return [(str(number), json.loads(line)) for number, line in enumerate(file.read_text().splitlines(), 1) if line]
+    return [("", json.loads(file.read_text()))]
