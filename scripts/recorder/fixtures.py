@@ -42,13 +42,13 @@ class Recording:
         events: dict[str, dict[str, Any]] = {}
         for body in bodies:
             header, items = envelope.parse(body)
-            event = next((json.loads(item.payload) for item in items if item.type == "event"), None)
+            event = _event_of(items)
             if event is None:
                 self._add_other(body, items[0].type if items else "empty", made_by)
                 continue
             sdk = event["sdk"]
             self.index["sdk"] = f"{sdk['name']} {sdk['version']}"
-            scenario = self._free_name(prefix + (_tag(event, "scenario") or "unnamed"))
+            scenario = self._free_name(prefix + event["tags"]["scenario"])
             (self.folder / f"{scenario}.envelope").write_bytes(body)
             self.index["events"].append(
                 {
@@ -60,6 +60,12 @@ class Recording:
             )
             events[scenario.removeprefix(prefix)] = event
         return events
+
+    @staticmethod
+    def parsed(bodies: list[bytes]) -> list[dict[str, Any]]:
+        """Return the events in envelopes that are not kept."""
+        events = (_event_of(envelope.parse(body)[1]) for body in bodies)
+        return [event for event in events if event is not None]
 
     def finish(self, forbidden: list[str]) -> None:
         """Write the index. Raises RecordingError where a fixture names a path of the recording machine."""
@@ -89,9 +95,8 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _tag(event: dict[str, Any], name: str) -> str | None:
-    tags = event.get("tags") or {}
-    return dict(tags).get(name)
+def _event_of(items: list[envelope.EnvelopeItem]) -> dict[str, Any] | None:
+    return next((json.loads(item.payload) for item in items if item.type == "event"), None)
 
 
 def _dsn_was_added(header: dict[str, Any]) -> bool:

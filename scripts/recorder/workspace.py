@@ -59,3 +59,8 @@ def require(*programs: str) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         raise RecordingError(f"not on the PATH: {', '.join(missing)}")
+
+
+def npm_install(folder: Path) -> None:
+    """Install what the folder's package.json pins."""
+    run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"], folder)
