@@ -20,7 +20,7 @@ ERRORS: tuple[Stage, ...] = (
     each("filter", filter_inbound),
     Stage("admit", admit),
     each("scrub", scrub),
-    each("symbolicate", symbolicate),
+    Stage("symbolicate", symbolicate),
     each("enrich", enrich),
     each("group", group),
     Stage("count", count),

@@ -1,0 +1,181 @@
+"""A bundle: a zip of built files with a `manifest.json`, as sentry-cli and the bundler plugins make it (spec/javascript.md section 3).
+
+Bundles come from strangers: the directory, the manifest and every member are read under limits, nothing is ever extracted to
+disk by its name, and what a bundle declares is checked against what it holds.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from pipeline.sourcemaps.references import normalize_debug_id
+from pipeline.sourcemaps.store import StoredBundle
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 16_000_000
+_MAX_DIRECTORY_BYTES = 16_000_000
+"""About 150,000 files. zipfile holds the whole directory in memory, at ten times its size."""
+_END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError, struct.error)
+
+
+class DamagedBundleError(Exception):
+    """A bundle, or a file in it, that cannot be read or breaks a limit; the text says why."""
+
+
+class BundledFile(NamedTuple):
+    """A file as the manifest names it. `headers` have lower-case names; `size` is the one the zip declares, in bytes."""
+
+    member: str
+    type: str
+    url: str
+    headers: Mapping[str, str]
+    debug_id: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A bundle's manifest. `damage` says what is wrong with it; a bundle that cannot be read at all has no files.
+
+    `is_release_files`: its files count as single files of a release, as old uploads left them, not as a bundle.
+    `resolved_with` is what frames say that were resolved from it by release and URL.
+    """
+
+    stored: StoredBundle
+    release: str | None = None
+    dist: str | None = None
+    files: tuple[BundledFile, ...] = ()
+    is_release_files: bool = False
+    resolved_with: str = "release"
+    damage: tuple[str, ...] = ()
+    by_url: Mapping[str, BundledFile] = field(default_factory=dict)
+    by_debug_id: Mapping[tuple[str, str], BundledFile] = field(default_factory=dict)
+
+
+def read_bundle(stored: StoredBundle, file: BinaryIO) -> Bundle:
+    """Read the manifest. Never raises for what the bundle holds: that is its `damage`."""
+    try:
+        with open_zip(file) as archive:
+            manifest = _read_manifest(archive)
+            files, damage = _read_files(archive, manifest)
+    except DamagedBundleError as error:
+        return Bundle(stored, damage=(str(error),))
+    by_url: dict[str, BundledFile] = {}
+    by_debug_id: dict[tuple[str, str], BundledFile] = {}
+    for entry in files:
+        by_url.setdefault(entry.url, entry)
+        if entry.debug_id is not None:
+            by_debug_id.setdefault((entry.debug_id, entry.type), entry)
+    return Bundle(
+        stored,
+        release=_text(manifest.get("release")),
+        dist=_text(manifest.get("dist")),
+        files=tuple(files),
+        is_release_files=manifest.get("kind") == "release_files",
+        resolved_with="release-old" if manifest.get("resolved_with") == "release-old" else "release",
+        damage=tuple(damage),
+        by_url=by_url,
+        by_debug_id=by_debug_id,
+    )
+
+
+@contextmanager
+def open_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """Open a zip, with or without the `SYSB` prefix. Raises DamagedBundleError, also for what fails while it is open."""
+    try:
+        _check_directory(file)
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except _ZIP_ERRORS as error:
+        raise DamagedBundleError(f"not a readable zip: {error}") from None
+
+
+def read_member(archive: zipfile.ZipFile, member: str, max_bytes: int) -> bytes:
+    """Read a file of a zip. Raises DamagedBundleError where it breaks the limit or is not what the zip declares."""
+    try:
+        info = archive.getinfo(member)
+    except KeyError:
+        raise DamagedBundleError(f"{member}: the manifest names it, the zip does not hold it") from None
+    if info.file_size > max_bytes:
+        raise DamagedBundleError(f"{member}: too large, {info.file_size} bytes where {max_bytes} are allowed")
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise DamagedBundleError(f"{member}: compressed in a way that bundles do not use")
+    try:
+        with archive.open(info) as file:
+            content = file.read(max_bytes + 1)
+    except _ZIP_ERRORS as error:
+        raise DamagedBundleError(f"{member}: {error}") from None
+    if len(content) != info.file_size:
+        raise DamagedBundleError(f"{member}: the zip declares {info.file_size} bytes and holds {len(content)}")
+    return content
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Refuse a zip whose directory would not fit in memory, before zipfile reads it."""
+    file.seek(0, 2)
+    size = file.tell()
+    tail_size = min(size, _END_OF_DIRECTORY.size + 0xFFFF)
+    file.seek(size - tail_size)
+    tail = file.read(tail_size)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or at + _END_OF_DIRECTORY.size > len(tail):
+        raise DamagedBundleError("not a zip")
+    directory_bytes = _END_OF_DIRECTORY.unpack_from(tail, at)[5]
+    zip64 = tail.rfind(b"PK\6\6", 0, at)
+    if directory_bytes == 0xFFFFFFFF and zip64 >= 0 and zip64 + 56 <= len(tail):
+        directory_bytes = struct.unpack_from("<Q", tail, zip64 + 40)[0]
+    if directory_bytes > _MAX_DIRECTORY_BYTES:
+        raise DamagedBundleError(f"a zip directory of {directory_bytes} bytes, where {_MAX_DIRECTORY_BYTES} are allowed")
+    file.seek(0)
+
+
+def _read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+    try:
+        manifest = orjson.loads(read_member(archive, MANIFEST, MAX_MANIFEST_BYTES))
+    except orjson.JSONDecodeError as error:
+        raise DamagedBundleError(f"{MANIFEST}: {error}") from None
+    if not isinstance(manifest, dict):
+        raise DamagedBundleError(f"{MANIFEST}: not an object")
+    return manifest
+
+
+def _read_files(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> tuple[list[BundledFile], list[str]]:
+    entries = manifest.get("files")
+    if not isinstance(entries, dict):
+        return [], [f"{MANIFEST}: no `files`"]
+    files, damage = [], []
+    for member, entry in entries.items():
+        if not isinstance(entry, dict):
+            damage.append(f"{member}: not an object in {MANIFEST}")
+        elif _leaves_the_bundle(member):
+            damage.append(f"{member}: a path that leaves the bundle")
+        elif member not in archive.NameToInfo:
+            damage.append(f"{member}: the manifest names it, the zip does not hold it")
+        elif url := _text(entry.get("url")):
+            raw_headers = entry.get("headers")
+            headers = {
+                name.lower(): value
+                for name, value in (raw_headers if isinstance(raw_headers, dict) else {}).items()
+                if isinstance(value, str)
+            }
+            debug_id = normalize_debug_id(headers.get("debug-id"))
+            files.append(BundledFile(member, str(entry.get("type")), url, headers, debug_id, archive.NameToInfo[member].file_size))
+    return files, damage
+
+
+def _leaves_the_bundle(member: str) -> bool:
+    return member.startswith(("/", "\\")) or "\\" in member or ".." in PurePosixPath(member).parts or member[1:2] == ":"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

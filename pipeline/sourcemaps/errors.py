@@ -1,0 +1,63 @@
+"""What an event's `errors` say about frames that could not be resolved, with Sentry's types (spec/javascript.md section 1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.sourcemaps.found import Module, Problem
+
+SENTRY_TYPES = {
+    "missing_source": "js_no_source",
+    "missing_sourcemap": "js_no_source",
+    "malformed_sourcemap": "js_invalid_source",
+    "unparsable_source": "js_invalid_source",
+    "missing_source_content": "js_missing_sources_content",
+    "invalid_location": "js_invalid_sourcemap_location",
+}
+"""Symbolicator's kind to Sentry's type. `unparsable_source` is ours: the file would have taken the parser with it."""
+
+
+class ErrorLog:
+    """The errors of one event: each (file, kind) once, in the order of the frames."""
+
+    def __init__(self) -> None:
+        self._errors: dict[tuple[object, ...], dict[str, Any]] = {}
+
+    def of_module(self, module: Module) -> None:
+        """Say why a module could not be used, or only in part."""
+        for problem in (module.problem, module.warning):
+            if problem is not None:
+                self._add((module.key.url, problem.kind), problem.kind, _fields(problem))
+
+    def invalid_location(self, url: str, line: int, column: int) -> None:
+        """Say that the map has nothing at a place of `url`."""
+        self._add((url, line, column), "invalid_location", {"column": column, "row": line, "source": url})
+
+    def missing_source_content(self, module: Module, source: str | None) -> None:
+        """Say that neither the map nor the artifacts hold an original file."""
+        fields = {"source": source or "", "sourcemap": module.map_url}
+        self._add((module.key.url, source), "missing_source_content", fields)
+
+    def _add(self, identity: tuple[object, ...], kind: str, fields: dict[str, Any]) -> None:
+        self._errors.setdefault(identity, {"type": SENTRY_TYPES[kind], "symbolicator_type": kind, **fields})
+
+    def write_to(self, event: dict[str, Any]) -> None:
+        """Add the errors to the event's, in place of what an earlier attempt left there."""
+        listed = event.get("errors")
+        others = [error for error in listed if not _is_ours(error)] if isinstance(listed, list) else []
+        errors = others + list(self._errors.values())
+        if errors:
+            event["errors"] = errors
+        elif listed:
+            del event["errors"]
+
+
+def _fields(problem: Problem) -> dict[str, Any]:
+    fields = {"url": problem.url}
+    if problem.detail is not None:
+        fields["reason"] = problem.detail
+    return fields
+
+
+def _is_ours(error: object) -> bool:
+    return isinstance(error, dict) and error.get("symbolicator_type") in SENTRY_TYPES

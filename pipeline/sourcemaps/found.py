@@ -1,0 +1,76 @@
+"""What a look-up asks for and what it comes back with. Failure is data: a `Problem` goes into the event's errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pipeline.sourcemaps.engine import ParsedMap
+from pipeline.sourcemaps.source_text import SourceText
+
+
+class Origin(NamedTuple):
+    """Where an event comes from: all that decides which artifacts it may see. `debug_ids` are those of its images, sorted."""
+
+    project_id: int
+    release: str | None
+    dist: str | None
+    debug_ids: tuple[str, ...] = ()
+
+
+class ModuleKey(NamedTuple):
+    """One built file of an event: `url` is the frames' abs_path without `async `, `debug_id` that of its image."""
+
+    origin: Origin
+    url: str
+    debug_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something could not be resolved, in symbolicator's words; `detail` where the kind alone does not say it."""
+
+    kind: str
+    url: str
+    detail: str | None = None
+
+
+class Attempt(NamedTuple):
+    """A file that was wanted, and whether the store had it: `not_attempted` means that nothing had to be fetched elsewhere."""
+
+    url: str
+    status: str
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Source:
+    """An original file that the map names: what a frame in it is called, and its text where the map does not carry it."""
+
+    filename: str
+    abs_path: str
+    module: str | None
+    text: SourceText | None = None
+    is_looked_up: bool = False
+    map_name: str = ""
+
+
+@dataclass(slots=True)
+class Module:
+    """A built file with its map, as far as they were found.
+
+    `map` is None both for a plain source file, which has no `problem`, and where something failed, which has one.
+    `source_base` is what the map's source names are relative to. `warning` is a problem that costs only the function names.
+    """
+
+    key: ModuleKey
+    minified: SourceText | None = None
+    map: ParsedMap | None = None
+    map_url: str | None = None
+    source_base: str = ""
+    resolved_with: str | None = None
+    problem: Problem | None = None
+    warning: Problem | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
+    """Remembered per source name of the map."""

@@ -1,0 +1,32 @@
+"""Positions that were looked up before: floods of events repeat their frames, and the library's look-up takes up to 300 µs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.sourcemaps.engine import MAX_POSITION, Position
+
+_MAX_POSITIONS = 20_000
+"""Per map. Some 1 kB each with their context lines: 20 MB at most for one map."""
+
+
+class PositionMemory:
+    """Remembers the answers of one map's look-up, misses too."""
+
+    __slots__ = ("_find", "_known")
+
+    def __init__(self, find: Callable[[int, int], Position | None]) -> None:
+        self._find = find
+        self._known: dict[tuple[int, int], Position | None] = {}
+
+    def __call__(self, line: int, column: int) -> Position | None:
+        """Look up, from memory where it was asked before."""
+        try:
+            return self._known[line, column]
+        except KeyError:
+            pass
+        found = self._find(line, max(column, 1)) if 1 <= line <= MAX_POSITION and column <= MAX_POSITION else None
+        if len(self._known) >= _MAX_POSITIONS:
+            self._known.clear()
+        self._known[line, column] = found
+        return found

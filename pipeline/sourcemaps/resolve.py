@@ -1,0 +1,161 @@
+"""Make original frames of minified ones. Pure: what it needs was looked up before (spec/javascript.md section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pipeline.sourcemaps.engine import Position
+from pipeline.sourcemaps.errors import ErrorLog
+from pipeline.sourcemaps.found import Module, ModuleKey, Source
+from pipeline.sourcemaps.function_names import choose_name, fold_repeats, scoped_name
+from pipeline.sourcemaps.plan import Frame, Plan, PlannedStacktrace, is_builtin
+from pipeline.sourcemaps.source_text import Context, SourceText
+from pipeline.sourcemaps.urls import clean_source_name, generate_module, is_in_app, join_urls
+
+SourceLookup = Callable[[Module, str], SourceText | None]
+_WITH_MODULE = ("http:", "https:", "webpack:", "turbopack:", "app:")
+
+
+class FrameCounts(NamedTuple):
+    """How many frames of an event were looked up, and how many of them were resolved."""
+
+    looked_up: int
+    resolved: int
+
+
+def resolve_event(event: dict[str, Any], plan: Plan, modules: Mapping[ModuleKey, Module], find_source: SourceLookup) -> FrameCounts:
+    """Resolve the planned frames in place, and add to the event's errors why others could not be. Again gives the same."""
+    errors = ErrorLog()
+    looked_up = resolved = 0
+    for planned in plan.stacktraces:
+        raw, frames, count = _resolve_stacktrace(planned, event.get("platform"), modules, find_source, errors)
+        planned.stacktrace["frames"] = frames
+        if planned.container is not None:
+            planned.container["raw_stacktrace"] = {**planned.stacktrace, "frames": raw}
+        looked_up += sum(key is not None for key in planned.modules)
+        resolved += count
+    errors.write_to(event)
+    return FrameCounts(looked_up, resolved)
+
+
+def _resolve_stacktrace(
+    planned: PlannedStacktrace,
+    platform: object,
+    modules: Mapping[ModuleKey, Module],
+    find_source: SourceLookup,
+    errors: ErrorLog,
+) -> tuple[list[Frame], list[Frame], int]:
+    """Give the raw frames, the resolved frames, and how many were resolved."""
+    raw_frames, frames, resolved = [], [], 0
+    callsite: str | None = None
+    for frame, key in zip(planned.frames, planned.modules, strict=True):
+        if key is None:
+            raw_frames.append(frame)
+            frames.append(_as_skipped(frame, platform))
+            continue
+        caller_name, callsite = callsite, None
+        line, column = frame["lineno"], _column(frame)
+        module = modules.get(key)
+        raw = {**frame, "abs_path": key.url}
+        if module is None or line <= 0:
+            errors.invalid_location(key.url, line, column)
+        elif module.minified is not None:
+            _put_context(raw, module.minified.context(line, column))
+        raw_frames.append(raw)
+        position = None
+        if module is not None and line > 0:
+            errors.of_module(module)
+            if module.map is not None:
+                position = module.map.locate(line, column)
+                if position is None:
+                    errors.invalid_location(key.url, line, column)
+        if module is None or position is None:
+            frames.append(dict(raw))
+            continue
+        frames.append(_resolved_frame(raw, module, position, caller_name, find_source, errors))
+        callsite = position.name
+        resolved += 1
+    return raw_frames, frames, resolved
+
+
+def _as_skipped(frame: Frame, platform: object) -> Frame:
+    abs_path = frame.get("abs_path")
+    if isinstance(abs_path, str) and is_builtin(abs_path, frame.get("platform") or platform):
+        return {**frame, "in_app": False}
+    return dict(frame)
+
+
+def _column(frame: Frame) -> int:
+    column = frame.get("colno")
+    return max(column, 0) if isinstance(column, int) else 0
+
+
+def _put_context(frame: Frame, context: Context | None) -> None:
+    """Put context lines on a frame; without any, what the SDK sent stays."""
+    if context is None:
+        return
+    _drop_context(frame)
+    if context.before:
+        frame["pre_context"] = list(context.before)
+    frame["context_line"] = context.line
+    if context.after:
+        frame["post_context"] = list(context.after)
+
+
+def _drop_context(frame: Frame) -> None:
+    for name in ("pre_context", "context_line", "post_context"):
+        frame.pop(name, None)
+
+
+def _resolved_frame(
+    raw: Frame, module: Module, position: Position, callsite: str | None, find_source: SourceLookup, errors: ErrorLog
+) -> Frame:
+    frame = dict(raw)
+    _drop_context(frame)
+    minified_name = raw.get("function") or None
+    name = scoped_name(position.scope, position.name, minified_name)
+    frame["function"] = fold_repeats(choose_name(name, minified_name, callsite))
+    frame["lineno"], frame["colno"] = position.line, position.column
+    context = position.context
+    if position.source is not None:
+        source = _source(module, position.source)
+        frame["filename"], frame["abs_path"] = source.filename, source.abs_path
+        if source.module is not None:
+            frame["module"] = source.module
+        in_app = is_in_app(source.abs_path, source.filename)
+        if in_app is not None:
+            frame["in_app"] = in_app
+        if context is None:
+            context = _context_of_file(module, source, position, find_source)
+    if context is None:
+        errors.missing_source_content(module, position.source)
+    _put_context(frame, context)
+    data = raw.get("data")
+    frame["data"] = {
+        **(data if isinstance(data, dict) else {}),
+        "sourcemap": module.map_url,
+        "resolved_with": module.resolved_with,
+        "symbolicated": True,
+    }
+    return frame
+
+
+def _source(module: Module, name: str) -> Source:
+    source = module.sources.get(name)
+    if source is None:
+        filename = clean_source_name(name)
+        abs_path = join_urls(module.source_base, name)
+        if name.startswith(("webpack:", "turbopack:")):
+            module_name = generate_module(filename)
+        else:
+            module_name = generate_module(abs_path) if abs_path.startswith(_WITH_MODULE) else None
+        source = module.sources[name] = Source(filename, abs_path, module_name, map_name=name)
+    return source
+
+
+def _context_of_file(module: Module, source: Source, position: Position, find_source: SourceLookup) -> Context | None:
+    """Read the context from an uploaded source file, where the map does not carry the content."""
+    if not source.is_looked_up:
+        source.text, source.is_looked_up = find_source(module, source.map_name), True
+    return source.text.context(position.line, position.column) if source.text is not None else None

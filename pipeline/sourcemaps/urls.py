@@ -1,0 +1,147 @@
+"""URLs and paths of JavaScript files: joining, the candidates of a look-up, and what bundlers wrap around a source's name.
+
+Spec: spec/javascript.md section 1, "Join rules", "Minified file lookup order" and "Paths".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_SCHEME_AND_HOST = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:)//([^/?#]*)")
+_BUNDLER_SCHEMES = ("webpack:", "turbopack:")
+
+
+def join_urls(base: str, reference: str) -> str:
+    """Resolve `reference` as seen from the file at `base`, which may be a URL or a plain path."""
+    if "://" in reference or reference.startswith(_BUNDLER_SCHEMES):
+        return reference
+    reference = reference.removeprefix("~")
+    origin, scheme, base_path = _split_origin(base)
+    if reference.startswith("//") and scheme:
+        return f"{scheme}{reference}"
+    path, tail = _split_tail(reference)
+    if not path.startswith("/"):
+        path = base_path.rpartition("/")[0] + "/" + path if "/" in base_path or origin else path
+    return origin + _normalize_path(path, drop_above_root=scheme in {"http:", "https:"}, rooted=bool(origin)) + tail
+
+
+def _split_origin(url: str) -> tuple[str, str, str]:
+    """Give (scheme://host, scheme, path without query and fragment); the first two are empty for a plain path."""
+    match = _SCHEME_AND_HOST.match(url)
+    if match is None:
+        return "", "", url
+    return match.group(0), match.group(1), _split_tail(url[match.end() :])[0]
+
+
+def _split_tail(url: str) -> tuple[str, str]:
+    """Cut off query and fragment."""
+    ends = [index for index in (url.find("?"), url.find("#")) if index >= 0]
+    end = min(ends, default=len(url))
+    return url[:end], url[end:]
+
+
+def _normalize_path(path: str, *, drop_above_root: bool, rooted: bool) -> str:
+    absolute = path.startswith("/") or rooted
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment in {"", "."}:
+            continue
+        if segment == "..":
+            if kept and kept[-1] != "..":
+                kept.pop()
+                continue
+            if drop_above_root:
+                continue
+        kept.append(segment)
+    return ("/" if absolute else "") + "/".join(kept)
+
+
+def strip_hostname(url: str) -> str:
+    """Give the path of a URL; `~` stands for any scheme and host."""
+    if url.startswith("~"):
+        return url[1:]
+    match = _SCHEME_AND_HOST.match(url)
+    return url if match is None else url[match.end() :]
+
+
+def candidate_urls(url: str) -> list[str]:
+    """Give the names under which a file may have been uploaded, best first: absolute before `~/`, with query before without."""
+    with_query = url.split("#", 1)[0]
+    without_query = with_query.split("?", 1)[0]
+    relative = (f"~{strip_hostname(candidate)}" for candidate in (with_query, without_query))
+    return unique((with_query, without_query, *relative))
+
+
+def unique(values: Iterable[str]) -> list[str]:
+    """Drop repetitions, keep the order."""
+    return list(dict.fromkeys(values))
+
+
+def is_web_url(url: str) -> bool:
+    """Say whether a browser could have fetched this."""
+    return url.startswith(("http://", "https://"))
+
+
+_WEBPACK_NAMESPACE = re.compile(r"^webpack://[^/]+/(?=\./)")
+
+
+def clean_webpack_name(source: str) -> str:
+    """Give the readable part of a `webpack:` source: `webpack://ns/./x` is `./x`, what follows `/~/` is a module."""
+    if not source.startswith(("webpack:", "webpack-internal:")):
+        return source
+    _, found, module = source.partition("/~/")
+    if found:
+        return f"~/{module}"
+    for prefix in ("webpack-internal:///", "webpack:///"):
+        if source.startswith(prefix):
+            return source[len(prefix) :]
+    return _WEBPACK_NAMESPACE.sub("", source)
+
+
+def clean_turbopack_name(source: str) -> str:
+    """Give the readable part of a `turbopack:` source."""
+    return source.removeprefix("turbopack:///").removeprefix("[project]/") if source.startswith("turbopack:///") else source
+
+
+def clean_source_name(source: str) -> str:
+    """Give the `filename` of a frame whose map names `source`."""
+    return clean_turbopack_name(clean_webpack_name(source))
+
+
+_LEADING_FOLDER = re.compile(
+    r"(?:java)?scripts?|js|build|static|node_modules|bower_components|[_.~].*|v?(?:\d+\.)*\d+|[a-f0-9]{7,8}|[a-f0-9]{32}|[a-f0-9]{40}",
+    re.IGNORECASE,
+)
+_HASH_FOLDER = re.compile(r"[a-f0-9]{32}(?:[a-f0-9]{8})?", re.IGNORECASE)
+_TRAILING_HASH = re.compile(r"[-.][a-f0-9]{7,}$", re.IGNORECASE)
+_ANY_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?#]*)?")
+
+
+def generate_module(url: str) -> str:
+    """Give the module that a file is: its path without host, extension, build folders, versions and hashes."""
+    path = _split_tail(_ANY_SCHEME.sub("", url))[0]
+    folders, slash, name = path.rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    path = folders + slash + (stem if dot and stem.strip(".") else name)
+    path = path.removesuffix(".min")
+    segments = path.split("/")
+    for index, segment in enumerate(segments):
+        if _HASH_FOLDER.fullmatch(segment):
+            return "/".join(segments[index + 1 :])
+    first = 0
+    while first < len(segments) - 1 and (not segments[first] or _LEADING_FOLDER.fullmatch(segments[first])):
+        first += 1
+    return _TRAILING_HASH.sub("", "/".join(segments[first:])) or "<unknown module>"
+
+
+_IN_MODULES_OF_APP = re.compile(r"\bnode_modules/")
+
+
+def is_in_app(abs_path: str, filename: str) -> bool | None:
+    """Say whether a resolved frame is the application's own; None where its place does not tell."""
+    if abs_path.startswith("webpack:"):
+        return not (filename.startswith("~/") or "/node_modules/" in filename)
+    if abs_path.startswith("app:"):
+        return _IN_MODULES_OF_APP.search(filename) is None
+    return False if "/node_modules/" in abs_path else None
