@@ -1,0 +1,75 @@
+"""Client contexts: browser, system and device of whoever sent the request, from client hints and the User-Agent header."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipeline.model.user_agent import UserAgent, parse_user_agent
+
+_BRAND = re.compile(r'"([^"]{1,100})"\s*;\s*v\s*=\s*"([^"]{1,50})"')
+_FROZEN = {("Windows", "10"), ("Mac OS X", "10.15.7")}
+"""Versions that browsers have stopped raising: they mean "this one or later"."""
+
+
+def add_client_contexts(event: dict[str, Any]) -> None:
+    """Add `browser`, `device` and the system's context where the sender gave none.
+
+    The system is `os` where the program runs in the browser, else `client_os`: a server's `os` is its own.
+    """
+    sent = (event.get("request") or {}).get("headers")
+    if not sent:
+        return
+    headers = {name.lower(): value for name, value in sent if name and value}
+    header = headers.get("user-agent")
+    agent = parse_user_agent(header) if header else UserAgent()
+    contexts = event.setdefault("contexts", {})
+    system = "os" if event.get("platform") == "javascript" else "client_os"
+    for name, context in (
+        ("browser", _browser(headers, agent)),
+        (system, _system(headers, agent)),
+        ("device", _device(headers, agent)),
+    ):
+        if context and not contexts.get(name):
+            contexts[name] = context
+
+
+def _browser(headers: dict[str, str], agent: UserAgent) -> dict[str, Any] | None:
+    name, version = _hinted_browser(headers.get("sec-ch-ua")) or (agent.browser, agent.browser_version)
+    return _named("browser", name, version)
+
+
+def _hinted_browser(hint: str | None) -> tuple[str, str] | None:
+    """Choose the browser's own brand among those listed: neither the made-up one nor the engine."""
+    brands = [(name, version) for name, version in _BRAND.findall((hint or "")[:1000]) if "brand" not in name.lower()]
+    if not brands:
+        return None
+    name, version = next(((name, version) for name, version in brands if name != "Chromium"), brands[0])
+    return name.removeprefix("Google "), version
+
+
+def _system(headers: dict[str, str], agent: UserAgent) -> dict[str, Any] | None:
+    hint = headers.get("sec-ch-ua-platform", "").strip('"')
+    if hint:
+        return _named("os", hint, headers.get("sec-ch-ua-platform-version", "").strip('"') or None)
+    version = agent.os_version
+    return _named("os", agent.os, f">={version}" if (agent.os, version) in _FROZEN else version)
+
+
+def _named(kind: str, name: str | None, version: str | None) -> dict[str, Any] | None:
+    if not name:
+        return None
+    context = {"name": name, kind: f"{name} {version}" if version else name, "type": kind}
+    if version:
+        context["version"] = version
+    return context
+
+
+def _device(headers: dict[str, str], agent: UserAgent) -> dict[str, Any] | None:
+    model = headers.get("sec-ch-ua-model", "").strip('"')
+    if model:
+        return {"name": model, "model": model, "type": "device"}
+    if not agent.device_family:
+        return None
+    known = {"family": agent.device_family, "brand": agent.device_brand, "model": agent.device_model, "type": "device"}
+    return {key: value for key, value in known.items() if value}

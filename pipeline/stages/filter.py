@@ -1,0 +1,16 @@
+"""Filter: drop what a project asked not to receive."""
+
+from __future__ import annotations
+
+from pipeline.model.item import Item
+from pipeline.model.outcome import Fate, Outcome
+from pipeline.stages.contract import Context
+
+
+def filter_inbound(item: Item, ctx: Context) -> Item | Outcome:
+    """Reject with FILTERED and the key of the first matching filter; everything else goes on untouched.
+
+    Takes a normalized event. Cost: the project's filters, no I/O. Running twice gives the same result.
+    """
+    reason = ctx.rules.project(item.scope.project_id).filters.first_match(item.event, item.client_ip)
+    return item if reason is None else item.rejected(Fate.FILTERED, reason)

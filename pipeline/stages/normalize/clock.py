@@ -1,0 +1,44 @@
+"""Clocks: an event from the future, or from long ago, is moved to when it was received, with everything in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.stages.normalize.report import Report
+from pipeline.stages.normalize.timestamps import LATEST, timestamp
+
+
+def correct_clock(
+    event: dict[str, Any], result: dict[str, Any], report: Report, *, max_s_in_future: float, max_s_in_past: float
+) -> None:
+    """Set `timestamp`; where the sender's clock is out of bounds, shift it and all breadcrumbs by the difference."""
+    received = result["received"]
+    path = (None, "timestamp")
+    found = timestamp(event.get("timestamp"), path, report)
+    if found is None:
+        result["timestamp"] = received
+        return
+    result["timestamp"] = found
+    if found > received + max_s_in_future:
+        kind = "future_timestamp"
+    elif found < received - max_s_in_past:
+        kind = "past_timestamp"
+    else:
+        return
+    report.error(path, kind, event.get("timestamp"), sdk_time=_iso(found), server_time=_iso(received))
+    drift = received - found
+    result["timestamp"] = received
+    if "start_timestamp" in result:
+        result["start_timestamp"] += drift
+    for crumb in (result.get("breadcrumbs") or {}).get("values") or ():
+        if crumb is not None and "timestamp" in crumb:
+            crumb["timestamp"] = min(max(crumb["timestamp"] + drift, 0), LATEST)
+
+
+def _iso(epoch_s: float) -> str:
+    """Print a moment as Relay does; one before the year 1 has no such form."""
+    try:
+        return datetime.fromtimestamp(epoch_s, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return str(epoch_s)

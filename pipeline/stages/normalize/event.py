@@ -1,0 +1,176 @@
+"""One event, from what a sender made of it to what every later stage may rely on."""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import Any
+
+from pipeline.stages.normalize.clock import correct_clock
+from pipeline.stages.normalize.contexts import ensure_trace
+from pipeline.stages.normalize.message import logentry
+from pipeline.stages.normalize.protocol import ALIASES, FIELDS
+from pipeline.stages.normalize.release import dist, environment, release
+from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.tags import tags
+from pipeline.stages.normalize.user import name_user, settle_ip
+from pipeline.stages.normalize.values import as_uuid
+
+PLATFORMS = frozenset({
+    "as3", "c", "cfml", "cocoa", "csharp", "elixir", "go", "groovy", "haskell", "java", "javascript", "native", "node", "objc", "other",
+    "perl", "php", "python", "ruby",
+})  # fmt: skip
+
+_COMPUTED = frozenset(
+    {
+        "event_id",
+        "timestamp",
+        "received",
+        "type",
+        "version",
+        "project",
+        "key_id",
+        "message",
+        "logentry",
+        "tags",
+        "_meta",
+        "errors",
+    }
+)
+_DROPPED = frozenset(
+    {
+        "title",
+        "location",
+        "metadata",
+        "spans",
+        "measurements",
+        "breakdowns",
+        "grouping_config",
+        "template",
+        "_metrics",
+        "scraping_attempts",
+    }
+)
+
+
+def normalize_event(
+    event: dict[str, Any],
+    *,
+    received: float,
+    project_id: int,
+    event_id: str,
+    client_ip: str | None = None,
+    infer_ip: bool = True,
+    key_id: int | None = None,
+    sdk: str | None = None,
+    user_agent: str | None = None,
+    max_s_in_future: float = 60,
+    max_s_in_past: float = 2_592_000,
+) -> dict[str, Any]:
+    """Give a new event in the one form that later stages read; what had to be repaired is named in its `errors` and `_meta`.
+
+    `received` is in epoch seconds. `event_id` stands in where the event has no valid one. Never raises, whatever JSON holds;
+    reads no clock and draws no random number, so the same event always gives the same bytes.
+    """
+    report = Report()
+    result: dict[str, Any] = {}
+    for key, raw in event.items():
+        name = ALIASES.get(key, key)
+        parser = FIELDS.get(name)
+        if parser is not None:
+            if raw is not None and (name is key or event.get(name) is None):
+                parsed = parser(raw, (None, name), report)
+                if parsed is not None:
+                    result[name] = parsed
+        elif name not in _COMPUTED and name not in _DROPPED:
+            report.error((None, name), "invalid_attribute")
+
+    result["event_id"] = _event_id(event.get("event_id"), report) or event_id
+    result["project"] = project_id
+    if key_id is not None:
+        result["key_id"] = str(key_id)
+    result["version"] = "7"
+    result["received"] = float(received)
+    if type(event.get("extra")) not in (dict, NoneType):
+        result["extra"] = {}
+    correct_clock(event, result, report, max_s_in_future=max_s_in_future, max_s_in_past=max_s_in_past)
+    if result.get("platform") not in PLATFORMS:
+        result["platform"] = "other"
+    result.setdefault("level", "error")
+    result.setdefault("logger", "")
+    _message(event, result, report)
+    _identity(result, report)
+    _tags(event, result, report)
+    _lone_stacktrace(result)
+    settle_ip(result, client_ip if infer_ip else None)
+    name_user(result)
+    result.setdefault("contexts", {})
+    ensure_trace(result)
+    if sdk and "/" in sdk and "name" not in (result.get("sdk") or {}):
+        name, _, version = sdk.partition("/")
+        result["sdk"] = {**(result.get("sdk") or {}), "name": name, "version": version}
+    result["type"] = _kind(result)
+    errors = [*result.pop("errors", []), *report.errors]
+    if errors:
+        result["errors"] = errors
+    if report.meta:
+        result["_meta"] = report.meta
+    return result
+
+
+def _event_id(value: Any, report: Report) -> str | None:
+    result = as_uuid(value)
+    if result is None and value is not None:
+        report.invalid((None, "event_id"), "expected event id", value)
+    return result if result and result.strip("0") else None
+
+
+def _message(event: dict[str, Any], result: dict[str, Any], report: Report) -> None:
+    """Give the message its one form; `logentry` goes before `message` where both are there."""
+    path: Path = (None, "logentry")
+    for key in ("logentry", "sentry.interfaces.Message", "message"):
+        if event.get(key) is not None:
+            found = logentry(event[key], path, report)
+            if found:
+                result["logentry"] = found
+                return
+
+
+def _identity(result: dict[str, Any], report: Report) -> None:
+    for name, parse in (("release", release), ("dist", dist), ("environment", environment)):
+        if name in result:
+            value = parse(result.pop(name), (None, name), report)
+            if value is not None:
+                result[name] = value
+
+
+def _tags(event: dict[str, Any], result: dict[str, Any], report: Report) -> None:
+    """Tags as pairs. An environment among them moves to its field; the server's name and the site become tags."""
+    pairs = tags(event.get("tags"), (None, "tags"), report)
+    kept = []
+    for key, value in pairs:
+        if key == "environment":
+            if value is not None and "environment" not in result:
+                result["environment"] = value
+                _identity(result, report)
+        else:
+            kept.append([key, value])
+    names = {key for key, _ in kept}
+    for name in ("server_name", "site"):
+        value = result.pop(name, None)
+        if value and name not in names:
+            kept += tags([[name, value]], (None, "tags"), report)
+    if kept or event.get("tags"):
+        result["tags"] = kept
+
+
+def _lone_stacktrace(result: dict[str, Any]) -> None:
+    """A stack beside exactly one exception is that exception's."""
+    present = [one for one in (result.get("exception") or {}).get("values") or () if one is not None]
+    if len(present) == 1 and "stacktrace" in result:
+        present[0]["stacktrace"] = result.pop("stacktrace")
+
+
+def _kind(result: dict[str, Any]) -> str:
+    if (result.get("exception") or {}).get("values"):
+        return "error"
+    return next((name for name in ("csp", "hpkp", "expectct", "expectstaple") if result.get(name)), "default")

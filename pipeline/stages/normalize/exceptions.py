@@ -1,0 +1,97 @@
+"""Exceptions: type, value, mechanism and stack, in whatever form they were sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipeline.stages.normalize.bags import bag, free_value
+from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.shapes import record, values
+from pipeline.stages.normalize.stacktraces import stacktrace
+from pipeline.stages.normalize.values import boolean, json_string, signed, string, text, thread_id, trim, unsigned
+
+_TYPED_VALUE = re.compile(r"(\w+):(.*)", re.DOTALL)
+_VALUE_LIMIT, _VALUE_ALLOWANCE = 8192, 200
+
+
+def _help_link(value: Any, path: Path, report: Report) -> str | None:
+    link = string(value, path, report)
+    if link is None or link.startswith(("http://", "https://")):
+        return link
+    report.invalid(path, "expected http URL", link)
+    return None
+
+
+_cerror = record({"number": signed, "name": string}, "cerror")
+_mach = record({"exception": signed, "code": unsigned, "subcode": unsigned, "name": string}, "machexception")
+_posix = record({"number": signed, "code": signed, "name": string, "code_name": string}, "posixsignal")
+_mechanism_meta = record(
+    {
+        "errno": _cerror,
+        "signal": _posix,
+        "mach_exception": _mach,
+        "ns_error": record({"code": signed, "domain": string}, "nserror"),
+    },
+    "mechanismmeta",
+    keep=free_value(2048, 5),
+)
+_mechanism_fields = record(
+    {
+        "type": text(128),
+        "synthetic": boolean,
+        "description": text(8192, 200),
+        "help_link": _help_link,
+        "handled": boolean,
+        "source": string,
+        "is_exception_group": boolean,
+        "exception_id": unsigned,
+        "parent_id": unsigned,
+        "data": bag(2048, 5),
+        "meta": _mechanism_meta,
+    },
+    "mechanism",
+)
+
+
+def mechanism(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    """Take how an exception was caught; an empty one is none."""
+    return _mechanism_fields(value, path, report) or None
+
+
+_exception_fields = record(
+    {
+        "type": string,
+        "value": json_string,
+        "module": text(256, 20),
+        "stacktrace": stacktrace,
+        "raw_stacktrace": stacktrace,
+        "thread_id": thread_id,
+        "mechanism": mechanism,
+    },
+    "exception",
+)
+
+
+def exception(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    """Take one exception. A value such as `TypeError: x` without a type beside it gives both; neither is no exception."""
+    result = _exception_fields(value, path, report)
+    if result is None:
+        return None
+    kind, said = result.get("type"), result.get("value")
+    if not kind and said:
+        match = _TYPED_VALUE.fullmatch(said)
+        if match is not None:
+            result["type"], result["value"] = match[1], match[2].strip()
+            kind, said = result["type"], result["value"]
+    if kind is None and said is None:
+        report.error(path, "missing_attribute", value, attribute="type or value")
+        return None
+    if kind is not None:
+        result["type"] = trim(kind, (path, "type"), report, 256, 20)
+    if said is not None:
+        result["value"] = trim(said, (path, "value"), report, _VALUE_LIMIT, _VALUE_ALLOWANCE)
+    return result
+
+
+exceptions = values(exception)

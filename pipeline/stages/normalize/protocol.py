@@ -1,0 +1,177 @@
+"""The event protocol: every field of an event and how it is read (spec/ingest.md, section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.stages.normalize.bags import bag, free_value, nested_bag
+from pipeline.stages.normalize.contexts import contexts
+from pipeline.stages.normalize.exceptions import exceptions
+from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.request import request
+from pipeline.stages.normalize.shapes import array, mapping, record, values
+from pipeline.stages.normalize.stacktraces import stacktrace
+from pipeline.stages.normalize.timestamps import timestamp
+from pipeline.stages.normalize.user import user
+from pipeline.stages.normalize.values import (
+    Parser, address, as_uuid, boolean, ip_address, level, number, primitive, printed, string, text, thread_id, unsigned, uuid_id,
+)  # fmt: skip
+
+
+def _breadcrumb(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    result = _breadcrumb_fields(value, path, report)
+    if result is not None:
+        result.setdefault("type", "default")
+        result.setdefault("level", "info")
+    return result
+
+
+_breadcrumb_fields = record(
+    {
+        "timestamp": timestamp,
+        "type": text(128),
+        "category": text(128),
+        "level": level,
+        "message": text(8192, 200),
+        "data": bag(2048, 5),
+        "event_id": uuid_id("expected event id"),
+        "origin": string,
+    },
+    "breadcrumb",
+)
+
+_thread = record(
+    {
+        "id": thread_id,
+        "name": text(1024),
+        "stacktrace": stacktrace,
+        "raw_stacktrace": stacktrace,
+        "crashed": boolean,
+        "current": boolean,
+        "main": boolean,
+        "state": string,
+        "held_locks": mapping(record({"type": unsigned, "address": string, "package_name": string, "class_name": string, "thread_id": thread_id}, "lockreason")),
+    },
+    "thread",
+)  # fmt: skip
+
+
+def _debug_id(value: Any, path: Path, report: Report) -> str | None:
+    """Take a debug id: a UUID, with an appendix of up to eight hexadecimal digits for some formats."""
+    if type(value) is str:
+        head, _, appendix = (
+            value.strip()[:60].partition("-") if len(value) < 36 else (value.strip()[:36], "-", value.strip()[36:].lstrip("-"))
+        )
+        plain = as_uuid(head)
+        if plain is not None and len(appendix) <= 8 and all(character in "0123456789abcdefABCDEF" for character in appendix):
+            dashed = f"{plain[:8]}-{plain[8:12]}-{plain[12:16]}-{plain[16:20]}-{plain[20:]}"
+            return f"{dashed}-{appendix.lower()}" if appendix.strip("0") else dashed
+    if value is not None:
+        report.invalid(path, "invalid debug identifier", value)
+    return None
+
+
+_IMAGE_TYPES = frozenset({"apple", "symbolic", "elf", "macho", "pe", "pe_dotnet", "sourcemap", "jvm", "wasm", "proguard"})
+
+_image_fields = record(
+    {
+        "type": string, "debug_id": _debug_id, "code_id": string, "code_file": string, "debug_file": string, "debug_checksum": string,
+        "arch": string, "name": string, "uuid": uuid_id("invalid uuid"), "image_addr": address, "image_size": unsigned, "image_vmaddr": address,
+        "in_app": boolean,
+    },
+    "debug image",
+)  # fmt: skip
+
+
+def _image(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    if type(value) is not dict or value.get("type") not in _IMAGE_TYPES:
+        report.invalid(path, "unsupported debug image type", value)
+        return None
+    result = _image_fields(value, path, report) or {}
+    if value["type"] != "proguard" and not result.get("code_file"):
+        report.error((path, "code_file"), "missing_attribute")
+    return result
+
+
+def _fingerprint(value: Any, path: Path, report: Report) -> list[str] | None:
+    if type(value) is not list:
+        if value is not None:
+            report.invalid(path, "expected an array", value)
+        return None
+    result, refused = [], []
+    for entry in value:
+        part = printed(entry) if not (type(entry) is float and abs(entry) >= 2**53) else None
+        if part is not None:
+            result.append(part)
+        elif entry is not None:
+            refused.append(entry)
+    if refused:
+        report.error(path, "invalid_data", refused)
+    return result or None
+
+
+def _error(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    result = _error_fields(value, path, report)
+    return result if result and type(result.get("type")) is str else None
+
+
+_error_fields = record({"type": string, "name": string, "value": free_value(500, 5), "reason": string}, "eventprocessingerror")
+
+FIELDS: dict[str, Parser] = {
+    "level": level,
+    "fingerprint": _fingerprint,
+    "culprit": text(200),
+    "transaction": text(200),
+    "transaction_info": record({"source": string, "original": string, "changes": free_value(8192, 7), "propagations": unsigned}, "transactioninfo"),
+    "time_spent": unsigned,
+    "logger": text(64, deny="\r\n"),
+    "modules": mapping(text(200)),
+    "platform": string,
+    "server_name": text(256),
+    "site": text(200),
+    "release": primitive(),
+    "dist": string,
+    "environment": string,
+    "user": user,
+    "request": request,
+    "contexts": contexts,
+    "breadcrumbs": values(_breadcrumb),
+    "exception": exceptions,
+    "stacktrace": stacktrace,
+    "threads": values(_thread),
+    "extra": nested_bag(262_144, 16_384, 7),
+    "debug_meta": record({"sdk_info": record({"sdk_name": string, "version_major": unsigned, "version_minor": unsigned, "version_patchlevel": unsigned}, "systemsdkinfo"), "images": array(_image)}, "debugmeta"),
+    "sdk": record(
+        {
+            "name": string, "version": string, "integrations": array(string, keep_nulls=False), "features": array(string, keep_nulls=False),
+            "packages": array(record({"name": string, "version": string}, "clientsdkpackage"), keep_nulls=False),
+            "client_ip": ip_address, "settings": record({"infer_ip": string}, "sdksettings"),
+        },
+        "clientsdkinfo",
+    ),
+    "ingest_path": array(record({"version": string, "public_key": string}, "relayinfo")),
+    "errors": array(_error, keep_nulls=False),
+    "checksum": text(128),
+    "csp": bag(16_384, 7),
+    "hpkp": bag(16_384, 7),
+    "expectct": bag(16_384, 7),
+    "expectstaple": bag(16_384, 7),
+    "sample_rate": number,
+    "main_exception_id": unsigned,
+    "start_timestamp": timestamp,
+}  # fmt: skip
+
+ALIASES = {
+    "sentry.interfaces.Breadcrumbs": "breadcrumbs",
+    "sentry.interfaces.Contexts": "contexts",
+    "sentry.interfaces.Csp": "csp",
+    "sentry.interfaces.DebugMeta": "debug_meta",
+    "sentry.interfaces.Exception": "exception",
+    "sentry.interfaces.Http": "request",
+    "sentry.interfaces.Stacktrace": "stacktrace",
+    "sentry.interfaces.Message": "logentry",
+    "sentry.interfaces.Threads": "threads",
+    "sentry.interfaces.User": "user",
+}

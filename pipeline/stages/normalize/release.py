@@ -1,0 +1,43 @@
+"""Release, distribution and environment: names that become storage columns, so they are strict."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.stages.normalize.report import Path, Report
+
+_RESTRICTED = frozenset({"latest", ".", ".."})
+_BAD_RELEASE = re.compile(r"[\r\n\f\t/\\]")
+
+
+def release(value: str, path: Path, report: Report) -> str | None:
+    """Take a release of up to 200 characters."""
+    name = value.strip()
+    if not name:
+        return None
+    if len(name) > 200 or name.lower() in _RESTRICTED or _BAD_RELEASE.search(name):
+        report.error(path, "invalid_data", value)
+        return None
+    return name
+
+
+def environment(value: str, path: Path, report: Report) -> str | None:
+    """Take an environment of up to 64 characters."""
+    name = value.strip()
+    if not name:
+        return None
+    if len(name) > 64 or name.lower() == "none" or _BAD_RELEASE.search(name):
+        report.error(path, "invalid_data", value)
+        return None
+    return name
+
+
+def dist(value: str, path: Path, report: Report) -> str | None:
+    """Take a distribution of up to 64 characters."""
+    name = value.strip()
+    if not name:
+        return None
+    if len(name) > 64:
+        report.error(path, "value_too_long", value)
+        return None
+    return name

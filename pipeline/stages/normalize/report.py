@@ -1,0 +1,91 @@
+"""What normalization found wrong: `errors` for people, `_meta` for machines, both beside the repaired event (spec/ingest.md, section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.stages.normalize.json_text import estimate_size, to_json_text
+
+Path = tuple[Any, str | int] | None
+"""Where a value stands: (parent path, key or index). A linked list, because most paths are built and never read."""
+
+MAX_KEPT_VALUE_BYTES = 500
+"""The original of a refused value is kept only below this size, so that junk is not stored twice."""
+
+MAX_ERRORS = 200
+"""Errors kept of one event: what comes after them says nothing new, and a hostile event could name a million."""
+
+NO_VALUE = object()
+
+
+class Report:
+    """Collects errors and remarks of one event. `errors` holds `{type, name, value?, reason?}`, `meta` is the event's `_meta`."""
+
+    __slots__ = ("errors", "meta")
+
+    def __init__(self) -> None:
+        self.errors: list[dict[str, Any]] = []
+        self.meta: dict[str, Any] = {}
+
+    def invalid(self, path: Path, reason: str, value: Any = NO_VALUE) -> None:
+        """Say that a value was refused and why."""
+        self.error(path, "invalid_data", value, reason=reason)
+
+    def error(self, path: Path, kind: str, value: Any = NO_VALUE, **data: Any) -> None:
+        """Record an error of the given kind; `data` (reason, attribute, ...) goes beside its type and name."""
+        if len(self.errors) >= MAX_ERRORS:
+            return
+        keys = path_keys(path)
+        error: dict[str, Any] = {"type": kind, "name": ".".join(keys)}
+        error.update(data)
+        remark = self.remark(keys)
+        remark.setdefault("err", []).append([kind, data] if data else kind)
+        if value is not NO_VALUE and value is not None and estimate_size(value, MAX_KEPT_VALUE_BYTES) < MAX_KEPT_VALUE_BYTES:
+            kept = printable(value)
+            remark["val"] = kept
+            error["value"] = kept
+        self.errors.append(error)
+
+    def trimmed(self, path: Path, length: int, start: int, end: int) -> None:
+        """Record a cut: the original length in characters, and where in the result the marker stands, in bytes."""
+        remark = self.remark(path_keys(path))
+        remark.setdefault("rem", []).append(["!limit", "s", start, end])
+        remark.setdefault("len", length)
+
+    def shortened(self, path: Path, length: int) -> None:
+        """Record the original length of a list or object that lost its tail."""
+        self.remark(path_keys(path)).setdefault("len", length)
+
+    def remark(self, keys: list[str]) -> dict[str, Any]:
+        """Give the `_meta` entry of a path, made where it is missing."""
+        node = self.meta
+        for key in (*keys, ""):
+            child = node.get(key)
+            if not isinstance(child, dict):
+                child = node[key] = {}
+            node = child
+        return node
+
+
+def path_keys(path: Path) -> list[str]:
+    """Unroll a path into its keys, outermost first."""
+    keys: list[str] = []
+    while path is not None:
+        path, key = path
+        keys.append(str(key))
+    keys.reverse()
+    return keys
+
+
+def printable(value: Any) -> Any:
+    """Give a value that any JSON writer takes: integers beyond 64 bits and NaN become text."""
+    if isinstance(value, str | bool):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**64 else str(value)[:100]
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)
+    if isinstance(value, dict | list):
+        text = to_json_text(value)
+        return value if text is not None else None
+    return None
