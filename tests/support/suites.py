@@ -22,7 +22,7 @@ Cases = Iterable[tuple[str, Any]]
 def suite_cases(pattern: str, split: Callable[[Path], Cases] | None = None) -> list[Any]:
     """Give a pytest parameter for each case in the files that match, such as `ingest/pii/*.json`.
 
-    Without `split` a file of JSON is one case, and a file of JSON lines one case a line. With it, a file gives (name, case) pairs.
+    Without `split` a file of JSON is one case, and one of JSON lines a case a line. With it, a file gives (name, case) pairs.
     """
     if not ROOT.is_dir():
         reason = f"no suites at {ROOT}: set PIPELINE_SUITES to the folder that holds them"
