@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from pipeline.grouping.platforms import NATIVE
+
 MAX_CHARS = 4_096
 """A longer name is cut before it is looked at; SDKs and normalization allow a few hundred."""
 
 MAX_DEPTH = 50
 """Rust's `<<<A as B> as C> as D>` is followed this deep."""
 
-NATIVE_PLATFORMS = frozenset({"objc", "cocoa", "swift", "native", "c"})
 
 _LAMBDA_GCC = re.compile(r"\{lambda\(.*?\)#\d+\}", re.DOTALL)
 _LAMBDA_GCC_END = re.compile(r"\)#\d+\}")
@@ -42,7 +43,7 @@ def trim_function(name: str, platform: str) -> str:
     """Give the name without what differs between builds and calls of the same function; a name of other platforms as it is."""
     if platform == "csharp":
         return name.split(" (", 1)[0]
-    if platform in NATIVE_PLATFORMS:
+    if platform in NATIVE:
         return _trim_native(name, platform)
     return name
 

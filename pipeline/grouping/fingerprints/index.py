@@ -1,0 +1,76 @@
+"""Index: finds the few rules that an event could match, so that a thousand rules cost little more than ten.
+
+Each rule hangs on its most telling matcher. For a value of that matcher's key, which rules' patterns accept it is worked
+out once and remembered as a bit mask; an event then costs one look-up per distinct value, not one per rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.grouping.fingerprints.condition import Condition, Test
+from pipeline.grouping.fingerprints.facts import Facts, group_of
+from pipeline.grouping.fingerprints.glob import Glob
+from pipeline.grouping.literal_index import LiteralIndex
+
+MAX_REMEMBERED = 20_000
+"""Values whose masks are kept; at most some 15 MB with a thousand rules. Forgotten all at once when full."""
+
+MAX_REMEMBERED_CHARS = 256
+"""A longer value is worked out each time: it hardly repeats, and would fill the memory."""
+
+
+class Index:
+    """Rules by the matcher that each hangs on. Bit n of a mask is the rule at position n."""
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._always = 0
+        anchored: dict[str, list[tuple[int, Test]]] = {}
+        for position, condition in enumerate(conditions):
+            anchor = condition.anchor()
+            if anchor is None:
+                self._always |= 1 << position
+            else:
+                anchored.setdefault(anchor.key, []).append((1 << position, anchor))
+        self._by_key = {key: _KeyIndex(tests) for key, tests in anchored.items()}
+
+    def candidates(self, facts: Facts) -> int:
+        """Give the mask of rules whose most telling matcher accepts something in the event, and of those that have none."""
+        mask = self._always
+        for key, index in self._by_key.items():
+            for item in facts.items(group_of(key)):
+                value = item.get(key)
+                if value is not None:
+                    mask |= index.mask(value)
+        return mask
+
+
+class _KeyIndex:
+    """The rules that hang on one key. All patterns of a key fold values alike, so that a value is folded once."""
+
+    def __init__(self, tests: Sequence[tuple[int, Test]]) -> None:
+        globs = [(bit, test.glob) for bit, test in tests if test.glob is not None]
+        self._bits = [bit for bit, _ in globs]
+        self._globs: list[Glob] = [glob for _, glob in globs]
+        self._chunks = LiteralIndex([glob.chunk for glob in self._globs])
+        self._masks: dict[Any, int] = {}
+
+    def mask(self, value: Any) -> int:
+        """Give the rules whose pattern accepts the value: a text, or several of which one is enough."""
+        known = self._masks.get(value)
+        return self._work_out(value) if known is None else known
+
+    def _work_out(self, value: Any) -> int:
+        mask = 0
+        texts = value if isinstance(value, tuple) else (value,)
+        for text in texts:
+            folded = self._globs[0].fold(text)
+            for position in self._chunks.possible(folded):
+                if self._globs[position].accepts(folded):
+                    mask |= self._bits[position]
+        if sum(map(len, texts)) <= MAX_REMEMBERED_CHARS:
+            if len(self._masks) >= MAX_REMEMBERED:
+                self._masks.clear()
+            self._masks[value] = mask
+        return mask

@@ -1,0 +1,47 @@
+"""A fingerprint rule: matchers that must all hold, and the fingerprint that the event then has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Matcher(NamedTuple):
+    """One `[!]key:pattern`. `key` is the short name (`type`, `tags.region`), whichever alias the file uses."""
+
+    key: str
+    pattern: str
+    negated: bool = False
+
+    def __str__(self) -> str:
+        """Print as rule files have it."""
+        return f'{"!" if self.negated else ""}{self.key}:"{escape(self.pattern)}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a rule file. `values` is the fingerprint as written: texts and `{{ variables }}`; empty means the default.
+
+    `file` and `line` (from 1) say where it stands; `title` is the event's title, a text with variables in it.
+    """
+
+    matchers: tuple[Matcher, ...]
+    values: tuple[str, ...]
+    title: str | None
+    file: str
+    line: int
+    is_builtin: bool = False
+
+    def __str__(self) -> str:
+        """Print the rule so that it parses to itself."""
+        parts = [f'"{escape(value)}"' for value in self.values]
+        if self.title is not None:
+            parts.append(f'title="{escape(self.title)}"')
+        return f"{' '.join(str(matcher) for matcher in self.matchers)} -> {', '.join(parts)}"
+
+
+def escape(text: str) -> str:
+    """Write a text so that it can stand in quotes on one line."""
+    for char, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(char, written)
+    return text

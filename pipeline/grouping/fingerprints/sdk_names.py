@@ -1,0 +1,61 @@
+"""SDK names as rules compare them: one name per SDK, whatever its framework or the package it was once called by."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_SEPARATORS = re.compile(r"[\W_]+")
+
+_SYNONYMS = {
+    "sentry.android": "sentry.java.android",
+    "sentry.aspnetcore": "sentry.dotnet.aspnetcore",
+    "sentry.electron": "sentry.javascript.electron",
+    "sentry.laravel": "sentry.php.laravel",
+    "sentry.nextjs": "sentry.javascript.nextjs",
+    "sentry.node": "sentry.javascript.node",
+    "sentry.rails": "sentry.ruby.rails",
+    "sentry.react": "sentry.javascript.react",
+    "sentry.symfony": "sentry.php.symfony",
+    "sentry.unity": "sentry.native.unity",
+    "sentry.unreal": "sentry.native.unreal",
+}
+
+_KNOWN = frozenset(
+    {
+        "cocoa",
+        "dart",
+        "dotnet",
+        "elixir",
+        "erlang",
+        "go",
+        "godot",
+        "java",
+        "javascript",
+        "kotlin",
+        "native",
+        "perl",
+        "php",
+        "powershell",
+        "python",
+        "ruby",
+        "rust",
+        "swift",
+    }
+)
+
+
+def normalize_sdk_name(name: Any) -> str:
+    """Give e.g. `sentry.python` for `sentry.python.flask`; JavaScript keeps its framework, native one part of it.
+
+    A name that is not of a known SDK, or is no text, becomes `other`.
+    """
+    if not isinstance(name, str):
+        return "other"
+    name = _SEPARATORS.sub(".", name[:200])
+    parts = _SYNONYMS.get(name, name).split(".")
+    if len(parts) < 2 or parts[0] != "sentry" or parts[1] not in _KNOWN:
+        return "other"
+    if parts[1] == "javascript":
+        return ".".join(parts)
+    return ".".join(parts[: 3 if parts[1] == "native" else 2])
