@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipeline.observability.worker_metrics import WorkerMetrics
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.quotas.ledger import Ledger, Polled
-from pipeline.quotas.redis_ledger import RedisLedger, connect
+from pipeline.quotas.redis_client import connect
+from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.rules.folder import RulesFolder
 from pipeline.rules.snapshot import Rules
-from pipeline.settings import Settings
+from pipeline.runtimes.worker import Worker
+from pipeline.settings import Settings, SettingsError
 from pipeline.sourcemaps.artifacts import Artifacts, open_artifacts
 from pipeline.stages.contract import Context, Limits
 
@@ -59,6 +64,33 @@ def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: flo
 
     def context(polled: tuple[Polled, ...] = ()) -> Context:
         return Context(now=now, rules=rules, ledger=ledger, artifacts=store, polled=polled, limits=limits)
+
+    return context
+
+
+def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) -> Worker:
+    """Make a worker on Kafka and Redis. Raises SettingsError without a Redis: workers share their quotas."""
+    from pipeline.runtimes.kafka_sink import KafkaSink  # noqa: PLC0415 -- a replay starts without Kafka's client
+    from pipeline.runtimes.kafka_source import KafkaSource  # noqa: PLC0415 -- likewise
+
+    ledger = worker_ledger(settings)
+    return Worker(settings, KafkaSource(settings), KafkaSink(settings.kafka), worker_context(settings, rules, ledger), metrics)
+
+
+def worker_ledger(settings: Settings) -> RedisLedger:
+    """Connect to the Redis that all workers share. Raises SettingsError where none is named."""
+    if settings.redis.url is None:
+        raise SettingsError("redis.url (PIPELINE_REDIS_URL) is needed: workers share their quotas and counts there")
+    return redis_ledger(settings, settings.redis.url)
+
+
+def worker_context(settings: Settings, rules: RulesFolder, ledger: Ledger) -> Callable[[tuple[Polled, ...]], Context]:
+    """Give the maker of a batch's context: the time of the batch, and the rules in force then."""
+    store = artifacts(settings)
+    limits = Limits(max_record_bytes=settings.input.max_record_bytes, unknown_projects=settings.input.unknown_projects)
+
+    def context(polled: tuple[Polled, ...]) -> Context:
+        return Context(now=time.time(), rules=rules.current, ledger=ledger, artifacts=store, polled=polled, limits=limits)
 
     return context
 

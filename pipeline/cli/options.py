@@ -51,6 +51,13 @@ def settings_options(function: F) -> F:
     return function
 
 
+def settings_file_option(function: F) -> F:
+    """Add --settings, for commands that use no rules."""
+    return click.option("--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")(
+        function
+    )
+
+
 def reading_options(function: F) -> F:
     """Add the options that say how recorded events are read."""
     for option in (

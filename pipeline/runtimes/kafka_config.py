@@ -20,6 +20,7 @@ def client_config(kafka: Kafka) -> Config:
         "security.protocol": kafka.security_protocol,
         "topic.metadata.refresh.interval.ms": round(kafka.metadata_refresh_s * 1e3),
         "retry.backoff.ms": kafka.retry_backoff_ms,
+        "log_level": 5,  # the client's own log, to stderr: notices and worse
         "reconnect.backoff.max.ms": 2_000,  # a broker that comes back is found within 2 s; the default is 10
     }
     if kafka.security_protocol.startswith("SASL"):

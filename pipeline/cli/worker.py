@@ -1,0 +1,37 @@
+"""`pipeline worker`: a stream processor on Kafka."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.options import settings_options
+from pipeline.settings import load_settings
+
+
+@click.command()
+@settings_options
+@click.option("--web-port", type=click.IntRange(1, 65_535), help="Of health, metrics and live counts.  [default: 6066]")
+@click.option("--slot", help="This worker's place among its equals, such as its pod's name; makes restarts quick.")
+def worker(settings_file: Path | None, rules: str | None, artifacts: str | None, web_port: int | None, slot: str | None) -> None:
+    """Consume raw events from Kafka, run every stage, and commit all that they come to with their offsets.
+
+    Ends at SIGTERM after the batch at hand; a second one ends it at once, and still loses nothing.
+    """
+    from pipeline.observability.logs import set_up_logs
+    from pipeline.observability.sentry_reports import start_reporting
+    from pipeline.observability.worker_metrics import WorkerMetrics
+    from pipeline.rules.folder import RulesFolder
+    from pipeline.runtimes.worker_faust import run_process
+    from pipeline.wiring import make_worker
+
+    settings = load_settings(
+        settings_file,
+        {("rules",): rules, ("artifacts", "url"): artifacts, ("web", "port"): web_port, ("kafka", "slot"): slot},
+    )
+    set_up_logs(settings.reports)
+    start_reporting(settings.reports)
+    rules_folder = RulesFolder(Path(settings.rules))
+    metrics = WorkerMetrics()
+    run_process(settings, make_worker(settings, rules_folder, metrics), rules_folder, metrics)

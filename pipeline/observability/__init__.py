@@ -1,0 +1,1 @@
+"""What a running worker tells: metrics, logs, and reports of its own failures."""

@@ -1,0 +1,112 @@
+"""A worker's metrics as Prometheus reads them. Touched once a batch, never once an event."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from pipeline.model.outcome import Outcome
+from pipeline.observability import metric_defs as defs
+from pipeline.observability.metric_defs import Kind, Metric
+
+STATES = ("starting", "running", "waiting", "halted", "stopped")
+
+
+class WorkerMetrics:
+    """One registry with every metric that `metric_defs` names."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._metrics: dict[str, Any] = {metric.name: _make(metric, self.registry) for metric in defs.METRICS}
+        self._seen_partitions: set[int] = set()
+        self._totals: dict[tuple[str, ...], float] = {}
+
+    def batch_committed(
+        self,
+        *,
+        records: int,
+        size_bytes: int,
+        events: int,
+        new_groups: int,
+        outcomes: Iterable[Outcome],
+        dead: Iterable[tuple[str, str]],
+        stage_s: Mapping[str, float],
+        run_s: float,
+        commit_s: float,
+    ) -> None:
+        """Count a batch whose transaction is through. `dead` holds stage and reason of each dead letter."""
+        self._of(defs.RECORDS).inc(records)
+        self._of(defs.BATCH_RECORDS).observe(records)
+        self._of(defs.BATCH_BYTES).observe(size_bytes)
+        self._of(defs.BATCH_SECONDS).labels("run").observe(run_s)
+        self._of(defs.BATCH_SECONDS).labels("commit").observe(commit_s)
+        self._of(defs.EVENTS).inc(events)
+        self._of(defs.NEW_GROUPS).inc(new_groups)
+        for stage, seconds in stage_s.items():
+            self._of(defs.STAGE_SECONDS).labels(stage).inc(seconds)
+        by_reason: Tally[tuple[str, str, str]] = Tally()
+        for outcome in outcomes:
+            by_reason[outcome.fate.label, outcome.reason or "", outcome.category.label] += outcome.quantity
+        for labels, quantity in by_reason.items():
+            self._of(defs.OUTCOMES).labels(*labels).inc(quantity)
+        for (stage, reason), number in Tally(dead).items():
+            self._of(defs.DEAD_LETTERS).labels(stage, reason).inc(number)
+
+    def batch_dropped(self, why: str) -> None:
+        """Count a batch that is read again."""
+        self._of(defs.BATCHES_DROPPED).labels(why).inc()
+
+    def service_error(self, service: str) -> None:
+        """Count a call that failed for a service that is away."""
+        self._of(defs.SERVICE_ERRORS).labels(service).inc()
+
+    def kafka_error(self, name: str) -> None:
+        """Count an error that the Kafka client reported."""
+        self._of(defs.KAFKA_ERRORS).labels(name).inc()
+
+    def standing(self, lags: Mapping[int, tuple[int, float]], partitions: Iterable[int]) -> None:
+        """Set lag (records, seconds) and ownership; a partition that is gone leaves no stale series behind."""
+        owned = set(partitions)
+        self._of(defs.PARTITIONS).set(len(owned))
+        for gone in self._seen_partitions - owned:
+            for metric in (defs.LAG_RECORDS, defs.LAG_SECONDS):
+                self._of(metric).remove(str(gone))
+        self._seen_partitions = owned & lags.keys()
+        for partition in self._seen_partitions:
+            records, age_s = lags[partition]
+            self._of(defs.LAG_RECORDS).labels(str(partition)).set(records)
+            self._of(defs.LAG_SECONDS).labels(str(partition)).set(age_s)
+
+    def state(self, state: str) -> None:
+        """Set the one state that holds."""
+        for name in STATES:
+            self._of(defs.STATE).labels(name).set(name == state)
+
+    def rules(self, result: str) -> None:
+        """Count a change of the rules folder: `loaded` or `refused`."""
+        self._of(defs.RULES_RELOADS).labels(result).inc()
+
+    def totals(self, metric: Metric, totals: Mapping[tuple[str, ...], float]) -> None:
+        """Bring a counter up to totals that somebody else keeps, by labels."""
+        for labels, total in totals.items():
+            grown = total - self._totals.get((metric.name, *labels), 0.0)
+            if grown > 0:
+                self._totals[(metric.name, *labels)] = total
+                (self._of(metric).labels(*labels) if labels else self._of(metric)).inc(grown)
+
+    def page(self) -> bytes:
+        """Give the text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+    def _of(self, metric: Metric) -> Any:
+        return self._metrics[metric.name]
+
+
+def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    if metric.kind is Kind.HISTOGRAM:
+        return Histogram(metric.name, metric.meaning, metric.labels, registry=registry, buckets=metric.buckets)
+    kind = Counter if metric.kind is Kind.COUNTER else Gauge
+    return kind(metric.name, metric.meaning, metric.labels, registry=registry)

@@ -1,0 +1,139 @@
+"""Where a worker's batches go: one transaction with all that a batch produced and the offsets that it consumed.
+
+Whatever goes wrong, the caller gets one answer: CommitError, nothing of the batch is visible (or, where the broker did not say,
+the committed offsets tell), read again from what is committed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from pipeline.runtimes.kafka_config import transactional_config, transactional_id
+from pipeline.runtimes.worker_commit import CommitError, SlotTakenError
+from pipeline.runtimes.worker_outputs import Output
+from pipeline.settings import Kafka
+
+log = logging.getLogger(__name__)
+
+FENCES_BEFORE_GIVING_UP = 5
+"""A sleep past the transaction's time-out fences us once; being fenced in a row means that another worker has our slot."""
+
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001 -- the client's name for it
+
+
+class KafkaSink:
+    """A transactional producer that is built anew when the broker has fenced it off. Not thread-safe."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._id = transactional_id(kafka)
+        self._producer: Producer | None = None
+        self._refused: list[str] = []
+        self._fences = 0
+        self.errors: list[str] = []
+        """Names of the client's errors since somebody emptied the list."""
+
+    def commit(self, outputs: Iterable[Output], topic: str, ends: Mapping[int, int], membership: Any) -> None:
+        """Produce and commit. Raises CommitError; SlotTakenError where another worker keeps fencing us off.
+
+        Called after stages and ledger are done: a transaction that is open while they work would run into its time-out.
+        """
+        producer = self._ready_producer()
+        deadline = time.monotonic() + self._kafka.transaction_timeout_s
+        self._refused.clear()
+        try:
+            producer.begin_transaction()
+            self.produce(producer, outputs, deadline)
+            offsets = [TopicPartition(topic, partition, end) for partition, end in sorted(ends.items())]
+            self._patiently(deadline, lambda: producer.send_offsets_to_transaction(offsets, membership, _left(deadline)))
+            self.finish(producer, deadline)
+        except KafkaException as error:
+            raise self._aborted(producer, error.args[0]) from None
+        except BufferError:
+            raise self._aborted(producer, KafkaError(KafkaError._QUEUE_FULL)) from None  # noqa: SLF001 -- the client's name for it
+        self._fences = 0
+
+    def produce(self, producer: Producer, outputs: Iterable[Output], deadline: float) -> None:
+        """Hand the records to the client; where its queue is full, wait for the broker. Raises BufferError at the deadline."""
+        for output in outputs:
+            while True:
+                try:
+                    producer.produce(
+                        output.topic, output.value, output.key, headers=list(output.headers), on_delivery=self._on_delivery
+                    )
+                    break
+                except BufferError:
+                    if time.monotonic() > deadline:
+                        raise
+                    producer.poll(0.05)
+        producer.poll(0)
+
+    def finish(self, producer: Producer, deadline: float) -> None:
+        """Commit the open transaction."""
+        self._patiently(deadline, lambda: producer.commit_transaction(_left(deadline)))
+
+    def close(self) -> None:
+        """Forget the producer; nothing is open between two commits."""
+        self._producer = None
+
+    def _ready_producer(self) -> Producer:
+        """Give the producer, built and registered where there is none. Raises CommitError."""
+        if self._producer is None:
+            producer = Producer(transactional_config(self._kafka, self._id) | {"error_cb": self._note_error})
+            try:
+                # Ends what a former life of this slot left open, whatever it came to.
+                producer.init_transactions(self._kafka.transaction_timeout_s)
+            except KafkaException as error:
+                self._note_error(error.args[0])
+                raise CommitError(f"no transactions yet: {error.args[0].str()}") from None
+            self._producer = producer
+        return self._producer
+
+    def _patiently(self, deadline: float, call: Callable[[], None]) -> None:
+        """Call again while the client says that this may help. Raises KafkaException."""
+        while True:
+            try:
+                call()
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise
+                self._note_error(error.args[0])
+            else:
+                return
+
+    def _aborted(self, producer: Producer, error: KafkaError) -> CommitError:
+        """Abort what is open. Where that is no longer possible, the next commit starts with a new producer."""
+        self._note_error(error)
+        reason = "; ".join(self._refused[:3]) or error.str()
+        if error.code() in _FENCED:
+            self._fences += 1
+            if self._fences >= FENCES_BEFORE_GIVING_UP:
+                raise SlotTakenError(f"transactional id {self._id} is used by another worker: every worker needs its own slot")
+        if not error.fatal():
+            try:
+                producer.abort_transaction(self._kafka.transaction_timeout_s)
+            except KafkaException as second:
+                self._note_error(second.args[0])
+            else:
+                return CommitError(reason)
+        producer.purge()
+        self._producer = None
+        return CommitError(reason)
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and len(self._refused) < 10:
+            self._refused.append(f"{message.topic()}: {error.str()}")
+
+    def _note_error(self, error: KafkaError) -> None:
+        if len(self.errors) < 1_000:
+            self.errors.append(error.name())
+        log.warning("kafka: %s", error.str(), extra={"kafka_error": error.name()})
+
+
+def _left(deadline: float) -> float:
+    return max(0.1, deadline - time.monotonic())

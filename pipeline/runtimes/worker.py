@@ -1,0 +1,268 @@
+"""Worker: poll a batch, run the stages, commit all that it came to with its offsets. Knows no client; those are handed in.
+
+What "good" looks like: at most 40 us of CPU an event beside the stages, and every record in exactly one place whatever is killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.quotas.ledger import Polled
+from pipeline.runtimes.worker_batch import WorkerBatch, project_of
+from pipeline.runtimes.worker_commit import CommitError
+from pipeline.runtimes.worker_lag import Lag
+from pipeline.runtimes.worker_limit import DeadLetterLimit
+from pipeline.runtimes.worker_outputs import Output, encode
+from pipeline.settings import Settings
+from pipeline.stages.contract import Context
+from pipeline.stages.runner import BatchResult, run
+
+log = logging.getLogger(__name__)
+
+IDLE_CHORES_EVERY_S = 1.0
+STALE_BEFORE_WARNING = 5
+HALTED_RETRY_S = 15.0
+"""How long a batch over the dead-letter limit rests before it is tried again: rules may have been mended meanwhile."""
+
+
+class Source(Protocol):
+    """Where batches come from; `KafkaSource` says what each call promises."""
+
+    lag: Lag
+    errors: list[str]
+
+    @property
+    def partitions(self) -> list[int]: ...  # noqa: D102
+    def poll(self) -> WorkerBatch | None: ...  # noqa: D102
+    def wait(self, seconds: float) -> bool: ...  # noqa: D102
+    def resume(self) -> None: ...  # noqa: D102
+    def committed(self, ends: Mapping[int, int]) -> None: ...  # noqa: D102
+    def rewind(self) -> None: ...  # noqa: D102
+    def passed(self) -> tuple[dict[int, int], Any]: ...  # noqa: D102
+    def watch_lag(self) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+class Sink(Protocol):
+    """Where batches go; `KafkaSink` says what each call promises."""
+
+    errors: list[str]
+
+    def commit(self, outputs: Iterable[Output], topic: str, ends: Mapping[int, int], membership: Any) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+class State(StrEnum):
+    """What the worker is doing, as `/ready` and the metrics say it."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting"
+    """A service is away. Partitions are paused, nothing is lost."""
+    HALTED = "halted"
+    """Too many dead letters. Partitions are paused, nothing is lost."""
+    STOPPED = "stopped"
+
+
+class Worker:
+    """The hot path. `run` blocks in the thread that calls it; `stop` may be called from any."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        sink: Sink,
+        context: Callable[[tuple[Polled, ...]], Context],
+        metrics: WorkerMetrics,
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._sink = sink
+        self._context = context
+        self._metrics = metrics
+        self._limit = DeadLetterLimit(settings.dead_letters)
+        self._stopping = threading.Event()
+        self._next_chores = 0.0
+        self._stale_in_a_row = 0
+        self.state = State.STARTING
+        self.why = ""
+        """Why the worker is waiting or halted."""
+        self.last_beat = time.monotonic()
+        """When the loop last turned; a live worker's is recent."""
+
+    def run(self) -> None:
+        """Work until `stop`. A batch that was begun is finished, so that leaving loses and repeats nothing."""
+        try:
+            while not self._stopping.is_set():
+                self.last_beat = time.monotonic()
+                batch = self._source.poll()
+                if batch is not None:
+                    self._settle(batch)
+                self._chores()
+        finally:
+            self._enter(State.STOPPED)
+            self._source.close()
+            self._sink.close()
+
+    @property
+    def partitions(self) -> list[int]:
+        """The input partitions owned now."""
+        return self._source.partitions
+
+    def stop(self) -> None:
+        """Ask the loop to end after its batch."""
+        self._stopping.set()
+
+    def _settle(self, batch: WorkerBatch) -> bool:
+        """Bring a batch to its end; false where it was dropped, to be read again from what is committed."""
+        started = time.perf_counter()
+        while True:
+            try:
+                result = run([entry.record for entry in batch.records], self._context(batch.polled))
+            except RetryableError as error:
+                self._metrics.service_error(error.service)
+                if not self._hold(State.WAITING, str(error), error.retry_in_s):
+                    return False
+                continue
+            except StaleBatchError as error:
+                return self._dropped_as_stale(error)
+            except Exception as error:
+                if len(batch.records) > 1:
+                    first, second = batch.halves()
+                    return self._settle(first) and self._settle(second)
+                log.exception("a record that cannot be processed", extra=_place(batch))
+                letter = DeadLetter(batch.records[0].record, "worker", "internal", f"{type(error).__name__}: {error}")
+                result = BatchResult(dead=[letter])
+            if not self._limit.would_exceed(len(batch.records), len(result.dead), time.time()):
+                break
+            why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters, such as {_describe(result.dead[0])}"
+            if not self._hold(State.HALTED, why, HALTED_RETRY_S):
+                return False
+        self._enter(State.RUNNING)
+        return self._commit(batch, result, started)
+
+    def _commit(self, batch: WorkerBatch, result: BatchResult, started: float) -> bool:
+        kafka, now = self._settings.kafka, time.time()
+        headers = {entry.record.position: entry.headers for entry in batch.records if entry.headers}
+        encoded = encode(result, headers, kafka, now)
+        worked = time.perf_counter()
+        try:
+            self._sink.commit(encoded.outputs, kafka.events_in, batch.ends, batch.membership)
+        except CommitError as error:
+            self._metrics.batch_dropped("commit")
+            log.warning("batch not committed, read again: %s", error, extra=_place(batch))
+            self._source.rewind()
+            return False
+        self._source.committed(batch.ends)
+        self._stale_in_a_row = 0
+        _log_own_failures(encoded.result.dead)
+        self._limit.add(len(batch.records), len(result.dead), now)
+        done = time.perf_counter()
+        self._metrics.batch_committed(
+            records=len(batch.records),
+            size_bytes=sum(len(entry.record.body) for entry in batch.records),
+            events=len(encoded.result.events),
+            new_groups=sum(item.is_new_group for item in encoded.result.events),
+            outcomes=encoded.result.outcomes,
+            dead=[(letter.stage, letter.reason) for letter in encoded.result.dead],
+            stage_s=encoded.result.stage_s,
+            run_s=worked - started,
+            commit_s=done - worked,
+        )
+        log.debug(
+            "batch",
+            extra={
+                "records": len(batch.records),
+                "events": len(encoded.result.events),
+                "dead_letters": len(encoded.result.dead),
+                "run_ms": round((worked - started) * 1e3, 1),
+                "commit_ms": round((done - worked) * 1e3, 1),
+                "ends": dict(batch.ends),
+            },
+        )
+        return True
+
+    def _hold(self, state: State, why: str, seconds: float) -> bool:
+        """Keep the batch for a while with all partitions paused; false where it is to be dropped."""
+        if self.state is not state or self.why != why:
+            log.error("consumption stands still", extra={"state": state, "why": why})
+        self._enter(state, why)
+        until = time.monotonic() + seconds
+        while not self._stopping.is_set():
+            self.last_beat = time.monotonic()
+            left = until - self.last_beat
+            if left <= 0:
+                self._source.resume()
+                return True
+            if not self._source.wait(min(left, 0.25)):
+                self._source.resume()
+                return False
+            self._chores()
+        return False
+
+    def _dropped_as_stale(self, error: StaleBatchError) -> bool:
+        """Another worker has gone past this batch. Where that goes on, nobody has: somebody moved the offsets back."""
+        self._metrics.batch_dropped("stale")
+        self._stale_in_a_row += 1
+        self._source.rewind()
+        if self._stale_in_a_row >= STALE_BEFORE_WARNING:
+            why = f"the ledger is ahead of the committed offsets ({error}): pipeline offsets reset moves both"
+            self._hold(State.WAITING, why, min(30.0, self._stale_in_a_row))
+        return False
+
+    def _chores(self) -> None:
+        """Once a second: commit positions behind transaction markers, and tell the metrics about lag and errors."""
+        now = time.monotonic()
+        if now < self._next_chores:
+            return
+        self._next_chores = now + IDLE_CHORES_EVERY_S
+        if self.state is State.STARTING and self._source.partitions:
+            self._enter(State.RUNNING)
+        if self.state is State.RUNNING:
+            ends, membership = self._source.passed()
+            if ends:
+                self._commit_positions(ends, membership)
+        self._source.watch_lag()
+        self._metrics.standing(self._source.lag.by_partition(time.time()), self._source.partitions)
+        for errors in (self._source.errors, self._sink.errors):
+            while errors:
+                self._metrics.kafka_error(errors.pop())
+
+    def _commit_positions(self, ends: dict[int, int], membership: Any) -> None:
+        try:
+            self._sink.commit((), self._settings.kafka.events_in, ends, membership)
+        except CommitError as error:
+            log.warning("positions not committed: %s", error)
+            self._source.rewind()
+        else:
+            self._source.committed(ends)
+
+    def _enter(self, state: State, why: str = "") -> None:
+        if state is State.RUNNING and self.state in {State.WAITING, State.HALTED}:
+            log.info("going on")
+        self.state, self.why = state, why
+        self._metrics.state(state)
+
+
+def _place(batch: WorkerBatch) -> dict[str, Any]:
+    return {"records": len(batch.records), "bases": dict(batch.bases), "ends": dict(batch.ends)}
+
+
+def _log_own_failures(dead: Iterable[DeadLetter]) -> None:
+    """Log what died of a bug of ours, one line for each kind; the project says whether it may be reported (no loops)."""
+    kinds = {(letter.stage, letter.detail.partition(":")[0]): letter for letter in dead if letter.reason == "internal"}
+    for (stage, kind), letter in kinds.items():
+        place = {"project_id": project_of(letter.record.body), "position": letter.record.position}
+        log.error("an event could not be processed", extra={"stage": stage, "kind": kind, **place})
+
+
+def _describe(letter: DeadLetter) -> str:
+    return f"{letter.stage}: {letter.reason}" + (f" ({letter.detail[:200]})" if letter.detail else "")

@@ -1,0 +1,104 @@
+"""Batch of a worker: what was polled together, and what of each partition it covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from pipeline.model.record import Form, Record, Token
+from pipeline.quotas.ledger import Polled
+
+TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
+"""Header of a replayed dead letter: `topic id/partition/offset` of its first life, so that its effects are known again."""
+RECEIVED_HEADER = "pipeline-received"
+"""Header of a replayed dead letter: when it first arrived, in epoch seconds."""
+FIRST_FAILURE_HEADER = "pipeline-first-failure"
+"""Header of a replayed dead letter: when it first failed, ISO 8601."""
+
+Headers = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """A record with what only the broker knew of it: its own place, and its headers where it has any."""
+
+    record: Record
+    partition: int
+    offset: int
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBatch:
+    """Records in the order polled. `bases` are committed offsets, `ends` one past what was polled, both by partition.
+
+    `membership` is the consumer group's metadata of the time: a commit with it fails when the group has moved on.
+    """
+
+    records: Sequence[WorkerRecord]
+    bases: Mapping[int, int]
+    ends: Mapping[int, int]
+    topic_id: str
+    membership: Any
+
+    @property
+    def polled(self) -> tuple[Polled, ...]:
+        """What each partition's part of the batch covers, as the ledger takes it."""
+        return tuple(Polled(self.topic_id, partition, self.bases[partition], end) for partition, end in sorted(self.ends.items()))
+
+    def halves(self) -> tuple[WorkerBatch, WorkerBatch]:
+        """Cut in two. The second stands on what the first commits, so they are settled one after the other."""
+        middle = len(self.records) // 2
+        first, second = self.records[:middle], self.records[middle:]
+        between: dict[int, int] = {}
+        for entry in first:
+            between[entry.partition] = entry.offset + 1
+        return (
+            WorkerBatch(first, self.bases, between, self.topic_id, self.membership),
+            WorkerBatch(second, {**self.bases, **between}, self.ends, self.topic_id, self.membership),
+        )
+
+
+def make_record(body: bytes, topic: str, token: Token, timestamp_s: float, headers: Headers) -> Record:
+    """Make the record of a message at `token`. A replayed dead letter keeps the token and arrival of its first life."""
+    return Record(
+        body=body,
+        form=Form.MSGPACK,
+        source=topic,
+        position=(token.partition, token.offset),
+        received=_number(headers.get(RECEIVED_HEADER)) or timestamp_s,
+        token=_parse_token(headers.get(TOKEN_HEADER)) or token,
+    )
+
+
+def print_token(token: Token) -> bytes:
+    """Print a token as its header has it."""
+    return f"{token.topic_id}/{token.partition}/{token.offset}".encode()
+
+
+def _parse_token(value: bytes | None) -> Token | None:
+    """Read a token back; None for what we did not write."""
+    parts = value.decode("ascii", "replace").rsplit("/", 2) if value else ()
+    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
+        return None
+    return Token(parts[0], int(parts[1]), int(parts[2]))
+
+
+def _number(value: bytes | None) -> float | None:
+    try:
+        return float(value) if value else None
+    except ValueError:
+        return None
+
+
+def project_of(body: bytes) -> int | None:
+    """Find the project of an ingest message, where its bytes can be read at all."""
+    try:
+        message = msgpack.unpackb(body, strict_map_key=False)
+    except Exception:  # noqa: BLE001 -- msgpack raises many kinds for bytes that are none
+        return None
+    project_id = message.get("project_id") if isinstance(message, dict) else None
+    return project_id if isinstance(project_id, int) else None

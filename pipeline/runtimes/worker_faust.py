@@ -1,0 +1,160 @@
+"""The worker's process: a Faust application with its signals, web views and the agent on outcomes; the hot path runs inside it.
+
+Why the hot path is no agent of Faust's: docs/adr/0004-faust-around-librdkafka.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+import sys
+import tempfile
+import threading
+from typing import Any, NoReturn
+
+import faust
+from mode import Service
+
+from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes.worker import Worker
+from pipeline.runtimes.worker_faust_counts import LiveCounts
+from pipeline.runtimes.worker_faust_transport import CommittedTransport
+from pipeline.runtimes.worker_faust_views import add_views
+from pipeline.settings import Kafka, Settings
+
+log = logging.getLogger(__name__)
+
+RULES_POLL_S = 1.0
+LEAVE_WITHIN_S = 8.0
+"""How long a batch may take to end after SIGTERM; the rest of ten seconds is Faust's to leave its own group."""
+
+EXIT_AT_ONCE = 130
+
+
+class HotPath(Service):  # type: ignore[misc]  # mode has no types here
+    """The worker's loop in a thread of its own. Faust starts it first and ends it last."""
+
+    def __init__(self, worker: Worker, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.worker = worker
+        self._thread = threading.Thread(target=self._run, name="hot-path", daemon=True)
+
+    async def on_start(self) -> None:
+        """Start the thread."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def on_stop(self) -> None:
+        """Join the thread: one that still ran when Faust closes its loop would fail in the middle of a batch."""
+        self.worker.stop()
+        await asyncio.to_thread(self._thread.join, LEAVE_WITHIN_S)
+        if self._thread.is_alive():
+            log.error("the batch did not end within %s s; leaving without it, another worker takes it up", LEAVE_WITHIN_S)
+
+    def _run(self) -> None:
+        try:
+            self.worker.run()
+        except Exception as error:  # whatever it is, the process ends and says so
+            log.exception("the worker stopped")
+            self._loop.call_soon_threadsafe(self._loop.create_task, self.crash(error))
+
+
+class RulesWatch(Service):  # type: ignore[misc]  # mode has no types here
+    """Rules that follow their folder while the worker runs. Reading happens in a thread: the views stay quick."""
+
+    def __init__(self, rules: RulesFolder, metrics: WorkerMetrics, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._rules = rules
+        self._metrics = metrics
+
+    @Service.task  # type: ignore[untyped-decorator]  # mode has no types here
+    async def _watch(self) -> None:
+        refused = self._rules.refused
+        while not self.should_stop:
+            if await asyncio.to_thread(self._rules.poll):
+                self._metrics.rules("loaded")
+            if self._rules.refused != refused:
+                refused = self._rules.refused
+                if refused is not None:
+                    self._metrics.rules("refused")
+            await self.sleep(RULES_POLL_S)
+
+
+class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
+    """Faust's worker with our manners: the first SIGTERM ends the batch, the second leaves at once and still loses nothing."""
+
+    def __init__(self, app: faust.App, hot_path: HotPath, *services: Service) -> None:
+        super().__init__(app, hot_path, *services, override_logging=False, redirect_stdouts=False, quiet=True, workdir=None)
+        self._hot_path = hot_path
+        self._signals = 0
+
+    def _on_sigterm(self) -> None:
+        self._leave(signal.SIGTERM)
+
+    def _on_sigint(self) -> None:
+        self._leave(signal.SIGINT)
+
+    def _leave(self, by: signal.Signals) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            log.warning("second signal: leaving at once; the open batch is taken up by another worker")
+            logging.shutdown()
+            os._exit(EXIT_AT_ONCE)
+        log.info("leaving after this batch")
+        self._hot_path.worker.stop()
+        self._schedule_shutdown(by)
+
+
+def run_process(settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics) -> NoReturn:
+    """Run until a signal. Ends the process: exit 0 after a signal, 1 after a crash."""
+    app = make_app(settings)
+    counts = LiveCounts(app, settings.kafka.outcomes)
+    add_views(app, worker, rules, metrics, counts, settings)
+    process = Process(app, HotPath(worker), RulesWatch(rules, metrics))
+    process.execute_from_commandline()
+    sys.exit(0)
+
+
+def make_app(settings: Settings) -> faust.App:
+    """Make the application. Its group is another than the hot path's: Faust takes the application's id for it."""
+    kafka = settings.kafka
+    app = faust.App(
+        f"{kafka.consumer_group}-live-counts",
+        broker=[f"kafka://{address.strip()}" for address in kafka.brokers.split(",")],
+        broker_credentials=_credentials(kafka),
+        broker_session_timeout=max(30.0, kafka.session_timeout_s),
+        store="memory://",
+        datadir=tempfile.gettempdir(),
+        topic_replication_factor=kafka.replication_factor,
+        web_bind=settings.web.host,
+        web_port=settings.web.port,
+        web_host="127.0.0.1",
+        consumer_auto_offset_reset="latest",
+        stream_wait_empty=False,
+        producer_compression_type=None,
+    )
+    app.transport = CommittedTransport(app.conf.broker, app, app.loop)
+    return app
+
+
+def _credentials(kafka: Kafka) -> Any:
+    """Give Faust's form of the settings that `kafka_config` gives librdkafka."""
+    if kafka.security_protocol == "PLAINTEXT":
+        return None
+    context = None
+    if kafka.security_protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=kafka.ssl_ca_file)
+        if kafka.ssl_certificate_file is not None:
+            context.load_cert_chain(kafka.ssl_certificate_file, kafka.ssl_key_file, kafka.ssl_key_password)
+    if not kafka.security_protocol.startswith("SASL"):
+        return faust.SSLCredentials(context)
+    return faust.SASLCredentials(
+        username=kafka.sasl_username,
+        password=kafka.sasl_password,
+        mechanism=kafka.sasl_mechanism,
+        ssl_context=context,
+    )

@@ -1,0 +1,78 @@
+"""Live counts: the agent that counts outcomes per project, category and reason in windowed tables."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any, NamedTuple
+
+import faust
+import orjson
+
+from pipeline.model.category import DataCategory
+from pipeline.model.outcome import Fate
+
+WINDOW_S = 60.0
+KEPT_WINDOWS = 15
+
+
+class CountKey(NamedTuple):
+    """What is counted apart from what."""
+
+    project_id: int
+    category: str
+    outcome: str
+    reason: str | None
+
+
+class LiveCounts:
+    """Outcomes of the last minutes, the same on every worker.
+
+    The table is global, and its keys begin with the partition that was read, so that no two workers write the same one.
+    At least once: a crash may count a second's outcomes again.
+    """
+
+    def __init__(self, app: faust.App, topic_name: str) -> None:
+        topic = app.topic(topic_name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        self._table = app.GlobalTable(
+            "outcomes-by-minute", default=int, help="quantity by partition, project, category, outcome, reason"
+        )
+        self._counts = self._table.tumbling(WINDOW_S, expires=WINDOW_S * KEPT_WINDOWS, key_index=True)
+        app.agent(topic, name="count-outcomes")(self._count)
+
+    async def _count(self, stream: Any) -> None:
+        async for event in stream.events():
+            key = read_outcome(event.value)
+            if key is not None:
+                counted, quantity = key
+                self._counts[orjson.dumps([event.message.partition, *counted]).decode()] += quantity
+
+    def minutes(self, number: int) -> list[dict[str, Any]]:
+        """Give the last `number` minutes, the newest first: its start (epoch seconds) and the counts."""
+        now = time.time()
+        return [self._minute(now - back * WINDOW_S) for back in range(number)]
+
+    def _minute(self, moment: float) -> dict[str, Any]:
+        totals: Counter[CountKey] = Counter()
+        for key, quantity in self._counts.clone(relative_to=moment).items():
+            if quantity:
+                _, *counted = orjson.loads(key)
+                totals[CountKey(*counted)] += quantity
+        counts = [{**key._asdict(), "quantity": quantity} for key, quantity in sorted(totals.items(), key=str)]
+        return {"start": int(moment // WINDOW_S * WINDOW_S), "counts": counts}
+
+
+def read_outcome(value: bytes | None) -> tuple[CountKey, int] | None:
+    """Read one record of the outcomes topic; None for what is none. Others may write there too."""
+    try:
+        outcome = orjson.loads(value or b"")
+        key = CountKey(
+            int(outcome["project_id"]),
+            DataCategory(outcome.get("category") or DataCategory.ERROR).label,
+            Fate(outcome["outcome"]).label,
+            outcome.get("reason"),
+        )
+        quantity = outcome.get("quantity")
+        return key, 1 if quantity is None else int(quantity)
+    except (KeyError, TypeError, ValueError):
+        return None

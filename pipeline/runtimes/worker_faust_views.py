@@ -1,0 +1,66 @@
+"""The worker's web views: `/health`, `/ready`, `/metrics`, `/counts`, `/rules`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import faust
+from faust.web import Request, Response, View
+
+from pipeline import __version__
+from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes.worker import State, Worker
+from pipeline.runtimes.worker_faust_counts import KEPT_WINDOWS, LiveCounts
+from pipeline.settings import Settings
+
+
+def add_views(
+    app: faust.App, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, counts: LiveCounts, settings: Settings
+) -> None:
+    """Register the views on Faust's web server."""
+
+    @app.page("/health")  # type: ignore[untyped-decorator]  # faust has no types here
+    async def health(self: View, _: Request) -> Response:
+        """Live: the hot path's loop turns. A probe that fails here should restart the process."""
+        silent_s = time.monotonic() - worker.last_beat
+        alive = silent_s < settings.kafka.max_poll_interval_s and worker.state is not State.STOPPED
+        return self.json({"alive": alive, "silent_s": round(silent_s, 3)}, status=200 if alive else 503)
+
+    @app.page("/ready")  # type: ignore[untyped-decorator]  # faust has no types here
+    async def ready(self: View, _: Request) -> Response:
+        """Ready: in the group and working. Not ready is no reason for a restart: the body says what is awaited."""
+        body = {"ready": worker.state is State.RUNNING, "state": worker.state, "why": worker.why, "partitions": worker.partitions}
+        return self.json(body, status=200 if body["ready"] else 503)
+
+    @app.page("/metrics")  # type: ignore[untyped-decorator]  # faust has no types here
+    async def metrics_page(self: View, _: Request) -> Response:
+        """Prometheus's page."""
+        return self.bytes(metrics.page(), content_type="text/plain")
+
+    @app.page("/counts")  # type: ignore[untyped-decorator]  # faust has no types here
+    async def live_counts(self: View, request: Request) -> Response:
+        """Outcomes per project, category and reason, by minute; `?minutes=5` for more than the last two."""
+        wanted = request.query.get("minutes", "2")
+        number = min(int(wanted), KEPT_WINDOWS) if wanted.isdecimal() else 2
+        return self.json({"minutes": counts.minutes(number)})
+
+    @app.page("/rules")  # type: ignore[untyped-decorator]  # faust has no types here
+    async def rules_in_force(self: View, _: Request) -> Response:
+        """Rules in force: their version, the projects that have their own, and why an edit was refused."""
+        return self.json(describe_rules(rules))
+
+
+def describe_rules(rules: RulesFolder) -> dict[str, Any]:
+    """Describe the rules in force."""
+    current = rules.current
+    return {
+        "version": current.version,
+        "refused": rules.refused,
+        "code": __version__,
+        "projects": {
+            str(project_id): {"slug": own.project.slug, "quotas": len(own.quotas)}
+            for project_id, own in sorted(current.projects.items())
+        },
+    }

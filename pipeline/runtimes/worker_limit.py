@@ -1,0 +1,31 @@
+"""Limit on dead letters: after a bad deploy, stop and say so, rather than fill the topic."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pipeline.settings import DeadLetters
+
+
+class DeadLetterLimit:
+    """Records and dead letters of the last `window_s` seconds."""
+
+    def __init__(self, settings: DeadLetters) -> None:
+        self._settings = settings
+        self._batches: deque[tuple[float, int, int]] = deque()
+
+    def would_exceed(self, records: int, dead: int, now: float) -> bool:
+        """Say whether committing this batch too would go over the limit."""
+        self._forget(now)
+        all_records = records + sum(batch[1] for batch in self._batches)
+        all_dead = dead + sum(batch[2] for batch in self._batches)
+        return dead > 0 and all_dead >= self._settings.min_count and all_dead > self._settings.max_ratio * all_records
+
+    def add(self, records: int, dead: int, now: float) -> None:
+        """Count a batch that was committed."""
+        self._forget(now)
+        self._batches.append((now, records, dead))
+
+    def _forget(self, now: float) -> None:
+        while self._batches and self._batches[0][0] < now - self._settings.window_s:
+            self._batches.popleft()
