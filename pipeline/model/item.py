@@ -35,6 +35,10 @@ class Item:
     """Set by count: no hash of this event was seen before."""
     sample_rate: float | None = None
     """Set by count where a group quota keeps a sample: each stored event stands for 1/rate."""
+    reserve_reason: str | None = None
+    """Set by admit: over its limits, let through in case its group is a new one; what count rejects it with where it is not."""
+    is_uncounted: bool = False
+    """Set by admit and count: Redis was away, and the setting says to go on."""
     message: StorageMessage | None = None
     """Set by publish."""
 

@@ -15,6 +15,7 @@ from pipeline.model.outcome import Fate
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
 from pipeline.quotas.model import Quota
+from pipeline.quotas.rate_limit import RateLimit
 
 
 class Polled(NamedTuple):
@@ -29,9 +30,12 @@ class Polled(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One event asking to be admitted. `received` (epoch seconds) decides the window; `quotas` are those in force for it."""
+class Claim(NamedTuple):
+    """One event asking to be admitted. `received` (epoch seconds) decides the window; `quotas` are those in force for it.
+
+    `over_accept_once` lets a quantity pass that does not fit any more, as long as the limit was not reached before.
+    `signature` tells alike events apart before they are grouped (8 bytes); it matters to quotas with a reserve only.
+    """
 
     token: Token
     scope: Scope
@@ -40,13 +44,15 @@ class Claim:
     event_id: str
     received: float
     quotas: Sequence[Quota]
+    over_accept_once: bool = False
+    signature: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """One grouped event to be counted. `hashes` holds the published ones, primary first, then the secondary ones.
 
     `event_time` (epoch seconds) gives first and last seen; `user` is the event's `sentry:user` value, for distinct users.
+    `reserve_reason` is set where admit let the event through on a reserve: what rejects it where its group is known.
     """
 
     token: Token
@@ -61,14 +67,22 @@ class Sighting:
     user: str | None
     retention_days: int
     quotas: Sequence[Quota]
+    reserve_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a call decided for one event. `fate` is ACCEPTED, RATE_LIMITED or INVALID (a duplicate), with its reason."""
+    """What a call decided for one event. `fate` is ACCEPTED, RATE_LIMITED or INVALID (a duplicate), with its reason.
+
+    `limits` is what a sender is to be told. `on_reserve`: over its limits, let through in case its group is a new one;
+    `reason` is then what count rejects it with where the group is known. `uncounted`: Redis was away and the setting says accept.
+    """
 
     fate: Fate = Fate.ACCEPTED
     reason: str | None = None
+    limits: tuple[RateLimit, ...] = ()
+    on_reserve: bool = False
+    uncounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,25 @@
+"""Connect to Redis, one server or a cluster."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.retry import Retry
+
+Client = redis.Redis | RedisCluster
+
+
+def connect(url: str, timeout_s: float) -> Client:
+    """Give a client; nothing is sent before its first use.
+
+    `url` is redis://, rediss:// (TLS) or unix://; `redis+cluster://` and `rediss+cluster://` name any node of a cluster.
+    The client retries once, at once, for a connection that an idle server closed. Waiting is the runtime's business.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme.endswith("+cluster"):
+        return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1))
+    plain = urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster")))
+    return RedisCluster.from_url(plain, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1))

@@ -1,0 +1,177 @@
+"""The ledger on Redis: admit and count, one round trip each (design, section 6)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from redis.cluster import RedisCluster
+
+from pipeline.model.category import DataCategory
+from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.scope import Scope
+from pipeline.quotas.admission import Admission, Plans
+from pipeline.quotas.call import Call, SectionReply, read_replies
+from pipeline.quotas.continuity import Continuity
+from pipeline.quotas.counting import Counting
+from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
+from pipeline.quotas.model import Quota
+from pipeline.quotas.redis_client import Client
+from pipeline.quotas.redis_script import RedisScript
+
+log = logging.getLogger(__name__)
+
+_UNCOUNTED = Verdict(uncounted=True)
+_LONGEST_PAUSE_S = 30.0
+
+
+class RedisLedger:
+    """Implements `Ledger`. One instance per worker; not for several threads at once.
+
+    prefix               goes before every key
+    on_unavailable       wait: RetryableError with growing pauses; accept: verdicts say `uncounted`
+    duplicate_window_s   two arrivals of an event id in a project within it are duplicates; about 150 MB per million ids
+    max_retry_after_s    what a rejected sender is told to wait at most; None for the whole window
+    ledger_s             how long decisions are kept: as long as the input topic keeps records
+    late_s               how long a counter lives that an outage made late: with a longer one, a window may count anew
+    remember_s           how long a limit that is used up is not asked for again
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        prefix: str = "",
+        on_unavailable: Literal["wait", "accept"] = "wait",
+        duplicates: bool = True,
+        duplicate_window_s: int = 3_600,
+        max_retry_after_s: int | None = None,
+        ledger_s: int = 7 * 86_400,
+        late_s: int = 3_600,
+        remember_s: float = 1.0,
+    ) -> None:
+        if "{" in prefix or "}" in prefix:
+            raise ValueError("a prefix with braces would change which part of a key is its hash tag")
+        self._client = client
+        self._prefix = prefix
+        self._accepts_when_away = on_unavailable == "accept"
+        self._duplicate_s = duplicate_window_s if duplicates else 0
+        self._max_retry_s = max_retry_after_s
+        self._ledger_s = ledger_s
+        self._late_s = late_s
+        self._remember_s = remember_s
+        self._admit = RedisScript(client, "ledger", "admit")
+        self._count = RedisScript(client, "ledger", "count")
+        self._plans = Plans()
+        self._admitted = Continuity()
+        self._counted = Continuity()
+        self._epochs: dict[int, str] = {}
+        self._failures = 0
+        self.losses = 0
+        """How often Redis was found to have lost what it had acknowledged."""
+        self.uncounted = 0
+        """Events that went on without being counted."""
+
+    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Verdict]:
+        """Refuse duplicates and what is over a quota; only an admitted event claims its id and charges its quotas."""
+        self._admitted.begin(polled)
+        admission = Admission(polled, claims, self._plans, self._admitted, now)
+        try:
+            replies = self._run(self._admit, admission.call, self._admitted, [self._duplicate_s], now)
+        except RetryableError:
+            if not self._accepts_when_away:
+                raise
+            self.uncounted += len(claims)
+            return [_UNCOUNTED] * len(claims)
+        verdicts = admission.read(replies, self._max_retry_s, self._remember_s)
+        self._admitted.finish(polled)
+        return verdicts
+
+    def count(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:
+        """Apply group quotas, count the groups, and name the first event of each."""
+        self._counted.begin(polled)
+        counting = Counting(polled, sightings, now)
+        try:
+            replies = self._run(self._count, counting.call, self._counted, [], now)
+        except RetryableError:
+            if not self._accepts_when_away:
+                raise
+            self.uncounted += len(sightings)
+            return [Counted(_UNCOUNTED, is_new=False)] * len(sightings)
+        counted = counting.read(replies, self._max_retry_s)
+        self._counted.finish(polled)
+        return counted
+
+    def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> None:
+        """Give back what an accepted event was charged, in the window of `timestamp`; only to quotas that name the category."""
+        naming = [quota for quota in quotas if category in quota.categories]
+        charges = self._plans.of(scope, category, tuple(naming)).at(timestamp)
+        pipeline = self._client.pipeline()
+        for stem, slot, _, ends, *_ in charges.rows:
+            key = f"{self._prefix}r:quota:{stem}:{slot}"
+            pipeline.incrby(key, quantity)
+            pipeline.expireat(key, ends + 60)
+        pipeline.execute()
+        self._plans.forget()
+
+    def remove_all(self) -> None:
+        """Delete every key of this prefix. Refused without one: that would empty the Redis."""
+        if not self._prefix:
+            raise ValueError("a ledger without a prefix owns the whole Redis")
+        batch: list[bytes] = []
+        for key in self._keys():
+            batch.append(key)
+            if len(batch) == 1_000:
+                self._delete(batch)
+                batch = []
+        if batch:
+            self._delete(batch)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _keys(self) -> Iterator[bytes]:
+        pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in self._prefix) + "*"
+        return self._client.scan_iter(match=pattern, count=1_000)
+
+    def _delete(self, keys: Sequence[bytes]) -> None:
+        if isinstance(self._client, RedisCluster):
+            for key in keys:
+                self._client.unlink(key)
+        else:
+            self._client.unlink(*keys)
+
+    def _run(
+        self, script: RedisScript, call: Call, continuity: Continuity, settings: list[Any], now: float
+    ) -> list[SectionReply]:
+        if not call.sections:
+            return []
+        options = [self._prefix, secrets.token_hex(8), self._ledger_s, self._late_s, int(now // 86_400), settings]
+        try:
+            replies = read_replies(
+                script.run(call.pack(options, self._prefix, per_section=isinstance(self._client, RedisCluster)))
+            )
+        except RetryableError as error:
+            self._failures += 1
+            error.retry_in_s = min(0.1 * 2 ** min(self._failures, 10), _LONGEST_PAUSE_S)
+            raise
+        self._failures = 0
+        if replies is None:
+            raise StaleBatchError("another worker has gone past this batch")
+        self._watch_for_losses(call, replies, continuity)
+        return replies
+
+    def _watch_for_losses(self, call: Call, replies: Sequence[SectionReply], continuity: Continuity) -> None:
+        is_whole = continuity.learn(call, replies)
+        for section, reply in zip(call.sections.values(), replies, strict=True):
+            is_whole = self._epochs.setdefault(section.organization, reply.epoch) == reply.epoch and is_whole
+            self._epochs[section.organization] = reply.epoch
+        if not is_whole:
+            self.losses += 1
+            self._plans.forget()
+            log.error(
+                "redis has lost what it acknowledged: quotas and counts since then start anew", extra={"losses": self.losses}
+            )

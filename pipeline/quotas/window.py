@@ -1,0 +1,24 @@
+"""Windows: fixed, and shifted by organization, so that not all turn at once (spec/ingest.md, section 1)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+GRACE_S = 60
+"""A counter outlives its window by this much: clocks of workers and Redis differ."""
+
+
+class Window(NamedTuple):
+    """One window of a quota. `slot` numbers it; it begins at `start` and ends before `end` (epoch seconds)."""
+
+    slot: int
+    start: int
+    end: int
+
+
+def window_at(timestamp: float, window_s: int, organization_id: int) -> Window:
+    """Give the window that a moment falls into."""
+    shift = organization_id % window_s
+    slot = int((timestamp - shift) // window_s)
+    start = slot * window_s + shift
+    return Window(slot, start, start + window_s)

@@ -1,0 +1,37 @@
+"""Admit: refuse duplicates, and what is over a quota."""
+
+from __future__ import annotations
+
+from pipeline.model.outcome import Fate
+from pipeline.quotas.ledger import Claim
+from pipeline.stages.contract import Batch, Context, StageResult
+
+
+def admit(batch: Batch, ctx: Context) -> StageResult:
+    """Ask the ledger for every event of the batch at once.
+
+    Takes    filtered events: what a filter drops consumes no quota. Gives the admitted ones, same order.
+    Rejects  INVALID `duplicate`; RATE_LIMITED with the reason code of the first quota that said no.
+    Cost     one call for the batch. Running it again gives the decisions that it gave before.
+    """
+    claims = [
+        Claim(
+            item.record.token,
+            item.scope,
+            item.category,
+            item.quantity,
+            item.event_id,
+            item.received,
+            ctx.rules.project(item.scope.project_id).quotas,
+        )
+        for item in batch
+    ]
+    result = StageResult()
+    for item, verdict in zip(batch, ctx.ledger.admit(ctx.polled, claims, ctx.now), strict=True):
+        if verdict.fate is not Fate.ACCEPTED:
+            result.outcomes.append(item.rejected(verdict.fate, verdict.reason))
+            continue
+        item.reserve_reason = (verdict.reason or "") if verdict.on_reserve else None
+        item.is_uncounted = verdict.uncounted
+        result.kept.append(item)
+    return result
