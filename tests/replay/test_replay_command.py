@@ -1,0 +1,95 @@
+"""`pipeline replay` as a person meets it: what it refuses, what it leaves behind, how it is interrupted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.command import RECORDED, ROOT, RULES, pipeline, replay
+
+EVENT = '{"event_id":"%032x","message":"order %d failed","platform":"python","timestamp":1795348800}\n'
+
+
+def write_events(path: Path, count: int) -> Path:
+    path.write_text("".join(EVENT % (number, number) for number in range(1, count + 1)))
+    return path
+
+
+def test_recorded_events_are_all_accounted_for(tmp_path: Path) -> None:
+    replayed = replay(RECORDED, out=tmp_path / "out")
+    summary = replayed.summary
+    items = sum(sum(reasons.values()) for reasons in summary["outcomes"].values())
+    assert summary["events"] == len(replayed.events) == summary["outcomes"]["accepted"][""]
+    assert summary["dead_letters"] == len(replayed.dead_letters) == 0
+    assert items >= summary["records"] >= 30
+    assert {outcome["reason"] for outcome in replayed.outcomes} <= {None, "unsupported"}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("INPUT", "--out", "OUT", "--rules", "nowhere"), "nowhere"),
+        (("nowhere.jsonl", "--out", "OUT"), "nowhere.jsonl"),
+        (("INPUT", "--out", "INPUT/out"), "INPUT"),
+        (("INPUT", "--out", "OUT", "--settings", "nowhere.toml"), "nowhere.toml"),
+        (("INPUT", "--out", "OUT", "--now", "yesterday"), "yesterday"),
+        (("INPUT", "--out", "OUT", "--project", "-3"), "--project"),
+        (("INPUT",), "--out"),
+    ],
+)
+def test_what_cannot_be_used_is_one_clear_line_and_exit_2(tmp_path: Path, options: tuple[str, ...], named: str) -> None:
+    names = {"INPUT": str(write_events(tmp_path / "in.jsonl", 1)), "OUT": str(tmp_path / "out")}
+    for name, path in names.items():
+        options = tuple(option.replace(name, path) for option in options)
+        named = named.replace(name, path)
+    run = pipeline("replay", *options)
+    assert run.returncode == 2
+    assert named in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_broken_rules_are_listed_with_file_and_line_and_exit_2(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    shutil.copytree(RULES, rules)
+    (rules / "default" / "filters.toml").write_text("[releases]\npatterns = 3\n")
+    (rules / "default" / "quotas.toml").write_text('[[quota]]\nid = "a"\nscope = "planet"\n')
+    run = pipeline("replay", write_events(tmp_path / "in.jsonl", 1), "--out", tmp_path / "out", "--rules", rules)
+    assert run.returncode == 2
+    assert "rules/default/filters.toml:2" in run.stderr
+    assert "rules/default/quotas.toml:3" in run.stderr
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (replay(RECORDED, out=tmp_path / name).raw for name in ("a", "b"))
+    for name in ("events.jsonl", "outcomes.jsonl", "dead_letters.jsonl"):
+        assert first[name] == second[name]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_an_interrupted_run_leaves_no_server_and_nothing_that_looks_finished(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    source = write_events(tmp_path / "in.jsonl", 60_000)
+    command = [sys.executable, "-m", "pipeline", "replay", str(source), "--project", "1", "--out", str(tmp_path / "out")]
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(folder)}) as run:
+        deadline = time.monotonic() + 30
+        while not list(folder.glob("pipeline-redis-*/redis.sock")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        os.kill(run.pid, number)
+        assert run.wait(20) == code
+    deadline = time.monotonic() + 10
+    while list(folder.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(folder.iterdir()) == []
+    assert not list((tmp_path / "out").glob("*.json*l"))
+    assert not (tmp_path / "out" / "summary.json").exists()
