@@ -1,0 +1,99 @@
+"""Explanations for people: the component tree in a terminal, and what two events have in common."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.text import Text
+from rich.tree import Tree
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.explanation import Comparison, Explanation
+from pipeline.grouping.variants import Variant
+
+MAX_SHOWN_LEAVES = 40
+
+
+def print_explanation(explanation: Explanation, console: Console | None = None) -> None:
+    """Print one event's grouping: `*` and colour mark what contributes, brackets say why not."""
+    console = console or Console(highlight=False)
+    console.print(_heading(explanation))
+    for name, variant in explanation.variants.items():
+        console.print(_variant_tree(name, variant))
+    if explanation.touched_frames:
+        console.print(_rules(explanation))
+    console.print()
+
+
+def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Print whether and why two events group together, or what differs first."""
+    console = console or Console(highlight=False)
+    verdict = Text("together", "bold green") if comparison.together else Text("apart", "bold red")
+    console.print(Text.assemble(verdict, ": ", comparison.reason))
+    if comparison.shared:
+        console.print(Text("shared values", "bold"))
+        for at, value in comparison.shared[:MAX_SHOWN_LEAVES]:
+            console.print(Text.assemble("  = ", (at, "cyan"), " ", repr(value)))
+        if len(comparison.shared) > MAX_SHOWN_LEAVES:
+            console.print(f"  ... and {len(comparison.shared) - MAX_SHOWN_LEAVES} more")
+    if comparison.differs is not None:
+        console.print(Text("first difference", "bold"))
+        for mark, leaf in zip(("first ", "second"), comparison.differs, strict=True):
+            shown = Text.assemble((leaf[0], "cyan"), " ", repr(leaf[1])) if leaf is not None else Text("nothing", "dim")
+            console.print(Text.assemble("  ", mark, ": ", shown))
+
+
+def _heading(explanation: Explanation) -> Group:
+    lines = [
+        Text.assemble((explanation.title or "<unlabeled event>", "bold")),
+        Text.assemble(("event  ", "dim"), f"{explanation.event_id} of project {explanation.project_id}"),
+        Text.assemble(
+            ("group  ", "dim"),
+            (explanation.primary_hash, "bold cyan"),
+            *_others(explanation),
+            (f"  {explanation.configuration}", "dim"),
+        ),
+    ]
+    rule = explanation.matched_rule
+    if rule is not None:
+        kind = "built-in rule" if rule.is_builtin else "rule"
+        lines.append(Text.assemble(("fingerprint rule  ", "dim"), f"{rule.file}:{rule.line}", (f"  ({kind}) ", "dim"), rule.text))
+    return Group(*lines)
+
+
+def _others(explanation: Explanation) -> list[str]:
+    rest = [f" + {hash_}" for hash_ in explanation.hashes[1:]]
+    return rest + [f" + {hash_} (of the configuration before)" for hash_ in explanation.secondary_hashes]
+
+
+def _variant_tree(name: str, variant: Variant) -> Tree:
+    style = "green" if variant.contributes else "dim"
+    label = Text.assemble((f"{name}{'*' if variant.contributes else ''}", f"bold {style}"), (f"  {variant.description}", "dim"))
+    if variant.hash is not None:
+        label.append(f"  {variant.hash}", "cyan")
+    tree = Tree(label, guide_style="dim")
+    for value in variant.values:
+        tree.add(Text(repr(value), "yellow"))
+    if variant.component is not None:
+        if variant.component.hint:
+            label.append(f"  ({variant.component.hint})", "dim italic")
+        _add_values(tree, variant.component)
+    return tree
+
+
+def _add_values(tree: Tree, component: Component) -> None:
+    for value in component.values:
+        if not isinstance(value, Component):
+            tree.add(Text(repr(value), "yellow" if component.contributes else "dim"))
+        elif value.values or value.hint:
+            label = Text(f"{value.id}{'*' if value.contributes else ''}", "green" if value.contributes else "dim")
+            if value.hint:
+                label.append(f"  ({value.hint})", "dim italic")
+            _add_values(tree.add(label), value)
+
+
+def _rules(explanation: Explanation) -> Tree:
+    tree = Tree(Text("stack-trace rules, in the order in which they ran", "bold"), guide_style="dim")
+    for touched in explanation.touched_frames:
+        where = f"{touched.stack} frame {touched.frame} {touched.function or '<unknown>'}"
+        tree.add(Text.assemble((where, "cyan"), "  ", str(touched.rule), (f"  {touched.rule.origin}", "dim")))
+    return tree

@@ -1,0 +1,187 @@
+"""Explanation: why an event groups as it does, as data; and of two events, why they group together or what differs first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.tracing import TouchedFrame
+from pipeline.grouping.variants import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedRule:
+    """The fingerprint rule that an event matched."""
+
+    text: str
+    file: str
+    line: int
+    is_builtin: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the rule as `explain` prints it."""
+        return {"rule": self.text, "file": self.file, "line": self.line, "is_builtin": self.is_builtin}
+
+
+@dataclass(slots=True)
+class Explanation:
+    """All there is to say about one event's grouping."""
+
+    event_id: str | None
+    configuration: str
+    hashes: tuple[str, ...]
+    secondary_hashes: tuple[str, ...]
+    fingerprint: tuple[str, ...]
+    matched_rule: MatchedRule | None
+    title: str | None
+    variants: dict[str, Variant]
+    touched_frames: list[TouchedFrame] = field(default_factory=list)
+    project_id: int | None = None
+    """Set by the caller, who knows whose event it is."""
+
+    @property
+    def primary_hash(self) -> str:
+        """The hash that names the group."""
+        return self.hashes[0]
+
+    def primary_variant(self) -> tuple[str, Variant]:
+        """Give the variant whose hash is the primary one."""
+        return next((name, variant) for name, variant in self.variants.items() if variant.hash == self.primary_hash)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the contract's line (design, section 4)."""
+        return {
+            "event_id": self.event_id,
+            "project_id": self.project_id,
+            "title": self.title,
+            "primary_hash": self.primary_hash,
+            "hashes": list(self.hashes),
+            "secondary_hashes": list(self.secondary_hashes),
+            "configuration": self.configuration,
+            "fingerprint": list(self.fingerprint),
+            "matched_fingerprint_rule": self.matched_rule.to_json() if self.matched_rule is not None else None,
+            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
+            "stack_trace_rules": [touched.to_json() for touched in self.touched_frames],
+        }
+
+
+Leaf = tuple[str, str]
+"""Where a contributing value stands (`app.exception.type`, frames numbered), and its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What two events have in common. `shared` and `differs` hold contributing values of the first event's primary variant."""
+
+    together: bool
+    shared_hashes: tuple[str, ...]
+    reason: str
+    variants: tuple[str, str]
+    shared: list[Leaf]
+    differs: tuple[Leaf | None, Leaf | None] | None
+    events: tuple[str | None, str | None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the comparison as one JSON object."""
+        return {
+            "together": self.together,
+            "reason": self.reason,
+            "events": list(self.events),
+            "variants": list(self.variants),
+            "shared_hashes": list(self.shared_hashes),
+            "shared_values": [{"at": at, "value": value} for at, value in self.shared],
+            "first_difference": None
+            if self.differs is None
+            else [{"at": leaf[0], "value": leaf[1]} if leaf is not None else None for leaf in self.differs],
+        }
+
+
+def compare(a: Explanation, b: Explanation) -> Comparison:
+    """Say whether two events group together and by which values, or which contributing value differs first.
+
+    They do when any of their hashes is shared: a group is found by each of its events' hashes.
+    """
+    shared_hashes = tuple(hash_ for hash_ in a.hashes if hash_ in b.hashes)
+    (name_a, variant_a), (name_b, variant_b) = _nearest(a, b, shared_hashes)
+    leaves_a, leaves_b = list(leaves(name_a, variant_a)), list(leaves(name_b, variant_b))
+    common = _common_start(leaves_a, leaves_b)
+    differs = None
+    if len(common) < max(len(leaves_a), len(leaves_b)):
+        differs = (_at(leaves_a, len(common)), _at(leaves_b, len(common)))
+    if a.project_id != b.project_id:
+        together, reason = False, f"they belong to different projects ({a.project_id} and {b.project_id})"
+    elif shared_hashes:
+        together, reason = True, f"both have the hash {shared_hashes[0]} ({name_a}: {variant_a.description})"
+    else:
+        together, reason = False, _difference((name_a, variant_a), (name_b, variant_b), differs)
+    return Comparison(together, shared_hashes, reason, (name_a, name_b), common, differs, (a.event_id, b.event_id))
+
+
+def leaves(name: str, variant: Variant) -> Iterator[Leaf]:
+    """Give the values that a variant's hash is made of, with the path to each."""
+    if variant.component is not None and variant.component.contributes:
+        for value in variant.values:
+            yield f"{name}.fingerprint", value
+        yield from _tree_leaves(variant.component, variant.component.id)
+    elif variant.values:
+        for value in variant.values:
+            yield f"{name}.fingerprint", value
+    elif variant.hash is not None:
+        yield name, variant.hash
+
+
+def _nearest(a: Explanation, b: Explanation, shared: tuple[str, ...]) -> tuple[tuple[str, Variant], tuple[str, Variant]]:
+    """Choose the variants to compare: those of a shared hash, else of one name, else the primary ones."""
+    for hash_ in shared:
+        return _with_hash(a, hash_), _with_hash(b, hash_)
+    name, variant = a.primary_variant()
+    other = b.variants.get(name)
+    if other is not None and other.contributes:
+        return (name, variant), (name, other)
+    return (name, variant), b.primary_variant()
+
+
+def _with_hash(explanation: Explanation, hash_: str) -> tuple[str, Variant]:
+    return next((name, variant) for name, variant in explanation.variants.items() if variant.hash == hash_)
+
+
+def _common_start(a: list[Leaf], b: list[Leaf]) -> list[Leaf]:
+    common = []
+    for left, right in zip(a, b, strict=False):
+        if left != right:
+            break
+        common.append(left)
+    return common
+
+
+def _at(leaves_: list[Leaf], index: int) -> Leaf | None:
+    return leaves_[index] if index < len(leaves_) else None
+
+
+def _difference(a: tuple[str, Variant], b: tuple[str, Variant], differs: tuple[Leaf | None, Leaf | None] | None) -> str:
+    if a[0] != b[0]:
+        return f"the first is grouped by {a[0]} ({a[1].description}), the second by {b[0]} ({b[1].description})"
+    left, right = differs if differs is not None else (None, None)
+    if left is not None and right is not None and left[0] == right[0]:
+        return f"{left[0]} is {left[1]!r} in the first and {right[1]!r} in the second"
+    if left is None and right is not None:
+        return f"only the second has {right[0]} {right[1]!r}"
+    if right is None and left is not None:
+        return f"only the first has {left[0]} {left[1]!r}"
+    if left is None or right is None:
+        return "the same values make another hash: their configurations differ"
+    return f"the first has {left[0]} {left[1]!r} where the second has {right[0]} {right[1]!r}"
+
+
+def _tree_leaves(component: Component, path: str) -> Iterator[Leaf]:
+    counts: dict[str, int] = {}
+    for value in component.values:
+        if not isinstance(value, Component):
+            yield path, str(value)
+            continue
+        number = counts[value.id] = counts.get(value.id, -1) + 1
+        if value.contributes:
+            repeated = value.id in {"frame", "exception"} and component.id in {"stacktrace", "chained-exception"}
+            yield from _tree_leaves(value, f"{path}.{value.id}{f'[{number}]' if repeated else ''}")

@@ -1,0 +1,94 @@
+"""Frame: the part of a stack frame that grouping reads, taken from JSON that may hold anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+Row = tuple[Any, ...]
+"""What a frame says, as it came: the fields of `Frame` in order. Its bytes are the key of the memory of stacks."""
+
+
+class Frame(NamedTuple):
+    """One frame, oldest first in its stack. Text that is empty or no text is None.
+
+    `same_position` says that line and column are those of the frame before: with equal names that is recursion.
+    `orig_in_app` is 1, 0 or -1 (was unset) where a rule changed `in_app` before.
+    """
+
+    module: str | None
+    function: str | None
+    raw_function: str | None
+    filename: str | None
+    abs_path: str | None
+    package: str | None
+    platform: str | None
+    context_line: str | None
+    in_app: bool | None
+    same_position: bool
+    orig_in_app: int | None
+    has_source_map: bool
+    category: str | None
+
+    def is_same_as(self, previous: Frame) -> bool:
+        """Say whether this frame repeats the one before it (spec, section 4.1: recursion)."""
+        return (
+            self.same_position
+            and self.function == previous.function
+            and self.module == previous.module
+            and self.filename == previous.filename
+            and self.abs_path == previous.abs_path
+            and self.package == previous.package
+        )
+
+
+_NO_DATA: Mapping[str, Any] = {}
+
+
+def rows_of(frames: list[dict[str, Any]]) -> list[Row]:
+    """Read what grouping needs of each frame, unchecked: this runs for every event."""
+    rows = []
+    position: tuple[Any, Any] | None = None
+    for frame in frames:
+        get = frame.get
+        before, position = position, (get("lineno"), get("colno"))
+        data = get("data")
+        data_get = (data if isinstance(data, dict) else _NO_DATA).get
+        rows.append(
+            (
+                get("module"),
+                get("function"),
+                get("raw_function"),
+                get("filename"),
+                get("abs_path"),
+                get("package"),
+                get("platform"),
+                get("context_line"),
+                get("in_app"),
+                position == before,
+                data_get("orig_in_app"),
+                data_get("sourcemap") is not None,
+                data_get("category"),
+            )
+        )
+    return rows
+
+
+def frame_from(row: Row) -> Frame:
+    """Check a row's types."""
+    texts = [value if isinstance(value, str) and value else None for value in row]
+    in_app, orig_in_app = row[8], row[10]
+    return Frame(
+        *texts[:8],
+        bool(in_app) if isinstance(in_app, (int, float)) else None,
+        bool(row[9]),
+        orig_in_app if isinstance(orig_in_app, int) else None,
+        bool(row[11]),
+        texts[12],
+    )
+
+
+def dict_frames(stacktrace: Any) -> list[dict[str, Any]]:
+    """Give a stack trace's frames; what is no object is left out, and what is no stack trace has none."""
+    frames = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
+    return [frame for frame in frames if isinstance(frame, dict)] if isinstance(frames, list) else []

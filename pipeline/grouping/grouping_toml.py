@@ -1,0 +1,73 @@
+"""`grouping.toml`: how a project's events are grouped, and how until some day they were grouped before (design, section 5)."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from pipeline.grouping.configurations import CONFIGURATIONS
+from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.model.rule_file import Layer
+from pipeline.model.toml_file import find_key, read_layers
+
+FILE = "grouping.toml"
+BASE_PREFIX, BASE_SUFFIX = "enhancements@", ".rules"
+
+HashName = Literal["xxh3_128", "md5"]
+
+
+class GroupingToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `grouping.toml`. The `previous_` fields name what was in force before a change; one left out did not change.
+
+    Until the end of `previous_until` (UTC) the hashes of before are published as secondary ones, so that groups do not split.
+    """
+
+    strategy: str = "newstyle:2023-01-11"
+    hash: HashName = "xxh3_128"
+    enhancement_base: str | None = None
+    """The date of a file in rules/bases, or `none`. Left out: the newest."""
+    builtin_fingerprints: bool = True
+    previous_strategy: str | None = None
+    previous_hash: HashName | None = None
+    previous_enhancement_base: str | None = None
+    previous_until: datetime.date | None = None
+
+    @property
+    def has_previous(self) -> bool:
+        """Say whether events were grouped otherwise before."""
+        return any((self.previous_strategy, self.previous_hash, self.previous_enhancement_base))
+
+
+def load_grouping_toml(layers: Sequence[Layer], bases: Layer) -> GroupingToml:
+    """Read `grouping.toml` of each layer, later values winning. Raises InvalidRulesError for names that do not exist."""
+    settings = read_layers(FILE, layers, GroupingToml)
+    dates = sorted(name.removeprefix(BASE_PREFIX).removesuffix(BASE_SUFFIX) for name in bases if name.startswith(BASE_PREFIX))
+    wrong: list[tuple[str, str]] = []
+    for key, strategy in (("strategy", settings.strategy), ("previous_strategy", settings.previous_strategy)):
+        if strategy is not None and strategy not in CONFIGURATIONS:
+            wrong.append((key, f"unknown strategy `{strategy}`, expected one of {', '.join(CONFIGURATIONS)}"))
+    for key, base in (
+        ("enhancement_base", settings.enhancement_base),
+        ("previous_enhancement_base", settings.previous_enhancement_base),
+    ):
+        if base not in {None, "none", *dates}:
+            wrong.append((key, f"no base of `{base}` in bases/, expected none or one of {', '.join(dates) or 'no file'}"))
+    if settings.has_previous and settings.previous_until is None:
+        key = next(key for key in ("previous_strategy", "previous_hash", "previous_enhancement_base") if getattr(settings, key))
+        wrong.append((key, "previous_until is missing: the last day on which the hashes of before are published"))
+    if wrong:
+        raise InvalidRulesError([_error(key, message, layers) for key, message in wrong])
+    return settings
+
+
+def _error(key: str, message: str, layers: Sequence[Layer]) -> RuleError:
+    """Name the last file that sets the key."""
+    for layer in reversed(layers):
+        file = layer.get(FILE)
+        line = find_key(file.text, key) if file is not None else None
+        if file is not None and line is not None:
+            return RuleError(file.path, line, 1, message, file.text.splitlines()[line - 1])
+    return RuleError(FILE, None, None, message)

@@ -1,0 +1,81 @@
+"""Exception: type, stack and value of each exception of a chain (spec/grouping.md, sections 4.3 and 4.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
+from pipeline.grouping.strategies.exception_groups import has_ids, representatives
+from pipeline.grouping.strategies.message import STRIPPED
+
+_SCALARS = (str, int, float)
+
+
+def exception(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+    """Group by the only exception, or by the chain; an exception group counts by its distinct members."""
+    exceptions = interface_values(event, "exception")
+    if not exceptions:
+        return {}
+    compared = len(exceptions) > 1 and has_ids(exceptions)
+    components = [_exception(one, ctx, whole=ctx.whole or compared) for one in exceptions]
+    if compared:
+        chosen, ctx.main_exception_id = representatives(exceptions, [_identity(variants) for variants in components])
+        components = [components[index] for index in chosen]
+    if len(components) == 1:
+        return components[0]
+
+    by_variant: dict[str, list[Any]] = {}
+    for variants in components:
+        for name, component in variants.items():
+            by_variant.setdefault(name, []).append(component)
+    return {name: Component("chained-exception", parts) for name, parts in by_variant.items()}
+
+
+def _exception(data: dict[str, Any], ctx: StrategyContext, *, whole: bool) -> Variants:
+    stack = ctx.stack_variants(data.get("stacktrace")) or {"app": Component("stacktrace")}
+    kind = text_of(data, "type")
+    type_ = Component("type", [kind] if kind else [])
+    mechanism = data.get("mechanism")
+    ns_error = None
+    if isinstance(mechanism, dict):
+        if mechanism.get("synthetic"):  # the type is the platform's error code, not the program's
+            type_.update(contributes=False, hint="ignored because exception is synthetic")
+        ns_error = _ns_error(mechanism)
+    message = text_of(data, "value")
+
+    variants = {}
+    for name, stacktrace in stack.items():
+        value = None
+        if message is not None and (whole or not (stacktrace.contributes or ns_error)):
+            value = _value(message, stacktrace, ns_error, ctx)
+        rest = [part for part in (ns_error, value or (Component("value") if whole else None)) if part is not None]
+        stack_first = ctx.configuration.exception_order == "stack-first"
+        variants[name] = Component("exception", [stacktrace, type_, *rest] if stack_first else [type_, *rest, stacktrace])
+    return variants
+
+
+def _value(message: str, stacktrace: Component, ns_error: Component | None, ctx: StrategyContext) -> Component:
+    normalized = ctx.normalize(message)
+    value = Component(
+        "value", [normalized] if normalized else [], hint=STRIPPED if normalized and normalized != message else None
+    )
+    if value.contributes and stacktrace.contributes:
+        value.update(contributes=False, hint="ignored because stacktrace takes precedence")
+    elif value.contributes and ns_error is not None:
+        value.update(contributes=False, hint="ignored because ns-error info takes precedence")
+    return value
+
+
+def _ns_error(mechanism: dict[str, Any]) -> Component | None:
+    meta = mechanism.get("meta")
+    error = meta.get("ns_error") if isinstance(meta, dict) else None
+    if not isinstance(error, dict):
+        return None
+    return Component(
+        "ns-error", [value if isinstance(value, _SCALARS) else None for value in (error.get("domain"), error.get("code"))]
+    )
+
+
+def _identity(variants: Variants) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, component.identity()) for name, component in variants.items())

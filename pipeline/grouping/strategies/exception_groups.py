@@ -1,0 +1,112 @@
+"""Exception groups: which exceptions of a tree stand for it (spec/grouping.md, section 4.4).
+
+SDKs number exceptions (`mechanism.exception_id`) and name their parents. A group of a hundred equal failures must not be
+another problem than a group of two: equal members count once, and one member left stands for the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+MAX_STEPS = 10_000
+"""A tree with ids used twice can be walked in exponentially many ways."""
+
+
+class _BrokenTreeError(Exception):
+    """No root, or a cycle: the tree says nothing."""
+
+
+@dataclass(slots=True)
+class _Node:
+    exception: int | None = None
+    """Index in the payload."""
+    children: list[int] = field(default_factory=list)
+
+
+def has_ids(exceptions: Sequence[dict[str, Any]]) -> bool:
+    """Say whether every exception is numbered, so that the tree can be built."""
+    return all(_id(exception, "exception_id") is not None for exception in exceptions)
+
+
+def representatives(exceptions: Sequence[dict[str, Any]], identities: Sequence[object]) -> tuple[list[int], int | None]:
+    """Give the indexes of the exceptions that stand for all, and the id of the one that a group came down to.
+
+    All of them, in payload order, where the tree is broken. `identities` are equal for exceptions that would group alike.
+    """
+    tree = _build(exceptions)
+    try:
+        root = _root(tree)
+        tops = sorted(_top_level(root, tree, exceptions), key=lambda index: str(exceptions[index].get("type")), reverse=True)
+        distinct = [next(same) for _, same in groupby(tops, key=lambda index: identities[index])]
+        if len(distinct) == 1:
+            return _first_path(distinct[0], tree, exceptions), _id(exceptions[distinct[0]], "exception_id")
+    except _BrokenTreeError:
+        return list(range(len(exceptions))), None
+    return [*distinct, root], None
+
+
+def _build(exceptions: Sequence[dict[str, Any]]) -> dict[int, _Node]:
+    """Index the tree. Children come in reverse payload order; of exceptions with one id the first is the node."""
+    tree: dict[int, _Node] = {}
+    for index in reversed(range(len(exceptions))):
+        own = _id(exceptions[index], "exception_id")
+        if own is None:
+            continue
+        tree.setdefault(own, _Node()).exception = index
+        parent = _id(exceptions[index], "parent_id")
+        if parent is not None:
+            tree.setdefault(parent, _Node()).children.append(index)
+    return tree
+
+
+def _root(tree: dict[int, _Node]) -> int:
+    node = tree.get(0)
+    if node is None or node.exception is None:
+        raise _BrokenTreeError
+    return node.exception
+
+
+def _top_level(root: int, tree: dict[int, _Node], exceptions: Sequence[dict[str, Any]]) -> list[int]:
+    """Collect the first descendants that are not groups themselves, depth first."""
+    found: list[int] = []
+    open_: list[tuple[int, frozenset[int]]] = [(root, frozenset())]
+    for _ in range(MAX_STEPS):
+        if not open_:
+            return found
+        index, path = open_.pop()
+        if not _mechanism(exceptions[index]).get("is_exception_group"):
+            found.append(index)
+            continue
+        own = _id(exceptions[index], "exception_id") or 0
+        if own in path:
+            raise _BrokenTreeError
+        open_ += [(child, path | {own}) for child in reversed(tree[own].children)]
+    raise _BrokenTreeError
+
+
+def _first_path(start: int, tree: dict[int, _Node], exceptions: Sequence[dict[str, Any]]) -> list[int]:
+    """Follow the first child of each exception down to the last."""
+    path = [start]
+    seen: set[int] = set()
+    while True:
+        own = _id(exceptions[path[-1]], "exception_id") or 0
+        if own in seen:
+            raise _BrokenTreeError
+        seen.add(own)
+        children = tree[own].children
+        if not children:
+            return path
+        path.append(children[0])
+
+
+def _mechanism(exception: dict[str, Any]) -> dict[str, Any]:
+    mechanism = exception.get("mechanism")
+    return mechanism if isinstance(mechanism, dict) else {}
+
+
+def _id(exception: dict[str, Any], key: str) -> int | None:
+    value = _mechanism(exception).get(key)
+    return value if isinstance(value, int) else None

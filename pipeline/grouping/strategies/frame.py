@@ -1,0 +1,140 @@
+"""Frame: module or file, function, and source line (spec/grouping.md, section 4.1)."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.configurations import Configuration
+from pipeline.grouping.frame import Frame
+from pipeline.grouping.function_names import trim_function
+from pipeline.grouping.platforms import WITH_CONTEXT_LINES, family_of
+from pipeline.grouping.strategies.java_names import clean_file, clean_function, clean_module
+from pipeline.grouping.strategies.script_names import strip_bundle_hash
+
+MAX_CONTEXT_LINE_CHARS = 120
+"""A longer line is a bundle's, not a person's. Counts the line as sent, indentation included."""
+
+_WEB_ORIGINS = ("http:", "https:", "applewebdata:", "blob:")
+_ERB_SUFFIX = re.compile(r"__\d{4,}_\d{4,}$")
+_NAMELESS_SCRIPT = frozenset({"?", "<anonymous function>", "<anonymous>", "Anonymous function"})
+_NATIVE_SCRIPT = frozenset({"[native code]", "native code", "eval code", "<anonymous>"})
+_SEPARATORS = re.compile(r"[/\\]")
+
+
+def is_url(path: str | None) -> bool:
+    """Say whether a path is a URL, those of files included."""
+    return path is not None and path.startswith((*_WEB_ORIGINS, "file:"))
+
+
+def frame_component(frame: Frame, platform: str, configuration: Configuration) -> Component:
+    """Build one frame's node, before rules."""
+    family = family_of(platform)
+    filename = _filename(frame, platform, configuration)
+    module = _module(frame, platform, configuration)
+    if module.contributes and filename.contributes:
+        filename.update(contributes=False, hint="module takes precedence")
+    line = _context_line(frame, family) if platform in WITH_CONTEXT_LINES else None
+    function = _function(frame, platform, family, configuration)
+    if frame.has_source_map and line is not None and line.contributes and function.values:
+        function.update(contributes=False, hint="ignored because sourcemap used and context line available")
+
+    component = Component("frame", [module, filename, function] if line is None else [module, filename, function, line])
+    if family == "javascript":
+        _judge_script_frame(frame, component, function)
+    return component
+
+
+def _filename(frame: Frame, platform: str, configuration: Configuration) -> Component:
+    if frame.filename is None:
+        return Component("filename")
+    name = _SEPARATORS.split(frame.filename)[-1].lower()
+    if configuration.strip_bundle_hashes and family_of(platform) == "javascript":
+        name, stripped = strip_bundle_hash(name), name
+        component = Component("filename", [name], hint="stripped content hash" if name != stripped else None)
+    else:
+        component = Component("filename", [name])
+    if frame.abs_path is not None and frame.abs_path.startswith(_WEB_ORIGINS):
+        component.update(contributes=False, hint="ignored because frame points to a URL")
+    elif name == "<anonymous>":
+        component.update(contributes=False, hint="anonymous filename discarded")
+    elif name == "[native code]":
+        component.update(contributes=False, hint="native code indicated by filename")
+    elif platform == "java" and (cleaned := clean_file(name)) != name:
+        component.update(values=[cleaned], hint="cleaned javassist parts")
+    return component
+
+
+def _module(frame: Frame, platform: str, configuration: Configuration) -> Component:
+    module = frame.module
+    if module is None:
+        return Component("module")
+    component = Component("module", [module])
+    if platform == "javascript" and "/" in module and frame.abs_path is not None and frame.abs_path.endswith(module):
+        component.update(contributes=False, hint="ignored bad javascript module")
+    elif platform == "java":
+        if "$$Lambda$" in module and not configuration.strip_generated_java_names:
+            component.update(contributes=False, hint="ignored java lambda")
+        cleaned, hint = clean_module(module, generated=configuration.strip_generated_java_names)
+        if cleaned != module:
+            component.update(values=[cleaned], hint=hint)
+    elif (
+        configuration.strip_bundle_hashes
+        and family_of(platform) == "javascript"
+        and (cleaned := strip_bundle_hash(module)) != module
+    ):
+        component.update(values=[cleaned], hint="stripped content hash")
+    return component
+
+
+def _function(frame: Frame, platform: str, family: str, configuration: Configuration) -> Component:
+    name = (frame.raw_function or frame.function) if platform == "csharp" else (frame.function or frame.raw_function)
+    if not name:
+        return Component("function")
+    if frame.function and not frame.raw_function and platform != "csharp":
+        name = trim_function(name, platform)
+    component = Component("function", [name])
+    if platform == "ruby":
+        if name.startswith("block "):
+            component.update(values=["block"], hint="ruby block")
+        elif (plain := _ERB_SUFFIX.sub("", name)) != name:
+            component.update(values=[plain], hint="removed generated erb template suffix")
+    elif platform == "php":
+        if name.startswith(("[Anonymous", "class@anonymous\0")):
+            component.update(contributes=False, hint="ignored anonymous function")
+        if name.startswith("class@anonymous") and (method := name.rsplit("::", 1)[-1]) != name:
+            component.update(values=[method], hint="anonymous class method")
+    elif platform == "java":
+        if configuration.strip_generated_java_names:
+            if (cleaned := clean_function(name)) != name:
+                component.update(values=[cleaned], hint="removed lambda number")
+        elif name.startswith("lambda$"):
+            component.update(contributes=False, hint="ignored lambda function")
+    elif family == "native":
+        if name in {"<redacted>", "<unknown>"}:
+            component.update(contributes=False, hint="ignored unknown function")
+    elif family == "javascript" and (last := name.rsplit(".", 1)[-1]) != name:
+        component.update(values=[last], hint="trimmed javascript function")
+    return component
+
+
+def _context_line(frame: Frame, family: str) -> Component:
+    raw = frame.context_line or ""
+    line = " ".join(raw.expandtabs(2).split())
+    component = Component("context-line", [line] if line else [])
+    if line and len(raw) > MAX_CONTEXT_LINE_CHARS:
+        component.update(contributes=False, hint="discarded because line too long")
+    elif line and family == "javascript" and not frame.function and is_url(frame.abs_path):
+        component.update(contributes=False, hint="discarded because from URL origin and no function")
+    return component
+
+
+def _judge_script_frame(frame: Frame, component: Component, function: Component) -> None:
+    """Drop what browsers make up. The frame's own `contributes` stands as it was: only its function goes."""
+    name = (frame.raw_function or frame.function or "").rsplit(".", 1)[-1]
+    if not name:
+        function.update(contributes=False)
+    elif name in _NAMELESS_SCRIPT or name.endswith("/<"):
+        function.update(contributes=False, hint="ignored unknown function name")
+    if name == "eval" or frame.abs_path in _NATIVE_SCRIPT:
+        component.update(contributes=False, hint="ignored low quality javascript frame")

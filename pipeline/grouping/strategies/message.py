@@ -1,0 +1,20 @@
+"""Message: its first two lines, with ids and numbers replaced (spec/grouping.md, section 4.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.strategies.context import StrategyContext, Variants, text_of
+
+STRIPPED = "stripped event-specific values"
+
+
+def message(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+    """Group by the log entry's template, else by what it was formatted to."""
+    entry = event.get("logentry")
+    if not isinstance(entry, dict) or not entry:
+        return {}
+    text = text_of(entry, "message") or text_of(entry, "formatted") or ""
+    normalized = ctx.normalize(text)
+    return {"default": Component("message", [normalized], hint=STRIPPED if normalized != text else None)}

@@ -1,0 +1,65 @@
+"""Stack trace: its frames, for the whole stack (`system`) and for the user's own code (`app`) (spec/grouping.md, section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.configurations import Configuration
+from pipeline.grouping.enhancements.ruleset import Matching
+from pipeline.grouping.frame import Frame
+from pipeline.grouping.platforms import family_of
+from pipeline.grouping.strategies.context import StrategyContext, Variants
+from pipeline.grouping.strategies.frame import frame_component, is_url
+
+
+def stacktrace(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+    """Group by the event's own stack, where it is not an exception's."""
+    interface = event.get("stacktrace")
+    if not isinstance(interface, dict) or not interface:
+        return {}
+    return ctx.stack_variants(interface) or {"app": Component("stacktrace"), "system": Component("stacktrace")}
+
+
+def build_stack(frames: Sequence[Frame], matching: Matching, platform: str, configuration: Configuration) -> Variants:
+    """Build both trees of a stack whose frames went through the modifying rules."""
+    components = []
+    previous: Frame | None = None
+    for frame in frames:
+        component = frame_component(frame, frame.platform or platform, configuration)
+        if previous is not None and frame.is_same_as(previous):
+            component.update(contributes=False, hint="ignored due to recursion")
+        components.append(component)
+        previous = frame
+    return {
+        "app": _variant(
+            [_app_frame(*pair) for pair in zip(frames, components, strict=True)], frames, matching, platform, configuration
+        ),
+        "system": _variant(components, frames, matching, platform, configuration),
+    }
+
+
+def _app_frame(frame: Frame, component: Component) -> Component:
+    twin = component.copy()
+    if not frame.in_app:
+        twin.update(contributes=False, hint="non app frame")
+    return twin
+
+
+def _variant(
+    components: list[Component], frames: Sequence[Frame], matching: Matching, platform: str, configuration: Configuration
+) -> Component:
+    if len(frames) == 1 and components[0].contributes and _is_too_little(frames[0], platform, configuration):
+        components[0].update(contributes=False, hint="ignored single non-URL JavaScript frame")
+    assembled = matching.assemble([component.contributes for component in components])
+    for component, (contributes, hint) in zip(components, assembled.frames, strict=True):
+        component.update(contributes=contributes, hint=hint)
+    return Component("stacktrace", list(components), contributes=assembled.contributes, hint=assembled.hint)
+
+
+def _is_too_little(frame: Frame, platform: str, configuration: Configuration) -> bool:
+    """Say whether a stack of this one frame says nothing: a browser's frame without a function (spec, section 4.2)."""
+    if family_of(frame.platform or platform) != "javascript" or frame.function:
+        return False
+    return is_url(frame.abs_path) == (configuration.lone_script_frame == "drop-url")

@@ -1,0 +1,26 @@
+"""Template: the file and line of a server-side template that failed (spec/grouping.md, section 4.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.strategies.context import StrategyContext, Variants, text_of
+
+
+def template(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+    """Group by file name and context line, both as they are."""
+    del ctx
+    interface = event.get("template")
+    if not isinstance(interface, dict) or not interface:
+        return {}
+    return {
+        "default": Component(
+            "template",
+            [_leaf("filename", text_of(interface, "filename")), _leaf("context-line", text_of(interface, "context_line"))],
+        )
+    }
+
+
+def _leaf(id: str, text: str | None) -> Component:  # noqa: A002 -- the contract's name
+    return Component(id, [] if text is None else [text])

@@ -1,0 +1,27 @@
+"""Threads: the one thread that matters, where one does (spec/grouping.md, section 4.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values
+
+
+def threads(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+    """Group by the stack of the only crashed thread, else of the only current one, else of the only one."""
+    if not event.get("threads"):
+        return {}
+    everyone = interface_values(event, "threads")
+    for candidates in ([t for t in everyone if t.get("crashed")], [t for t in everyone if t.get("current")], everyone):
+        if len(candidates) == 1:
+            return _thread(candidates[0], ctx)
+    hint = f"ignored because does not contain exactly one crashing, one current or just one thread, instead contains {len(everyone)} threads"
+    return {"app": Component("threads", contributes=False, hint=hint)}
+
+
+def _thread(thread: dict[str, Any], ctx: StrategyContext) -> Variants:
+    stack = ctx.stack_variants(thread.get("stacktrace"))
+    if stack is None:
+        return {"app": Component("threads", contributes=False, hint="thread has no stacktrace")}
+    return {name: Component("threads", [component]) for name, component in stack.items()}

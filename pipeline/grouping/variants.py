@@ -1,0 +1,162 @@
+"""Variants: the ways in which an event can be grouped, and which of them count (spec/grouping.md, sections 3.2 to 3.4)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.grouping.component import Component
+from pipeline.grouping.hashing import HashKind
+from pipeline.grouping.strategies import STRATEGIES, WITH_STACK
+from pipeline.grouping.strategies.context import StrategyContext, Variants
+
+_VARIABLE = re.compile(r"\{\{\s*(\S+)\s*\}\}")
+_HASH = re.compile(r"[0-9a-f]{32}")
+MAX_CHECKSUM_CHARS = 32
+"""A longer checksum does not fit where hashes are stored, so only its hash is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to group an event. `hash` is None where it does not contribute."""
+
+    type: str
+    hash: str | None
+    description: str
+    component: Component | None = None
+    values: tuple[str, ...] = ()
+    """The resolved fingerprint, where one takes part."""
+
+    @property
+    def contributes(self) -> bool:
+        """Say whether the variant's hash is one of the event's."""
+        return self.hash is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the variant as `explain` prints it."""
+        body: dict[str, Any] = {
+            "type": self.type,
+            "hash": self.hash,
+            "contributes": self.contributes,
+            "description": self.description,
+        }
+        body["component"] = self.component.to_json() if self.component else None
+        if self.values:
+            body["values"] = list(self.values)
+        return body
+
+
+def checksum_variants(checksum: str, kind: HashKind) -> dict[str, Variant]:
+    """Give the variants of an event that brings its own hash."""
+    if _HASH.fullmatch(checksum):
+        return {"checksum": Variant("checksum", checksum, "legacy checksum")}
+    variants = {"hashed-checksum": Variant("hashed-checksum", kind.hash_values([checksum]), "hashed legacy checksum")}
+    if len(checksum) <= MAX_CHECKSUM_CHARS:
+        variants["checksum"] = Variant("checksum", checksum, "legacy checksum")
+    return variants
+
+
+def is_default(value: str) -> bool:
+    """Say whether a fingerprint's value stands for the event's own grouping."""
+    variable = _VARIABLE.fullmatch(value)
+    return variable is not None and variable[1] == "default"
+
+
+def component_variants(event: dict[str, Any], ctx: StrategyContext, kind: HashKind) -> Variants:
+    """Run the strategies; the first with something to say wins, later ones are shown as passed over."""
+    by_variant: dict[str, list[Any]] = {}
+    precedence: str | None = None
+    for name, strategy in STRATEGIES:
+        variants = strategy(event, ctx)
+        if name in WITH_STACK:
+            _reconcile(variants, kind)
+            _prefer_stacks(variants)
+        contributing = sorted(variant for variant, component in variants.items() if component.contributes)
+        for variant, component in variants.items():
+            by_variant.setdefault(variant, []).append(component)
+            if precedence is not None and component.contributes:
+                component.update(contributes=False, hint=precedence)
+        if precedence is None and contributing:
+            precedence = _precedence(name, contributing)
+            if not ctx.whole:
+                break
+    roots = {}
+    for variant, components in by_variant.items():
+        root = Component(variant, components)
+        if not root.contributes and precedence is not None:
+            root.update(hint=precedence)
+        roots[variant] = root
+    return roots
+
+
+def plain_variants(roots: Variants, kind: HashKind) -> dict[str, Variant]:
+    """Group by the trees alone."""
+    return {name: Variant("component", root.digest(kind), root.describe(), root) for name, root in roots.items()}
+
+
+def salted_variants(roots: Variants, values: tuple[str, ...], kind: HashKind) -> dict[str, Variant]:
+    """Group by a fingerprint that names `{{ default }}` among other values: the trees' leaves stand in its place."""
+    variants = {}
+    for name, root in roots.items():
+        hash_ = None
+        if root.contributes:
+            leaves = root.encoded(kind)
+            hash_ = kind.digest(b"".join([leaves if is_default(value) else kind.encode(value) for value in values]))
+        variants[name] = Variant("salted-component", hash_, f"modified {root.describe()}", root, values)
+    return variants
+
+
+def custom_variants(roots: Variants, values: tuple[str, ...], kind: HashKind, *, is_builtin: bool) -> dict[str, Variant]:
+    """Group by a fingerprint alone."""
+    for root in roots.values():
+        root.update(contributes=False, hint="custom fingerprint takes precedence")
+    name, description = (
+        ("built-in-fingerprint", "built-in fingerprint") if is_builtin else ("custom-fingerprint", "custom fingerprint")
+    )
+    return {**plain_variants(roots, kind), name: Variant(name, kind.hash_values(values), description, values=values)}
+
+
+def with_fallback(variants: dict[str, Variant], kind: HashKind) -> dict[str, Variant]:
+    """Give events that nothing can be said of a group of their own."""
+    if any(variant.contributes for variant in variants.values()):
+        return variants
+    return {**variants, "fallback": Variant("fallback", kind.hash_values([]), "fallback")}
+
+
+def hashes_of(variants: dict[str, Variant]) -> tuple[str, ...]:
+    """Give the hashes to publish, the primary first: `system` comes last, and none twice."""
+    ordered = [variant for name, variant in variants.items() if name != "system"]
+    if "system" in variants:
+        ordered.append(variants["system"])
+    return tuple(dict.fromkeys(variant.hash for variant in ordered if variant.hash is not None))
+
+
+def _precedence(name: str, variants: list[str]) -> str:
+    who = name if variants == ["default"] else f"{name} of {'/'.join(variants)}"
+    return f"{who} take{'' if name.endswith('s') else 's'} precedence"
+
+
+def _reconcile(variants: Variants, kind: HashKind) -> None:
+    """Drop an `app` that says the same as `system`, or that has nothing behind it (section 3.3)."""
+    app, system = variants.get("app"), variants.get("system")
+    if app is None or system is None or not app.contributes:
+        return
+    if not system.contributes:
+        app.update(contributes=False, hint="ignored because system variant is not used")
+    elif app.encoded(kind) == system.encoded(kind):
+        app.update(contributes=False, hint="ignored because hash matches system variant")
+
+
+def _prefer_stacks(variants: Variants) -> None:
+    """Where one variant has a contributing stack, drop those without."""
+    if len(variants) < 2:
+        return
+    with_stack = [name for name, component in variants.items() if component.has_contributing("stacktrace")]
+    if not with_stack:
+        return
+    who = f"the {with_stack[0]} variant does" if len(with_stack) == 1 else f"the {' and '.join(sorted(with_stack))} variants do"
+    for name, component in variants.items():
+        if name not in with_stack:
+            hint = f"ignored because this variant does not have a contributing stacktrace, but {who}"
+            component.update(contributes=False, hint=hint)
