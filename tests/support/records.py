@@ -1,0 +1,42 @@
+"""Records and contexts as tests need them: everything has a default, a test names what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.model.record import Form, Record, Token
+from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.rules.folder import load_rules
+from pipeline.rules.project import Project
+from pipeline.rules.snapshot import ProjectRules, Rules
+from pipeline.stages.contract import Context, Limits
+
+REPOSITORY = Path(__file__).parents[2]
+RECEIVED = 1_700_000_000.0
+"""When records without an arrival of their own arrive, in epoch seconds."""
+PROJECT_ID = 7
+
+
+def make_record(
+    body: bytes, form: Form = Form.JSON, *, position: int = 1, project_id: int | None = PROJECT_ID, **fields: Any
+) -> Record:
+    """Give a record that arrives at RECEIVED for PROJECT_ID."""
+    return Record(body, form, "test", position, RECEIVED, Token("test", 0, position - 1), project_id, **fields)
+
+
+def project_context(projects: Mapping[int, Project] | None = None, *, default: Project | None = None, **limits: Any) -> Context:
+    """Give a context for stages that ask the rules for nothing but the project."""
+    rules = Rules("test", _only(default or Project()), {number: _only(project) for number, project in (projects or {}).items()})
+    return Context(now=RECEIVED, rules=rules, ledger=UncountedLedger(), limits=Limits(**limits))
+
+
+def whole_context(rules: Path = REPOSITORY / "rules") -> Context:
+    """Give a context for all stages, with the rules of the repository, that counts nothing."""
+    return Context(now=RECEIVED, rules=load_rules(rules), ledger=UncountedLedger())
+
+
+def _only(project: Project) -> ProjectRules:
+    nothing: Any = None
+    return ProjectRules(project, nothing, (), nothing, nothing)
