@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
@@ -79,7 +79,7 @@ def clock(now: float | None) -> float:
     return time.time() if now is None else now
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """End the command for wrong usage: one clear line on stderr, exit code 2."""
     print(f"pipeline: {message}", file=sys.stderr)
     sys.exit(2)

@@ -1,0 +1,103 @@
+"""`pipeline offsets`: where the workers stand on the input topic, in Kafka and in Redis."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.options import Moment, fail, settings_file_option, stdout
+from pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pipeline.quotas.redis_client import Client
+
+
+@click.group()
+def offsets() -> None:
+    """Show or reset where the workers stand."""
+
+
+@offsets.command()
+@settings_file_option
+def show(settings_file: Path | None) -> None:
+    """Show each partition's offsets beside what Redis knows; exit 1 where Redis is ahead, and workers would stand still."""
+    from rich.table import Table
+
+    from pipeline.quotas.redis_floors import read_floors
+    from pipeline.runtimes.kafka_offsets import GroupOffsets
+
+    settings = load_settings(settings_file)
+    group = GroupOffsets(settings.kafka)
+    floors = read_floors(_redis(settings), group.topic_id())
+    table = Table(box=None, pad_edge=False)
+    for title in ("partition", "first", "committed", "end", "lag", "redis floor", ""):
+        table.add_column(title, justify="right" if title else "left")
+    behind = False
+    for partition, (first, committed, end) in group.read().items():
+        floor = floors.get(partition)
+        is_ahead = floor is not None and floor > (first if committed is None else committed)
+        behind = behind or is_ahead
+        at = first if committed is None else committed
+        numbers = (partition, first, "-" if committed is None else committed, end, end - at, "-" if floor is None else floor)
+        table.add_row(*map(str, numbers), "redis is ahead: pipeline offsets reset" if is_ahead else "")
+    stdout.print(table)
+    if behind:
+        sys.exit(1)
+
+
+@offsets.command()
+@settings_file_option
+@click.option("--to", "where", help="earliest, latest, committed (Redis follows Kafka), or an offset.")
+@click.option("--at", "moment", type=Moment(), help="The first records that arrived at this time or later.")
+@click.option("--partition", "only", type=click.IntRange(0), multiple=True, help="Only this one; may be repeated.")
+@click.option("--yes", is_flag=True, help="Do it; without this the command says what it would do.")
+def reset(settings_file: Path | None, where: str | None, moment: float | None, only: tuple[int, ...], *, yes: bool) -> None:
+    """Move the workers' offsets, in Kafka and in Redis. All workers must have left.
+
+    Records that are read again are stored again; their quotas are charged again where the event's id was forgotten meanwhile.
+    """
+    from confluent_kafka import KafkaException
+
+    from pipeline.quotas.redis_floors import forget_floors
+    from pipeline.runtimes.kafka_offsets import GroupOffsets
+
+    if (where is None) == (moment is None):
+        fail("one of --to and --at is needed")
+    settings = load_settings(settings_file)
+    group = GroupOffsets(settings.kafka)
+    standing = {partition: place for partition, place in group.read().items() if not only or partition in only}
+    if moment is not None:
+        found = group.at_time(moment)
+        target = {partition: found[partition] for partition in standing}
+    elif where in {"earliest", "latest", "committed"}:
+        target = {}
+        for partition, (first, committed, end) in standing.items():
+            target[partition] = {"earliest": first, "committed": first if committed is None else committed, "latest": end}[where]
+    elif where is not None and where.isdecimal():
+        target = {partition: min(max(int(where), place.first), place.end) for partition, place in standing.items()}
+    else:
+        fail(f"--to {where!r} is none of earliest, latest, committed or an offset")
+    for partition, offset in target.items():
+        committed = standing[partition].committed
+        print(f"partition {partition}: {'-' if committed is None else committed} -> {offset}")
+    if not yes:
+        print("nothing was changed; --yes does it")
+        return
+    try:
+        # Kafka first: stopped in between, workers find Redis ahead, say so and stand still, and this can be run again.
+        group.write(target)
+    except KafkaException as error:
+        fail(f"Kafka refused: {error.args[0].str()}. All workers must have left the group.")
+    forgotten = forget_floors(_redis(settings), group.topic_id(), set(target))
+    print(f"done; Redis forgot {forgotten} ledgers")
+
+
+def _redis(settings: Settings) -> Client:
+    from pipeline.quotas.redis_client import connect
+
+    if settings.redis.url is None:
+        fail("redis.url (PIPELINE_REDIS_URL) is needed: offsets and Redis go together")
+    return connect(settings.redis.url, settings.redis.timeout_s)

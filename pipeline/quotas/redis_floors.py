@@ -1,0 +1,39 @@
+"""Floors: how far Redis knows each partition to be committed, for the commands that compare and move offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgpack
+
+from pipeline.quotas.redis_client import Client
+
+
+def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, int]:
+    """Give the highest floor of each partition over all organizations.
+
+    Goes through the names of all keys: for an operator, not for a batch.
+    """
+    floors: dict[int, int] = {}
+    for key, partition in _ledgers(client, topic_id, prefix):
+        saved = client.get(key)
+        if isinstance(saved, bytes):
+            floor = int(msgpack.unpackb(saved, raw=True, strict_map_key=False)[0])
+            floors[partition] = max(floors.get(partition, 0), floor)
+    return floors
+
+
+def forget_floors(client: Client, topic_id: str, partitions: set[int], prefix: str = "") -> int:
+    """Delete the ledgers of partitions whose offsets were moved by hand; gives how many. No worker may run meanwhile."""
+    doomed = [key for key, partition in _ledgers(client, topic_id, prefix) if partition in partitions]
+    for key in doomed:
+        client.unlink(key)
+    return len(doomed)
+
+
+def _ledgers(client: Client, topic_id: str, prefix: str) -> Iterator[tuple[bytes, int]]:
+    pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in prefix) + f"ledger:*}}{topic_id}:*"
+    for key in client.scan_iter(match=pattern, count=1_000):
+        partition = key.rsplit(b":", 1)[-1]
+        if partition.isdigit():  # a replayed dead letter's ledger ends in `partition@offset`, and has no floor of a partition
+            yield key, int(partition)

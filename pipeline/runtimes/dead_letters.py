@@ -1,0 +1,128 @@
+"""Dead letters as an operator handles them: what each says of itself, and which are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pipeline.runtimes.worker_batch import FIRST_FAILURE_HEADER, RECEIVED_HEADER, TOKEN_HEADER, Headers, project_of
+from pipeline.runtimes.worker_outputs import Output
+
+
+class Place(NamedTuple):
+    """Where on the dead-letter topic it is: what people name it by, as `partition:offset`."""
+
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """Print as `partition:offset`."""
+        return f"{self.partition}:{self.offset}"
+
+
+REPLAYED_HEADER = "pipeline-replayed"
+"""A record of the topic with this header and no value is a mark: the dead letter at that place was replayed.
+
+Marks are written in the transaction that replays, so that a replay can be interrupted at any instruction, run again,
+with other filters or by two people at once, and still brings each dead letter back once.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLetter:
+    """A dead letter read back from its topic."""
+
+    place: Place
+    body: bytes
+    headers: Headers
+    timestamp_s: float
+
+    def text(self, name: str) -> str:
+        """Give a header as text; empty where it is missing."""
+        return self.headers.get(name, b"").decode("utf-8", "replace")
+
+    @property
+    def project_id(self) -> int | None:
+        """The project, where the bytes can be read."""
+        return project_of(self.body)
+
+    def to_json(self) -> dict[str, Any]:
+        """Describe it without its bytes."""
+        return {
+            "place": str(self.place),
+            "project_id": self.project_id,
+            "stage": self.text("stage"),
+            "reason": self.text("reason"),
+            "detail": self.text("detail"),
+            "failed_at": self.text("failed-at"),
+            "first_failure": self.text("first-failure"),
+            "version": self.text("version"),
+            "source": f"{self.text('source-topic')}/{self.text('source-partition')}/{self.text('source-offset')}",
+            "bytes": len(self.body),
+        }
+
+    def replayed(self, topic: str) -> Output:
+        """Give the record that brings it back: its bytes, and in the headers the identity of its first life."""
+        carried = {TOKEN_HEADER: "token", RECEIVED_HEADER: "received", FIRST_FAILURE_HEADER: "first-failure"}
+        headers = tuple((name, self.headers[own]) for name, own in carried.items() if own in self.headers)
+        return Output(topic, None, self.body, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Filters; those that are None let everything pass. Times are epoch seconds of the failure, `until` excluded."""
+
+    stage: str | None = None
+    reason: str | None = None
+    project_id: int | None = None
+    since: float | None = None
+    until: float | None = None
+    places: frozenset[Place] | None = None
+
+    def takes(self, letter: StoredLetter) -> bool:
+        """Say whether a dead letter is wanted; the cheap tests come first."""
+        if self.places is not None and letter.place not in self.places:
+            return False
+        if self.stage is not None and letter.text("stage") != self.stage:
+            return False
+        if self.reason is not None and letter.text("reason") != self.reason:
+            return False
+        if self.since is not None or self.until is not None:
+            failed_at = _epoch_s(letter.text("failed-at"), letter.timestamp_s)
+            if failed_at < (self.since or 0) or failed_at >= (self.until or float("inf")):
+                return False
+        return self.project_id is None or letter.project_id == self.project_id
+
+
+def read_mark(headers: Headers) -> Place | None:
+    """Read a mark's place; None for a dead letter."""
+    return parse_place(headers[REPLAYED_HEADER].decode("ascii", "replace")) if REPLAYED_HEADER in headers else None
+
+
+def mark(place: Place, topic: str) -> Output:
+    """Make the mark that a dead letter was replayed."""
+    return Output(topic, None, b"", ((REPLAYED_HEADER, str(place).encode()),))
+
+
+def parse_place(text: str) -> Place | None:
+    """Parse `partition:offset`; None for anything else."""
+    partition, _, offset = text.partition(":")
+    return Place(int(partition), int(offset)) if partition.isdecimal() and offset.isdecimal() else None
+
+
+def count_kinds(letters: Iterable[StoredLetter]) -> dict[tuple[str, str], int]:
+    """Count by stage and reason."""
+    kinds: dict[tuple[str, str], int] = {}
+    for letter in letters:
+        kind = (letter.text("stage"), letter.text("reason"))
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return kinds
+
+
+def _epoch_s(text: str, otherwise: float) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return otherwise

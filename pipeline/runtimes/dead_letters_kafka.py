@@ -1,0 +1,144 @@
+"""The dead-letter topic: read as a whole, and replayed in transactions that mark what they replayed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
+from pipeline.runtimes.kafka_config import reader_config, transactional_config
+from pipeline.settings import Settings
+
+TIMEOUT_S = 15.0
+LETTERS_PER_TRANSACTION = 500
+
+
+@dataclass(slots=True)
+class Replayed:
+    """How far a replay has come."""
+
+    letters: int = 0
+    already: int = 0
+    """Wanted, but replayed before."""
+
+
+class DeadLetterTopic:
+    """What is on the topic now. Opened for one command and closed after it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._kafka = settings.kafka
+        self._topic = settings.kafka.dead_letters
+        self._consumer = Consumer(reader_config(settings.kafka, max_record_bytes=settings.input.max_record_bytes))
+        self._ends = self._find_ends()
+
+    def replayed(self) -> set[Place]:
+        """Give the places of all dead letters that were replayed."""
+        return {place for message in self._messages(self._first()) if (place := read_mark(_headers(message))) is not None}
+
+    def letters(self, wanted: Wanted) -> Iterator[StoredLetter]:
+        """Read the dead letters that are wanted, replayed or not, partition by partition in their order."""
+        for message in self._messages(self._first() if wanted.places is None else _starts(self._first(), wanted.places)):
+            headers = _headers(message)
+            if read_mark(headers) is None:
+                place = Place(message.partition(), message.offset())
+                letter = StoredLetter(place, message.value() or b"", headers, message.timestamp()[1] / 1e3)
+                if wanted.takes(letter):
+                    yield letter
+
+    def close(self) -> None:
+        """Close the consumer."""
+        self._consumer.close()
+
+    def _find_ends(self) -> dict[int, tuple[int, int]]:
+        known = self._consumer.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic]
+        if known.error is not None:
+            raise KafkaException(known.error)
+        return {
+            partition: self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=TIMEOUT_S)
+            for partition in known.partitions
+        }
+
+    def _first(self) -> dict[int, int]:
+        return {partition: low for partition, (low, high) in self._ends.items() if low < high}
+
+    def _messages(self, starts: dict[int, int]) -> Iterator[Message]:
+        """Read each partition from its start to where it ended when this was opened."""
+        for partition, start in starts.items():
+            self._consumer.assign([TopicPartition(self._topic, partition, start)])
+            silent_since = time.monotonic()
+            at_end = False
+            while not at_end:
+                for message in self._consumer.consume(500, 0.5):
+                    silent_since = time.monotonic()
+                    error = message.error()
+                    if error is None and message.offset() < self._ends[partition][1]:
+                        yield message
+                    elif error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- the client's name
+                        at_end = True
+                    else:
+                        raise KafkaException(error)
+                if time.monotonic() - silent_since > TIMEOUT_S:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 -- the client's name
+
+
+def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Replayed], None]) -> Replayed:
+    """Bring dead letters back to the input topic, each once, whatever interrupts this. Raises KafkaException.
+
+    The producer comes first: it ends what an interrupted replay left open and fences one that still runs,
+    so that the marks read afterwards are all there will be.
+    """
+    kafka = settings.kafka
+    producer = Producer(transactional_config(kafka, f"{kafka.consumer_group}-dead-letters"))
+    producer.init_transactions(TIMEOUT_S)
+    topic = DeadLetterTopic(settings)
+    progress = Replayed()
+    try:
+        done = topic.replayed()
+        batch: list[StoredLetter] = []
+        for letter in topic.letters(wanted):
+            if letter.place in done:
+                progress.already += 1
+                continue
+            batch.append(letter)
+            if len(batch) >= LETTERS_PER_TRANSACTION:
+                _replay_together(producer, batch, settings)
+                progress.letters += len(batch)
+                batch = []
+                on_progress(progress)
+        if batch:
+            _replay_together(producer, batch, settings)
+            progress.letters += len(batch)
+        on_progress(progress)
+    finally:
+        topic.close()
+    return progress
+
+
+def _replay_together(producer: Producer, letters: Sequence[StoredLetter], settings: Settings) -> None:
+    producer.begin_transaction()
+    try:
+        for letter in letters:
+            for output in (letter.replayed(settings.kafka.events_in), mark(letter.place, settings.kafka.dead_letters)):
+                producer.produce(output.topic, output.value, output.key, headers=list(output.headers))
+            producer.poll(0)
+        producer.commit_transaction(settings.kafka.transaction_timeout_s)
+    except KafkaException as error:
+        if error.args[0].txn_requires_abort():
+            producer.abort_transaction(TIMEOUT_S)
+        raise
+
+
+def _headers(message: Message) -> dict[str, bytes]:
+    return {name: value for name, value in message.headers() or () if value is not None}
+
+
+def _starts(first: dict[int, int], places: frozenset[Place]) -> dict[int, int]:
+    """Start at the first place that is wanted of each partition."""
+    starts: dict[int, int] = {}
+    for place in places:
+        if place.partition in first:
+            starts[place.partition] = min(starts.get(place.partition, place.offset), place.offset)
+    return {partition: max(start, first[partition]) for partition, start in starts.items()}

@@ -1,0 +1,75 @@
+"""Where the workers' group stands: committed offsets, ends, and moving the former by hand."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from pipeline.runtimes.kafka_config import client_config
+from pipeline.runtimes.kafka_topics import TIMEOUT_S, topic_id
+from pipeline.settings import Kafka
+
+
+class Standing(NamedTuple):
+    """One partition: the first offset kept, the committed one (None: nothing was committed), and the end."""
+
+    first: int
+    committed: int | None
+    end: int
+
+
+class GroupOffsets:
+    """The offsets of one group on the input topic."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._admin = AdminClient(client_config(kafka))
+
+    def topic_id(self) -> str:
+        """Give the input topic's id, by which Redis knows it. Raises KafkaException."""
+        return topic_id(self._admin, self._kafka.events_in)
+
+    def read(self) -> dict[int, Standing]:
+        """Give every partition's standing. Raises KafkaException."""
+        places = self._places()
+        firsts = self._find(places, OffsetSpec.earliest())
+        ends = self._find(places, OffsetSpec.latest())
+        request = ConsumerGroupTopicPartitions(self._kafka.consumer_group, places)
+        future = self._admin.list_consumer_group_offsets([request], require_stable=True, request_timeout=TIMEOUT_S)
+        committed = {place.partition: place.offset for place in next(iter(future.values())).result().topic_partitions}
+        return {
+            place.partition: Standing(
+                firsts[place.partition],
+                offset if (offset := committed.get(place.partition, -1)) >= 0 else None,
+                ends[place.partition],
+            )
+            for place in places
+        }
+
+    def at_time(self, epoch_s: float) -> dict[int, int]:
+        """Give the first offset of each partition that arrived at this time or later; the end where none did."""
+        places = self._places()
+        ends = self._find(places, OffsetSpec.latest())
+        found = self._find(places, OffsetSpec.for_timestamp(round(epoch_s * 1e3)))
+        return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
+
+    def write(self, offsets: dict[int, int]) -> None:
+        """Move the group. Raises KafkaException, among others where a worker still runs."""
+        places = [TopicPartition(self._kafka.events_in, partition, offset) for partition, offset in offsets.items()]
+        request = ConsumerGroupTopicPartitions(self._kafka.consumer_group, places)
+        future = self._admin.alter_consumer_group_offsets([request], request_timeout=TIMEOUT_S)
+        for place in next(iter(future.values())).result().topic_partitions:
+            if place.error is not None:
+                raise KafkaException(place.error)
+
+    def _places(self) -> list[TopicPartition]:
+        topic = self._admin.list_topics(self._kafka.events_in, timeout=TIMEOUT_S).topics[self._kafka.events_in]
+        if topic.error is not None:
+            raise KafkaException(topic.error)
+        return [TopicPartition(self._kafka.events_in, partition) for partition in sorted(topic.partitions)]
+
+    def _find(self, places: list[TopicPartition], spec: OffsetSpec) -> dict[int, int]:
+        futures = self._admin.list_offsets(dict.fromkeys(places, spec), request_timeout=TIMEOUT_S)
+        return {place.partition: future.result().offset for place, future in futures.items()}
