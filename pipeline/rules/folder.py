@@ -107,7 +107,7 @@ def _read_layer(path: Path, root: Path, version: xxhash.xxh3_64) -> Layer:
             text = data.decode()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidRulesError([RuleError(name, None, None, str(error))]) from None
-        version.update(f"{file.relative_to(root)}\0{len(data)}\0")
+        version.update(f"{file.relative_to(root)}\0{len(data)}\0".encode())
         version.update(data)
         layer[file.name] = RuleFile(name, text)
     return layer
