@@ -45,7 +45,6 @@ _DROPPED = frozenset(
         "measurements",
         "breakdowns",
         "grouping_config",
-        "template",
         "_metrics",
         "scraping_attempts",
     }

@@ -141,6 +141,13 @@ FIELDS: dict[str, Parser] = {
     "exception": exceptions,
     "stacktrace": stacktrace,
     "threads": values(_thread),
+    "template": record(
+        {
+            "filename": text(256), "abs_path": text(256), "lineno": unsigned, "colno": unsigned, "context_line": string,
+            "pre_context": array(string), "post_context": array(string),
+        },
+        "templateinfo",
+    ),
     "extra": nested_bag(262_144, 16_384, 7),
     "debug_meta": record({"sdk_info": record({"sdk_name": string, "version_major": unsigned, "version_minor": unsigned, "version_patchlevel": unsigned}, "systemsdkinfo"), "images": array(_image)}, "debugmeta"),
     "sdk": record(
@@ -172,6 +179,7 @@ ALIASES = {
     "sentry.interfaces.Http": "request",
     "sentry.interfaces.Stacktrace": "stacktrace",
     "sentry.interfaces.Message": "logentry",
+    "sentry.interfaces.Template": "template",
     "sentry.interfaces.Threads": "threads",
     "sentry.interfaces.User": "user",
 }
