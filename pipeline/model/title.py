@@ -61,7 +61,7 @@ def culprit(event: Event) -> str:
     exceptions = list(_exceptions(event))
     if exceptions and (exceptions[-1].get("mechanism") or {}).get("synthetic"):
         return ""
-    stacks = [one["stacktrace"] for one in exceptions] if exceptions else [event.get("stacktrace")]
+    stacks = [one.get("stacktrace") for one in exceptions] if exceptions else [event.get("stacktrace")]
     stacks = [stack for stack in stacks if stack and stack.get("frames")]
     found = _stack_culprit(stacks[-1]["frames"], event.get("platform")) if stacks else None
     return cut(found or (event.get("request") or {}).get("url") or "", MAX_CULPRIT)
