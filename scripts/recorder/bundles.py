@@ -20,6 +20,8 @@ class Build:
     release: str
     dist: str = ""
     debug_ids: bool = True
+    upload_names_release: bool = True
+    """False: the upload is bound to no release, and its debug ids alone lead to it."""
     url_prefix: str = ""
     """For builds without debug ids: the URLs under which the files were served, up to their path in the build."""
 
@@ -42,7 +44,8 @@ def bundle(tools: Path, build: Build, *, platform: str, entry: Path, out: Path) 
 
 def upload(tools: Path, server: CaptureServer, build: Build, *, project_id: int, out: Path) -> None:
     """Let sentry-cli upload a build to the recorder, and keep the bundle that arrives as `artifacts/<project>/<build>.zip`."""
-    command = [_sentry_cli(tools), "sourcemaps", "upload", "--release", build.release]
+    command = [_sentry_cli(tools), "sourcemaps", "upload"]
+    command += ["--release", build.release] if build.upload_names_release else []
     command += ["--dist", build.dist] if build.dist else []
     command += ["--url-prefix", build.url_prefix] if build.url_prefix else []
     environment = {

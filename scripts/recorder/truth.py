@@ -11,10 +11,11 @@ Event = dict[str, Any]
 
 
 def frames_of_source_run(minified: Event, source: Event, *, built: str, sources: str) -> list[dict[str, Any]] | None:
-    """Return for each exception of `minified` its type and, for each of its frames, where the source run was (None: not the shop's code).
+    """Return for each exception of `minified` its type and, for each of its frames, where the source run was.
 
-    `built` and `sources` are the beginnings of the paths of our code in either run. Returns None where the stacks of our code
-    are not equally deep: then no frame's truth is known.
+    A function is named as V8 does: `Cart.total`, `new Address`, `get heaviest`, receiver first (`Object.checkout`).
+    A frame that is not the shop's code is None. `built` and `sources` are the beginnings of the paths of our code in either run.
+    Returns None where the stacks of our code are not equally deep: then no frame's truth is known.
     """
     truth = []
     for built_exception, source_exception in zip(_exceptions(minified), _exceptions(source), strict=True):
@@ -30,11 +31,17 @@ def frames_of_source_run(minified: Event, source: Event, *, built: str, sources:
 
 def _original(frame: dict[str, Any], sources: str) -> dict[str, Any]:
     return {
-        "file": _path(frame).removeprefix(sources),
+        "file": "src/" + _path(frame).removeprefix(sources),
         "line": frame["lineno"],
         "column": frame["colno"],
-        "function": frame.get("function"),
+        "function": _name(frame.get("function") or ""),
     }
+
+
+def _name(engine_name: str) -> str | None:
+    """Return the function's name without what the engine says about the call: `async f`, `f [as g]`. None: it has no name."""
+    name = engine_name.removeprefix("async ").split(" [as ")[0]
+    return None if name.rpartition(".")[2] in ("", "?", "<anonymous>", "eval") else name
 
 
 def _path(frame: dict[str, Any]) -> str:
