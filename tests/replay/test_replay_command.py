@@ -91,5 +91,5 @@ def test_an_interrupted_run_leaves_no_server_and_nothing_that_looks_finished(
     while list(folder.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert list(folder.iterdir()) == []
-    assert not list((tmp_path / "out").glob("*.json*l"))
+    assert not list((tmp_path / "out").glob("*.jsonl"))
     assert not (tmp_path / "out" / "summary.json").exists()
