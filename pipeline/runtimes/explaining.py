@@ -27,6 +27,6 @@ def prepared_items(records: Iterable[Record], ctx: Context, on_lost: Callable[[s
 def explain_records(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Explanation]:
     """Explain the grouping of each event."""
     for item in prepared_items(records, ctx, on_lost):
-        explanation = ctx.rules.project(item.scope.project_id).grouper.explain(item.event)
+        explanation = ctx.rules.project(item.scope.project_id).grouper.explain(item.event, ctx.now)
         explanation.project_id = item.scope.project_id
         yield explanation

@@ -74,7 +74,8 @@ def describe(item: Item, ctx: Context) -> Iterator[str]:
     for name, variant in explanation.to_json()["variants"].items():
         mark = "*" if variant["contributes"] else " "
         yield f"variant {name}{mark} {variant['description']}"
-        yield from tree(variant["component"], 1) if variant.get("component") else ()
+        if variant.get("component"):
+            yield from tree(variant["component"], 1, deepest=99 if variant["contributes"] else 2)
     yield f"fingerprint: {list(explanation.fingerprint)}"
     for hash_ in explanation.hashes:
         yield f"hash: {hash_}"
@@ -92,12 +93,13 @@ def frames(stacktrace: dict[str, Any]) -> Iterator[str]:
         yield f"  ... {len(found) - MAX_FRAMES} more"
 
 
-def tree(component: dict[str, Any], depth: int) -> Iterator[str]:
-    """Print a component and what is below it, the same frames only once."""
+def tree(component: dict[str, Any], depth: int, *, deepest: int) -> Iterator[str]:
+    """Print a component and what is below it; of a variant that does not contribute, only why not."""
     mark = "*" if component["contributes"] else " "
     hint = f" ({component['hint']})" if component.get("hint") else ""
     leaves = [value for value in component["values"] if not isinstance(value, dict)]
     yield f"{'  ' * depth}{component['id']}{mark}{hint}" + (f" {leaves!r:.160}" if leaves else "")
     below = [value for value in component["values"] if isinstance(value, dict)]
     for value in below[-2 * MAX_FRAMES :]:
-        yield from tree(value, depth + 1)
+        if depth < deepest:
+            yield from tree(value, depth + 1, deepest=deepest)
