@@ -18,6 +18,7 @@ _U64 = 2**64
 _LEGACY = "sentry.interfaces."
 """Old names of `exception`, `threads`, ...: Snuba takes them for the same field, and refuses an event that has both."""
 _MAX_NAMED = 100
+_OPTIONAL_BOOL = frozenset({bool, type(None)})
 
 
 def make_storable(event: dict[str, Any]) -> None:
@@ -130,12 +131,25 @@ def _exceptions(event: dict[str, Any], faults: _Faults) -> None:
         stacktrace = faults.object(exception, "stacktrace", path)
         if not stacktrace:
             continue
-        for frame, frame_path in faults.entries(stacktrace, "frames", f"{path}stacktrace."):
-            for key in ("lineno", "colno"):
-                number = frame.get(key)
-                if number is not None and not (type(number) is int and 0 <= number < _U32):
-                    faults.null(frame, key, frame_path)
-            faults.keep(frame, "in_app", bool, frame_path)
+        for index, frame in enumerate(frames := faults.list(stacktrace, "frames", f"{path}stacktrace.")):
+            if type(frame) is not dict:
+                if frame is not None:
+                    faults.null(frames, index, f"{path}stacktrace.frames.")
+            elif not (
+                _is_u32(frame.get("lineno")) and _is_u32(frame.get("colno")) and type(frame.get("in_app")) in _OPTIONAL_BOOL
+            ):
+                _repair_frame(frame, f"{path}stacktrace.frames.{index}.", faults)
+
+
+def _repair_frame(frame: dict[str, Any], path: str, faults: _Faults) -> None:
+    for key in ("lineno", "colno"):
+        if not _is_u32(frame.get(key)):
+            faults.null(frame, key, path)
+    faults.keep(frame, "in_app", bool, path)
+
+
+def _is_u32(value: Any) -> bool:
+    return value is None or (type(value) is int and 0 <= value < _U32)
 
 
 def _thread_id(holder: dict[str, Any], key: str, path: str, faults: _Faults) -> None:

@@ -258,6 +258,7 @@ def test_what_snuba_would_refuse_is_nulled_and_named(path: str, value: Any) -> N
 
 
 def test_the_types_that_snuba_reads_are_left_alone() -> None:
+    frame = {"lineno": 1, "colno": 2**32 - 1, "in_app": False}
     event = EVENT | {
         "errors": [{"type": "js_no_source"}],
         "contexts": {
@@ -291,64 +292,64 @@ def test_old_names_of_fields_go() -> None:
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=4) | st.just("transaction")
 KEYS = st.sampled_from(
-    [
-        "values",
-        "frames",
-        "stacktrace",
-        "mechanism",
-        "thread_id",
+    [  # fmt: skip
+        "a",
         "colno",
-        "in_app",
-        "lineno",
-        "trace",
-        "replay",
         "flags",
-        "trace_id",
+        "formatted",
+        "frames",
+        "geo",
+        "headers",
+        "id",
+        "in_app",
+        "integrations",
+        "ip_address",
+        "lineno",
+        "main",
+        "mechanism",
+        "message",
+        "os",
+        "replay",
         "replay_id",
         "sampled",
         "span_id",
-        "ip_address",
-        "geo",
-        "headers",
-        "integrations",
-        "id",
-        "main",
-        "os",
-        "message",
-        "formatted",
-        "a",
+        "stacktrace",
+        "thread_id",
+        "trace",
+        "trace_id",
+        "values",
     ]
 )
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12)
 FIELDS = st.sampled_from(
-    [
-        "exception",
-        "threads",
+    [  # fmt: skip
         "contexts",
-        "tags",
-        "modules",
-        "request",
-        "sdk",
-        "user",
-        "errors",
-        "type",
-        "level",
-        "release",
+        "culprit",
         "dist",
         "environment",
-        "transaction",
-        "platform",
+        "errors",
+        "exception",
+        "level",
         "location",
-        "title",
-        "culprit",
-        "metadata",
         "logentry",
-        "timestamp",
+        "metadata",
+        "modules",
+        "platform",
         "received",
-        "version",
-        "symbolicated_in_app",
+        "release",
+        "request",
         "sample_rate",
+        "sdk",
         "sentry.interfaces.User",
+        "symbolicated_in_app",
+        "tags",
+        "threads",
+        "timestamp",
+        "title",
+        "transaction",
+        "type",
+        "user",
+        "version",
     ]
 )
 
