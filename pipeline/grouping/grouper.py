@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
+from pipeline.grouping.decisions import Decisions
+from pipeline.grouping.enhancements.rule import EnhancementRule
 from pipeline.grouping.enhancements.ruleset import RuleSet
 from pipeline.grouping.explanation import Explanation, MatchedRule
+from pipeline.grouping.fingerprints.rule import Rule
 from pipeline.grouping.fingerprints.rules import FingerprintRules, Match
 from pipeline.grouping.fingerprints.variables import is_default, is_unknown, resolve, variable_in
 from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, GroupingToml, load_grouping_toml
@@ -120,10 +123,15 @@ class Grouper:
     """Groups events. `previous` is what was in force before a change, with the day (epoch seconds) on which it ends."""
 
     def __init__(
-        self, algorithm: Algorithm, fingerprints: FingerprintRules, previous: tuple[Algorithm, float] | None = None
+        self,
+        algorithm: Algorithm,
+        fingerprints: FingerprintRules,
+        decisions: Decisions,
+        previous: tuple[Algorithm, float] | None = None,
     ) -> None:
         self._algorithm = algorithm
         self._fingerprints = fingerprints
+        self._decisions = decisions
         self._previous = previous
 
     @classmethod
@@ -134,6 +142,7 @@ class Grouper:
         for load in (
             lambda: _load_algorithms(layers, bases, memory),
             lambda: _load_fingerprints(layers, bases),
+            lambda: Decisions.load(layers),
         ):
             try:
                 parts.append(load())
@@ -141,8 +150,13 @@ class Grouper:
                 errors += error.errors
         if errors:
             raise InvalidRulesError(errors)
-        (algorithm, previous), fingerprints = parts
-        return cls(algorithm, fingerprints, previous)
+        (algorithm, previous), fingerprints, decisions = parts
+        return cls(algorithm, fingerprints, decisions, previous)
+
+    @property
+    def rules(self) -> tuple[EnhancementRule | Rule, ...]:
+        """Every rule in force: stack-trace rules in the order in which they run, then fingerprint rules as they are tried."""
+        return (*self._algorithm.stacks.rules.rules, *self._fingerprints.rules)
 
     def group(self, event: dict[str, Any], now: float | None = None) -> Grouping:
         """Group a normalized event. Writes in_app, function names and the fingerprint back to it; running twice changes nothing.
@@ -155,10 +169,12 @@ class Grouper:
         fingerprint = self._fingerprint(event)
         event["fingerprint"] = fingerprint.values
         hashes = hashes_of(self._algorithm.variants(event, fingerprint, stacks, whole=False))
+        secondary_hashes = self._secondary_hashes(event, fingerprint, stacks, hashes, now)
         return Grouping(
             hashes=hashes,
             fingerprint=tuple(fingerprint.values),
-            secondary_hashes=self._secondary_hashes(event, fingerprint, stacks, hashes, now),
+            secondary_hashes=secondary_hashes,
+            decided_group_id=self._decisions.group_of((*hashes, *secondary_hashes)),
             title=fingerprint.match.title if fingerprint.match is not None else None,
         )
 

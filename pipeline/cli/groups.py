@@ -1,0 +1,125 @@
+"""`pipeline groups`: merge and split groups by hand. Writes a file beside the rules; running workers follow within 2 s."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import click
+import orjson
+
+from pipeline.cli.options import fail, settings_file_option, stdout
+from pipeline.grouping.decisions import FILE, Decisions
+from pipeline.model.rule_file import RuleFile
+from pipeline.settings import load_settings
+
+_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+class _GroupingHash(click.ParamType):
+    """A grouping hash, as `pipeline explain` shows it."""
+
+    name = "HASH"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Accept 32 hexadecimal digits; anything else is wrong usage."""
+        text = str(value).lower()
+        if not _HASH.fullmatch(text):
+            self.fail(f"{value!r} is no grouping hash: 32 hexadecimal digits, as `pipeline explain` shows them", param, ctx)
+        return text
+
+
+@click.group()
+def groups() -> None:
+    """Decide by hand which events belong together, so that later events follow.
+
+    A group is named by its primary hash, which `pipeline explain` shows. Decisions are kept in
+    rules/projects/ID/groups.toml; a running worker takes them up within two seconds.
+    """
+
+
+_project = click.option("--project", type=click.IntRange(min=1), metavar="ID", required=True, help="Whose groups.")
+_rules = click.option("--rules", metavar="DIR", help="The rules folder.  [default: rules]")
+_note = click.option("--note", default="", metavar="TEXT", help="Why, for the next person who reads the file.")
+
+
+@groups.command()
+@click.argument("target", type=_GroupingHash())
+@click.argument("others", type=_GroupingHash(), nargs=-1, required=True, metavar="HASH...")
+@_project
+@_rules
+@_note
+@settings_file_option
+def merge(target: str, others: tuple[str, ...], project: int, rules: str | None, note: str, settings_file: Path | None) -> None:
+    """Let events of other groups join the group of TARGET. What had been merged into the others comes along.
+
+    \b
+    Example:
+      pipeline groups merge --project 1 5d731dcf8ecc4f042eeacf528d8d8da9 f183c929366335160ab2946f4b529411
+    """
+    path = _path(rules, settings_file, project)
+    decisions = _read(path).merged(project, target, others, note)
+    _write(path, decisions)
+    stdout.print(f"{len(set(others) - {target})} joined group [bold]{decisions.groups[target]}[/] ({path})")
+
+
+@groups.command()
+@click.argument("hashes", type=_GroupingHash(), nargs=-1, required=True, metavar="HASH...")
+@_project
+@_rules
+@_note
+@settings_file_option
+def split(hashes: tuple[str, ...], project: int, rules: str | None, note: str, settings_file: Path | None) -> None:
+    """Give each HASH a group of its own again.
+
+    \b
+    Example:
+      pipeline groups split --project 1 f183c929366335160ab2946f4b529411 --note "another cause"
+    """
+    path = _path(rules, settings_file, project)
+    decisions = _read(path).split(project, hashes, note)
+    _write(path, decisions)
+    for hash_ in hashes:
+        stdout.print(f"{hash_} is group [bold]{decisions.groups[hash_]}[/] ({path})")
+
+
+@groups.command("list")
+@_project
+@_rules
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each group.")
+@settings_file_option
+def list_(project: int, rules: str | None, settings_file: Path | None, *, as_json: bool) -> None:
+    """Show what was decided for a project."""
+    decisions = _read(_path(rules, settings_file, project))
+    for id_ in sorted(set(decisions.groups.values())):
+        hashes = sorted(hash_ for hash_, group in decisions.groups.items() if group == id_)
+        note = decisions.notes.get(id_, "")
+        if as_json:
+            print(orjson.dumps({"id": id_, "note": note, "hashes": hashes}).decode())
+        else:
+            stdout.print(f"[bold]{id_}[/]  {note}", highlight=False)
+            for hash_ in hashes:
+                stdout.print(f"  {hash_}")
+
+
+def _path(rules: str | None, settings_file: Path | None, project: int) -> Path:
+    settings = load_settings(settings_file, {("rules",): rules})
+    folder = Path(settings.rules)
+    if not folder.is_dir():
+        fail(f"no rules folder {folder}")
+    return folder / "projects" / str(project) / FILE
+
+
+def _read(path: Path) -> Decisions:
+    if not path.exists():
+        return Decisions()
+    return Decisions.load([{FILE: RuleFile(str(path), path.read_text())}])
+
+
+def _write(path: Path, decisions: Decisions) -> None:
+    """Put the whole file in place at once: a worker that reloads meets the old or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(decisions.print_toml())
+    draft.replace(path)
