@@ -7,8 +7,7 @@ history: for each group the hashes that belong to it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Annotated, Self
 
 import msgspec
@@ -43,8 +42,8 @@ class GroupsToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Decisions:
     """Hash to the id of the group that it was given, and the notes of groups that have one."""
 
-    groups: Mapping[str, int] = MappingProxyType({})
-    notes: Mapping[int, str] = MappingProxyType({})
+    groups: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, layers: Sequence[Layer]) -> Self:
