@@ -57,9 +57,31 @@ class Artifacts(_Section, frozen=True):
     """Where source maps come from."""
 
     url: str | None = None
-    """A folder, or an object store's URL. None: symbolication is off and adds no errors."""
+    """A folder, or an object store's URL (s3://, gs://, az://). None: symbolication is off and adds no errors."""
     engine: Literal["symbolic", "sourcemap"] = "symbolic"
     """symbolic resolves function names by scope; sourcemap is pure Python and gives positions only."""
+    memory_bytes: int = 512_000_000
+    """What parsed maps and built files may take in a worker: an estimate of three to five times a map's text."""
+    max_file_bytes: int = 32_000_000
+    """A larger map or built file is not used: parsing a map of 14 MB already takes 220 MB for a moment."""
+    poll_interval_s: float = 5.0
+    """A bundle that comes or goes is noticed within this time, also where its release was looked up and missed before."""
+    relist_interval_s: float = 60.0
+    """Object stores: how soon a bundle is noticed that was put there by other means than `pipeline sourcemaps add`."""
+    retry_failed_s: float = 60.0
+    """How long a failure that may pass (a store that does not answer, a failed fetch) is remembered."""
+    store_timeout_s: float = 10.0
+    cache_dir: str = "~/.cache/event-pipeline/artifacts"
+    """Object stores: where files that were read are kept on this machine, for all of its workers."""
+    cache_bytes: int = 4_000_000_000
+    parse_cpu_s: float = 5.0
+    """What an unknown file may take in the child process that tries it; one that takes more is used without scope names."""
+    parse_memory_bytes: int = 4_000_000_000
+    retention_days: int = 90
+    """`pipeline sourcemaps prune` removes older bundles."""
+    scrape_hosts: tuple[str, ...] = ()
+    """Hosts that missing files may be fetched from over https, such as `*.example.com`. Empty: nothing is fetched."""
+    scrape_timeout_s: float = 10.0
 
 
 class Kafka(_Section, frozen=True):

@@ -17,7 +17,8 @@ from pipeline.rules.folder import RulesFolder
 from pipeline.rules.snapshot import Rules
 from pipeline.runtimes.worker import Worker
 from pipeline.settings import Settings, SettingsError
-from pipeline.sourcemaps.artifacts import Artifacts, open_artifacts
+from pipeline.sourcemaps.artifacts import Artifacts
+from pipeline.sourcemaps.opening import open_artifacts
 from pipeline.stages.contract import Context, Limits
 
 

@@ -1,1 +1,1 @@
-"""Source maps: where built files and their maps are kept, and how a minified frame becomes the original one (spec/javascript.md)."""
+"""Source maps: where built files and their maps are kept, and how a minified frame becomes the original one."""

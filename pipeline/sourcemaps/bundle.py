@@ -1,4 +1,4 @@
-"""A bundle: a zip of built files with a `manifest.json`, as sentry-cli and the bundler plugins make it (spec/javascript.md section 3).
+"""A bundle: a zip of built files with a `manifest.json`, as sentry-cli and the bundler plugins make it (spec, section 3).
 
 Bundles come from strangers: the directory, the manifest and every member are read under limits, nothing is ever extracted to
 disk by its name, and what a bundle declares is checked against what it holds.
@@ -30,6 +30,10 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError
 
 class DamagedBundleError(Exception):
     """A bundle, or a file in it, that cannot be read or breaks a limit; the text says why."""
+
+
+class TooLargeError(DamagedBundleError):
+    """A file in a bundle that is larger than the limit."""
 
 
 class BundledFile(NamedTuple):
@@ -107,7 +111,7 @@ def read_member(archive: zipfile.ZipFile, member: str, max_bytes: int) -> bytes:
     except KeyError:
         raise DamagedBundleError(f"{member}: the manifest names it, the zip does not hold it") from None
     if info.file_size > max_bytes:
-        raise DamagedBundleError(f"{member}: too large, {info.file_size} bytes where {max_bytes} are allowed")
+        raise TooLargeError(f"{member}: {info.file_size} bytes where {max_bytes} are allowed")
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise DamagedBundleError(f"{member}: compressed in a way that bundles do not use")
     try:
@@ -169,7 +173,9 @@ def _read_files(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> tuple[lis
                 if isinstance(value, str)
             }
             debug_id = normalize_debug_id(headers.get("debug-id"))
-            files.append(BundledFile(member, str(entry.get("type")), url, headers, debug_id, archive.NameToInfo[member].file_size))
+            files.append(
+                BundledFile(member, str(entry.get("type")), url, headers, debug_id, archive.NameToInfo[member].file_size)
+            )
     return files, damage
 
 

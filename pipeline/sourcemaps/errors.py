@@ -54,8 +54,8 @@ class ErrorLog:
 
 def _fields(problem: Problem) -> dict[str, Any]:
     fields = {"url": problem.url}
-    if problem.detail is not None:
-        fields["reason"] = problem.detail
+    if problem.reason is not None:
+        fields["reason"] = problem.reason
     return fields
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +22,7 @@ class FolderStore:
 
     def generation(self, project_id: int) -> str:
         """Give the state of the project's folder: names, sizes and times, read in one scan."""
-        return repr(self.bundles(project_id))
+        return sha256(repr(self.bundles(project_id)).encode()).hexdigest()
 
     def bundles(self, project_id: int) -> Sequence[StoredBundle]:
         """List the zips; links are left out, so that nothing outside the folder is read."""

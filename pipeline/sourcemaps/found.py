@@ -8,6 +8,9 @@ from typing import NamedTuple
 from pipeline.sourcemaps.engine import ParsedMap
 from pipeline.sourcemaps.source_text import SourceText
 
+_MAX_ATTEMPTS = 1_000
+"""Noted per module; a map may name a million sources."""
+
 
 class Origin(NamedTuple):
     """Where an event comes from: all that decides which artifacts it may see. `debug_ids` are those of its images, sorted."""
@@ -28,11 +31,15 @@ class ModuleKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why something could not be resolved, in symbolicator's words; `detail` where the kind alone does not say it."""
+    """Why something could not be resolved. `kind` is symbolicator's word, `detail` says it to a person.
+
+    `reason` is a machine's word for what symbolicator has none for, such as a broken limit.
+    """
 
     kind: str
     url: str
-    detail: str | None = None
+    detail: str = ""
+    reason: str | None = None
 
 
 class Attempt(NamedTuple):
@@ -43,16 +50,12 @@ class Attempt(NamedTuple):
     reason: str | None = None
 
 
-@dataclass(slots=True)
-class Source:
-    """An original file that the map names: what a frame in it is called, and its text where the map does not carry it."""
+class Source(NamedTuple):
+    """What a frame in an original file is called."""
 
     filename: str
     abs_path: str
     module: str | None
-    text: SourceText | None = None
-    is_looked_up: bool = False
-    map_name: str = ""
 
 
 @dataclass(slots=True)
@@ -65,12 +68,22 @@ class Module:
 
     key: ModuleKey
     minified: SourceText | None = None
+    text_key: str | None = None
     map: ParsedMap | None = None
+    map_key: bytes | None = None
     map_url: str | None = None
     source_base: str = ""
     resolved_with: str | None = None
     problem: Problem | None = None
     warning: Problem | None = None
-    attempts: list[Attempt] = field(default_factory=list)
+    is_temporary: bool = False
+    """It failed for a reason that may pass without any change to the artifacts."""
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    """By URL."""
     sources: dict[str, Source] = field(default_factory=dict)
-    """Remembered per source name of the map."""
+    """Remembered by the source's name in the map."""
+
+    def attempted(self, attempt: Attempt) -> None:
+        """Note a file that was wanted."""
+        if len(self.attempts) < _MAX_ATTEMPTS:
+            self.attempts.setdefault(attempt.url, attempt)

@@ -36,7 +36,7 @@ class Plan:
 
     stacktraces: list[PlannedStacktrace]
 
-    def keys(self) -> set[ModuleKey]:
+    def module_keys(self) -> set[ModuleKey]:
         """Give the modules that are needed; a frame without a line needs none."""
         return {
             key
@@ -54,7 +54,8 @@ def plan_event(event: dict[str, Any], project_id: int) -> Plan | None:
     for container, stacktrace in _stacktraces(event):
         frames = _unresolved_frames(container, stacktrace)
         modules = [
-            _module_key(frame, origin, images) if is_looked_up(frame, frame.get("platform") or platform) else None for frame in frames
+            _module_key(frame, origin, images) if is_looked_up(frame, frame.get("platform") or platform) else None
+            for frame in frames
         ]
         stacktraces.append(PlannedStacktrace(container, stacktrace, frames, modules))
     if not any(key is not None for planned in stacktraces for key in planned.modules):
@@ -63,7 +64,7 @@ def plan_event(event: dict[str, Any], project_id: int) -> Plan | None:
 
 
 def is_looked_up(frame: Frame, platform: object) -> bool:
-    """Say whether a frame names a place in a file that may have been built. Line 0 is looked up, to be named an invalid location."""
+    """Say whether a frame names a place in a file that may have been built. Line 0 does, to be named an invalid location."""
     abs_path, line = frame.get("abs_path"), frame.get("lineno")
     return (
         platform in PLATFORMS
@@ -90,9 +91,8 @@ def _stacktraces(event: dict[str, Any]) -> list[tuple[dict[str, Any] | None, dic
     for interface in ("exception", "threads"):
         values = event.get(interface)
         values = values.get("values") if isinstance(values, dict) else None
-        for container in values if isinstance(values, list) else ():
-            if isinstance(container, dict) and _frames(container.get("stacktrace")):
-                found.append((container, container["stacktrace"]))
+        containers = [container for container in values if isinstance(container, dict)] if isinstance(values, list) else []
+        found += [(container, container["stacktrace"]) for container in containers if _frames(container.get("stacktrace"))]
     if _frames(event.get("stacktrace")):
         found.append((None, event["stacktrace"]))
     return found

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import NamedTuple
 
 from pipeline.sourcemaps.bundle import Bundle, BundledFile
 from pipeline.sourcemaps.found import Origin
+
+_serials = count()
+"""Tells one state of a project's bundles from another, without keeping the old one."""
 
 
 class FoundFile(NamedTuple):
@@ -23,6 +27,7 @@ class ProjectIndex:
 
     def __init__(self, bundles: Iterable[Bundle], generation: str = "") -> None:
         self.generation = generation
+        self.serial = next(_serials)
         self.bundles = sorted(bundles, key=lambda bundle: (bundle.stored.added, bundle.stored.name), reverse=True)
         self._by_debug_id: dict[str, list[Bundle]] = defaultdict(list)
         self._by_url: dict[tuple[str | None, str | None, str], list[Bundle]] = defaultdict(list)
@@ -50,17 +55,26 @@ class ProjectIndex:
         known = [bundle for event_debug_id in origin.debug_ids for bundle in self._by_debug_id.get(event_debug_id, ())]
         for url in urls:
             for bundle in self._with_url(origin, url, known):
-                return FoundFile(bundle, bundle.by_url[url], "debug-id" if bundle in known else bundle.resolved_with)
+                return FoundFile(
+                    bundle, bundle.by_url[url], "debug-id" if any(bundle is other for other in known) else bundle.resolved_with
+                )
         return None
 
     def _with_url(self, origin: Origin, url: str, known: list[Bundle]) -> Iterator[Bundle]:
         of_release = self._by_url.get((origin.release, origin.dist, url), []) if origin.release is not None else []
         seen = [bundle for bundle in known if url in bundle.by_url]
-        both = sorted((*seen, *of_release), key=lambda bundle: (not bundle.is_release_files, bundle.stored.added, bundle.stored.name))
+        both = sorted(
+            (*seen, *of_release), key=lambda bundle: (not bundle.is_release_files, bundle.stored.added, bundle.stored.name)
+        )
         yield from reversed(both)
         if origin.release is not None:
             yield from (bundle for bundle in self._unbound if url in bundle.by_url)
 
     def with_url(self, urls: Sequence[str]) -> list[FoundFile]:
         """Find a URL under any release and dist, for the explanation of a miss."""
-        return [FoundFile(bundle, bundle.by_url[url], bundle.resolved_with) for url in urls for bundle in self.bundles if url in bundle.by_url]
+        return [
+            FoundFile(bundle, bundle.by_url[url], bundle.resolved_with)
+            for url in urls
+            for bundle in self.bundles
+            if url in bundle.by_url
+        ]

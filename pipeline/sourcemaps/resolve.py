@@ -15,6 +15,8 @@ from pipeline.sourcemaps.urls import clean_source_name, generate_module, is_in_a
 
 SourceLookup = Callable[[Module, str], SourceText | None]
 _WITH_MODULE = ("http:", "https:", "webpack:", "turbopack:", "app:")
+_MAX_SOURCES = 10_000
+"""Whose names are remembered per module."""
 
 
 class FrameCounts(NamedTuple):
@@ -24,7 +26,9 @@ class FrameCounts(NamedTuple):
     resolved: int
 
 
-def resolve_event(event: dict[str, Any], plan: Plan, modules: Mapping[ModuleKey, Module], find_source: SourceLookup) -> FrameCounts:
+def resolve_event(
+    event: dict[str, Any], plan: Plan, modules: Mapping[ModuleKey, Module], find_source: SourceLookup
+) -> FrameCounts:
     """Resolve the planned frames in place, and add to the event's errors why others could not be. Again gives the same."""
     errors = ErrorLog()
     looked_up = resolved = 0
@@ -127,7 +131,8 @@ def _resolved_frame(
         if in_app is not None:
             frame["in_app"] = in_app
         if context is None:
-            context = _context_of_file(module, source, position, find_source)
+            text = find_source(module, position.source)
+            context = text.context(position.line, position.column) if text is not None else None
     if context is None:
         errors.missing_source_content(module, position.source)
     _put_context(frame, context)
@@ -147,15 +152,10 @@ def _source(module: Module, name: str) -> Source:
         filename = clean_source_name(name)
         abs_path = join_urls(module.source_base, name)
         if name.startswith(("webpack:", "turbopack:")):
-            module_name = generate_module(filename)
+            module_name: str | None = generate_module(filename)
         else:
             module_name = generate_module(abs_path) if abs_path.startswith(_WITH_MODULE) else None
-        source = module.sources[name] = Source(filename, abs_path, module_name, map_name=name)
+        if len(module.sources) >= _MAX_SOURCES:
+            module.sources.clear()
+        source = module.sources[name] = Source(filename, abs_path, module_name)
     return source
-
-
-def _context_of_file(module: Module, source: Source, position: Position, find_source: SourceLookup) -> Context | None:
-    """Read the context from an uploaded source file, where the map does not carry the content."""
-    if not source.is_looked_up:
-        source.text, source.is_looked_up = find_source(module, source.map_name), True
-    return source.text.context(position.line, position.column) if source.text is not None else None

@@ -1,9 +1,10 @@
-"""The text of a source file: its lines, and the few around a position, trimmed (spec/javascript.md section 1, "Context")."""
+"""A built or original file: its digest, its lines, and the few around a position, trimmed (spec, section 1)."""
 
 from __future__ import annotations
 
 import re
 from array import array
+from hashlib import sha256
 from typing import NamedTuple
 
 CONTEXT_LINES = 5
@@ -22,13 +23,19 @@ class Context(NamedTuple):
 
 
 class SourceText:
-    """A file's bytes with an index of its lines."""
+    """A file's bytes with their digest and an index of their lines."""
 
-    __slots__ = ("_starts", "content")
+    __slots__ = ("_starts", "content", "digest")
 
     def __init__(self, content: bytes) -> None:
         self.content = content
+        self.digest = sha256(content).digest()
         self._starts: array[int] | None = None
+
+    @property
+    def cost_bytes(self) -> int:
+        """What it takes in memory, with the index."""
+        return len(self.content) + 8 * min(self.content.count(b"\n") + self.content.count(b"\r"), _MAX_LINES) + 1_024
 
     def context(self, line: int, column: int) -> Context | None:
         """Give the lines around `line` (from 1); the line itself is trimmed around `column`. None outside the file."""
@@ -51,6 +58,8 @@ class SourceText:
                 starts.append(match.end())
                 if len(starts) > _MAX_LINES:
                     break
+            if starts[-1] == len(self.content):  # a line end ends a line, it does not begin another
+                starts.pop()
             self._starts = starts
         if not 0 < number <= min(len(starts), _MAX_LINES):
             return None

@@ -6,11 +6,16 @@ parser), which `probe.py` keeps away.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
 from symbolic import SourceMapCache, SourceMapView, SymbolicError
 
-from pipeline.sourcemaps.engine import MalformedMapError, Position
+from pipeline.sourcemaps.engine import MAX_POSITION, MalformedMapError, Position
 from pipeline.sourcemaps.function_names import ANONYMOUS, UNKNOWN
 from pipeline.sourcemaps.position_memory import PositionMemory
+from pipeline.sourcemaps.probe import STACK_BYTES
 from pipeline.sourcemaps.source_text import CONTEXT_LINES, Context, SourceText, trim_line
 
 
@@ -36,6 +41,8 @@ class SymbolicMap:
         token = self._cache.lookup(line, column, CONTEXT_LINES)  # column >= 1: trap 1
         if token is None:
             return self._locate_dropped(line, column)
+        if max(token.line, token.col) > MAX_POSITION:  # a segment that maps to nothing
+            return None
         context = None
         if token.context_line is not None:
             after = [_without_line_end(text) for text in token.post_context]
@@ -53,7 +60,9 @@ class SymbolicMap:
         if self._view is None:
             self._view = SourceMapView.from_json_bytes(self._source_map)
         token = self._view.lookup(line - 1, column - 1)
-        if token is None or token.dst_line != line - 1 or token.src_id is None:  # trap 3: the view crosses lines
+        if token is None or token.dst_line != line - 1:  # trap 3: the view crosses lines
+            return None
+        if token.src_id is None or max(token.src_line, token.src_col) >= MAX_POSITION:  # a segment that maps to nothing
             return None
         if token.src_id not in self._sources:
             content = self._view.get_source_contents(token.src_id)
@@ -63,6 +72,29 @@ class SymbolicMap:
         return Position(token.src_line + 1, token.src_col + 1, token.src or None, token.name or None, None, context)
 
 
+_STACK_BYTES = 2 * STACK_BYTES
+
+
+def on_large_stack(parse: Callable[[], SymbolicMap]) -> SymbolicMap:
+    """Run a parse in a thread with room for what the probe let pass, whatever stack the caller has."""
+    done: Future[SymbolicMap] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(parse())
+        except BaseException as error:  # noqa: BLE001 -- the caller's to handle
+            done.set_exception(error)
+
+    previous = threading.stack_size(_STACK_BYTES)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+    finally:
+        threading.stack_size(previous)
+    thread.join()
+    return done.result()
+
+
 class SymbolicEngine:
     """Positions and scope names."""
 
@@ -70,7 +102,7 @@ class SymbolicEngine:
 
     def parse(self, minified: bytes, source_map: bytes) -> SymbolicMap:
         """Parse a map together with the file that it is for. Raises MalformedMapError. Kills the process on hostile input."""
-        return SymbolicMap(minified, source_map)
+        return on_large_stack(lambda: SymbolicMap(minified, source_map))
 
 
 def _scope(name: str | None) -> str | None:

@@ -23,12 +23,14 @@ def symbolicate(batch: Batch, ctx: Context) -> StageResult:
         plan = plan_event(item.event, item.scope.project_id)
         if plan is not None:
             plans[id(item)] = plan
-    modules = artifacts.look_up(key for plan in plans.values() for key in plan.keys())
+    modules = artifacts.look_up(key for plan in plans.values() for key in plan.module_keys())
 
     def resolve(item: Item, _: Context) -> Item:
         plan = plans.get(id(item))
         if plan is not None:
-            artifacts.count(item.scope.project_id, item.event.get("release"), resolve_event(item.event, plan, modules, artifacts.source))
+            artifacts.count(
+                item.scope.project_id, item.event.get("release"), resolve_event(item.event, plan, modules, artifacts.source)
+            )
         return item
 
     return each("symbolicate", resolve).run(batch, ctx)

@@ -22,9 +22,9 @@ from support.suites import ROOT, suite_cases
 from pipeline.sourcemaps import function_names, references, source_text, urls
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.sourcemaps.folder_store import FolderStore
-from pipeline.sourcemaps.found import Attempt
 from pipeline.sourcemaps.plan import plan_event
 from pipeline.sourcemaps.resolve import resolve_event
+from pipeline.sourcemaps.scraping import Scraped
 from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
 
 SUITE = ROOT / "javascript"
@@ -51,13 +51,15 @@ def _rows(file: Path) -> Iterable[tuple[str, Any]]:
 @pytest.mark.parametrize("case", suite_cases("javascript/cases/*.json", _events))
 def test_event(case: dict[str, Any], tmp_path: Path) -> None:
     event = copy.deepcopy(case["event"])
-    artifacts = Artifacts(FolderStore(_store(case, tmp_path)), SymbolicEngine())
+    scraper = FakeScraper(case["scrape_server"]["files"]) if case["needs_http_scraping"] else None
+    artifacts = Artifacts(FolderStore(_store(case, tmp_path)), SymbolicEngine(), scraper=scraper)
     _default_abs_path(event)
     plan = plan_event(event, PROJECT)
-    attempts: list[Attempt] = []
+    attempts: list[dict[str, Any]] = []
     if plan is not None:
-        modules = artifacts.look_up(plan.keys())
+        modules = artifacts.look_up(plan.module_keys())
         resolve_event(event, plan, modules, artifacts.source)
+        attempts = [attempt for module in modules.values() for attempt in module.attempts.values()]
 
     expected = case["expected"]
     (exception,) = event["exception"]["values"]
@@ -65,11 +67,30 @@ def test_event(case: dict[str, Any], tmp_path: Path) -> None:
     if "raw_frames" in expected:
         raw = exception.get("raw_stacktrace", exception["stacktrace"])["frames"]
         _assert_frames(raw, expected["raw_frames"], complete=expected["complete"])
+    if "scraping_attempts" in expected:
+        named = {attempt.url: {name: value for name, value in attempt._asdict().items() if value} for attempt in attempts}
+        assert [named[url] for url in sorted(named)] == expected["scraping_attempts"]
     errors = event.get("errors", [])
     if "errors_sentry" in expected:
         assert errors == [_as_decided(error) for error in expected["errors_sentry"]]
     if "errors" in expected:
-        assert [_in_symbolicators_words(error) for error in errors] == [_as_decided(error) for error in expected["errors"]]
+        wanted = [_as_decided(error) for error in expected["errors"]]
+        for error in wanted:
+            if error["type"] == "malformed_sourcemap":
+                del error["abs_path"]  # Sentry stores the map's URL, not the file's
+        assert [_in_symbolicators_words(error) for error in errors] == wanted
+
+
+class FakeScraper:
+    """Serves a case's files by URL."""
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self._files = files
+
+    def fetch(self, url: str) -> Scraped:
+        """Give the file or `not_found`."""
+        path = self._files.get(url)
+        return Scraped((SUITE / path).read_bytes()) if path is not None else Scraped(None, "not_found")
 
 
 def _default_abs_path(event: dict[str, Any]) -> None:
@@ -94,7 +115,9 @@ def _assert_frames(frames: list[dict[str, Any]], expected: list[dict[str, Any]],
 def _assert_data(got: dict[str, Any], want: dict[str, Any], where: str) -> None:
     want = {key: value for key, value in want.items() if key != "sourcemap_origin" and (key, value) != ("symbolicated", False)}
     for key in want:
-        assert _matches(got.get(key), want[key], absent=key not in got), f"{where}: data.{key} is {got.get(key)!r}, not {want[key]!r}"
+        assert _matches(got.get(key), want[key], absent=key not in got), (
+            f"{where}: data.{key} is {got.get(key)!r}, not {want[key]!r}"
+        )
 
 
 def _matches(got: object, want: object, *, absent: bool) -> bool:
@@ -107,7 +130,7 @@ def _matches(got: object, want: object, *, absent: bool) -> bool:
             return bool(got)
         if "$absent" in want:
             return absent
-    return got == want
+    return (got or None) == (want or None) if isinstance(want, list) else got == want
 
 
 def _as_decided(error: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +144,7 @@ def _in_symbolicators_words(error: dict[str, Any]) -> dict[str, Any]:
     if kind == "invalid_location":
         return {"abs_path": error["source"], "type": kind, "line": error["row"], "col": error["column"]}
     if kind == "malformed_sourcemap":
-        return {"abs_path": error["abs_path"], "type": kind, "url": error["url"]}
+        return {"type": kind, "url": error["url"]}
     return {"abs_path": error["url"], "type": kind}
 
 
@@ -132,7 +155,9 @@ def _store(case: dict[str, Any], folder: Path) -> Path:
     for number, artifact in enumerate(case["artifacts"]):
         release = artifact.get("release", event_release)
         if artifact["kind"] == "file":
-            file = BuiltFile(artifact["url"], (SUITE / artifact["path"]).read_bytes(), headers=artifact["headers"])
+            file_type = "source_map" if artifact["path"].endswith(".map") else "minified_source"
+            headers = artifact["headers"] | ({"debug-id": artifact["debug_id"]} if "debug_id" in artifact else {})
+            file = BuiltFile(artifact["url"], (SUITE / artifact["path"]).read_bytes(), file_type, headers)
             release_files[release, artifact.get("dist"), artifact["resolved_with"]].append(file)
             continue
         bound = {"release": artifact["release"], "dist": artifact.get("dist")} if "release" in artifact else {}

@@ -21,7 +21,8 @@ class BuiltFile(NamedTuple):
 def write_bundle(path: Path, files: list[BuiltFile], **manifest: Any) -> Path:
     """Write a bundle; `manifest` are its attributes (release, dist, ...)."""
     entries = {
-        f"files/{number}": {"url": file.url, "type": file.type, "headers": dict(file.headers)} for number, file in enumerate(files)
+        f"files/{number}": {"url": file.url, "type": file.type, "headers": dict(file.headers)}
+        for number, file in enumerate(files)
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,0 +1,118 @@
+"""The files that modules are made of: found in a project's bundles, else fetched where scraping is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.sourcemaps.bundle import DamagedBundleError, TooLargeError, open_zip, read_member
+from pipeline.sourcemaps.byte_bounded import ByteBounded
+from pipeline.sourcemaps.disk_cache import DiskCache
+from pipeline.sourcemaps.found import Attempt, Origin
+from pipeline.sourcemaps.project_index import FoundFile, ProjectIndex
+from pipeline.sourcemaps.scraping import Scraper
+from pipeline.sourcemaps.source_text import SourceText
+from pipeline.sourcemaps.store import ArtifactStore, StoreUnavailableError
+from pipeline.sourcemaps.urls import candidate_urls, is_web_url
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file and how it was found. `text_key` finds its text in memory again.
+
+    `is_single`: found by itself, not in a bundle, which makes its own comments count for more.
+    """
+
+    text: SourceText
+    text_key: str
+    resolved_with: str
+    url: str
+    headers: Mapping[str, str]
+    is_single: bool
+    debug_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A file that is missing, or there and cannot be read. `reason` is a machine's word, None where it is just missing."""
+
+    detail: str
+    reason: str | None = None
+    is_temporary: bool = False
+
+
+class Files:
+    """Finds and reads files; contents stay in memory up to `memory_bytes`, those of a distant store on the disk too."""
+
+    def __init__(
+        self, store: ArtifactStore, *, memory_bytes: int, max_file_bytes: int, disk: DiskCache | None, scraper: Scraper | None
+    ) -> None:
+        self._store = store
+        self._max_file_bytes = max_file_bytes
+        self._disk = disk
+        self._scraper = scraper
+        self._texts: ByteBounded[str, SourceText] = ByteBounded(memory_bytes)
+
+    def peek(self, text_key: str) -> SourceText | None:
+        """Give a text that is in memory."""
+        return self._texts.get(text_key)
+
+    @property
+    def is_scraping(self) -> bool:
+        """Say whether files that nobody uploaded are fetched."""
+        return self._scraper is not None
+
+    def find(
+        self,
+        index: ProjectIndex,
+        origin: Origin,
+        url: str | None,
+        *,
+        debug_id: str | None,
+        file_type: str,
+        attempted: Callable[[Attempt], None],
+    ) -> File | Unusable:
+        """Find a file by debug id or by what may have been its URL when it was uploaded."""
+        found = index.find(origin, candidate_urls(url) if url is not None else (), debug_id=debug_id, file_type=file_type)
+        if found is None:
+            return self._scrape(url, attempted)
+        try:
+            text_key, text = self._read(origin.project_id, found)
+        except TooLargeError as error:
+            return Unusable(str(error), "too_large")
+        except DamagedBundleError as error:
+            return Unusable(str(error), "damaged_bundle")
+        except (StoreUnavailableError, FileNotFoundError) as error:
+            return Unusable(str(error), "store_unavailable", is_temporary=True)
+        attempted(Attempt(url or found.file.url, "not_attempted"))
+        file = found.file
+        return File(text, text_key, found.resolved_with, file.url, file.headers, found.bundle.is_release_files, file.debug_id)
+
+    def _scrape(self, url: str | None, attempted: Callable[[Attempt], None]) -> File | Unusable:
+        if url is None or not is_web_url(url):
+            return Unusable("not among the artifacts")
+        if self._scraper is None:
+            attempted(Attempt(url, "failure", "disabled"))
+            return Unusable("not among the artifacts")
+        scraped = self._scraper.fetch(url)
+        if scraped.content is None:
+            attempted(Attempt(url, "failure", scraped.reason))
+            return Unusable(f"not among the artifacts; fetching it: {scraped.reason}", is_temporary=True)
+        attempted(Attempt(url, "success"))
+        text, text_key = SourceText(scraped.content), f"scraped/{url}"
+        self._texts.put(text_key, text, text.cost_bytes)
+        return File(text, text_key, "scraping", url, {}, is_single=True)
+
+    def _read(self, project_id: int, found: FoundFile) -> tuple[str, SourceText]:
+        name = f"{project_id}/{found.bundle.stored.name}/{found.bundle.stored.version}/{found.file.member}"
+        text = self._texts.get(name)
+        if text is None:
+            data = self._disk.get(name) if self._disk is not None else None
+            if data is None:
+                with self._store.open(project_id, found.bundle.stored) as file, open_zip(file) as archive:
+                    data = read_member(archive, found.file.member, self._max_file_bytes)
+                if self._disk is not None:
+                    self._disk.put(name, data)
+            text = SourceText(data)
+            self._texts.put(name, text, text.cost_bytes)
+        return name, text

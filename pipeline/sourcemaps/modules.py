@@ -1,0 +1,65 @@
+"""Put a module together: the built file, the name of its map, the map (spec/javascript.md section 1)."""
+
+from __future__ import annotations
+
+from pipeline.sourcemaps.files import File, Files, Unusable
+from pipeline.sourcemaps.found import Module, ModuleKey, Problem
+from pipeline.sourcemaps.maps import Maps, map_key
+from pipeline.sourcemaps.project_index import ProjectIndex
+from pipeline.sourcemaps.references import InvalidDataUrlError, decode_data_url, find_debug_id_comment, find_map_reference
+from pipeline.sourcemaps.source_text import SourceText
+from pipeline.sourcemaps.urls import join_urls
+
+
+def load_module(key: ModuleKey, index: ProjectIndex, files: Files, maps: Maps) -> Module:
+    """Find and parse all of a module. What cannot be found or used is the module's `problem`."""
+    module = Module(key)
+    attempted = module.attempted
+    code = files.find(index, key.origin, key.url, debug_id=key.debug_id, file_type="minified_source", attempted=attempted)
+    if isinstance(code, Unusable):
+        return _failed(module, "missing_source", key.url, code)
+    reference = find_map_reference(code.text.content, code.headers)
+    try:
+        inline = decode_data_url(reference) if reference is not None else None
+    except InvalidDataUrlError as error:
+        if not code.is_single:
+            return _failed(module, "missing_source", key.url, Unusable(f"its sourceMappingURL: {error}"))
+        reference = inline = None
+    module.minified, module.text_key = code.text, code.text_key
+    if inline is not None:
+        module.map_url = module.source_base = key.url
+        module.resolved_with = code.resolved_with
+        return _parsed(module, maps, SourceText(inline))
+    debug_id = key.debug_id or _own_debug_id(code)
+    if reference is None and debug_id is None:
+        return module  # a plain source file
+    map_url = join_urls(key.url, reference) if reference is not None else None
+    source_map = files.find(index, key.origin, map_url, debug_id=debug_id, file_type="source_map", attempted=attempted)
+    if isinstance(source_map, Unusable):
+        kind = "malformed_sourcemap" if source_map.reason in {"too_large", "damaged_bundle"} else "missing_sourcemap"
+        return _failed(module, kind, (map_url or key.url) if kind == "malformed_sourcemap" else key.url, source_map)
+    module.map_url = module.source_base = map_url or join_urls(key.url, source_map.url)
+    module.resolved_with = source_map.resolved_with
+    return _parsed(module, maps, source_map.text)
+
+
+def _own_debug_id(code: File) -> str | None:
+    """Give the debug id that a file found by itself names; of a bundle only the event's own id counts."""
+    return (code.debug_id or find_debug_id_comment(code.text.content)) if code.is_single else None
+
+
+def _parsed(module: Module, maps: Maps, source_map: SourceText) -> Module:
+    assert module.minified is not None  # noqa: S101 -- set by the caller
+    parsed = maps.get(module.minified, source_map)
+    module.map, module.map_key = parsed.map, map_key(module.minified, source_map)
+    if parsed.map is None:
+        module.problem = Problem("malformed_sourcemap", module.map_url or module.key.url, parsed.malformed, parsed.reason)
+    elif parsed.reason is not None:
+        module.warning = Problem("unparsable_source", module.key.url, "the parser does not survive it", parsed.reason)
+    return module
+
+
+def _failed(module: Module, kind: str, url: str, why: Unusable) -> Module:
+    module.problem = Problem(kind, url, why.detail, why.reason)
+    module.is_temporary = why.is_temporary
+    return module

@@ -1,0 +1,150 @@
+"""The artifact store in an object store (S3, GCS, Azure), through `obstore`: what workers on many machines share.
+
+A bundle is `<project id>/<name>.zip` below the URL. Its directory and single files are read by ranges, never the whole.
+`<project id>/generation` changes with every bundle that `pipeline sourcemaps` adds or removes: polling it is one small request
+a project. A bundle that came by other means is found when the project is listed again, within `relist_s`.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, BinaryIO, cast
+from uuid import uuid4
+
+import obstore
+import obstore.store
+from obstore.exceptions import BaseError
+
+from pipeline.sourcemaps.store import BUNDLE_SUFFIX, StoredBundle, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # collections.abc has it from Python 3.12 on
+
+_GENERATION = "generation"
+_READ_AHEAD_BYTES = 256 * 1024
+
+
+def open_object_store(url: str, *, timeout_s: float, relist_s: float) -> ObjectStore:
+    """Open a store by its URL; credentials come from where the cloud's own tools look for them. Raises ValueError."""
+    try:
+        client = obstore.store.from_url(
+            url,
+            client_options={"timeout": timedelta(seconds=timeout_s)},
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=timeout_s * 3)},
+        )
+    except (BaseError, ValueError) as error:
+        raise ValueError(f"{url}: {error}") from None
+    return ObjectStore(client, relist_s=relist_s)
+
+
+class ObjectStore:
+    """Bundles in an object store."""
+
+    def __init__(
+        self, client: obstore.store.ObjectStore, *, relist_s: float = 60.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._relist_s = relist_s
+        self._clock = clock
+
+    def generation(self, project_id: int) -> str:
+        """Read the generation object; it counts as changed after `relist_s` too."""
+        period = int(self._clock() // self._relist_s)
+        with _translated():
+            try:
+                written = bytes(obstore.get(self._client, f"{project_id}/{_GENERATION}").bytes()).decode("utf-8", "replace")
+            except FileNotFoundError:
+                written = ""
+        return f"{written}/{period}"
+
+    def bundles(self, project_id: int) -> Sequence[StoredBundle]:
+        """List the project's zips."""
+        prefix = f"{project_id}/"
+        found = []
+        with _translated():
+            for chunk in obstore.list(self._client, prefix=prefix):
+                for entry in chunk:
+                    name = entry["path"].removeprefix(prefix)
+                    if name.endswith(BUNDLE_SUFFIX) and "/" not in name:
+                        added = entry["last_modified"].timestamp()
+                        found.append(StoredBundle(name, entry["e_tag"] or f"{added}-{entry['size']}", entry["size"], added))
+        return sorted(found)
+
+    def open(self, project_id: int, bundle: StoredBundle) -> BinaryIO:
+        """Open a bundle; nothing is read yet."""
+        raw = _RangeReader(self._client, f"{project_id}/{bundle.name}", bundle.size)
+        return cast("BinaryIO", io.BufferedReader(raw, _READ_AHEAD_BYTES))
+
+    def add(self, project_id: int, name: str, content: BinaryIO) -> None:
+        """Upload a bundle, then say that there is one."""
+        with _translated():
+            obstore.put(self._client, f"{project_id}/{name}", content)
+            self._change(project_id)
+
+    def remove(self, project_id: int, name: str) -> None:
+        """Delete a bundle."""
+        with _translated():
+            try:
+                obstore.delete(self._client, f"{project_id}/{name}")
+            except FileNotFoundError:
+                return
+            self._change(project_id)
+
+    def projects(self) -> Sequence[int]:
+        """Give the ids of the projects that have bundles."""
+        with _translated():
+            prefixes = obstore.list_with_delimiter(self._client)["common_prefixes"]
+        return sorted(int(prefix) for prefix in prefixes if prefix.isascii() and prefix.isdigit())
+
+    def _change(self, project_id: int) -> None:
+        obstore.put(self._client, f"{project_id}/{_GENERATION}", uuid4().hex.encode())
+
+
+class _RangeReader(io.RawIOBase):
+    """An object as a file: each read fetches its range."""
+
+    def __init__(self, client: obstore.store.ObjectStore, path: str, size: int) -> None:
+        self._client = client
+        self._path = path
+        self._size = size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(base + offset, 0)
+        return self._at
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        length = min(len(view), self._size - self._at)
+        if length <= 0:
+            return 0
+        with _translated():
+            data = bytes(obstore.get_range(self._client, self._path, start=self._at, length=length))
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the client's errors into the store's; a missing object stays a FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError) as error:
+        raise StoreUnavailableError(str(error).splitlines()[0]) from None

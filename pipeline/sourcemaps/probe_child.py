@@ -1,0 +1,47 @@
+"""The child process in which unknown files are parsed first, with its limits as arguments: CPU seconds, memory in bytes.
+
+Reads requests from stdin (two 8-byte lengths, the minified file, the map) and answers each with one byte on stdout. A file
+that kills the parser kills this process, which is the answer. It ends with its parent: stdin closes.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+import threading
+from typing import BinaryIO
+
+from symbolic import SourceMapCache, SourceMapView, SymbolicError
+
+from pipeline.sourcemaps.probe import LENGTHS, MALFORMED, PARSED, STACK_BYTES
+
+
+def main(requests: BinaryIO, answers: BinaryIO, cpu_s: float, memory_bytes: int) -> None:
+    """Serve requests until stdin ends. A request that takes more than `cpu_s` ends the process by SIGPROF."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    threading.stack_size(STACK_BYTES)
+    while header := requests.read(LENGTHS.size):
+        minified_size, map_size = LENGTHS.unpack(header)
+        minified, source_map = requests.read(minified_size), requests.read(map_size)
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)
+        thread = threading.Thread(target=_answer, args=(minified, source_map, answers))
+        thread.start()
+        thread.join()
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _answer(minified: bytes, source_map: bytes, answers: BinaryIO) -> None:
+    try:
+        SourceMapCache.from_bytes(minified, source_map)
+        SourceMapView.from_json_bytes(source_map)
+    except SymbolicError:
+        answers.write(MALFORMED)
+    else:
+        answers.write(PARSED)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]), int(sys.argv[2]))
