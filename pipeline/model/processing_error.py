@@ -6,11 +6,16 @@ import json
 from typing import Any
 
 _MAX_SHOWN = 200
+_STORABLE = 2**63
 
 
 def invalid_data(name: str, value: Any) -> dict[str, Any]:
-    """Give the entry for a value that could not be used. `name` is its dotted path in the event."""
-    return {"type": "invalid_data", "name": name, "value": describe(value)}
+    """Give the entry for a value that could not be used. `name` is its dotted path in the event.
+
+    A short value is kept as it was sent; of others, people see what `describe` says.
+    """
+    is_kept = isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < _STORABLE)
+    return {"type": "invalid_data", "name": name, "value": value if is_kept else describe(value)}
 
 
 def describe(value: Any) -> str:

@@ -13,7 +13,9 @@ NEW = {"type": "invalid_data", "name": "extra.a", "value": "NaN"}
     ("value", "shown"),
     [
         ("text", "text"),
-        (True, "true"),
+        (True, True),
+        (-12, -12),
+        (1.5, 1.5),
         (None, "null"),
         (float("inf"), "Infinity"),
         (2**70, str(2**70)),
@@ -22,7 +24,7 @@ NEW = {"type": "invalid_data", "name": "extra.a", "value": "NaN"}
         (b"a", "bytes"),
     ],
 )
-def test_values_are_shown_as_people_know_them(value: Any, shown: str) -> None:
+def test_short_values_are_kept_and_others_described(value: Any, shown: Any) -> None:
     assert invalid_data("a.b", value) == {"type": "invalid_data", "name": "a.b", "value": shown}
 
 

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.records import RECEIVED, make_record, project_context
+
+from pipeline.model.category import DataCategory
+from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.item import Item
+from pipeline.model.outcome import Fate, Outcome
+from pipeline.model.record import Record
+from pipeline.model.scope import Scope
+from pipeline.stages.contract import Batch, Context, Stage, StageResult, each
+from pipeline.stages.decode import decode
+from pipeline.stages.runner import AccountingError, run
+
+CONTEXT = project_context()
+
+
+def records(count: int, project_id: int = 7) -> list[Record]:
+    return [make_record(b'{"message": "%d"}' % number, position=number + 1, project_id=project_id) for number in range(count)]
+
+
+def positions(parts: list[Any]) -> list[Any]:
+    return [part.position if isinstance(part, Outcome) else part.record.position for part in parts]
+
+
+def keep(item: Item, _: Context) -> Item:
+    return item
+
+
+def drop(*unwanted: int) -> Stage:
+    def rule(item: Item, _: Context) -> Item | Outcome:
+        return item.rejected(Fate.FILTERED, "unwanted") if item.record.position in unwanted else item
+
+    return each("drop", rule)
+
+
+def trip(*at: int, error: type[Exception] = ValueError) -> Stage:
+    """Give a stage of whole batches that fails for some of them, after it has done its work."""
+
+    def stage(batch: Batch, _: Context) -> StageResult:
+        for item in batch:
+            item.event["seen"] = True
+        if any(item.record.position in at for item in batch):
+            raise error("tripped")
+        return StageResult(kept=list(batch))
+
+    return Stage("trip", stage)
+
+
+def test_items_go_through_the_stages_in_order() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def watch(name: str) -> Stage:
+        def look(item: Item, _: Context) -> Item:
+            seen.append((name, item.record.position))
+            return item
+
+        return each(name, look)
+
+    result = run(records(2), CONTEXT, [watch("first"), drop(1), watch("second")])
+    assert seen == [("first", 1), ("first", 2), ("second", 2)]
+    assert list(result.stage_s) == ["decode", "first", "drop", "second"]
+
+
+def test_what_is_stored_is_counted_once_for_each_project_and_category() -> None:
+    result = run([*records(3), *records(1, project_id=8)], CONTEXT, [drop(2)])
+    assert positions(result.events) == [1, 3, 1]
+    assert result.outcomes == [
+        result.outcomes[0],
+        Outcome(RECEIVED, Scope(1, 7), Fate.ACCEPTED, None, None, DataCategory.ERROR, 2),
+        Outcome(RECEIVED, Scope(1, 8), Fate.ACCEPTED, None, None, DataCategory.ERROR, 1),
+    ]
+    assert (result.outcomes[0].reason, result.outcomes[0].position) == ("unwanted", 2)
+
+
+def test_nothing_comes_of_nothing() -> None:
+    result = run([], CONTEXT, [drop(1), trip(1)])
+    assert (result.events, result.outcomes, result.dead) == ([], [], [])
+
+
+@pytest.mark.parametrize("at", [(1,), (4,), (7,), (1, 2), (1, 4, 7), (1, 2, 3, 4, 5, 6, 7)])
+def test_an_item_that_fails_a_whole_batch_dies_alone(at: tuple[int, ...]) -> None:
+    result = run(records(7), CONTEXT, [trip(*at), each("after", keep)])
+    assert positions(result.events) == [position for position in range(1, 8) if position not in at]
+    assert positions(list(result.dead)) == list(at)
+    assert {(letter.stage, letter.reason, letter.detail) for letter in result.dead} == {
+        ("trip", "internal", "ValueError: tripped")
+    }
+
+
+@pytest.mark.parametrize("error", [RetryableError("redis", "away"), StaleBatchError("gone")])
+@pytest.mark.parametrize(
+    "wrap", [lambda function: each("away", function), lambda function: Stage("away", function)], ids=["each", "batch"]
+)
+def test_a_service_that_is_away_stops_the_batch_and_kills_nothing(error: Exception, wrap: Any) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    with pytest.raises(type(error)):
+        run(records(2), CONTEXT, [wrap(fail)])
+
+
+def test_a_record_that_decode_trips_over_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trips_over_the_second(record: Record, ctx: Context) -> Any:
+        if record.position == 2:
+            raise RecursionError("deep")
+        return decode(record, ctx)
+
+    monkeypatch.setattr("pipeline.stages.runner.decode", trips_over_the_second)
+    result = run(records(3), CONTEXT, [])
+    assert positions(result.events) == [1, 3]
+    [letter] = result.dead
+    assert (letter.stage, letter.reason, letter.detail) == ("decode", "internal", "RecursionError: deep")
+
+
+def loses(batch: Batch, _: Context) -> StageResult:
+    return StageResult(kept=list(batch[1:]))
+
+
+def doubles(batch: Batch, _: Context) -> StageResult:
+    return StageResult(kept=[*batch, *batch])
+
+
+def keeps_and_kills(batch: Batch, _: Context) -> StageResult:
+    return StageResult(kept=list(batch), dead=[DeadLetter(batch[0].record, "x", "y")])
+
+
+def miscounts(batch: Batch, _: Context) -> StageResult:
+    outcome = batch[0].rejected(Fate.FILTERED, "z")._replace(category=DataCategory.ATTACHMENT)
+    return StageResult(kept=list(batch[1:]), outcomes=[outcome])
+
+
+@pytest.mark.parametrize("stage", [loses, doubles, keeps_and_kills, miscounts])
+def test_a_stage_that_does_not_account_for_its_items_is_found(stage: Any) -> None:
+    with pytest.raises(AccountingError, match="wrong"):
+        run(records(2), CONTEXT, [Stage("wrong", stage)])
+
+
+def test_a_decode_that_gives_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.stages.runner.decode", lambda *_: [])
+    with pytest.raises(AccountingError, match="decode"):
+        run(records(1), CONTEXT, [])
