@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from recorder import browser_sdk, node_sdk, python_sdk
+from recorder import browser_sdk, go_sdk, java_sdk, node_sdk, python_sdk
 from recorder.capture import CaptureServer
 from recorder.fixtures import Recording
 from recorder.workspace import REPOSITORY, ROOT, RecordingError
@@ -16,6 +16,8 @@ SDKS: dict[str, Callable[[CaptureServer], Recording]] = {
     "python": python_sdk.record,
     "node": node_sdk.record,
     "browser": browser_sdk.record,
+    "java": java_sdk.record,
+    "go": go_sdk.record,
 }
 PORT = 9310
 """Part of every DSN, so it is fixed: recordings of two days differ in as little as possible."""
