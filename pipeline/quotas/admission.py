@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
-from pipeline.quotas.call import Call, SectionReply
+from pipeline.quotas.call import Call, Part, Section, SectionReply
 from pipeline.quotas.charges import Charges, Plan
 from pipeline.quotas.continuity import Continuity
 from pipeline.quotas.ledger import Claim, Polled, Verdict
@@ -16,10 +16,11 @@ from pipeline.quotas.model import Quota
 ACCEPTED = Verdict()
 DUPLICATE = Verdict(Fate.INVALID, "duplicate")
 
-_DUPLICATE, _ON_RESERVE, _UNCHARGED, _REJECTED = 1, 2, 3, 8
+_ACCEPTED = frozenset({0, 2, 3})
+_DUPLICATE, _REJECTED = 1, 8
+_NO_SIGNATURE = bytes(8)
 _MAX_PLANS = 100_000
-_MAX_QUANTITY = 2**48
-_OVER_ACCEPT_ONCE = 1
+_MAX_SEEN = 10_000
 
 
 class Plans:
@@ -49,63 +50,102 @@ class Admission:
         self, polled: Sequence[Polled], claims: Sequence[Claim], plans: Plans, continuity: Continuity, now: float
     ) -> None:
         self.verdicts: list[Verdict] = [ACCEPTED] * len(claims)
-        self.call = Call(polled, extra_columns=1)
+        self.call = Call(polled, extra=(list, bytearray))
         self._charges: list[Charges] = []
+        self._continuity = continuity
         self._now = now
+        recent: dict[tuple[Scope, DataCategory], Charges] = {}
+        part = None
+        # The loop that every event passes, so the common case is spelled out: the last event's part, a window known already.
         for place, claim in enumerate(claims):
-            self._fill(place, claim, plans, continuity)
+            token, scope, category, quantity, event_id, received, quotas, over_accept_once, signature = claim
+            charges = recent.get((scope, category))
+            if charges is None or charges.source is not quotas or not charges.start <= received < charges.end:
+                charges = recent[scope, category] = plans.of(scope, category, quotas).at(received)
+            if charges.closed is not None:
+                verdict = self._local_verdict(charges, claim)
+                if verdict is not None:
+                    self.verdicts[place] = verdict
+                    continue
+            if part is None or not part.holds(scope[0], token):
+                part = self.call.part(scope[0], token)
+            if charges.call is not part.section:
+                self._enter(charges, part.section)
+            part.places.append(place)
+            part.offsets.append(token[2])
+            part.combos.append(charges.index)
+            part.quantities.append(quantity)
+            part.ids.append(event_id)
+            part.arrivals.append(received)
+            if over_accept_once or charges.has_reserve:
+                _add_rare_columns(part, charges, over_accept_once=over_accept_once, signature=signature or _NO_SIGNATURE)
 
-    def _fill(self, place: int, claim: Claim, plans: Plans, continuity: Continuity) -> None:
-        token, scope, category, quantity, event_id, received, quotas, over_accept_once, _ = claim
-        plan = plans.of(scope, category, quotas)
-        if plan.refusal is not None:
-            self.verdicts[place] = plan.refusal
-            if not continuity.is_known(scope.organization_id, token):
-                self.call.part(scope.organization_id, token)  # an earlier attempt may have charged it
-            return
-        charges = plan.at(received)
+    def _local_verdict(self, charges: Charges, claim: Claim) -> Verdict | None:
+        """Give the verdict for an event that needs no Redis: its quotas reject at once, or are known to be used up."""
+        is_clean = self._continuity.is_known(claim.scope.organization_id, claim.token)
+        if charges.closes_at_once:
+            if not is_clean:
+                self.call.part(claim.scope.organization_id, claim.token)  # an earlier attempt may have charged it
+            return charges.closed
         if (
-            charges.full_until > self._now
-            and charges.full_verdict is not None
-            and continuity.is_known(scope.organization_id, token)
+            not is_clean
+            or charges.closed_until <= self._now
+            or (charges.has_reserve and (claim.signature or _NO_SIGNATURE) not in charges.seen)
         ):
-            self.verdicts[place] = charges.full_verdict
-            return
-        part = self.call.part(scope.organization_id, token)
-        section = part.section
-        if charges.call is not section:
-            charges.call = section
-            self._charges.append(charges)
-            charges.index = section.combo([charges.project, [section.counter(row) for row in charges.rows]])
-        part.add(place, token.offset, charges.index, min(quantity, _MAX_QUANTITY), event_id, received)
-        part.extra[0].append(_OVER_ACCEPT_ONCE if over_accept_once else 0)
+            return None
+        return charges.closed
+
+    def _enter(self, charges: Charges, section: Section) -> None:
+        """Make a combo of the charges; all events of this call that share them name it by its number."""
+        charges.call = section
+        charges.index = section.combo([charges.project, [section.counter(row) for row in charges.rows]])
+        self._charges.append(charges)
 
     def read(self, replies: Sequence[SectionReply], max_retry_s: int | None, remember_s: float) -> list[Verdict]:
         """Give the verdicts, and remember which limits are used up, for `remember_s` at most."""
         for section, reply in zip(self.call.sections.values(), replies, strict=True):
             by_index = {charges.index: charges for charges in self._charges if charges.call is section}
-            rejections: dict[tuple[int, int], Verdict] = {}
+            known: dict[tuple[int, int], Verdict] = {}
             for part, part_reply in zip(section.parts.values(), reply.parts, strict=True):
-                earlier = part_reply.reason_of()
+                earlier = dict(part_reply.reasons)
                 for i, code in enumerate(part_reply.verdicts):
-                    if code in {0, _UNCHARGED}:
+                    if code in _ACCEPTED:
                         continue
-                    if code == _DUPLICATE:
-                        verdict = DUPLICATE
-                    elif i + 1 in earlier:
-                        verdict = Verdict(Fate.RATE_LIMITED, earlier[i + 1] or None)
-                    else:
-                        index = part.combos[i]
-                        known = rejections.get((index, code))
-                        if known is None:
-                            known = rejections[index, code] = by_index[index].rejection(code - _REJECTED, self._now, max_retry_s)
-                        verdict = known
+                    index = part.combos[i]
+                    verdict = known.get((index, code))
+                    if i + 1 in earlier:
+                        verdict = Verdict(
+                            Fate.ACCEPTED if code < 0 else Fate.RATE_LIMITED, earlier[i + 1] or None, on_reserve=code < 0
+                        )
+                    elif verdict is None:
+                        verdict = known[index, code] = self._verdict(code, by_index[index], max_retry_s)
                     self.verdicts[part.places[i]] = verdict
-            full = {index for index, _ in reply.full}
-            if full:
-                for charges in by_index.values():
-                    mask = sum(1 << at for at, row in enumerate(charges.rows) if section.counter(row) in full)
-                    if mask:
-                        charges.full_until = self._now + remember_s
-                        charges.full_verdict = charges.rejection(mask, self._now, max_retry_s)
+            full = frozenset(reply.full)
+            for charges in by_index.values() if full else ():
+                mask = sum(1 << at for at, row in enumerate(charges.rows) if section.counter(row) in full)
+                if mask:
+                    charges.closed_until = self._now + remember_s
+                    charges.closed = charges.rejection(mask, self._now, max_retry_s)
         return self.verdicts
+
+    def _verdict(self, code: int, charges: Charges, max_retry_s: int | None) -> Verdict:
+        if code == _DUPLICATE:
+            return DUPLICATE
+        if code > _REJECTED:
+            return charges.rejection(code - _REJECTED, self._now, max_retry_s)
+        return Verdict(reason=charges.rejection(-code, self._now, max_retry_s).reason, on_reserve=True)
+
+
+def _add_rare_columns(part: Part, charges: Charges, *, over_accept_once: bool, signature: bytes) -> None:
+    """Fill in the columns that few events need; those before it that did not get zeros."""
+    before = len(part.offsets) - 1
+    flags, signatures = part.extra
+    if over_accept_once:
+        flags.extend([0] * (before - len(flags)))
+        flags.append(1)
+    if charges.has_reserve:
+        signatures.extend(bytes(8 * before - len(signatures)))
+        signatures.extend(signature)
+        if len(charges.seen) >= _MAX_SEEN:
+            charges.seen.clear()
+        charges.seen.add(signature)

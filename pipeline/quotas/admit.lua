@@ -1,20 +1,17 @@
 -- Admit: refuse duplicates and what is over a quota. Only an admitted event claims its id and charges its counters.
--- Columns of events: offsets, combos, quantities, ids (16 bytes each), tokens (8 bytes, then 4 of arrival), flags (or nil).
--- A combo is {project, counters}. Reads everything first and writes last: a script does not roll back.
+-- Columns of events: offsets, combos, quantities, ids (16 bytes each), tokens (8 bytes, then 4 of arrival), flags (1: over
+-- accept once) and signatures (8 bytes each); the last two end with the last event that needs them. A combo is {project, counters}.
+-- Everything is read first and written last: a script does not roll back.
 
 local duplicate_s = settings[1] -- 0: duplicates are not looked for
-local OVER_ACCEPT_ONCE = 1
+local SIGNATURES = 100000 -- a window remembers so many
 
 local opened = open_sections('admit')
 if not opened then return 'STALE' end
 
--- Duplicates ----------------------------------------------------------------------------------------------------------
+-- Duplicates: an id's key holds the token and the arrival of the event that was admitted -------------------------------------
 
-local claims = {} -- by key: {stored = token and arrival, or false; now = the same after this call}
-
-local function duplicate_key(section, combo, id)
-  return prefix .. 'dup:{' .. section.organization .. '}' .. combo[1] .. ':' .. id
-end
+local claims = {} -- by key: {stored = what Redis holds, now = what it will hold}
 
 local function load_claims(keys)
   for from = 1, #keys, 2000 do
@@ -24,150 +21,207 @@ local function load_claims(keys)
   end
 end
 
-local function arrival(claim)
-  return struct.unpack('<I4', claim, 9)
+local function claim_stem(section, combo)
+  return prefix .. 'dup:{' .. section.organization .. '}' .. combo[1] .. ':'
 end
 
--- Taking back ---------------------------------------------------------------------------------------------------------
+local function is_same_token(one, other)
+  return string.sub(one, 1, 8) == string.sub(other, 1, 8)
+end
 
-local function take_back(section, entry)
-  local verdict, combo = entry.verdict, entry.combo
-  for at, index in ipairs(combo[2]) do
-    local counter = counter_of(entry.tables[1][index])
-    if verdict == ACCEPTED then
-      charge(counter, -entry.quantity)
-    elseif verdict >= REJECTED and math.floor((verdict - REJECTED) / 2 ^ (at - 1)) % 2 == 1 then
-      counter.dropped = counter.dropped - entry.quantity
+local function arrival(token)
+  return (struct.unpack('<I4', token, 9))
+end
+
+local function write_claims()
+  for key, claim in pairs(claims) do
+    if claim.now and claim.now ~= claim.stored then
+      redis.call('SET', key, claim.now, 'EX', duplicate_s + late_s)
+    elseif claim.stored and not claim.now then
+      redis.call('DEL', key)
     end
   end
-  if duplicate_s > 0 and (verdict == ACCEPTED or verdict == UNCHARGED) then
-    local key = duplicate_key(section, combo, entry.id)
-    if not claims[key] then load_claims({key}) end
-    local claim = claims[key]
-    if claim.now and string.sub(claim.now, 1, 8) == string.sub(entry.token, 1, 8) then claim.now = false end
+end
+
+-- Reserves: an event over its limits may pass if nothing alike was seen in the window, for its group may be a new one -------
+
+local signatures = {} -- by counter with a reserve: {signature = true where this call saw it}
+
+local function signature_key(counter)
+  return prefix .. 'signatures:' .. counter.name
+end
+
+-- Notes an event's signature with every counter of its that has a reserve.
+local function remember(charged, signature)
+  for at = 1, #charged do
+    local counter = charged[at]
+    if counter.reserve then
+      local seen = signatures[counter] or {}
+      seen[signature] = true
+      signatures[counter] = seen
+    end
   end
 end
 
--- Deciding ------------------------------------------------------------------------------------------------------------
+local function is_seen(counter, signature)
+  if signatures[counter] and signatures[counter][signature] then return true end
+  return redis.call('SISMEMBER', signature_key(counter), signature) == 1
+end
 
--- Returns the verdict for an event that no ledger knows, and charges it where it is accepted.
-local function decide(charged, quantity, over_accept_once, claim, token)
-  if claim and claim.now then
-    if string.sub(claim.now, 1, 8) == string.sub(token, 1, 8) then return UNCHARGED end
-    if math.abs(arrival(claim.now) - arrival(token)) < duplicate_s then return DUPLICATE end
+local function write_signatures()
+  for counter, seen in pairs(signatures) do
+    local key, list = signature_key(counter), {}
+    for signature in pairs(seen) do list[#list + 1] = signature end
+    if redis.call('SCARD', key) < SIGNATURES then
+      for from = 1, #list, 1000 do redis.call('SADD', key, unpack(list, from, math.min(from + 999, #list))) end
+      expire(key, counter.ends)
+    end
   end
-  local rejecting = 0
+end
+
+-- Whether every counter that says no has room on its reserve for an event like none before.
+local function has_reserve(charged, mask, quantity, signature)
   for at = 1, #charged do
     local counter = charged[at]
-    local limit, used = counter.limit, counter.used
+    if has(mask, at) then
+      local reserve = counter.reserve
+      if not reserve or reserve.used + quantity > reserve.limit or is_seen(counter, signature) then return false end
+    end
+  end
+  return true
+end
+
+-- Deciding ----------------------------------------------------------------------------------------------------------------
+
+-- The common case: fixed windows only. Returns the bits of those that say no.
+local function rejecting_windows(charged, quantity, over_accept_once)
+  local mask = 0
+  for at = 1, #charged do
+    local counter = charged[at]
+    local limit = counter.limit
     if limit >= 0 then
       local is_over
-      if quantity == 0 or over_accept_once then is_over = used >= limit else is_over = used + quantity > limit end
-      if is_over then rejecting = rejecting + 2 ^ (at - 1) end
+      if quantity == 0 or over_accept_once then is_over = counter.used >= limit else is_over = counter.used + quantity > limit end
+      if is_over then mask = mask + 2 ^ (at - 1) end
     end
   end
-  if rejecting > 0 then
-    for at = 1, #charged do
-      if math.floor(rejecting / 2 ^ (at - 1)) % 2 == 1 then charged[at].dropped = charged[at].dropped + quantity end
-    end
-    return REJECTED + rejecting
-  end
-  for at = 1, #charged do
-    local counter = charged[at]
-    counter.used = counter.used + quantity
-    counter.delta = counter.delta + quantity
-  end
-  if claim then claim.now = token end
-  return ACCEPTED
+  return mask
 end
 
--- The call ------------------------------------------------------------------------------------------------------------
+local function rejecting(charged, quantity, over_accept_once, project, moment)
+  local mask, is_beyond = 0, false
+  for at = 1, #charged do
+    local does_fit, beyond = fits(charged[at], quantity, over_accept_once, project, moment)
+    if not does_fit then mask = mask + 2 ^ (at - 1) end
+    is_beyond = is_beyond or (beyond and does_fit) or false
+  end
+  return mask, is_beyond
+end
+
+-- Moves the counters of an event with that verdict, by its quantity or, to take it back, by minus that.
+local function move(charged, verdict, quantity, project)
+  for at = 1, #charged do
+    local counter = charged[at]
+    if verdict == ACCEPTED or verdict == BEYOND_SHARE then
+      charge(counter, quantity, project, verdict == BEYOND_SHARE)
+    elseif verdict < 0 then
+      charge(has(-verdict, at) and counter.reserve or counter, quantity, project, false)
+    elseif verdict > REJECTED and has(verdict - REJECTED, at) then
+      counter.dropped = counter.dropped + quantity
+    end
+  end
+end
+
+local function decide(section, ledger, i)
+  local events, c = ledger.events, ledger.events[2][i]
+  local charged, quantity, project = section.charged[c], events[3][i], section.tables[2][c][1]
+  local token = string.sub(events[5], 12 * i - 11, 12 * i)
+  local claim = ledger.claims and ledger.claims[i]
+  if claim and claim.now then
+    if is_same_token(claim.now, token) then return UNCHARGED end -- a dead letter's second life
+    if math.abs(arrival(claim.now) - arrival(token)) < duplicate_s then return DUPLICATE end
+  end
+  local over_accept_once, verdict = events[6][i] == 1, ACCEPTED
+  local mask, is_beyond
+  if section.is_plain[c] then
+    mask = rejecting_windows(charged, quantity, over_accept_once)
+  else
+    mask, is_beyond = rejecting(charged, quantity, over_accept_once, project, arrival(token))
+    local signature = #events[7] >= 8 * i and string.sub(events[7], 8 * i - 7, 8 * i)
+    if mask > 0 then
+      verdict = signature and has_reserve(charged, mask, quantity, signature) and -mask or REJECTED + mask
+    elseif is_beyond then
+      verdict = BEYOND_SHARE
+    end
+    if signature then remember(charged, signature) end
+  end
+  if mask == 0 and not is_beyond then
+    for at = 1, #charged do
+      local counter = charged[at]
+      if counter.kind then
+        charge(counter, quantity, project, false)
+      else
+        counter.used = counter.used + quantity
+        counter.delta = counter.delta + quantity
+      end
+    end
+  else
+    if section.is_plain[c] then verdict = REJECTED + mask end
+    move(charged, verdict, quantity, project)
+  end
+  if claim and verdict < REJECTED then claim.now = token end
+  return verdict
+end
+
+local function take_back(section, _, entry)
+  local charged = {}
+  for at, index in ipairs(entry.combo[2]) do charged[at] = counter_of(entry.tables[1][index]) end
+  move(charged, entry.verdict, -entry.quantity, entry.combo[1])
+  if duplicate_s > 0 and entry.verdict < REJECTED and entry.verdict ~= DUPLICATE then
+    local claim = claims[claim_stem(section, entry.combo) .. entry.id]
+    if claim.now and is_same_token(claim.now, entry.token) then claim.now = false end
+  end
+end
+
+-- The call ----------------------------------------------------------------------------------------------------------------
 
 local keys = {}
 for _, section in ipairs(opened) do
-  local combos = section.tables[2]
-  section.combo_counters = {}
-  for c, combo in ipairs(combos) do
-    local charged = {}
-    for at, index in ipairs(combo[2]) do charged[at] = section.charged[index] end
-    section.combo_counters[c] = charged
+  local stems = {}
+  section.is_plain = {}
+  for c, combo in ipairs(section.tables[2]) do
+    stems[c] = claim_stem(section, combo)
+    section.is_plain[c] = true
+    for _, counter in ipairs(section.charged[c] or {}) do
+      if counter.kind or counter.reserve then section.is_plain[c] = false end
+    end
   end
   for _, ledger in ipairs(section.partitions) do
-    for _, entry in pairs(ledger.known) do
-      for _, index in ipairs(entry.combo[2]) do counter_of(entry.tables[1][index]) end
-    end
+    local ids = ledger.events[4]
+    ledger.first_key = #keys
     if duplicate_s > 0 then
-      local events, first = ledger.events, #keys
-      local stems = {}
-      for c, combo in ipairs(combos) do stems[c] = duplicate_key(section, combo, '') end
-      for i, c in ipairs(events[2]) do keys[first + i] = stems[c] .. string.sub(events[4], 16 * i - 15, 16 * i) end
-      ledger.first_key = first
+      for i, c in ipairs(ledger.events[2]) do keys[#keys + 1] = stems[c] .. string.sub(ids, 16 * i - 15, 16 * i) end
     end
   end
 end
+each_left(opened, function(section, _, entry)
+  for _, index in ipairs(entry.combo[2]) do counter_of(entry.tables[1][index]) end
+  if duplicate_s > 0 then keys[#keys + 1] = claim_stem(section, entry.combo) .. entry.id end
+end)
 load_counters()
 load_claims(keys)
-
-local sticky = {} -- by ledger: the reasons of rejections that were decided before
 for _, section in ipairs(opened) do
   for _, ledger in ipairs(section.partitions) do
-    local events, known = ledger.events, ledger.known
-    local has_known = next(known) ~= nil
-    ledger.reasons = {}
-    ledger.claimed = {}
-    if has_known then
-      for i, offset in ipairs(events[1]) do
-        local name = offset .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)
-        ledger.claimed[i] = known[name]
-        known[name] = nil
-      end
-      for _, entry in pairs(known) do take_back(section, entry) end
+    if duplicate_s > 0 then
+      ledger.claims = {}
+      for i = 1, #ledger.events[1] do ledger.claims[i] = claims[keys[ledger.first_key + i]] end
     end
   end
 end
 
-for _, section in ipairs(opened) do
-  local combo_counters = section.combo_counters
-  for _, ledger in ipairs(section.partitions) do
-    local events, claimed, verdicts = ledger.events, ledger.claimed, ledger.verdicts
-    local combos, quantities, tokens, flags, first = events[2], events[3], events[5], events[6], ledger.first_key
-    for i = 1, #combos do
-      local entry = claimed[i]
-      if entry then
-        verdicts[i] = entry.verdict
-        adopt(section, ledger, i, entry)
-        if entry.verdict >= REJECTED then
-          local at = 1
-          while math.floor((entry.verdict - REJECTED) / 2 ^ (at - 1)) % 2 == 0 do at = at + 1 end
-          local reason = entry.tables[1][entry.combo[2][at]][5]
-          ledger.reasons[#ledger.reasons + 1] = {i, reason}
-        end
-      else
-        local over_accept_once = flags and flags[i] % 2 == OVER_ACCEPT_ONCE
-        local claim = first and claims[keys[first + i]]
-        local token = string.sub(tokens, 12 * i - 11, 12 * i)
-        verdicts[i] = decide(combo_counters[combos[i]], quantities[i], over_accept_once, claim, token)
-      end
-    end
-  end
-end
-
+each_left(opened, take_back)
+decide_all(opened, decide)
 write_counters()
-for key, claim in pairs(claims) do
-  if claim.now ~= claim.stored then
-    if claim.now then redis.call('SET', key, claim.now, 'EX', duplicate_s + late_s) else redis.call('DEL', key) end
-  end
-end
-local reply = {}
-for s, section in ipairs(opened) do
-  local partitions, full = {}, {}
-  for p, ledger in ipairs(section.partitions) do
-    write_ledger(section, ledger)
-    partitions[p] = {ledger.high, decided_until(ledger), ledger.verdicts, ledger.reasons}
-  end
-  for i, counter in ipairs(section.charged) do
-    if counter.limit >= 0 and counter.used >= counter.limit then full[#full + 1] = {i, counter.used} end
-  end
-  reply[s] = {data_epoch(section.organization), partitions, full}
-end
-return cmsgpack.pack(reply)
+write_claims()
+write_signatures()
+return finish(opened)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from struct import Struct
 from typing import Any, cast
 
@@ -15,14 +16,22 @@ from pipeline.quotas.ledger import Polled
 
 _TOKEN = Struct("<QI").pack
 _MASK_64 = 2**64 - 1
+_MAX_ARRIVAL = 2**32 - 1
+_MAX_QUANTITY = 2**48
+"""Larger ones count as this: Lua's numbers are exact up to 2^53."""
 _encode = msgpack.Packer(use_bin_type=False, unicode_errors="surrogatepass").pack
 """Redis's own decoder knows the older format only, in which bytes and text are the same type."""
+
+
+Column = type[list[Any]] | type[bytearray]
+"""How a column is kept: numbers and texts in a list, values of one width side by side."""
 
 
 class Part:
     """The events of one organization from one partition, as columns. `extra` holds the columns that only one script has."""
 
     __slots__ = (
+        "arrivals",
         "base",
         "combos",
         "end",
@@ -30,40 +39,54 @@ class Part:
         "ids",
         "name",
         "offsets",
-        "origin",
+        "partition",
         "places",
         "quantities",
         "section",
-        "tokens",
+        "topic_id",
     )
 
-    def __init__(self, section: Section, name: str, polled: Polled, extra_columns: int) -> None:
+    def __init__(self, section: Section, name: str, polled: Polled, extra: Iterable[Column]) -> None:
         self.section = section
         self.name = name
-        self.base = polled.base
-        self.end = polled.end
-        self.origin = origin(polled.topic_id, polled.partition)
+        self.topic_id, self.partition, self.base, self.end = polled
         self.places: list[int] = []
         """Where each event stands among the claims of the call."""
         self.offsets: list[int] = []
         self.combos: list[int] = []
         self.quantities: list[int] = []
-        self.ids: list[bytes] = []
-        self.tokens: list[bytes] = []
-        self.extra: list[list[Any]] = [[] for _ in range(extra_columns)]
+        self.ids: list[str] = []
+        self.arrivals: list[float] = []
+        self.extra: list[Any] = [column() for column in extra]
 
-    def add(self, place: int, offset: int, combo: int, quantity: int, event_id: str, received: float) -> None:
-        """Append one event. Its token is 64 bits: only tokens of one event id or one group are ever compared."""
-        self.places.append(place)
-        self.offsets.append(offset)
-        self.combos.append(combo)
-        self.quantities.append(quantity)
-        self.ids.append(id_bytes(event_id))
-        self.tokens.append(_TOKEN((self.origin + offset) & _MASK_64, int(received) & 0xFFFFFFFF))
+    def holds(self, organization: int, token: Token) -> bool:
+        """Say whether an event belongs here."""
+        return (
+            self.base <= token[2] < self.end
+            and self.topic_id == token[0]
+            and self.partition == token[1]
+            and self.section.organization == organization
+        )
 
     def pack(self) -> bytes:
-        """Give the columns as the script takes them."""
-        columns = [self.offsets, self.combos, self.quantities, b"".join(self.ids), b"".join(self.tokens), *self.extra]
+        """Give the columns as the script takes them.
+
+        A token is 64 bits: only tokens that claim the same event id or the same group are ever compared.
+        """
+        start = origin(self.topic_id, self.partition)
+        tokens = [start + offset & _MASK_64 for offset in self.offsets]
+        arrivals = [min(max(int(arrival), 0), _MAX_ARRIVAL) for arrival in self.arrivals]
+        quantities = self.quantities
+        if quantities and max(quantities) > _MAX_QUANTITY:
+            quantities = [min(quantity, _MAX_QUANTITY) for quantity in quantities]
+        columns = [
+            self.offsets,
+            self.combos,
+            quantities,
+            pack_ids(self.ids),
+            b"".join(map(_TOKEN, tokens, arrivals)),
+            *self.extra,
+        ]
         return cast("bytes", _encode(columns))
 
 
@@ -97,9 +120,9 @@ class Section:
 class Call:
     """One call, filled event by event, then packed."""
 
-    def __init__(self, polled: Iterable[Polled], extra_columns: int) -> None:
+    def __init__(self, polled: Iterable[Polled], extra: Sequence[Column]) -> None:
         self._polled = {(part.topic_id, part.partition): part for part in polled}
-        self._extra_columns = extra_columns
+        self._extra = extra
         self.sections: dict[int, Section] = {}
 
     def section(self, organization: int) -> Section:
@@ -126,7 +149,7 @@ class Call:
             polled = Polled(topic_id, partition, offset, offset + 1)
         part = section.parts.get(key)
         if part is None:
-            part = section.parts[key] = Part(section, name, polled, self._extra_columns)
+            part = section.parts[key] = Part(section, name, polled, self._extra)
         return part
 
     def pack(self, options: Sequence[Any], prefix: str, *, per_section: bool) -> list[tuple[str, list[bytes]]]:
@@ -151,18 +174,15 @@ class PartReply(msgspec.Struct, array_like=True):
     decided_until: int
     verdicts: list[int]
     reasons: list[tuple[int, str]]
-
-    def reason_of(self) -> Mapping[int, str]:
-        """Give the reasons of rejections that an earlier attempt decided, by event, from 1."""
-        return dict(self.reasons)
+    """The reasons of rejections that an earlier attempt decided: the event, from 1, and the words of that time."""
 
 
 class SectionReply(msgspec.Struct, array_like=True):
-    """What the script says of one organization. `full` lists the counters that are used up, with what was consumed."""
+    """What the script says of one organization. `full` lists the counters that are used up."""
 
     epoch: str
     parts: list[PartReply]
-    full: list[tuple[int, float]]
+    full: list[int]
 
 
 _decode = msgspec.msgpack.Decoder(list[SectionReply]).decode
@@ -176,6 +196,15 @@ def read_replies(replies: Iterable[bytes]) -> list[SectionReply] | None:
             return None
         sections += _decode(reply)
     return sections
+
+
+def pack_ids(event_ids: Sequence[str]) -> bytes:
+    """Give 16 bytes for each event id."""
+    with suppress(ValueError):
+        packed = bytes.fromhex("".join(event_ids))  # all at once: a fifth of the time, where every id is one
+        if len(packed) == 16 * len(event_ids) and all(len(event_id) == 32 for event_id in event_ids):
+            return packed
+    return b"".join(map(id_bytes, event_ids))
 
 
 def id_bytes(event_id: str) -> bytes:

@@ -13,6 +13,9 @@ from pipeline.quotas.model import MAX_LIMIT, Quota, QuotaScope
 from pipeline.quotas.rate_limit import IMMEDIATE_RETRY_S, RateLimit, merge
 from pipeline.quotas.window import Window, window_at
 
+_NO_WINDOW_S = 2**33
+"""What a token bucket has in place of a window: one that no arrival leaves."""
+
 LAST_MOMENT = 2**32 - 1
 """Arrivals are counted up to the year 2106: an absurd clock must not become an expiry that Redis refuses."""
 
@@ -20,23 +23,46 @@ LAST_MOMENT = 2**32 - 1
 class Charges:
     """The counters of one scope and category while none of their windows turns: for arrivals in [start, end).
 
-    `rows` are the counters as the script takes them. `full_until` is a local memory: until then (by the caller's clock)
-    every event gets `full_verdict`, because Redis said that the limit is used up.
+    `source` is the sequence of quotas that they were made from; `rows` are the counters as the script takes them.
+    `closed` is the verdict that needs no Redis: for good where a quota rejects at once (`closes_at_once`), else a local memory,
+    until `closed_until` by the caller's clock, of Redis having said that a limit is used up.
     """
 
-    __slots__ = ("call", "end", "full_until", "full_verdict", "index", "project", "quotas", "rows", "start", "windows")
+    __slots__ = (
+        "call",
+        "closed",
+        "closed_until",
+        "closes_at_once",
+        "end",
+        "has_reserve",
+        "index",
+        "project",
+        "quotas",
+        "rows",
+        "seen",
+        "source",
+        "start",
+        "windows",
+    )
 
-    def __init__(self, scope: Scope, quotas: Sequence[Quota], received: float, group_id: int | None = None) -> None:
+    def __init__(
+        self, source: Sequence[Quota], quotas: Sequence[Quota], scope: Scope, received: float, group_id: int | None = None
+    ) -> None:
+        self.source = source
         self.quotas = quotas
         self.project = str(scope.project_id)
-        self.windows = [window_at(received, quota.window_s or 1, scope.organization_id) for quota in quotas]
+        self.windows = [window_at(received, quota.window_s or _NO_WINDOW_S, scope.organization_id) for quota in quotas]
+        self.has_reserve = any(quota.reserve for quota in quotas)
         self.start = max((window.start for window in self.windows), default=0)
-        self.end = min((window.end for window in self.windows), default=LAST_MOMENT + 1)
+        self.end = min((window.end for window in self.windows), default=_NO_WINDOW_S)
         self.rows = [_row(quota, window, scope, group_id) for quota, window in zip(quotas, self.windows, strict=True)]
-        self.full_until = 0.0
-        self.full_verdict: Verdict | None = None
+        self.closed: Verdict | None = None
+        self.closed_until = 0.0
+        self.closes_at_once = False
+        self.seen: set[bytes] = set()
+        """Signatures that need not be asked about again: with a reserve, only these are answered from the local memory."""
         self.call: object = None
-        """The call that `index`, the place among its combos, belongs to."""
+        """The part of a call that `index`, the place among its combos, belongs to."""
         self.index = 0
 
     def rejection(self, mask: int, now: float, max_retry_s: int | None) -> Verdict:
@@ -44,22 +70,23 @@ class Charges:
         rejecting = [at for at in range(len(self.quotas)) if mask >> at & 1]
         limits = []
         for at in rejecting:
-            retry_s = max(self.windows[at].end - now, 0)
+            bucket = self.quotas[at].bucket
+            retry_s = max(self.windows[at].end - now, 0) if bucket is None else 1 / bucket.refill_per_s
             limits.append(RateLimit.of(self.quotas[at], retry_s if max_retry_s is None else min(retry_s, max_retry_s)))
         return Verdict(Fate.RATE_LIMITED, self.quotas[rejecting[0]].reason_code, merge(limits))
 
 
 class Plan:
-    """The quotas that concern one scope and category. `refusal` is set where one of them rejects at once (limit 0)."""
+    """The quotas that concern one scope and category."""
 
-    __slots__ = ("_quotas", "_recent", "_scope", "refusal", "source")
+    __slots__ = ("_counted", "_recent", "_refusal", "_scope", "source")
 
     def __init__(self, scope: Scope, category: DataCategory, quotas: Sequence[Quota]) -> None:
         self.source = quotas
         self._scope = scope
         matching = [quota for quota in quotas if quota.scope is not QuotaScope.GROUP and quota.matches(scope, category)]
-        self.refusal = refusal(matching)
-        self._quotas = [quota for quota in matching if quota.is_counted]
+        self._refusal = refusal(matching)
+        self._counted = [quota for quota in matching if quota.is_counted] if self._refusal is None else []
         self._recent: list[Charges] = []
 
     def at(self, received: float) -> Charges:
@@ -68,7 +95,8 @@ class Plan:
         for charges in self._recent:
             if charges.start <= received < charges.end:
                 return charges
-        charges = Charges(self._scope, self._quotas, received)
+        charges = Charges(self.source, self._counted, self._scope, received)
+        charges.closed, charges.closes_at_once = self._refusal, self._refusal is not None
         self._recent = [charges, *self._recent[:3]]
         return charges
 
@@ -97,6 +125,16 @@ def counter_stem(quota: Quota, scope: Scope, group_id: int | None = None) -> str
 
 
 def _row(quota: Quota, window: Window, scope: Scope, group_id: int | None) -> list[Any]:
-    """Give a counter as the script takes it: stem, slot, limit (-1: none), end of the window, reason."""
+    """Give a counter in the form that `counters.lua` tells; a limit of -1 is none."""
+    stem = counter_stem(quota, scope, group_id)
+    reason = quota.reason_code or ""
+    if quota.bucket is not None:
+        return [stem, 0, quota.bucket.burst, 0, reason, 0, "bucket", quota.bucket.refill_per_s]
     limit = -1 if quota.limit is None or quota.limit > MAX_LIMIT else quota.limit
-    return [counter_stem(quota, scope, group_id), window.slot, limit, window.end, quota.reason_code or ""]
+    row: list[Any] = [stem, window.slot, limit, window.end, reason, quota.reserve]
+    if quota.spike is not None:
+        spike = quota.spike
+        row += ["spike", spike.factor, spike.windows, spike.minimum, spike.windows * (window.end - window.start)]
+    elif quota.fair_share is not None:
+        row += ["fair", quota.fair_share, window.end - window.start]
+    return row

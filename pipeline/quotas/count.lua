@@ -2,15 +2,11 @@
 -- Columns of events: offsets, combos, quantities, ids, tokens, times (event time), users ('' for none), flags.
 -- A combo is {group, counters, hashes, day, hour, retention_s}: group is `project:group id`, counters are the group quotas'.
 
-local KEEP_IN_SAMPLE, ADMITTED_ON_RESERVE = 1, 2 -- flags of an event
+local KEEP_IN_SAMPLE, ADMITTED_ON_RESERVE = 1, 2 -- flags of an event, by the place of their bit
 local NEW, SAMPLED, NOT_NEW = 1, 2, 4 -- verdicts: 0 is counted; NEW and SAMPLED add up; NOT_NEW and REJECTED refuse
 
 local opened = open_sections('count')
 if not opened then return 'STALE' end
-
-local function has(number, bit)
-  return math.floor(number / bit) % 2 == 1
-end
 
 -- Groups --------------------------------------------------------------------------------------------------------------
 
@@ -73,21 +69,18 @@ end
 local hashes = {} -- by key: {stored, now, retention_s}
 local hash_keys = {}
 
-local function hash_key(section, combo, hash)
-  return prefix .. 'hash:{' .. section.organization .. '}' .. string.match(combo[1], '^[^:]*') .. ':' .. hash
-end
-
-local function name_hashes(section, combo)
-  local keys = {}
+local function hashes_of(section, combo)
+  local project = string.match(combo[1], '^[^:]*')
+  local found = {}
   for at, hash in ipairs(combo[3]) do
-    local key = hash_key(section, combo, hash)
+    local key = prefix .. 'hash:{' .. section.organization .. '}' .. project .. ':' .. hash
     if not hashes[key] then
       hashes[key] = {retention_s = combo[6]}
       hash_keys[#hash_keys + 1] = key
     end
-    keys[at] = hashes[key]
+    found[at] = hashes[key]
   end
-  return keys
+  return found
 end
 
 local function load_hashes()
@@ -101,186 +94,148 @@ local function load_hashes()
   end
 end
 
--- Giving an outer charge back: admit's ledger keeps it as decided, no longer charged ---------------------------------------
+local function write_hashes()
+  for key, hash in pairs(hashes) do
+    if hash.now and hash.now ~= hash.stored then
+      redis.call('SET', key, hash.now, 'EX', hash.retention_s)
+    elseif hash.now then
+      redis.call('EXPIRE', key, hash.retention_s)
+    elseif hash.stored then
+      redis.call('DEL', key)
+    end
+  end
+end
+
+-- Giving outer charges back: admit's ledger keeps the decision, no longer charged ------------------------------------------
+
+local outer = {} -- {counter, quantity, project, is beyond share}: given back once their counters were read
 
 local function admitted_of(section, ledger)
   if ledger.admitted then return ledger.admitted end
   local key = ledger_key('admit', section.organization, ledger.partition)
   local saved = redis.call('GET', key)
-  local admitted = {key = key, by_name = {}, value = saved and cmsgpack.unpack(saved)}
+  local admitted = {key = key, entries = {}, value = saved and cmsgpack.unpack(saved)}
   ledger.admitted = admitted
   for _, chunk in ipairs(saved and admitted.value[3] or {}) do
     local tables, events, verdicts = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
     for i, offset in ipairs(events[1]) do
       if offset >= chunk[1] and offset < chunk[2] then
-        local name = offset .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)
-        admitted.by_name[name] = {chunk = chunk, verdicts = verdicts, i = i, tables = tables, quantity = events[3][i], combo = events[2][i]}
+        admitted.entries[offset .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)] = {
+          chunk = chunk, verdicts = verdicts, i = i, tables = tables, quantity = events[3][i], combo = tables[2][events[2][i]],
+        }
       end
     end
   end
   return admitted
 end
 
-local function give_back(section, ledger, name)
-  local admitted = admitted_of(section, ledger)
-  local entry = admitted.by_name[name]
-  if not entry or entry.verdicts[entry.i] ~= ACCEPTED then return end
-  for _, index in ipairs(entry.tables[2][entry.combo][2]) do charge(counter_of(entry.tables[1][index]), -entry.quantity) end
+local function give_back(section, ledger, i)
+  local admitted, events = admitted_of(section, ledger), ledger.events
+  local entry = admitted.entries[events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)]
+  local verdict = entry and entry.verdicts[entry.i]
+  if not entry or not (verdict == ACCEPTED or verdict == BEYOND_SHARE or verdict < 0) then return end
+  for at, index in ipairs(entry.combo[2]) do
+    local counter = counter_of(entry.tables[1][index])
+    if verdict < 0 and has(-verdict, at) then counter = counter.reserve end
+    outer[#outer + 1] = {counter, entry.quantity, entry.combo[1], verdict == BEYOND_SHARE}
+  end
   entry.verdicts[entry.i] = UNCHARGED
-  entry.chunk[5] = cmsgpack.pack(entry.verdicts)
   admitted.is_changed = true
+end
+
+local function write_admitted(ledger)
+  local admitted = ledger.admitted
+  if not admitted or not admitted.is_changed then return end
+  for _, entry in pairs(admitted.entries) do entry.chunk[5] = entry.verdicts end
+  for _, chunk in ipairs(admitted.value[3]) do
+    if type(chunk[5]) == 'table' then chunk[5] = cmsgpack.pack(chunk[5]) end
+  end
+  redis.call('SET', admitted.key, cmsgpack.pack(admitted.value), 'KEEPTTL')
 end
 
 -- Deciding and taking back ------------------------------------------------------------------------------------------------
 
-local function decide(section, ledger, combo, combo_hashes, charged, i, token)
-  local events = ledger.events
-  local quantity, flags = events[3][i], events[8][i]
-  local is_new = true
-  for at = 1, #combo_hashes do
-    local now = combo_hashes[at].now
+local function decide(section, ledger, i)
+  local events, c = ledger.events, ledger.events[2][i]
+  local combo, own_hashes, charged = section.tables[2][c], section.hashes[c], section.charged[c]
+  local quantity, flags, token = events[3][i], events[8][i], string.sub(events[5], 12 * i - 11, 12 * i - 4)
+  local group, is_new, mask, verdict = group_of(section, combo), true, 0, 0
+  for at = 1, #own_hashes do
+    local now = own_hashes[at].now
     if now and now ~= token then is_new = false end
   end
-  local group = group_of(section, combo)
-  local verdict, rejecting = 0, 0
   if has(flags, ADMITTED_ON_RESERVE) and not is_new then
     verdict = NOT_NEW
   else
     for at = 1, #charged do
-      local counter = charged[at]
-      if counter.limit >= 0 and counter.used + quantity > counter.limit then rejecting = rejecting + 2 ^ (at - 1) end
+      if not fits(charged[at], quantity) then mask = mask + 2 ^ (at - 1) end
     end
-    if rejecting > 0 and has(flags, KEEP_IN_SAMPLE) then
-      verdict = SAMPLED
-    elseif rejecting > 0 then
-      verdict = REJECTED + rejecting
-    end
+    if mask > 0 then verdict = has(flags, KEEP_IN_SAMPLE) and SAMPLED or REJECTED + mask end
   end
   if verdict >= NOT_NEW then
     group.dropped = group.dropped + quantity
     group.retention_s = math.max(group.retention_s, combo[6])
     for at = 1, #charged do
-      if has(rejecting, 2 ^ (at - 1)) then charged[at].dropped = charged[at].dropped + quantity end
+      if has(mask, at) then charged[at].dropped = charged[at].dropped + quantity end
     end
-    give_back(section, ledger, events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i))
+    give_back(section, ledger, i)
     return verdict
   end
   if verdict == 0 then
     for at = 1, #charged do charge(charged[at], quantity) end
   end
-  if is_new then verdict = verdict + NEW end
-  for at = 1, #combo_hashes do
-    if not combo_hashes[at].now then combo_hashes[at].now = token end
-  end
+  for at = 1, #own_hashes do own_hashes[at].now = own_hashes[at].now or token end
   add(group, combo, quantity)
   local time, user = events[6][i], events[7][i]
   group.first = math.min(group.first or time, time)
   group.last = math.max(group.last or time, time)
   if user ~= '' then group.users[#group.users + 1] = user end
-  return verdict
+  return verdict + (is_new and NEW or 0)
 end
 
-local function take_back(section, entry)
+local function take_back(section, _, entry)
   local combo, verdict, quantity = entry.combo, entry.verdict, entry.quantity
   local group = group_of(section, combo)
   if verdict >= NOT_NEW then
     group.dropped = group.dropped - quantity
     for at, index in ipairs(combo[2]) do
-      if verdict >= REJECTED and has(verdict - REJECTED, 2 ^ (at - 1)) then
+      if verdict > REJECTED and has(verdict - REJECTED, at) then
         local counter = counter_of(entry.tables[1][index])
         counter.dropped = counter.dropped - quantity
       end
     end
     return
   end
-  if not has(verdict, SAMPLED) then
+  if verdict < SAMPLED then
     for _, index in ipairs(combo[2]) do charge(counter_of(entry.tables[1][index]), -quantity) end
   end
   add(group, combo, -quantity)
-  for _, hash in ipairs(entry.hashes) do
+  for _, hash in ipairs(hashes_of(section, combo)) do
     if hash.now == string.sub(entry.token, 1, 8) then hash.now = false end
   end
 end
 
--- The call ------------------------------------------------------------------------------------------------------------
+-- The call ----------------------------------------------------------------------------------------------------------------
 
 for _, section in ipairs(opened) do
-  section.combo_hashes, section.combo_counters = {}, {}
-  for c, combo in ipairs(section.tables[2]) do
-    section.combo_hashes[c] = name_hashes(section, combo)
-    section.combo_counters[c] = {}
-    for at, index in ipairs(combo[2]) do section.combo_counters[c][at] = section.charged[index] end
-  end
-  for _, ledger in ipairs(section.partitions) do
-    for _, entry in pairs(ledger.known) do
-      entry.hashes = name_hashes(section, entry.combo)
-      for _, index in ipairs(entry.combo[2]) do counter_of(entry.tables[1][index]) end
-    end
-  end
+  section.hashes = {}
+  for c, combo in ipairs(section.tables[2]) do section.hashes[c] = hashes_of(section, combo) end
 end
+each_left(opened, function(section, _, entry)
+  hashes_of(section, entry.combo)
+  for _, index in ipairs(entry.combo[2]) do counter_of(entry.tables[1][index]) end
+end)
 load_counters()
 load_hashes()
 
-for _, section in ipairs(opened) do
-  for _, ledger in ipairs(section.partitions) do
-    local events, known = ledger.events, ledger.known
-    ledger.claimed, ledger.reasons = {}, {}
-    if next(known) ~= nil then
-      for i, offset in ipairs(events[1]) do
-        local name = offset .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)
-        ledger.claimed[i] = known[name]
-        known[name] = nil
-      end
-      for _, entry in pairs(known) do take_back(section, entry) end
-    end
-  end
-end
-
-for _, section in ipairs(opened) do
-  for _, ledger in ipairs(section.partitions) do
-    local events = ledger.events
-    local combos = events[2]
-    for i = 1, #combos do
-      local entry, c = ledger.claimed[i], combos[i]
-      if entry then
-        ledger.verdicts[i] = entry.verdict
-        adopt(section, ledger, i, entry)
-        if entry.verdict >= REJECTED then
-          local at = 1
-          while not has(entry.verdict - REJECTED, 2 ^ (at - 1)) do at = at + 1 end
-          ledger.reasons[#ledger.reasons + 1] = {i, entry.tables[1][entry.combo[2][at]][5]}
-        end
-      else
-        local token = string.sub(events[5], 12 * i - 11, 12 * i - 4)
-        local combo = section.tables[2][c]
-        ledger.verdicts[i] = decide(section, ledger, combo, section.combo_hashes[c], section.combo_counters[c], i, token)
-      end
-    end
-  end
-end
-
-load_counters()
+each_left(opened, take_back)
+decide_all(opened, decide)
+load_counters() -- those of outer charges to give back
+for _, back in ipairs(outer) do charge(back[1], -back[2], back[3], back[4]) end
 write_counters()
-for key, hash in pairs(hashes) do
-  if hash.now and hash.now ~= hash.stored then
-    redis.call('SET', key, hash.now, 'EX', hash.retention_s)
-  elseif hash.now then
-    redis.call('EXPIRE', key, hash.retention_s)
-  elseif hash.stored then
-    redis.call('DEL', key)
-  end
-end
+write_hashes()
 for _, group in pairs(groups) do write_group(group) end
-local reply = {}
-for s, section in ipairs(opened) do
-  local partitions = {}
-  for p, ledger in ipairs(section.partitions) do
-    write_ledger(section, ledger)
-    if ledger.admitted and ledger.admitted.is_changed then
-      redis.call('SET', ledger.admitted.key, cmsgpack.pack(ledger.admitted.value), 'KEEPTTL')
-    end
-    partitions[p] = {ledger.high, decided_until(ledger), ledger.verdicts, ledger.reasons}
-  end
-  reply[s] = {data_epoch(section.organization), partitions, {}}
+for _, section in ipairs(opened) do
+  for _, ledger in ipairs(section.partitions) do write_admitted(ledger) end
 end
-return cmsgpack.pack(reply)
+return finish(opened)

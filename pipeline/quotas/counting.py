@@ -14,6 +14,7 @@ from pipeline.quotas.model import Quota, QuotaScope
 
 _NEW, _SAMPLED, _NOT_NEW, _REJECTED = 1, 2, 4, 8
 _KEEP_IN_SAMPLE, _ON_RESERVE = 1, 2
+_MAX_USER_CHARS = 256
 _FIRST = Counted(Verdict(), is_new=True)
 _NEXT = Counted(Verdict(), is_new=False)
 
@@ -22,7 +23,7 @@ class Counting:
     """One call of count."""
 
     def __init__(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> None:
-        self.call = Call(polled, extra_columns=3)
+        self.call = Call(polled, extra=(list, list, list))
         self._sightings = sightings
         self._now = now
         self._combos: dict[tuple[object, ...], tuple[int, Charges]] = {}
@@ -34,12 +35,17 @@ class Counting:
         scope = sighting.scope
         part = self.call.part(scope.organization_id, sighting.token)
         combo, charges = self._combo(part.section, sighting)
-        part.add(place, sighting.token.offset, combo, sighting.quantity, sighting.event_id, sighting.received)
+        part.places.append(place)
+        part.offsets.append(sighting.token.offset)
+        part.combos.append(combo)
+        part.quantities.append(sighting.quantity)
+        part.ids.append(sighting.event_id)
+        part.arrivals.append(sighting.received)
         rate = _sample_rate(charges.quotas)
         flags = _KEEP_IN_SAMPLE if rate is not None and _fraction(sighting.event_id) < rate else 0
         times, users, all_flags = part.extra
         times.append(sighting.event_time)
-        users.append("" if sighting.user is None else sighting.user.encode("utf-8", "replace")[:256])
+        users.append((sighting.user or "")[:_MAX_USER_CHARS])
         all_flags.append(flags | _ON_RESERVE if sighting.reserve_reason is not None else flags)
 
     def _combo(self, section: Section, sighting: Sighting) -> tuple[int, Charges]:
@@ -58,7 +64,7 @@ class Counting:
             and quota.window_s
             and quota.matches(sighting.scope, sighting.category)
         ]
-        charges = Charges(sighting.scope, quotas, received, sighting.group_id)
+        charges = Charges(sighting.quotas, quotas, sighting.scope, received, sighting.group_id)
         index = section.combo(
             [
                 f"{sighting.scope.project_id}:{sighting.group_id}",
@@ -78,7 +84,7 @@ class Counting:
         counted = [_NEXT] * len(self._sightings)
         for section, reply in zip(self.call.sections.values(), replies, strict=True):
             for part, part_reply in zip(section.parts.values(), reply.parts, strict=True):
-                earlier = part_reply.reason_of()
+                earlier = dict(part_reply.reasons)
                 for i, code in enumerate(part_reply.verdicts):
                     place = part.places[i]
                     charges = self._charges[section.organization, part.combos[i]]

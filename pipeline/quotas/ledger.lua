@@ -1,98 +1,16 @@
--- What admit and count share: the request, the counters, and the ledger that makes both repeatable (design, section 6).
+-- The ledger: what makes admit and count repeatable (design, section 6).
 --
 -- A ledger is one string per organization and partition: {floor, high, chunks}. `floor` is the highest committed offset that
 -- a caller named, `high` the end of the furthest call. A chunk holds the decisions of one call, as that call sent it:
 -- {from, to, tables, events, verdicts}, valid for offsets in [from, to). A chunk is only unpacked where a call covers its
 -- offsets again, so that in quiet times an event costs the ledger one number.
 --
--- ARGV[1] = {prefix, epoch, ledger_s, late_s, day, settings..., sections}, a section being {organization, {{partition, base, upto}, ...}};
--- then, for each section, its tables {counters, combos} and the events of each of its partitions, as columns.
--- A counter is {stem, slot, limit, ends, reason, kind, ...}; a combo's second field lists the counters that an event charges.
+-- A section is {organization, {{partition, base, upto}, ...}}; the arguments after the first are, for each section, its
+-- tables {counters, combos} and the events of each of its partitions, as columns. A combo is what some events have in common;
+-- its second field lists the counters that they charge.
 
-local options = cmsgpack.unpack(ARGV[1])
-local prefix, epoch_if_none, ledger_s, late_s, day = options[1], options[2], options[3], options[4], options[5]
-local settings, sections = options[6], options[7]
-local redis_now = tonumber(redis.call('TIME')[1])
-
-local ACCEPTED, DUPLICATE, ON_RESERVE, UNCHARGED = 0, 1, 2, 3
-local REJECTED = 8 -- plus a bit for each counter of the combo that said no
-local CEILING = 2 ^ 62 -- a counter stops here: past 2^63 INCRBY fails, and a script does not roll back
-
--- Counters ------------------------------------------------------------------------------------------------------------
-
-local counters = {} -- by stem and slot, whichever section or ledger names them
-
-local function counter_of(row)
-  local name = row[1] .. ':' .. row[2]
-  local counter = counters[name]
-  if not counter then
-    counter = {
-      name = name, stem = row[1], slot = row[2], limit = row[3], ends = row[4], kind = row[6], row = row,
-      used = 0, delta = 0, dropped = 0,
-    }
-    counters[name] = counter
-    counters[#counters + 1] = counter
-  end
-  return counter
-end
-
-local function number(value, key)
-  if not value then return 0 end
-  local parsed = tonumber(value)
-  if not parsed then error({err = 'ERR ' .. key .. ' holds no number'}) end
-  return parsed
-end
-
--- Reads every counter that was named since the last call. Two commands for each thousand of them.
-local loaded = 0
-local function load_counters()
-  while loaded < #counters do
-    local from, upto = loaded + 1, math.min(loaded + 1000, #counters)
-    local keys = {}
-    for i = from, upto do
-      local key = 'quota:' .. counters[i].name
-      keys[#keys + 1] = prefix .. key
-      keys[#keys + 1] = prefix .. 'r:' .. key
-    end
-    local values = redis.call('MGET', unpack(keys))
-    for i = from, upto do
-      local counter, at = counters[i], 2 * (i - from) + 1
-      counter.exists = values[at] ~= false
-      counter.stored = number(values[at], keys[at])
-      counter.used = counter.stored - number(values[at + 1], keys[at + 1])
-    end
-    loaded = upto
-  end
-end
-
-local function charge(counter, quantity)
-  counter.used = counter.used + quantity
-  counter.delta = counter.delta + quantity
-end
-
--- Keys live by Redis's own clock. A window that was over before we got to it stays for `late_s`, or its count would be lost.
-local function expire_at(key, ends)
-  redis.call('EXPIREAT', key, math.max(ends + 60, redis_now + late_s))
-end
-
-local function write_counters()
-  for _, counter in ipairs(counters) do
-    local delta = counter.delta
-    if delta ~= 0 and (counter.exists or delta > 0) then
-      delta = math.min(delta, math.max(0, CEILING - counter.stored))
-      local key = prefix .. 'quota:' .. counter.name
-      redis.call('INCRBY', key, string.format('%.0f', delta))
-      if not counter.exists then expire_at(key, counter.ends) end
-    end
-    if counter.dropped ~= 0 then
-      local key = prefix .. 'dropped:' .. counter.stem .. ':' .. day
-      redis.call('INCRBY', key, string.format('%.0f', counter.dropped))
-      redis.call('EXPIRE', key, 172800)
-    end
-  end
-end
-
--- The ledger ----------------------------------------------------------------------------------------------------------
+local ACCEPTED, DUPLICATE, UNCHARGED, BEYOND_SHARE = 0, 1, 2, 3
+local REJECTED = 8 -- plus a bit for each counter of the combo that said no; minus such bits: admitted on their reserves
 
 -- Adds a chunk's decisions for offsets in [from, upto) to what is known.
 local function recall(known, chunk, from, upto)
@@ -115,7 +33,7 @@ end
 
 -- Opens the ledger of one partition for a call that covers [base, upto). Nil where the caller is a zombie.
 local function open_ledger(key, base, upto)
-  local ledger = {key = key, base = base, upto = upto, high = 0, known = {}, kept = {}}
+  local ledger = {key = key, base = base, upto = upto, high = 0, known = {}, kept = {}, decided_until = upto}
   local saved = redis.call('GET', key)
   if not saved then return ledger end
   local floor, high, chunks = unpack(cmsgpack.unpack(saved))
@@ -127,49 +45,101 @@ local function open_ledger(key, base, upto)
     if to > upto then
       chunk[1] = math.max(from, upto)
       ledger.kept[#ledger.kept + 1] = chunk
+      ledger.decided_until = math.max(ledger.decided_until, to)
     end
   end
   return ledger
+end
+
+-- An event that was decided before keeps its old charges: its combo moves into this call's tables.
+local function adopt(section, ledger, i, entry)
+  local tables = section.tables
+  local at = section.adopted[entry.combo]
+  if not at then
+    local combo = {}
+    for field, value in pairs(entry.combo) do combo[field] = value end
+    combo[2] = {}
+    for place, index in ipairs(entry.combo[2]) do
+      tables[1][#tables[1] + 1] = entry.tables[1][index]
+      combo[2][place] = #tables[1]
+    end
+    tables[2][#tables[2] + 1] = combo
+    at = #tables[2]
+    section.adopted[entry.combo] = at
+  end
+  ledger.events[2][i], ledger.events[3][i] = at, entry.quantity
+  section.packed, ledger.packed = nil, nil
+end
+
+-- Gives the events of this call that were decided before their verdicts; `known` is left with those that it no longer names.
+local function repeat_decisions(section, ledger)
+  if next(ledger.known) == nil then return end
+  for i, offset in ipairs(ledger.events[1]) do
+    local name = offset .. ':' .. string.sub(ledger.events[4], 16 * i - 15, 16 * i)
+    local entry = ledger.known[name]
+    if entry then
+      ledger.known[name] = nil
+      ledger.verdicts[i] = entry.verdict
+      adopt(section, ledger, i, entry)
+      local mask = math.abs(entry.verdict) - (entry.verdict > 0 and REJECTED or 0)
+      if entry.verdict < 0 or entry.verdict > REJECTED then -- the reason, in the words of that time
+        local at = 1
+        while not has(mask, at) do at = at + 1 end
+        ledger.reasons[#ledger.reasons + 1] = {i, entry.tables[1][entry.combo[2][at]][5]}
+      end
+    end
+  end
 end
 
 -- Opens the ledgers of all sections. Nil, with nothing written yet, where one of them says that the caller is a zombie.
 local function open_sections(call)
   local argument = 1
   local opened = {}
-  for _, section in ipairs(sections) do
+  for s, section in ipairs(sections) do
     local organization, partitions = section[1], section[2]
     argument = argument + 1
     local tables = cmsgpack.unpack(ARGV[argument])
-    local open = {organization = organization, tables = tables, packed = ARGV[argument], partitions = {}, charged = {}}
-    for i, row in ipairs(tables[1]) do open.charged[i] = counter_of(row) end
-    for i, partition in ipairs(partitions) do
+    local open = {organization = organization, tables = tables, packed = ARGV[argument], partitions = {}, charged = {}, adopted = {}}
+    for c, combo in ipairs(tables[2]) do
+      open.charged[c] = {}
+      for at, index in ipairs(combo[2]) do open.charged[c][at] = counter_of(tables[1][index]) end
+    end
+    for p, partition in ipairs(partitions) do
       local ledger = open_ledger(ledger_key(call, organization, partition[1]), partition[2], partition[3])
       if not ledger then return nil end
       argument = argument + 1
-      ledger.partition = partition[1]
-      ledger.packed = ARGV[argument]
+      ledger.partition, ledger.packed = partition[1], ARGV[argument]
       ledger.events = cmsgpack.unpack(ARGV[argument])
-      ledger.verdicts = {}
-      open.partitions[i] = ledger
+      ledger.verdicts, ledger.reasons = {}, {}
+      open.partitions[p] = ledger
     end
-    opened[#opened + 1] = open
+    opened[s] = open
+  end
+  for _, section in ipairs(opened) do
+    for _, ledger in ipairs(section.partitions) do repeat_decisions(section, ledger) end
   end
   return opened
 end
 
--- An event that was decided before keeps its old charges: its combo moves into this call's tables.
-local function adopt(section, ledger, i, entry)
-  local tables, combo = section.tables, {}
-  for field, value in pairs(entry.combo) do combo[field] = value end
-  combo[2] = {}
-  for at, index in ipairs(entry.combo[2]) do
-    tables[1][#tables[1] + 1] = entry.tables[1][index]
-    combo[2][at] = #tables[1]
+-- Calls visit(section, ledger, entry) for every event that was charged by an earlier attempt and is not named by this one.
+local function each_left(opened, visit)
+  for _, section in ipairs(opened) do
+    for _, ledger in ipairs(section.partitions) do
+      for _, entry in pairs(ledger.known) do visit(section, ledger, entry) end
+    end
   end
-  tables[2][#tables[2] + 1] = combo
-  ledger.events[2][i] = #tables[2]
-  ledger.events[3][i] = entry.quantity
-  section.packed, ledger.packed = nil, nil
+end
+
+-- Gives a verdict to every event that has none, in order.
+local function decide_all(opened, decide)
+  for _, section in ipairs(opened) do
+    for _, ledger in ipairs(section.partitions) do
+      local verdicts = ledger.verdicts
+      for i = 1, #ledger.events[1] do
+        if not verdicts[i] then verdicts[i] = decide(section, ledger, i) end
+      end
+    end
+  end
 end
 
 local function write_ledger(section, ledger)
@@ -183,16 +153,29 @@ local function write_ledger(section, ledger)
   redis.call('SET', ledger.key, value, 'EX', ledger_s)
 end
 
--- Returns the organization's data epoch: another one than last time means that Redis has lost what it knew.
+-- The organization's data epoch: another one than last time means that Redis has lost what it knew.
 local function data_epoch(organization)
   local key = prefix .. 'epoch:{' .. organization .. '}'
-  if redis.call('SET', key, epoch_if_none, 'NX') then return epoch_if_none end
-  return redis.call('GET', key)
+  local known = redis.call('GET', key)
+  if not known then redis.call('SET', key, epoch_if_none) end
+  return known or epoch_if_none
 end
 
--- What the ledger still holds past this call's end: the caller may not use its local memory for those offsets.
-local function decided_until(ledger)
-  local last = ledger.upto
-  for _, chunk in ipairs(ledger.kept) do last = math.max(last, chunk[2]) end
-  return last
+-- Writes the ledgers; gives the reply: for each section its epoch, {high, decided until, verdicts, reasons} of each partition,
+-- and the fixed windows that are used up: a caller may remember those.
+local function finish(opened)
+  local reply = {}
+  for s, section in ipairs(opened) do
+    local partitions, full = {}, {}
+    for p, ledger in ipairs(section.partitions) do
+      write_ledger(section, ledger)
+      partitions[p] = {ledger.high, ledger.decided_until, ledger.verdicts, ledger.reasons}
+    end
+    for i, row in ipairs(section.tables[1]) do
+      local counter = counter_of(row)
+      if counter.limit >= 0 and counter.used >= counter.limit and counter.kind ~= 'bucket' then full[#full + 1] = i end
+    end
+    reply[s] = {data_epoch(section.organization), partitions, full}
+  end
+  return cmsgpack.pack(reply)
 end

@@ -62,8 +62,8 @@ class RedisLedger:
         self._ledger_s = ledger_s
         self._late_s = late_s
         self._remember_s = remember_s
-        self._admit = RedisScript(client, "ledger", "admit")
-        self._count = RedisScript(client, "ledger", "count")
+        self._admit = RedisScript(client, "counters", "ledger", "admit")
+        self._count = RedisScript(client, "counters", "ledger", "count")
         self._plans = Plans()
         self._admitted = Continuity()
         self._counted = Continuity()

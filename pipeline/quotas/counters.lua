@@ -1,0 +1,190 @@
+-- The request, and the counters that it names: read in bulk, moved in memory, written once each.
+--
+-- ARGV[1] = {prefix, epoch, ledger_s, late_s, day, settings, sections}; `ledger.lua` tells what follows.
+-- A counter is {stem, slot, limit, ends, reason, reserve, kind, ...}. Its kind says how it limits:
+--   nil                              a fixed window: at most `limit` while the window lasts (-1: counted only)
+--   'spike', factor, windows, minimum, keep_s
+--                                    the limit is `factor` times the mean of the last `windows` windows, at least `minimum`
+--   'bucket', refill_per_s           at most `limit` at once; what was taken comes back over time
+--   'fair', part, keep_s             an organization's window, of which `part` is kept for projects within their equal share
+
+local options = cmsgpack.unpack(ARGV[1])
+local prefix, epoch_if_none, ledger_s, late_s, day = options[1], options[2], options[3], options[4], options[5]
+local settings, sections = options[6], options[7]
+local redis_now = tonumber(redis.call('TIME')[1])
+local CEILING = 2 ^ 62 -- a counter stops here: past 2^63 INCRBY fails, and a script does not roll back
+
+local counters = {} -- in the order in which they were named
+local by_name = {}
+
+local counter_of
+function counter_of(row) -- with its reserve, a counter of its own
+  local name = row[1] .. ':' .. row[2]
+  local counter = by_name[name]
+  if not counter then
+    counter = {name = name, stem = row[1], slot = row[2], limit = row[3], ends = row[4], kind = row[7], row = row,
+      used = 0, stored = 0, delta = 0, dropped = 0}
+    by_name[name] = counter
+    counters[#counters + 1] = counter
+    if row[6] > 0 then counter.reserve = counter_of({'reserve/' .. row[1], row[2], row[6], row[4], '', 0}) end
+  end
+  return counter
+end
+
+local function number(value, key)
+  if not value then return 0 end
+  local parsed = tonumber(value)
+  if not parsed then error(key .. ' holds no number') end
+  return parsed
+end
+
+local function has(mask, at) -- whether the bit of the counter at that place is set
+  return math.floor(mask / 2 ^ (at - 1)) % 2 == 1
+end
+
+-- Reading -----------------------------------------------------------------------------------------------------------------
+
+local function load_spike(counter)
+  local factor, windows, minimum = counter.row[8], counter.row[9], counter.row[10]
+  local keys, sum = {}, 0
+  for back = 1, windows do keys[back] = prefix .. 'quota:' .. counter.stem .. ':' .. (counter.slot - back) end
+  for at, value in ipairs(redis.call('MGET', unpack(keys))) do sum = sum + number(value, keys[at]) end
+  counter.limit = math.max(minimum, math.floor(factor * sum / windows))
+  counter.keep_s = counter.row[11]
+end
+
+local function load_bucket(counter)
+  counter.key = prefix .. 'bucket:' .. counter.stem
+  local saved = redis.call('HMGET', counter.key, 'debt', 'at')
+  counter.used, counter.at = math.max(0, number(saved[1], counter.key)), number(saved[2], counter.key)
+end
+
+local function share_key(counter, slot)
+  return prefix .. 'share:' .. counter.stem .. ':' .. slot
+end
+
+-- A project is active that was charged in this window or in the one before; '' is the pool that is open to all.
+local function load_fair(counter)
+  local now_key, before_key = share_key(counter, counter.slot), share_key(counter, counter.slot - 1)
+  counter.shares, counter.share_deltas = {}, {}
+  counter.active_now = redis.call('HLEN', now_key) - redis.call('HEXISTS', now_key, '')
+  counter.active_before = redis.call('HLEN', before_key) - redis.call('HEXISTS', before_key, '')
+  counter.keep_s = counter.row[9]
+end
+
+local loaders = {spike = load_spike, bucket = load_bucket, fair = load_fair}
+
+-- Reads every counter that was named since the last time. Two commands for each thousand of them.
+local loaded = 0
+local function load_counters()
+  while loaded < #counters do
+    local from, upto = loaded + 1, math.min(loaded + 1000, #counters)
+    local keys = {}
+    for i = from, upto do
+      local key = 'quota:' .. counters[i].name
+      keys[#keys + 1] = prefix .. key
+      keys[#keys + 1] = prefix .. 'r:' .. key
+    end
+    local values = redis.call('MGET', unpack(keys))
+    for i = from, upto do
+      local counter, at = counters[i], 2 * (i - from) + 1
+      counter.exists = values[at] ~= false
+      counter.stored = number(values[at], keys[at])
+      counter.used = counter.stored - number(values[at + 1], keys[at + 1])
+      if counter.kind then loaders[counter.kind](counter) end
+    end
+    loaded = upto
+  end
+end
+
+local function share_of(counter, project)
+  local share = counter.shares[project]
+  if not share then
+    local saved = redis.call('HGET', share_key(counter, counter.slot), project)
+    if not saved and project ~= '' then counter.active_now = counter.active_now + 1 end
+    share = number(saved, counter.name)
+    counter.shares[project] = share
+  end
+  return share
+end
+
+-- Asking and charging -----------------------------------------------------------------------------------------------------
+
+-- Whether a quantity fits. Second: whether it fits only in what is open to every project, beyond the project's fair share.
+local function fits(counter, quantity, over_accept_once, project, arrival)
+  if counter.kind == 'bucket' and arrival > counter.at then
+    counter.used = math.max(0, counter.used - (arrival - counter.at) * counter.row[8])
+    counter.at = arrival
+  end
+  local limit, used = counter.limit, counter.used
+  if limit < 0 then return true end
+  if quantity == 0 or over_accept_once then
+    if used >= limit then return false end
+  elseif used + quantity > limit then
+    return false
+  end
+  if counter.kind ~= 'fair' then return true end
+  local kept = limit * counter.row[8]
+  local own = share_of(counter, project)
+  if own + quantity <= kept / math.max(counter.active_now, counter.active_before, 1) then return true end
+  return share_of(counter, '') + quantity <= limit - kept, true
+end
+
+local function charge(counter, quantity, project, is_beyond)
+  counter.used = counter.used + quantity
+  counter.delta = counter.delta + quantity
+  if counter.kind == 'bucket' then
+    counter.used = math.max(0, counter.used)
+  elseif counter.kind == 'fair' then
+    local pool = is_beyond and '' or project
+    counter.shares[pool] = share_of(counter, pool) + quantity
+    counter.share_deltas[pool] = (counter.share_deltas[pool] or 0) + quantity
+  end
+end
+
+-- Writing -----------------------------------------------------------------------------------------------------------------
+
+local function text(value)
+  return string.format('%.0f', value)
+end
+
+-- Keys live by Redis's own clock. A window that was over before we got to it stays for `late_s`, or its count would be lost.
+local function expire(key, ends)
+  redis.call('EXPIREAT', key, math.max(ends + 60, redis_now + late_s))
+end
+
+local function write_bucket(counter)
+  redis.call('HSET', counter.key, 'debt', string.format('%.17g', counter.used), 'at', text(counter.at))
+  redis.call('EXPIRE', counter.key, math.ceil(counter.limit / counter.row[8]) + late_s)
+end
+
+local function write_window(counter)
+  local delta = math.min(counter.delta, math.max(0, CEILING - counter.stored))
+  local key = prefix .. 'quota:' .. counter.name
+  redis.call('INCRBY', key, text(delta))
+  if not counter.exists then expire(key, counter.ends + (counter.keep_s or 0)) end
+  if counter.kind == 'fair' then
+    local shares = share_key(counter, counter.slot)
+    for project, share in pairs(counter.share_deltas) do
+      if share ~= 0 and redis.call('HINCRBY', shares, project, text(share)) == 0 then redis.call('HDEL', shares, project) end
+    end
+    expire(shares, counter.ends + counter.keep_s)
+  end
+end
+
+local function write_counters()
+  for _, counter in ipairs(counters) do
+    if counter.delta ~= 0 then
+      if counter.kind == 'bucket' then
+        write_bucket(counter)
+      elseif counter.exists or counter.delta > 0 then -- what has expired needs no taking back
+        write_window(counter)
+      end
+    end
+    if counter.dropped ~= 0 then
+      local key = prefix .. 'dropped:' .. counter.stem .. ':' .. day
+      redis.call('INCRBY', key, text(counter.dropped))
+      redis.call('EXPIRE', key, 172800)
+    end
+  end
+end
