@@ -16,7 +16,7 @@ import orjson
 import xxhash
 
 from pipeline.grouping.configurations import Configuration
-from pipeline.grouping.enhancements.ruleset import Matching, RuleSet, exception_data
+from pipeline.grouping.enhancements.ruleset import Matching, RuleSet
 from pipeline.grouping.frame import Frame, Row, dict_frames, frame_from, rows_of
 from pipeline.grouping.function_names import trim_function
 from pipeline.grouping.hashing import HashKind
@@ -154,8 +154,7 @@ class StackReader:
         except TypeError:  # text or numbers that JSON cannot hold
             rows = marshal.dumps([tuple(frame_from(row)) for row in stack.rows], 2)
         digest = xxhash.xxh3_128(self._seed)
-        if self.rules.exception_keys:
-            digest.update(self.rules.exception_keys.verdicts(exception_data(stack.exception)))
+        digest.update(self.rules.exception_key(stack.exception))
         digest.update(stack.platform.encode("utf-8", "replace"))
         digest.update(b"\0")
         digest.update(rows)

@@ -44,9 +44,7 @@ def trace(stack: Stack, reader: StackReader) -> Iterator[TouchedFrame]:
     match_frames = [match_frame(frame, stack.platform) for frame in frames]
     owner = exception_data(stack.exception)
     for rule in reader.rules.rules:
-        probe = ophio.compile_rule(
-            EnhancementRule(rule.matchers, (SettingAction("category", PROBE_CATEGORY),), rule.caller, rule.callee)
-        )
+        probe = ophio.compile_rule(probe_of(rule))
         matched = [
             index for index, (category, _) in enumerate(ophio.modify(probe, match_frames, owner)) if category == PROBE_CATEGORY
         ]
@@ -58,3 +56,8 @@ def trace(stack: Stack, reader: StackReader) -> Iterator[TouchedFrame]:
             ):
                 match["category"] = category.encode() if category is not None else None
                 match["in_app"] = in_app
+
+
+def probe_of(rule: EnhancementRule) -> EnhancementRule:
+    """Give a rule with the same matchers that only marks what it matches."""
+    return EnhancementRule(rule.matchers, (SettingAction("category", PROBE_CATEGORY),), rule.caller, rule.callee)

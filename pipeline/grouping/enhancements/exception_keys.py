@@ -1,68 +1,82 @@
-"""Exception keys: what a memory of stacks must know of an exception, and no more.
+"""Exception keys: what the rules in force say of the exception that owns a stack.
 
-Rules may look at the exception that owns a stack. Its whole value in the key would make every message another stack, so the key
-holds the verdicts of the matchers in force: none for most projects.
+A memory of stacks must know of the exception what rules read of it, and no more: with the whole value in the key, every message
+would be another stack. So the key holds verdicts: the rules that the exception rules out, none for most projects.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pipeline.grouping.enhancements import ophio
-from pipeline.grouping.enhancements.rule import EnhancementRule, FlagAction, Matcher
+from pipeline.grouping.enhancements.rule import EXCEPTION_KEYS, EnhancementRule, FlagAction, Matcher, MatcherKey
 
-_FIELDS = (("type", "ty"), ("value", "value"), ("mechanism", "mechanism"))
-_PROBE = {
-    "category": None,
+MAX_REMEMBERED = 2_000
+MAX_REMEMBERED_BYTES = 200
+"""Texts whose verdicts are kept, and how long they may be: types repeat, long messages do not. A few MB with 1,000 rules."""
+
+_FIELDS: dict[MatcherKey, str] = {"type": "ty", "value": "value", "mechanism": "mechanism"}
+_SPECIAL = re.compile(r"[*?\[{\\]")
+_ANY_FRAME: ophio.MatchFrame = dict.fromkeys(("category", "in_app", "orig_in_app", "module", "package", "path")) | {
     "family": b"other",
     "function": b"",
-    "in_app": None,
-    "orig_in_app": None,
-    "module": None,
-    "package": None,
-    "path": None,
 }
-MAX_REMEMBERED = 2_000
+
+Verdict = frozenset[int]
+"""Positions of rules that do not hold."""
 
 
 class ExceptionKeys:
-    """The distinct `error.*` matchers of a rule set."""
+    """The rules that look at exceptions, by the distinct matchers that they have."""
 
     def __init__(self, rules: Sequence[EnhancementRule]) -> None:
-        self._fields: list[tuple[str, list[ophio.OphioRules], dict[bytes | None, bytes]]] = []
-        for key, field in _FIELDS:
-            matchers = {
-                Matcher(matcher.key, matcher.pattern): None
-                for rule in rules
-                for matcher in (*rule.matchers, rule.caller, rule.callee)
-                if matcher is not None and matcher.key == key
-            }
-            if matchers:
-                probes = [ophio.compile_rule(EnhancementRule((matcher,), (FlagAction("app", True),))) for matcher in matchers]
-                self._fields.append((field, probes, {}))
+        self._tests: dict[MatcherKey, list[_Test]] = {}
+        self._remembered: dict[tuple[MatcherKey, bytes | None], Verdict] = {}
+        by_matcher: dict[Matcher, list[int]] = {}
+        for position, rule in enumerate(rules):
+            for matcher in (*rule.matchers, rule.caller, rule.callee):
+                if matcher is not None and matcher.key in EXCEPTION_KEYS:
+                    by_matcher.setdefault(matcher, []).append(position)
+        for matcher, positions in by_matcher.items():
+            self._tests.setdefault(matcher.key, []).append(_Test(matcher, positions))
 
-    def verdicts(self, exception: dict[str, bytes | None]) -> bytes:
-        """Say of each matcher whether it holds, as a byte each."""
-        return b"".join([_remembered(field, probes, memory, exception) for field, probes, memory in self._fields])
+    def failing(self, exception: dict[str, bytes | None]) -> Verdict:
+        """Give the rules that cannot hold for a stack of this exception; None of a field is an exception without it."""
+        verdict: Verdict = frozenset()
+        for key, tests in self._tests.items():
+            text = exception[_FIELDS[key]]
+            found = self._remembered.get((key, text))
+            if found is None:
+                found = frozenset(position for test in tests if not test.holds(text) for position in test.positions)
+                if text is None or len(text) <= MAX_REMEMBERED_BYTES:
+                    if len(self._remembered) >= MAX_REMEMBERED:
+                        self._remembered.clear()
+                    self._remembered[key, text] = found
+            verdict |= found
+        return verdict
 
     def __bool__(self) -> bool:
         """Say whether any rule looks at exceptions."""
-        return bool(self._fields)
+        return bool(self._tests)
 
 
-def _remembered(
-    field: str, probes: list[ophio.OphioRules], memory: dict[bytes | None, bytes], exception: dict[str, bytes | None]
-) -> bytes:
-    text = exception[field]
-    found = memory.get(text)
-    if found is None:
-        nothing: dict[str, bytes | None] = {"ty": None, "value": None, "mechanism": None}
-        found = bytes(ophio.modify(probe, [_PROBE], nothing | {field: text})[0][1] is True for probe in probes)
-        if text is None or len(text) <= MAX_KEY_BYTES:
-            if len(memory) >= MAX_REMEMBERED:
-                memory.clear()
-            memory[text] = found
-    return found
+class _Test:
+    """One matcher, tried by the library where the text it starts with is there."""
 
+    def __init__(self, matcher: Matcher, positions: list[int]) -> None:
+        self.positions = positions
+        self._field = _FIELDS[matcher.key]
+        self._negated = matcher.negated
+        self._prefix = _SPECIAL.split(matcher.pattern, maxsplit=1)[0].encode("utf-8", "replace")
+        self._rules = ophio.compile_rule(
+            EnhancementRule((Matcher(matcher.key, matcher.pattern),), (FlagAction("app", value=True),))
+        )
 
-MAX_KEY_BYTES = 500
+    def holds(self, text: bytes | None) -> bool:
+        if not (text or b"<unknown>").startswith(self._prefix):
+            return self._negated
+        exception: dict[str, bytes | None] = {"ty": None, "value": None, "mechanism": None}
+        exception[self._field] = text
+        ((_, marked),) = ophio.modify(self._rules, [_ANY_FRAME], exception)
+        return (marked is True) != self._negated

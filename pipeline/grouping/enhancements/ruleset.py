@@ -31,7 +31,7 @@ class RuleSet:
     def __init__(self, rules: Sequence[EnhancementRule]) -> None:
         self.rules = tuple(rules)
         self.version = xxhash.xxh3_128_digest("\n".join(map(str, rules)).encode("utf-8", "surrogatepass"))
-        self.exception_keys = ExceptionKeys(rules)
+        self._exception_keys = ExceptionKeys(rules)
         self._selection = Selection(rules)
 
     @classmethod
@@ -43,7 +43,13 @@ class RuleSet:
         """Make ready to match one stack. The exception is the one that owns the stack, if one does."""
         match_frames = [match_frame(frame, platform) for frame in frames]
         owner = exception_data(exception)
-        return Matching(self._selection.rules_for(match_frames, owner), match_frames, owner)
+        return Matching(self._selection.rules_for(match_frames, self._exception_keys.failing(owner)), match_frames, owner)
+
+    def exception_key(self, exception: dict[str, Any] | None) -> bytes:
+        """Give what a memory of stacks must know of the exception that owns one."""
+        if not self._exception_keys:
+            return b""
+        return repr(sorted(self._exception_keys.failing(exception_data(exception)))).encode()
 
 
 class Matching:
