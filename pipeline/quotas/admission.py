@@ -98,7 +98,7 @@ class Admission:
     def _enter(self, charges: Charges, section: Section) -> None:
         """Make a combo of the charges; all events of this call that share them name it by its number."""
         charges.call = section
-        charges.index = section.combo([charges.project, [section.counter(row) for row in charges.rows]])
+        charges.index = section.combo(charges.counters, charges.project)
         self._charges.append(charges)
 
     def read(self, replies: Sequence[SectionReply], max_retry_s: int | None, remember_s: float) -> list[Verdict]:
@@ -122,7 +122,7 @@ class Admission:
                     self.verdicts[part.places[i]] = verdict
             full = frozenset(reply.full)
             for charges in by_index.values() if full else ():
-                mask = sum(1 << at for at, row in enumerate(charges.rows) if section.counter(row) in full)
+                mask = sum(1 << at for at, counter in enumerate(charges.counters) if section.counter(*counter) in full)
                 if mask:
                     charges.closed_until = self._now + remember_s
                     charges.closed = charges.rejection(mask, self._now, max_retry_s)

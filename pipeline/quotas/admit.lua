@@ -1,6 +1,6 @@
 -- Admit: refuse duplicates and what is over a quota. Only an admitted event claims its id and charges its counters.
 -- Columns of events: offsets, combos, quantities, ids (16 bytes each), tokens (8 bytes, then 4 of arrival), flags (1: over
--- accept once) and signatures (8 bytes each); the last two end with the last event that needs them. A combo is {project, counters}.
+-- accept once) and signatures (8 bytes each); the last two end with the last event that needs them. A combo's label is its project.
 -- Everything is read first and written last: a script does not roll back.
 
 local duplicate_s = settings[1] -- 0: duplicates are not looked for
@@ -21,8 +21,8 @@ local function load_claims(keys)
   end
 end
 
-local function claim_stem(section, combo)
-  return prefix .. 'dup:{' .. section.organization .. '}' .. combo[1] .. ':'
+local function claim_stem(section, project)
+  return prefix .. 'dup:{' .. section.organization .. '}' .. project .. ':'
 end
 
 local function is_same_token(one, other)
@@ -74,7 +74,7 @@ local function write_signatures()
     for signature in pairs(seen) do list[#list + 1] = signature end
     if redis.call('SCARD', key) < SIGNATURES then
       for from = 1, #list, 1000 do redis.call('SADD', key, unpack(list, from, math.min(from + 999, #list))) end
-      expire(key, counter.ends)
+      expire(key, counter.definition[2])
     end
   end
 end
@@ -134,7 +134,7 @@ end
 
 local function decide(section, ledger, i)
   local events, c = ledger.events, ledger.events[2][i]
-  local charged, quantity, project = section.charged[c], events[3][i], section.tables[2][c][1]
+  local charged, quantity, project = section.charged[c], events[3][i], section.labels[c]
   local token = string.sub(events[5], 12 * i - 11, 12 * i)
   local claim = ledger.claims and ledger.claims[i]
   if claim and claim.now then
@@ -143,7 +143,7 @@ local function decide(section, ledger, i)
   end
   local over_accept_once, verdict = events[6][i] == 1, ACCEPTED
   local mask, is_beyond
-  if section.is_plain[c] then
+  if section.is_plain then
     mask = rejecting_windows(charged, quantity, over_accept_once)
   else
     mask, is_beyond = rejecting(charged, quantity, over_accept_once, project, arrival(token))
@@ -166,7 +166,7 @@ local function decide(section, ledger, i)
       end
     end
   else
-    if section.is_plain[c] then verdict = REJECTED + mask end
+    if section.is_plain then verdict = REJECTED + mask end
     move(charged, verdict, quantity, project)
   end
   if claim and verdict < REJECTED then claim.now = token end
@@ -174,11 +174,9 @@ local function decide(section, ledger, i)
 end
 
 local function take_back(section, _, entry)
-  local charged = {}
-  for at, index in ipairs(entry.combo[2]) do charged[at] = counter_of(entry.tables[1][index]) end
-  move(charged, entry.verdict, -entry.quantity, entry.combo[1])
+  move(charged_by(entry), entry.verdict, -entry.quantity, entry.label)
   if duplicate_s > 0 and entry.verdict < REJECTED and entry.verdict ~= DUPLICATE then
-    local claim = claims[claim_stem(section, entry.combo) .. entry.id]
+    local claim = claims[claim_stem(section, entry.label) .. entry.id]
     if claim.now and is_same_token(claim.now, entry.token) then claim.now = false end
   end
 end
@@ -188,25 +186,20 @@ end
 local keys = {}
 for _, section in ipairs(opened) do
   local stems = {}
-  section.is_plain = {}
-  for c, combo in ipairs(section.tables[2]) do
-    stems[c] = claim_stem(section, combo)
-    section.is_plain[c] = true
-    for _, counter in ipairs(section.charged[c] or {}) do
-      if counter.kind or counter.reserve then section.is_plain[c] = false end
-    end
+  if duplicate_s > 0 then
+    for c, project in ipairs(section.labels) do stems[c] = claim_stem(section, project) end
   end
   for _, ledger in ipairs(section.partitions) do
-    local ids = ledger.events[4]
-    ledger.first_key = #keys
+    local ids, count = ledger.events[4], #keys
+    ledger.first_key = count
     if duplicate_s > 0 then
-      for i, c in ipairs(ledger.events[2]) do keys[#keys + 1] = stems[c] .. string.sub(ids, 16 * i - 15, 16 * i) end
+      for i, c in ipairs(ledger.events[2]) do keys[count + i] = stems[c] .. string.sub(ids, 16 * i - 15, 16 * i) end
     end
   end
 end
 each_left(opened, function(section, _, entry)
-  for _, index in ipairs(entry.combo[2]) do counter_of(entry.tables[1][index]) end
-  if duplicate_s > 0 then keys[#keys + 1] = claim_stem(section, entry.combo) .. entry.id end
+  charged_by(entry)
+  if duplicate_s > 0 then keys[#keys + 1] = claim_stem(section, entry.label) .. entry.id end
 end)
 load_counters()
 load_claims(keys)

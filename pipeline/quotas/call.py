@@ -91,30 +91,37 @@ class Part:
 
 
 class Section:
-    """All that a call says of one organization."""
+    """All that a call says of one organization. Counters, definitions and combos are numbered from 1, as Lua does."""
 
-    __slots__ = ("combos", "counters", "organization", "parts", "rows")
+    __slots__ = ("_counters", "_definition_of", "_definitions", "_labels", "_lists", "organization", "parts")
 
     def __init__(self, organization: int) -> None:
         self.organization = organization
         self.parts: dict[tuple[str, int, int | None], Part] = {}
-        self.combos: list[list[Any]] = []
-        self.counters: dict[str, int] = {}
-        self.rows: list[list[Any]] = []
+        self._counters: dict[str, int] = {}
+        self._definition_of: list[int] = []
+        self._definitions: dict[tuple[Any, ...], int] = {}
+        self._lists: list[list[int]] = []
+        self._labels: list[Any] = []
 
-    def counter(self, row: list[Any]) -> int:
-        """Give a counter's number in this call, from 1."""
-        name = f"{row[0]}:{row[1]}"
-        index = self.counters.get(name)
+    def counter(self, name: str, definition: tuple[Any, ...]) -> int:
+        """Give a counter's number in this call."""
+        index = self._counters.get(name)
         if index is None:
-            self.rows.append(row)
-            index = self.counters[name] = len(self.rows)
+            index = self._counters[name] = len(self._counters) + 1
+            self._definition_of.append(self._definitions.setdefault(definition, len(self._definitions) + 1))
         return index
 
-    def combo(self, row: list[Any]) -> int:
-        """Add a combo; gives its number in this call, from 1."""
-        self.combos.append(row)
-        return len(self.combos)
+    def combo(self, counters: Iterable[tuple[str, tuple[Any, ...]]], label: Any) -> int:
+        """Add a combo of counters; gives its number in this call."""
+        self._lists.append([self.counter(name, definition) for name, definition in counters])
+        self._labels.append(label)
+        return len(self._labels)
+
+    def pack(self) -> bytes:
+        """Give the tables as the script takes them."""
+        tables = [list(self._counters), self._definition_of, list(self._definitions), self._lists, self._labels]
+        return cast("bytes", _encode(tables))
 
 
 class Call:
@@ -161,7 +168,7 @@ class Call:
             headers = [[str(s.organization), [[p.name, p.base, p.end] for p in s.parts.values()]] for s in group]
             arguments = [_encode([*options, headers])]
             for section in group:
-                arguments.append(_encode([section.rows, section.combos]))
+                arguments.append(section.pack())
                 arguments.extend(part.pack() for part in section.parts.values())
             calls.append((f"{prefix}epoch:{{{group[0].organization}}}", arguments))
         return calls

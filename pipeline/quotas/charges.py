@@ -23,7 +23,8 @@ LAST_MOMENT = 2**32 - 1
 class Charges:
     """The counters of one scope and category while none of their windows turns: for arrivals in [start, end).
 
-    `source` is the sequence of quotas that they were made from; `rows` are the counters as the script takes them.
+    `source` is the sequence of quotas that they were made from; `counters` are the names and definitions
+    that the script takes.
     `closed` is the verdict that needs no Redis: for good where a quota rejects at once (`closes_at_once`), else a local memory,
     until `closed_until` by the caller's clock, of Redis having said that a limit is used up.
     """
@@ -33,12 +34,12 @@ class Charges:
         "closed",
         "closed_until",
         "closes_at_once",
+        "counters",
         "end",
         "has_reserve",
         "index",
         "project",
         "quotas",
-        "rows",
         "seen",
         "source",
         "start",
@@ -55,7 +56,10 @@ class Charges:
         self.has_reserve = any(quota.reserve for quota in quotas)
         self.start = max((window.start for window in self.windows), default=0)
         self.end = min((window.end for window in self.windows), default=_NO_WINDOW_S)
-        self.rows = [_row(quota, window, scope, group_id) for quota, window in zip(quotas, self.windows, strict=True)]
+        self.counters = [
+            (f"{counter_stem(quota, scope, group_id)}:{window.slot}", _definition(quota, window))
+            for quota, window in zip(quotas, self.windows, strict=True)
+        ]
         self.closed: Verdict | None = None
         self.closed_until = 0.0
         self.closes_at_once = False
@@ -124,17 +128,18 @@ def counter_stem(quota: Quota, scope: Scope, group_id: int | None = None) -> str
     return f"{quota.id}{{{scope.organization_id}}}{subscope}"
 
 
-def _row(quota: Quota, window: Window, scope: Scope, group_id: int | None) -> list[Any]:
-    """Give a counter in the form that `counters.lua` tells; a limit of -1 is none."""
-    stem = counter_stem(quota, scope, group_id)
+def _definition(quota: Quota, window: Window) -> tuple[Any, ...]:
+    """Give a counter's definition in the form that `counters.lua` tells; a limit of -1 is none."""
     reason = quota.reason_code or ""
     if quota.bucket is not None:
-        return [stem, 0, quota.bucket.burst, 0, reason, 0, "bucket", quota.bucket.refill_per_s]
+        return (quota.bucket.burst, 0, reason, 0, "bucket", quota.bucket.refill_per_s)
     limit = -1 if quota.limit is None or quota.limit > MAX_LIMIT else quota.limit
-    row: list[Any] = [stem, window.slot, limit, window.end, reason, quota.reserve]
+    length_s = window.end - window.start
     if quota.spike is not None:
         spike = quota.spike
-        row += ["spike", spike.factor, spike.windows, spike.minimum, spike.windows * (window.end - window.start)]
+        kind: tuple[Any, ...] = ("spike", spike.factor, spike.windows, spike.minimum, spike.windows * length_s)
     elif quota.fair_share is not None:
-        row += ["fair", quota.fair_share, window.end - window.start]
-    return row
+        kind = ("fair", quota.fair_share, length_s)
+    else:
+        kind = ()
+    return (limit, window.end, reason, quota.reserve, *kind)

@@ -1,6 +1,6 @@
 -- Count: apply group quotas, count the groups, and name the first event of each.
 -- Columns of events: offsets, combos, quantities, ids, tokens, times (event time), users ('' for none), flags.
--- A combo is {group, counters, hashes, day, hour, retention_s}: group is `project:group id`, counters are the group quotas'.
+-- A combo's label is {group, hashes, day, hour, retention_s}, group being `project:group id`; its counters are the group quotas'.
 
 local KEEP_IN_SAMPLE, ADMITTED_ON_RESERVE = 1, 2 -- flags of an event, by the place of their bit
 local NEW, SAMPLED, NOT_NEW = 1, 2, 4 -- verdicts: 0 is counted; NEW and SAMPLED add up; NOT_NEW and REJECTED refuse
@@ -11,8 +11,8 @@ if not opened then return 'STALE' end
 -- Groups --------------------------------------------------------------------------------------------------------------
 
 local groups = {} -- by key: what this call adds
-local function group_of(section, combo)
-  local name = '{' .. section.organization .. '}' .. combo[1]
+local function group_of(section, label)
+  local name = '{' .. section.organization .. '}' .. label[1]
   local group = groups[name]
   if not group then
     group = {name = name, seen = 0, dropped = 0, hours = {}, users = {}, retention_s = 0}
@@ -21,13 +21,12 @@ local function group_of(section, combo)
   return group
 end
 
-local function add(group, combo, quantity)
+local function add(group, label, quantity)
+  local day, hour = label[3], label[4]
   group.seen = group.seen + quantity
-  group.retention_s = math.max(group.retention_s, combo[6])
-  local days = group.hours
-  days[combo[4]] = days[combo[4]] or {}
-  local hours = days[combo[4]]
-  hours[combo[5]] = (hours[combo[5]] or 0) + quantity
+  group.retention_s = math.max(group.retention_s, label[5])
+  group.hours[day] = group.hours[day] or {}
+  group.hours[day][hour] = (group.hours[day][hour] or 0) + quantity
 end
 
 local function write_group(group)
@@ -69,13 +68,13 @@ end
 local hashes = {} -- by key: {stored, now, retention_s}
 local hash_keys = {}
 
-local function hashes_of(section, combo)
-  local project = string.match(combo[1], '^[^:]*')
+local function hashes_of(section, label)
+  local project = string.match(label[1], '^[^:]*')
   local found = {}
-  for at, hash in ipairs(combo[3]) do
+  for at, hash in ipairs(label[2]) do
     local key = prefix .. 'hash:{' .. section.organization .. '}' .. project .. ':' .. hash
     if not hashes[key] then
-      hashes[key] = {retention_s = combo[6]}
+      hashes[key] = {retention_s = label[5]}
       hash_keys[#hash_keys + 1] = key
     end
     found[at] = hashes[key]
@@ -121,7 +120,8 @@ local function admitted_of(section, ledger)
     for i, offset in ipairs(events[1]) do
       if offset >= chunk[1] and offset < chunk[2] then
         admitted.entries[offset .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)] = {
-          chunk = chunk, verdicts = verdicts, i = i, tables = tables, quantity = events[3][i], combo = tables[2][events[2][i]],
+          chunk = chunk, verdicts = verdicts, i = i,
+          tables = tables, combo = events[2][i], label = tables[5][events[2][i]], quantity = events[3][i],
         }
       end
     end
@@ -134,10 +134,9 @@ local function give_back(section, ledger, i)
   local entry = admitted.entries[events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)]
   local verdict = entry and entry.verdicts[entry.i]
   if not entry or not (verdict == ACCEPTED or verdict == BEYOND_SHARE or verdict < 0) then return end
-  for at, index in ipairs(entry.combo[2]) do
-    local counter = counter_of(entry.tables[1][index])
+  for at, counter in ipairs(charged_by(entry)) do
     if verdict < 0 and has(-verdict, at) then counter = counter.reserve end
-    outer[#outer + 1] = {counter, entry.quantity, entry.combo[1], verdict == BEYOND_SHARE}
+    outer[#outer + 1] = {counter, entry.quantity, entry.label, verdict == BEYOND_SHARE}
   end
   entry.verdicts[entry.i] = UNCHARGED
   admitted.is_changed = true
@@ -157,9 +156,9 @@ end
 
 local function decide(section, ledger, i)
   local events, c = ledger.events, ledger.events[2][i]
-  local combo, own_hashes, charged = section.tables[2][c], section.hashes[c], section.charged[c]
+  local label, own_hashes, charged = section.labels[c], section.hashes[c], section.charged[c]
   local quantity, flags, token = events[3][i], events[8][i], string.sub(events[5], 12 * i - 11, 12 * i - 4)
-  local group, is_new, mask, verdict = group_of(section, combo), true, 0, 0
+  local group, is_new, mask, verdict = group_of(section, label), true, 0, 0
   for at = 1, #own_hashes do
     local now = own_hashes[at].now
     if now and now ~= token then is_new = false end
@@ -174,7 +173,7 @@ local function decide(section, ledger, i)
   end
   if verdict >= NOT_NEW then
     group.dropped = group.dropped + quantity
-    group.retention_s = math.max(group.retention_s, combo[6])
+    group.retention_s = math.max(group.retention_s, label[5])
     for at = 1, #charged do
       if has(mask, at) then charged[at].dropped = charged[at].dropped + quantity end
     end
@@ -185,7 +184,7 @@ local function decide(section, ledger, i)
     for at = 1, #charged do charge(charged[at], quantity) end
   end
   for at = 1, #own_hashes do own_hashes[at].now = own_hashes[at].now or token end
-  add(group, combo, quantity)
+  add(group, label, quantity)
   local time, user = events[6][i], events[7][i]
   group.first = math.min(group.first or time, time)
   group.last = math.max(group.last or time, time)
@@ -194,23 +193,20 @@ local function decide(section, ledger, i)
 end
 
 local function take_back(section, _, entry)
-  local combo, verdict, quantity = entry.combo, entry.verdict, entry.quantity
-  local group = group_of(section, combo)
+  local label, verdict, quantity, charged = entry.label, entry.verdict, entry.quantity, charged_by(entry)
+  local group = group_of(section, label)
   if verdict >= NOT_NEW then
     group.dropped = group.dropped - quantity
-    for at, index in ipairs(combo[2]) do
-      if verdict > REJECTED and has(verdict - REJECTED, at) then
-        local counter = counter_of(entry.tables[1][index])
-        counter.dropped = counter.dropped - quantity
-      end
+    for at, counter in ipairs(charged) do
+      if verdict > REJECTED and has(verdict - REJECTED, at) then counter.dropped = counter.dropped - quantity end
     end
     return
   end
   if verdict < SAMPLED then
-    for _, index in ipairs(combo[2]) do charge(counter_of(entry.tables[1][index]), -quantity) end
+    for _, counter in ipairs(charged) do charge(counter, -quantity) end
   end
-  add(group, combo, -quantity)
-  for _, hash in ipairs(hashes_of(section, combo)) do
+  add(group, label, -quantity)
+  for _, hash in ipairs(hashes_of(section, label)) do
     if hash.now == string.sub(entry.token, 1, 8) then hash.now = false end
   end
 end
@@ -219,11 +215,11 @@ end
 
 for _, section in ipairs(opened) do
   section.hashes = {}
-  for c, combo in ipairs(section.tables[2]) do section.hashes[c] = hashes_of(section, combo) end
+  for c, label in ipairs(section.labels) do section.hashes[c] = hashes_of(section, label) end
 end
 each_left(opened, function(section, _, entry)
-  hashes_of(section, entry.combo)
-  for _, index in ipairs(entry.combo[2]) do counter_of(entry.tables[1][index]) end
+  hashes_of(section, entry.label)
+  charged_by(entry)
 end)
 load_counters()
 load_hashes()

@@ -1,7 +1,7 @@
 -- The request, and the counters that it names: read in bulk, moved in memory, written once each.
 --
 -- ARGV[1] = {prefix, epoch, ledger_s, late_s, day, settings, sections}; `ledger.lua` tells what follows.
--- A counter is {stem, slot, limit, ends, reason, reserve, kind, ...}. Its kind says how it limits:
+-- A counter has a name, `stem:slot`, and a definition: {limit, ends, reason, reserve, kind, ...}. Its kind says how it limits:
 --   nil                              a fixed window: at most `limit` while the window lasts (-1: counted only)
 --   'spike', factor, windows, minimum, keep_s
 --                                    the limit is `factor` times the mean of the last `windows` windows, at least `minimum`
@@ -18,17 +18,23 @@ local counters = {} -- in the order in which they were named
 local by_name = {}
 
 local counter_of
-function counter_of(row) -- with its reserve, a counter of its own
-  local name = row[1] .. ':' .. row[2]
+function counter_of(name, definition) -- with its reserve, a counter of its own
   local counter = by_name[name]
   if not counter then
-    counter = {name = name, stem = row[1], slot = row[2], limit = row[3], ends = row[4], kind = row[7], row = row,
-      used = 0, stored = 0, delta = 0, dropped = 0}
+    counter = {
+      name = name, key = prefix .. 'quota:' .. name, limit = definition[1], kind = definition[5], definition = definition,
+      exists = false, stored = 0, used = 0, delta = 0, dropped = 0,
+    }
     by_name[name] = counter
     counters[#counters + 1] = counter
-    if row[6] > 0 then counter.reserve = counter_of({'reserve/' .. row[1], row[2], row[6], row[4], '', 0}) end
+    if definition[4] > 0 then counter.reserve = counter_of('reserve/' .. name, {definition[4], definition[2], '', 0}) end
   end
   return counter
+end
+
+local function stem_and_slot(counter)
+  local stem, slot = string.match(counter.name, '^(.*):(.-)$')
+  return stem, tonumber(slot)
 end
 
 local function number(value, key)
@@ -45,31 +51,33 @@ end
 -- Reading -----------------------------------------------------------------------------------------------------------------
 
 local function load_spike(counter)
-  local factor, windows, minimum = counter.row[8], counter.row[9], counter.row[10]
+  local _, _, _, _, _, factor, windows, minimum, keep_s = unpack(counter.definition)
+  local stem, slot = stem_and_slot(counter)
   local keys, sum = {}, 0
-  for back = 1, windows do keys[back] = prefix .. 'quota:' .. counter.stem .. ':' .. (counter.slot - back) end
+  for back = 1, windows do keys[back] = prefix .. 'quota:' .. stem .. ':' .. (slot - back) end
   for at, value in ipairs(redis.call('MGET', unpack(keys))) do sum = sum + number(value, keys[at]) end
   counter.limit = math.max(minimum, math.floor(factor * sum / windows))
-  counter.keep_s = counter.row[11]
+  counter.keep_s = keep_s
 end
 
 local function load_bucket(counter)
-  counter.key = prefix .. 'bucket:' .. counter.stem
+  counter.key = prefix .. 'bucket:' .. stem_and_slot(counter)
   local saved = redis.call('HMGET', counter.key, 'debt', 'at')
   counter.used, counter.at = math.max(0, number(saved[1], counter.key)), number(saved[2], counter.key)
 end
 
-local function share_key(counter, slot)
-  return prefix .. 'share:' .. counter.stem .. ':' .. slot
+local function share_key(counter, back)
+  local stem, slot = stem_and_slot(counter)
+  return prefix .. 'share:' .. stem .. ':' .. (slot - back)
 end
 
 -- A project is active that was charged in this window or in the one before; '' is the pool that is open to all.
 local function load_fair(counter)
-  local now_key, before_key = share_key(counter, counter.slot), share_key(counter, counter.slot - 1)
+  local now_key, before_key = share_key(counter, 0), share_key(counter, 1)
   counter.shares, counter.share_deltas = {}, {}
   counter.active_now = redis.call('HLEN', now_key) - redis.call('HEXISTS', now_key, '')
   counter.active_before = redis.call('HLEN', before_key) - redis.call('HEXISTS', before_key, '')
-  counter.keep_s = counter.row[9]
+  counter.keep_s = counter.definition[7]
 end
 
 local loaders = {spike = load_spike, bucket = load_bucket, fair = load_fair}
@@ -81,9 +89,8 @@ local function load_counters()
     local from, upto = loaded + 1, math.min(loaded + 1000, #counters)
     local keys = {}
     for i = from, upto do
-      local key = 'quota:' .. counters[i].name
-      keys[#keys + 1] = prefix .. key
-      keys[#keys + 1] = prefix .. 'r:' .. key
+      keys[#keys + 1] = counters[i].key
+      keys[#keys + 1] = prefix .. 'r:quota:' .. counters[i].name
     end
     local values = redis.call('MGET', unpack(keys))
     for i = from, upto do
@@ -100,7 +107,7 @@ end
 local function share_of(counter, project)
   local share = counter.shares[project]
   if not share then
-    local saved = redis.call('HGET', share_key(counter, counter.slot), project)
+    local saved = redis.call('HGET', share_key(counter, 0), project)
     if not saved and project ~= '' then counter.active_now = counter.active_now + 1 end
     share = number(saved, counter.name)
     counter.shares[project] = share
@@ -113,7 +120,7 @@ end
 -- Whether a quantity fits. Second: whether it fits only in what is open to every project, beyond the project's fair share.
 local function fits(counter, quantity, over_accept_once, project, arrival)
   if counter.kind == 'bucket' and arrival > counter.at then
-    counter.used = math.max(0, counter.used - (arrival - counter.at) * counter.row[8])
+    counter.used = math.max(0, counter.used - (arrival - counter.at) * counter.definition[6])
     counter.at = arrival
   end
   local limit, used = counter.limit, counter.used
@@ -124,7 +131,7 @@ local function fits(counter, quantity, over_accept_once, project, arrival)
     return false
   end
   if counter.kind ~= 'fair' then return true end
-  local kept = limit * counter.row[8]
+  local kept = limit * counter.definition[6]
   local own = share_of(counter, project)
   if own + quantity <= kept / math.max(counter.active_now, counter.active_before, 1) then return true end
   return share_of(counter, '') + quantity <= limit - kept, true
@@ -144,8 +151,8 @@ end
 
 -- Writing -----------------------------------------------------------------------------------------------------------------
 
-local function text(value)
-  return string.format('%.0f', value)
+local function text(value) -- Redis would write a large number with an exponent
+  return math.abs(value) < 1e15 and value or string.format('%.0f', value)
 end
 
 -- Keys live by Redis's own clock. A window that was over before we got to it stays for `late_s`, or its count would be lost.
@@ -155,20 +162,19 @@ end
 
 local function write_bucket(counter)
   redis.call('HSET', counter.key, 'debt', string.format('%.17g', counter.used), 'at', text(counter.at))
-  redis.call('EXPIRE', counter.key, math.ceil(counter.limit / counter.row[8]) + late_s)
+  redis.call('EXPIRE', counter.key, math.ceil(counter.limit / counter.definition[6]) + late_s)
 end
 
 local function write_window(counter)
   local delta = math.min(counter.delta, math.max(0, CEILING - counter.stored))
-  local key = prefix .. 'quota:' .. counter.name
-  redis.call('INCRBY', key, text(delta))
-  if not counter.exists then expire(key, counter.ends + (counter.keep_s or 0)) end
+  redis.call('INCRBY', counter.key, text(delta))
+  if not counter.exists then expire(counter.key, counter.definition[2] + (counter.keep_s or 0)) end
   if counter.kind == 'fair' then
-    local shares = share_key(counter, counter.slot)
+    local shares = share_key(counter, 0)
     for project, share in pairs(counter.share_deltas) do
       if share ~= 0 and redis.call('HINCRBY', shares, project, text(share)) == 0 then redis.call('HDEL', shares, project) end
     end
-    expire(shares, counter.ends + counter.keep_s)
+    expire(shares, counter.definition[2] + counter.keep_s)
   end
 end
 
@@ -182,7 +188,7 @@ local function write_counters()
       end
     end
     if counter.dropped ~= 0 then
-      local key = prefix .. 'dropped:' .. counter.stem .. ':' .. day
+      local key = prefix .. 'dropped:' .. stem_and_slot(counter) .. ':' .. day
       redis.call('INCRBY', key, text(counter.dropped))
       redis.call('EXPIRE', key, 172800)
     end

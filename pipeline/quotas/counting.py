@@ -66,14 +66,14 @@ class Counting:
         ]
         charges = Charges(sighting.quotas, quotas, sighting.scope, received, sighting.group_id)
         index = section.combo(
+            charges.counters,
             [
                 f"{sighting.scope.project_id}:{sighting.group_id}",
-                [section.counter(row) for row in charges.rows],
                 sighting.hashes,
                 hour // 24,
                 hour % 24,
                 max(sighting.retention_days, 1) * 86_400,
-            ]
+            ],
         )
         self._combos[key] = known = (index, charges)
         self._charges[section.organization, index] = charges

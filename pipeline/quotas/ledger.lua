@@ -6,8 +6,9 @@
 -- offsets again, so that in quiet times an event costs the ledger one number.
 --
 -- A section is {organization, {{partition, base, upto}, ...}}; the arguments after the first are, for each section, its
--- tables {counters, combos} and the events of each of its partitions, as columns. A combo is what some events have in common;
--- its second field lists the counters that they charge.
+-- tables and the events of each of its partitions, as columns. A combo is what some events have in common: the counters that
+-- they charge, and a label. Tables are {names, definition of each, definitions, lists of counters, labels}: the counters'
+-- names and definitions, the combos' lists and labels.
 
 local ACCEPTED, DUPLICATE, UNCHARGED, BEYOND_SHARE = 0, 1, 2, 3
 local REJECTED = 8 -- plus a bit for each counter of the combo that said no; minus such bits: admitted on their reserves
@@ -20,7 +21,7 @@ local function recall(known, chunk, from, upto)
     if offset >= from and offset < upto then
       local id = string.sub(ids, 16 * i - 15, 16 * i)
       known[offset .. ':' .. id] = {
-        tables = tables, combo = tables[2][combos[i]], quantity = quantities[i], verdict = verdicts[i],
+        tables = tables, combo = combos[i], label = tables[5][combos[i]], quantity = quantities[i], verdict = verdicts[i],
         id = id, token = string.sub(tokens, 12 * i - 11, 12 * i),
       }
     end
@@ -51,23 +52,40 @@ local function open_ledger(key, base, upto)
   return ledger
 end
 
+local function definition_of(tables, index)
+  return tables[3][tables[2][index]]
+end
+
+-- The counters that an earlier attempt charged for an event, or would have.
+local function charged_by(entry)
+  local charged = {}
+  for at, index in ipairs(entry.tables[4][entry.combo]) do
+    charged[at] = counter_of(entry.tables[1][index], definition_of(entry.tables, index))
+  end
+  return charged
+end
+
 -- An event that was decided before keeps its old charges: its combo moves into this call's tables.
 local function adopt(section, ledger, i, entry)
-  local tables = section.tables
-  local at = section.adopted[entry.combo]
-  if not at then
-    local combo = {}
-    for field, value in pairs(entry.combo) do combo[field] = value end
-    combo[2] = {}
-    for place, index in ipairs(entry.combo[2]) do
-      tables[1][#tables[1] + 1] = entry.tables[1][index]
-      combo[2][place] = #tables[1]
+  local tables, adopted = section.tables, section.adopted
+  local list = entry.tables[4][entry.combo]
+  if not adopted[list] then
+    local moved = {}
+    for at, index in ipairs(list) do
+      local definition = definition_of(entry.tables, index)
+      if not adopted[definition] then
+        table.insert(tables[3], definition)
+        adopted[definition] = #tables[3]
+      end
+      table.insert(tables[1], entry.tables[1][index])
+      table.insert(tables[2], adopted[definition])
+      moved[at] = #tables[1]
     end
-    tables[2][#tables[2] + 1] = combo
-    at = #tables[2]
-    section.adopted[entry.combo] = at
+    table.insert(tables[4], moved)
+    table.insert(tables[5], entry.label)
+    adopted[list] = #tables[4]
   end
-  ledger.events[2][i], ledger.events[3][i] = at, entry.quantity
+  ledger.events[2][i], ledger.events[3][i] = adopted[list], entry.quantity
   section.packed, ledger.packed = nil, nil
 end
 
@@ -85,7 +103,7 @@ local function repeat_decisions(section, ledger)
       if entry.verdict < 0 or entry.verdict > REJECTED then -- the reason, in the words of that time
         local at = 1
         while not has(mask, at) do at = at + 1 end
-        ledger.reasons[#ledger.reasons + 1] = {i, entry.tables[1][entry.combo[2][at]][5]}
+        ledger.reasons[#ledger.reasons + 1] = {i, definition_of(entry.tables, entry.tables[4][entry.combo][at])[3]}
       end
     end
   end
@@ -99,10 +117,18 @@ local function open_sections(call)
     local organization, partitions = section[1], section[2]
     argument = argument + 1
     local tables = cmsgpack.unpack(ARGV[argument])
-    local open = {organization = organization, tables = tables, packed = ARGV[argument], partitions = {}, charged = {}, adopted = {}}
-    for c, combo in ipairs(tables[2]) do
-      open.charged[c] = {}
-      for at, index in ipairs(combo[2]) do open.charged[c][at] = counter_of(tables[1][index]) end
+    local open = {
+      organization = organization, tables = tables, packed = ARGV[argument], adopted = {},
+      partitions = {}, counters = {}, charged = {}, labels = tables[5], is_plain = true,
+    }
+    for _, definition in ipairs(tables[3]) do
+      if definition[5] or definition[4] > 0 then open.is_plain = false end -- something else than fixed windows
+    end
+    for i, name in ipairs(tables[1]) do open.counters[i] = counter_of(name, definition_of(tables, i)) end
+    for c, list in ipairs(tables[4]) do -- by combo, its counters
+      local charged = {}
+      for at, index in ipairs(list) do charged[at] = open.counters[index] end
+      open.charged[c] = charged
     end
     for p, partition in ipairs(partitions) do
       local ledger = open_ledger(ledger_key(call, organization, partition[1]), partition[2], partition[3])
@@ -171,8 +197,7 @@ local function finish(opened)
       write_ledger(section, ledger)
       partitions[p] = {ledger.high, ledger.decided_until, ledger.verdicts, ledger.reasons}
     end
-    for i, row in ipairs(section.tables[1]) do
-      local counter = counter_of(row)
+    for i, counter in ipairs(section.counters) do
       if counter.limit >= 0 and counter.used >= counter.limit and counter.kind ~= 'bucket' then full[#full + 1] = i end
     end
     reply[s] = {data_epoch(section.organization), partitions, full}

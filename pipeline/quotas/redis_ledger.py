@@ -20,6 +20,7 @@ from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
 from pipeline.quotas.model import Quota
 from pipeline.quotas.redis_client import Client
 from pipeline.quotas.redis_script import RedisScript
+from pipeline.quotas.window import GRACE_S
 
 log = logging.getLogger(__name__)
 
@@ -109,10 +110,10 @@ class RedisLedger:
         naming = [quota for quota in quotas if category in quota.categories]
         charges = self._plans.of(scope, category, tuple(naming)).at(timestamp)
         pipeline = self._client.pipeline()
-        for stem, slot, _, ends, *_ in charges.rows:
-            key = f"{self._prefix}r:quota:{stem}:{slot}"
+        for (name, _), window in zip(charges.counters, charges.windows, strict=True):
+            key = f"{self._prefix}r:quota:{name}"
             pipeline.incrby(key, quantity)
-            pipeline.expireat(key, ends + 60)
+            pipeline.expireat(key, window.end + GRACE_S)
         pipeline.execute()
         self._plans.forget()
 
