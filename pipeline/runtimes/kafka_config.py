@@ -80,6 +80,7 @@ def producer_config(kafka: Kafka) -> Config:
     """Give a producer of large records in large batches, with bounded memory."""
     return client_config(kafka) | {
         "compression.type": kafka.compression,
+        "enable.idempotence": True,
         "linger.ms": 5,
         "batch.size": 1_000_000,  # small beside max_output_bytes: a batch is cut by the first record that does not fit
         "message.max.bytes": kafka.max_output_bytes + REQUEST_OVERHEAD_BYTES,

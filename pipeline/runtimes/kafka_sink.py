@@ -21,7 +21,8 @@ from pipeline.settings import Kafka
 log = logging.getLogger(__name__)
 
 FENCES_BEFORE_GIVING_UP = 5
-"""A sleep past the transaction's time-out fences us once; being fenced in a row means that another worker has our slot."""
+FENCES_WITHIN_S = 60.0
+"""A sleep past the transaction's time-out fences us once; being fenced so often means that another worker has our slot."""
 
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001 -- the client's name for it
 
@@ -34,7 +35,7 @@ class KafkaSink:
         self._id = transactional_id(kafka)
         self._producer: Producer | None = None
         self._refused: list[str] = []
-        self._fences = 0
+        self._fences: list[float] = []
         self.errors: list[str] = []
         """Names of the client's errors since somebody emptied the list."""
 
@@ -56,7 +57,6 @@ class KafkaSink:
             raise self._aborted(producer, error.args[0]) from None
         except BufferError:
             raise self._aborted(producer, KafkaError(KafkaError._QUEUE_FULL)) from None  # noqa: SLF001 -- the client's name for it
-        self._fences = 0
 
     def produce(self, producer: Producer, outputs: Iterable[Output], deadline: float) -> None:
         """Hand the records to the client; where its queue is full, wait for the broker. Raises BufferError at the deadline."""
@@ -78,8 +78,10 @@ class KafkaSink:
         self._patiently(deadline, lambda: producer.commit_transaction(_left(deadline)))
 
     def close(self) -> None:
-        """Forget the producer; nothing is open between two commits."""
-        self._producer = None
+        """Close the producer; nothing is open between two commits."""
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None
 
     def _ready_producer(self) -> Producer:
         """Give the producer, built and registered where there is none. Raises CommitError."""
@@ -111,8 +113,9 @@ class KafkaSink:
         self._note_error(error)
         reason = "; ".join(self._refused[:3]) or error.str()
         if error.code() in _FENCED:
-            self._fences += 1
-            if self._fences >= FENCES_BEFORE_GIVING_UP:
+            now = time.monotonic()
+            self._fences = [moment for moment in self._fences if moment > now - FENCES_WITHIN_S] + [now]
+            if len(self._fences) >= FENCES_BEFORE_GIVING_UP:
                 raise SlotTakenError(f"transactional id {self._id} is used by another worker: every worker needs its own slot")
         if not error.fatal():
             try:

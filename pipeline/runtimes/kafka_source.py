@@ -112,6 +112,7 @@ class KafkaSource:
         for partition, end in ends.items():
             if partition in self._bases:
                 self._bases[partition] = end
+        self.lag.committed(ends)
 
     def rewind(self) -> None:
         """Read every partition again from what is committed: an aborted transaction does not do that by itself.

@@ -18,9 +18,10 @@ from pipeline.observability.worker_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.worker_batch import WorkerBatch, project_of
 from pipeline.runtimes.worker_commit import CommitError
+from pipeline.runtimes.worker_encoding import encode
 from pipeline.runtimes.worker_lag import Lag
 from pipeline.runtimes.worker_limit import DeadLetterLimit
-from pipeline.runtimes.worker_outputs import Output, encode
+from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Settings
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, run

@@ -88,7 +88,8 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
     """Faust's worker with our manners: the first SIGTERM ends the batch, the second leaves at once and still loses nothing."""
 
     def __init__(self, app: faust.App, hot_path: HotPath, *services: Service) -> None:
-        super().__init__(app, hot_path, *services, override_logging=False, redirect_stdouts=False, quiet=True, workdir=None)
+        super().__init__(app, hot_path, *services, override_logging=False, redirect_stdouts=False, quiet=True)
+        self.spinner = None  # it draws on stdout, terminal or not
         self._hot_path = hot_path
         self._signals = 0
 

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import NewTopic
+from support.kafka_broker import Broker, admin, fresh_settings, read_all
+
+from pipeline.runtimes.kafka_sink import FENCES_BEFORE_GIVING_UP, KafkaSink
+from pipeline.runtimes.worker_commit import CommitError, SlotTakenError
+from pipeline.runtimes.worker_outputs import Output
+from pipeline.settings import Kafka, Settings
+
+pytestmark = pytest.mark.kafka
+
+
+def commit(sink: KafkaSink, settings: Settings, outputs: Iterable[Output], end: int = 1) -> None:
+    """Commit with the metadata of a consumer in no group: only the sink is under test."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka.brokers, "group.id": settings.kafka.consumer_group})
+    try:
+        sink.commit(outputs, settings.kafka.events_in, {0: end}, consumer.consumer_group_metadata())
+    finally:
+        consumer.close()
+
+
+def event(settings: Settings, value: bytes = b"event") -> Output:
+    return Output(settings.kafka.events_out, b"1", value, (("operation", b"insert"),))
+
+
+class SleepySink(KafkaSink):
+    """Sleeps once inside its transaction."""
+
+    naps_s = 0.0
+
+    def produce(self, producer: Producer, outputs: Iterable[Output], deadline: float) -> None:
+        super().produce(producer, outputs, deadline)
+        producer.flush()
+        time.sleep(self.naps_s)
+        self.naps_s = 0.0
+
+
+def test_a_sleep_past_the_time_out_fences_and_a_new_producer_goes_on(broker: Broker) -> None:
+    settings = fresh_settings(broker, transaction_timeout_s=1.0, slot="a")
+    sink = SleepySink(settings.kafka)
+    sink.naps_s = 13.0  # the time-out, and the broker's sweep of 10 s
+    with pytest.raises(CommitError):
+        commit(sink, settings, [event(settings, b"too late")])
+    commit(sink, settings, [event(settings, b"in time")])
+    assert [message.value() for message in read_all(broker, settings.kafka.events_out)] == [b"in time"]
+
+
+def test_a_restarted_slot_ends_what_its_former_life_left_open(broker: Broker) -> None:
+    """With another id, readers would wait for the time-out and the sweep."""
+    settings = fresh_settings(broker, slot="a")
+    killed = Producer({"bootstrap.servers": broker.address, "transactional.id": f"{settings.kafka.consumer_group}-a"})
+    killed.init_transactions(20)
+    killed.begin_transaction()
+    killed.produce(settings.kafka.events_out, b"left open")
+    killed.flush()
+    started = time.monotonic()
+    commit(KafkaSink(settings.kafka), settings, [event(settings)])
+    assert [message.value() for message in read_all(broker, settings.kafka.events_out)] == [b"event"]
+    assert time.monotonic() - started < 5
+
+
+def test_a_refused_record_aborts_all_and_the_next_batch_commits(broker: Broker) -> None:
+    settings = fresh_settings(broker)
+    sink = KafkaSink(settings.kafka)
+    client, name = admin(broker), f"small-{settings.kafka.events_out}"
+    client.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": "1000"})])[name].result()
+    too_large = Output(name, None, os.urandom(5_000))
+    with pytest.raises(CommitError, match="too large"):
+        commit(sink, settings, [event(settings), too_large])
+    assert read_all(broker, settings.kafka.events_out) == []
+    commit(sink, settings, [event(settings)])
+    assert len(read_all(broker, settings.kafka.events_out)) == 1
+
+
+def test_two_workers_on_one_slot_do_not_fight_for_ever(broker: Broker) -> None:
+    settings = fresh_settings(broker, slot="a")
+    ours, theirs = KafkaSink(settings.kafka), KafkaSink(settings.kafka)
+    commit(ours, settings, [event(settings)])
+
+    def fight() -> None:
+        for sink in (theirs, ours) * (2 * FENCES_BEFORE_GIVING_UP + 2):
+            with contextlib.suppress(CommitError):
+                commit(sink, settings, [event(settings)])
+
+    with pytest.raises(SlotTakenError):
+        fight()
+
+
+def test_back_to_back_transactions_take_no_hundred_milliseconds(broker: Broker) -> None:
+    settings = fresh_settings(broker)
+    sink = KafkaSink(settings.kafka)
+    consumer = Consumer({"bootstrap.servers": broker.address, "group.id": settings.kafka.consumer_group})
+    membership = consumer.consumer_group_metadata()
+    times = []
+    for number in range(12):
+        started = time.monotonic()
+        sink.commit([event(settings)], settings.kafka.events_in, {0: number}, membership)
+        times.append(time.monotonic() - started)
+    consumer.close()
+    assert sorted(times)[len(times) // 2] < 0.085
+
+
+def test_headers_and_keys_arrive(broker: Broker) -> None:
+    settings = fresh_settings(broker)
+    commit(KafkaSink(settings.kafka), settings, [event(settings)])
+    (message,) = read_all(broker, settings.kafka.events_out)
+    assert (message.key(), message.value(), message.headers()) == (b"1", b"event", [("operation", b"insert")])
+
+
+def test_without_a_broker_a_commit_says_so_and_memory_is_bounded() -> None:
+    settings = Settings(kafka=Kafka(brokers="127.0.0.1:1", transaction_timeout_s=1.0))
+    sink = KafkaSink(settings.kafka)
+    with pytest.raises(CommitError, match="no transactions yet"):
+        sink.commit([event(settings)], "in", {0: 1}, b"")
+    assert sink.errors
+
+
+def test_every_worker_without_a_slot_has_its_own_transactional_id() -> None:
+    kafka = Kafka()
+    assert KafkaSink(kafka)._id != KafkaSink(kafka)._id
+    named = msgspec.structs.replace(kafka, slot="a")
+    assert KafkaSink(named)._id == KafkaSink(named)._id

@@ -1,0 +1,272 @@
+"""One test for each trap of librdkafka that the source steps around (docs/delivery.md has the list)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import NewPartitions
+from support.kafka_broker import Broker, admin, committed, fresh_settings, produce, read_all
+
+from pipeline.runtimes.kafka_sink import KafkaSink
+from pipeline.runtimes.kafka_source import KafkaSource
+from pipeline.runtimes.kafka_topics import create_topics
+from pipeline.runtimes.worker_batch import WorkerBatch
+from pipeline.runtimes.worker_commit import CommitError
+from pipeline.runtimes.worker_outputs import Output
+from pipeline.settings import Settings
+
+pytestmark = pytest.mark.kafka
+
+Open = Callable[[Settings], KafkaSource]
+
+
+@pytest.fixture
+def open_source() -> Iterator[Open]:
+    opened: list[KafkaSource] = []
+
+    def open_(settings: Settings) -> KafkaSource:
+        opened.append(KafkaSource(settings))
+        return opened[-1]
+
+    yield open_
+    for source in opened:
+        source.close()
+
+
+def next_batch(source: KafkaSource, *others: KafkaSource, within_s: float = 20) -> WorkerBatch:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        for other in others:
+            other.poll()
+        batch = source.poll()
+        if batch is not None:
+            return batch
+    raise AssertionError(f"no batch within {within_s} s")
+
+
+def until(condition: Callable[[], bool], *sources: KafkaSource, within_s: float = 25) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        for source in sources:
+            source.poll()
+
+
+def offsets(batch: WorkerBatch) -> list[tuple[int, int]]:
+    return sorted((entry.partition, entry.offset) for entry in batch.records)
+
+
+def events(settings: Settings, number: int) -> list[Output]:
+    return [Output(settings.kafka.events_out, b"1", b"event") for _ in range(number)]
+
+
+def test_a_batch_of_a_former_generation_cannot_commit(broker: Broker, open_source: Open) -> None:
+    """Fresh group metadata would let a worker commit a partition that it has lost: a batch keeps the metadata of its poll."""
+    settings = fresh_settings(broker)
+    first = open_source(settings)
+    until(lambda: len(first.partitions) == 4, first)
+    produce(broker, settings.kafka.events_in, [b"x"] * 200)
+    old = next_batch(first)
+    second = open_source(settings)
+    until(lambda: len(second.partitions) == 2, first, second)
+
+    with pytest.raises(CommitError):
+        KafkaSink(settings.kafka).commit(events(settings, 1), settings.kafka.events_in, old.ends, old.membership)
+    assert read_all(broker, settings.kafka.events_out) == []
+    assert set(committed(settings).values()) == {-1001}
+
+
+def test_a_worker_that_was_silent_too_long_loses_its_batch(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, max_poll_interval_s=6.0)
+    zombie = open_source(settings)
+    produce(broker, settings.kafka.events_in, [b"x"] * 10)
+    old = next_batch(zombie)
+    time.sleep(7.5)  # past max.poll.interval: the client leaves the group behind our back, and forgets its member id
+    with pytest.raises(CommitError):
+        KafkaSink(settings.kafka).commit(events(settings, 10), settings.kafka.events_in, old.ends, old.membership)
+    again = next_batch(zombie)
+    assert offsets(again)[:1] == offsets(old)[:1]
+
+
+def test_an_aborted_transaction_is_read_again_after_rewind(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, partitions=1)
+    source, sink = open_source(settings), KafkaSink(settings.kafka)
+    produce(broker, settings.kafka.events_in, [b"x"] * 10)
+    batch = next_batch(source)
+    refused = [*events(settings, 3), Output("no-such-topic", None, b"x")]
+    with pytest.raises(CommitError):
+        sink.commit(refused, settings.kafka.events_in, batch.ends, batch.membership)
+    assert read_all(broker, settings.kafka.events_out) == []
+    assert source.poll() is None, "an abort alone does not bring the records back"
+    source.rewind()
+    again = next_batch(source)
+    assert offsets(again) == offsets(batch)
+    assert again.bases == batch.bases
+    sink.commit(events(settings, 10), settings.kafka.events_in, again.ends, again.membership)
+    assert len(read_all(broker, settings.kafka.events_out)) == 10
+    assert committed(settings) == {0: 10}
+
+
+def test_the_base_is_what_was_committed(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, partitions=1)
+    source, sink = open_source(settings), KafkaSink(settings.kafka)
+    for round_ in range(3):
+        produce(broker, settings.kafka.events_in, [b"x"] * 10)
+        batch = next_batch(source)
+        while len(batch.records) < 10 and batch.ends[0] < 10 * (round_ + 1):
+            source.rewind()
+            batch = next_batch(source)
+        assert [tuple(part)[1:] for part in batch.polled] == [(0, 10 * round_, 10 * (round_ + 1))]
+        sink.commit((), settings.kafka.events_in, batch.ends, batch.membership)
+        source.committed(batch.ends)
+
+
+def test_a_pause_does_not_outlive_a_change_of_owner(broker: Broker, open_source: Open) -> None:
+    """librdkafka keeps a partition paused over revoke and re-assign."""
+    settings = fresh_settings(broker)
+    first = open_source(settings)
+    until(lambda: len(first.partitions) == 4, first)
+    first.wait(0.1)
+    second = open_source(settings)
+    until(lambda: len(second.partitions) == 2, second, first)
+    first.resume()
+    second.close()
+    until(lambda: len(first.partitions) == 4, first)
+    produce(broker, settings.kafka.events_in, [b"x"] * 400)
+    seen: set[tuple[int, int]] = set()
+    until(lambda: bool(seen.update(offsets(next_batch(first))) or len(seen) == 400))
+
+
+def test_waiting_keeps_membership_and_the_batch(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, partitions=1, max_poll_interval_s=6.0)
+    source, sink = open_source(settings), KafkaSink(settings.kafka)
+    produce(broker, settings.kafka.events_in, [b"x"] * 10)
+    batch = next_batch(source)
+    produce(broker, settings.kafka.events_in, [b"later"] * 10)
+    deadline = time.monotonic() + 8  # longer than the group waits for a member that does not poll
+    while time.monotonic() < deadline:
+        assert source.wait(0.25), "the group moved"
+    source.resume()
+    sink.commit(events(settings, 10), settings.kafka.events_in, batch.ends, batch.membership)
+    source.committed(batch.ends)
+    assert next_batch(source).bases == batch.ends
+
+
+def test_added_partitions_are_read_from_their_first_record(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, partitions=1, metadata_refresh_s=1.0)
+    source = open_source(settings)
+    until(lambda: source.partitions == [0], source)
+    client = admin(broker)
+    for future in client.create_partitions([NewPartitions(settings.kafka.events_in, 3)]).values():
+        future.result()
+    time.sleep(0.5)
+    produce(broker, settings.kafka.events_in, [b"early"] * 5, partition=2)
+    batch = next_batch(source)
+    assert (2, 0) in offsets(batch)
+    until(lambda: source.partitions == [0, 1, 2], source)
+
+
+def test_transaction_markers_leave_no_lag(broker: Broker, open_source: Open) -> None:
+    """A producer's commit marker takes an offset: last offset + 1 would stay one behind the end for ever."""
+    settings = fresh_settings(broker, partitions=1)
+    producer = Producer({"bootstrap.servers": broker.address, "transactional.id": settings.kafka.consumer_group})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    for _ in range(5):
+        producer.produce(settings.kafka.events_in, b"x")
+    producer.commit_transaction(20)
+    source, sink = open_source(settings), KafkaSink(settings.kafka)
+    batch = next_batch(source)
+    sink.commit((), settings.kafka.events_in, batch.ends, batch.membership)
+    source.committed(batch.ends)
+
+    def commit_what_passed() -> bool:
+        ends, membership = source.passed()
+        if ends:
+            sink.commit((), settings.kafka.events_in, ends, membership)
+            source.committed(ends)
+        return committed(settings) == {0: 6}
+
+    until(commit_what_passed, source)
+    source.watch_lag()
+    assert source.lag.by_partition(time.time())[0].records == 0
+
+
+def test_a_recreated_topic_is_another_one(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, partitions=1)
+    produce(broker, settings.kafka.events_in, [b"x"])
+    source = KafkaSource(settings)
+    before = next_batch(source).topic_id
+    source.close()
+    client = admin(broker)
+    for future in client.delete_topics([settings.kafka.events_in], operation_timeout=15).values():
+        future.result()
+    time.sleep(1)
+    create_topics(settings, 1)
+    produce(broker, settings.kafka.events_in, [b"x"])
+    assert next_batch(open_source(settings)).topic_id != before
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_every_compression_is_read(broker: Broker, open_source: Open, codec: str) -> None:
+    settings = fresh_settings(broker, partitions=1)
+    producer = Producer({"bootstrap.servers": broker.address, "compression.type": codec})
+    for _ in range(50):
+        producer.produce(settings.kafka.events_in, b"an event, " * 100)
+    producer.flush()
+    assert {entry.record.body for entry in next_batch(open_source(settings)).records} == {b"an event, " * 100}
+
+
+def test_what_is_not_committed_is_not_read(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, partitions=1)
+    producer = Producer({"bootstrap.servers": broker.address, "transactional.id": settings.kafka.consumer_group})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(settings.kafka.events_in, b"aborted")
+    producer.flush()
+    producer.abort_transaction(20)
+    produce(broker, settings.kafka.events_in, [b"plain"])
+    assert [entry.record.body for entry in next_batch(open_source(settings)).records] == [b"plain"]
+
+
+def test_the_largest_record_comes_through(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, partitions=1)
+    produce(broker, settings.kafka.events_in, [b"small", b"x" * 10_000_000, b"small"])
+    source = open_source(settings)
+    seen: list[int] = []
+    until(lambda: bool(seen.extend(len(entry.record.body) for entry in next_batch(source).records) or len(seen) == 3))
+    assert seen == [5, 10_000_000, 5]
+
+
+def test_a_batch_is_bounded_by_count_and_bytes(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, partitions=1)
+    produce(broker, settings.kafka.events_in, [b"x" * 20_000] * 1_500)
+    source = open_source(settings)
+    sizes = []
+    while sum(sizes) < 1_500:
+        sizes.append(len(next_batch(source).records))
+    bounds = settings.batch
+    assert max(sizes) <= bounds.max_records
+    assert max(sizes) * 20_000 <= bounds.max_bytes + 20_000
+    assert len(sizes) >= 1_500 * 20_000 // bounds.max_bytes
+
+
+def test_a_static_member_that_comes_back_in_time_moves_no_partitions(broker: Broker, open_source: Open) -> None:
+    settings = fresh_settings(broker, slot="a", static_membership=True)
+    other = open_source(fresh_group(settings, slot="b"))
+    returning = KafkaSource(settings)
+    until(lambda: len(returning.partitions) == 2 and len(other.partitions) == 2, returning, other)
+    owned = other.partitions
+    returning.close()
+    again = open_source(settings)
+    until(lambda: len(again.partitions) == 2, again, other)
+    assert other.partitions == owned
+
+
+def fresh_group(settings: Settings, *, slot: str) -> Settings:
+    import msgspec
+
+    return msgspec.structs.replace(settings, kafka=msgspec.structs.replace(settings.kafka, slot=slot))
