@@ -82,7 +82,7 @@ def frame_from(row: Row) -> Frame:
         *texts[:8],
         bool(in_app) if isinstance(in_app, (int, float)) else None,
         bool(row[9]),
-        orig_in_app if isinstance(orig_in_app, int) else None,
+        (-1 if orig_in_app == -1 else int(bool(orig_in_app))) if isinstance(orig_in_app, int) else None,
         bool(row[11]),
         texts[12],
     )

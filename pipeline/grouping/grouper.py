@@ -23,7 +23,7 @@ from pipeline.grouping.hashing import HASH_KINDS, HashKind
 from pipeline.grouping.memory import Memory
 from pipeline.grouping.platforms import platform_of
 from pipeline.grouping.stacks import Stack, StackMemory, StackReader, find_stacks, write_back
-from pipeline.grouping.strategies.context import StrategyContext, Variants
+from pipeline.grouping.strategies.context import StrategyContext, Variants, text_of
 from pipeline.grouping.tracing import trace
 from pipeline.grouping.variants import (
     Variant,
@@ -38,7 +38,6 @@ from pipeline.grouping.variants import (
 from pipeline.model.errors import InvalidRulesError
 from pipeline.model.grouping import Grouping
 from pipeline.model.rule_file import Layer, RuleFile
-from pipeline.model.title import metadata, title
 
 MEMORY_BYTES = 32_000_000
 """What all projects' memories of stacks take together: some 8,000 stacks of 25 frames."""
@@ -189,7 +188,7 @@ class Grouper:
         hashes = hashes_of(variants)
         match = fingerprint.match
         return Explanation(
-            event_id=event.get("event_id"),
+            event_id=text_of(event, "event_id"),
             configuration=self._algorithm.configuration.id,
             hashes=hashes,
             secondary_hashes=self._secondary_hashes(event, fingerprint, stacks, hashes, now),
@@ -197,7 +196,7 @@ class Grouper:
             matched_rule=MatchedRule(str(match.rule), match.rule.file, match.rule.line, match.is_builtin)
             if match is not None
             else None,
-            title=match.title if match is not None and match.title is not None else _title(event),
+            title=match.title if match is not None and match.title is not None else text_of(event, "title"),
             variants=variants,
             touched_frames=[touched for stack in stacks.values() for touched in trace(stack, self._algorithm.stacks)],
         )
@@ -226,14 +225,6 @@ class Grouper:
             return ()
         before = self._previous[0].variants(event, fingerprint, stacks, whole=False)
         return tuple(hash_ for hash_ in hashes_of(before) if hash_ not in hashes)
-
-
-def _title(event: dict[str, Any]) -> str:
-    known = event.get("title")
-    if isinstance(known, str) and known:
-        return known
-    kind = event.get("type")
-    return title(kind if isinstance(kind, str) else None, metadata(event))
 
 
 def _load_algorithms(

@@ -23,7 +23,6 @@ class Variant:
 
     type: str
     hash: str | None
-    description: str
     component: Component | None = None
     values: tuple[str, ...] = ()
     """The resolved fingerprint, where one takes part."""
@@ -33,6 +32,14 @@ class Variant:
         """Say whether the variant's hash is one of the event's."""
         return self.hash is not None
 
+    @property
+    def description(self) -> str:
+        """Say in words what the variant groups by."""
+        if self.component is None:
+            return _DESCRIPTIONS[self.type]
+        described = self.component.describe()
+        return f"modified {described}" if self.type == "salted-component" else described
+
     def to_json(self) -> dict[str, Any]:
         """Give the variant as `explain` prints it."""
         body: dict[str, Any] = {
@@ -40,20 +47,29 @@ class Variant:
             "hash": self.hash,
             "contributes": self.contributes,
             "description": self.description,
+            "component": self.component.to_json() if self.component is not None else None,
         }
-        body["component"] = self.component.to_json() if self.component else None
         if self.values:
             body["values"] = list(self.values)
         return body
 
 
+_DESCRIPTIONS = {
+    "checksum": "legacy checksum",
+    "hashed-checksum": "hashed legacy checksum",
+    "custom-fingerprint": "custom fingerprint",
+    "built-in-fingerprint": "built-in fingerprint",
+    "fallback": "fallback",
+}
+
+
 def checksum_variants(checksum: str, kind: HashKind) -> dict[str, Variant]:
     """Give the variants of an event that brings its own hash."""
     if _HASH.fullmatch(checksum):
-        return {"checksum": Variant("checksum", checksum, "legacy checksum")}
-    variants = {"hashed-checksum": Variant("hashed-checksum", kind.hash_values([checksum]), "hashed legacy checksum")}
+        return {"checksum": Variant("checksum", checksum)}
+    variants = {"hashed-checksum": Variant("hashed-checksum", kind.hash_values([checksum]))}
     if len(checksum) <= MAX_CHECKSUM_CHARS:
-        variants["checksum"] = Variant("checksum", checksum, "legacy checksum")
+        variants["checksum"] = Variant("checksum", checksum)
     return variants
 
 
@@ -92,7 +108,7 @@ def component_variants(event: dict[str, Any], ctx: StrategyContext, kind: HashKi
 
 def plain_variants(roots: Variants, kind: HashKind) -> dict[str, Variant]:
     """Group by the trees alone."""
-    return {name: Variant("component", root.digest(kind), root.describe(), root) for name, root in roots.items()}
+    return {name: Variant("component", root.digest(kind), root) for name, root in roots.items()}
 
 
 def salted_variants(roots: Variants, values: tuple[str, ...], kind: HashKind) -> dict[str, Variant]:
@@ -103,7 +119,7 @@ def salted_variants(roots: Variants, values: tuple[str, ...], kind: HashKind) ->
         if root.contributes:
             leaves = root.encoded(kind)
             hash_ = kind.digest(b"".join([leaves if is_default(value) else kind.encode(value) for value in values]))
-        variants[name] = Variant("salted-component", hash_, f"modified {root.describe()}", root, values)
+        variants[name] = Variant("salted-component", hash_, root, values)
     return variants
 
 
@@ -111,17 +127,15 @@ def custom_variants(roots: Variants, values: tuple[str, ...], kind: HashKind, *,
     """Group by a fingerprint alone."""
     for root in roots.values():
         root.update(contributes=False, hint="custom fingerprint takes precedence")
-    name, description = (
-        ("built-in-fingerprint", "built-in fingerprint") if is_builtin else ("custom-fingerprint", "custom fingerprint")
-    )
-    return {**plain_variants(roots, kind), name: Variant(name, kind.hash_values(values), description, values=values)}
+    name = "built-in-fingerprint" if is_builtin else "custom-fingerprint"
+    return {**plain_variants(roots, kind), name: Variant(name, kind.hash_values(values), values=values)}
 
 
 def with_fallback(variants: dict[str, Variant], kind: HashKind) -> dict[str, Variant]:
     """Give events that nothing can be said of a group of their own."""
     if any(variant.contributes for variant in variants.values()):
         return variants
-    return {**variants, "fallback": Variant("fallback", kind.hash_values([]), "fallback")}
+    return {**variants, "fallback": Variant("fallback", kind.hash_values([]))}
 
 
 def hashes_of(variants: dict[str, Variant]) -> tuple[str, ...]:

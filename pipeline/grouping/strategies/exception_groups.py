@@ -39,7 +39,7 @@ def representatives(exceptions: Sequence[dict[str, Any]], identities: Sequence[o
     tree = _build(exceptions)
     try:
         root = _root(tree)
-        tops = sorted(_top_level(root, tree, exceptions), key=lambda index: str(exceptions[index].get("type")), reverse=True)
+        tops = sorted(_top_level(root, tree, exceptions), key=lambda index: _type(exceptions[index]), reverse=True)
         distinct = [next(same) for _, same in groupby(tops, key=lambda index: identities[index])]
         if len(distinct) == 1:
             return _first_path(distinct[0], tree, exceptions), _id(exceptions[distinct[0]], "exception_id")
@@ -110,3 +110,8 @@ def _mechanism(exception: dict[str, Any]) -> dict[str, Any]:
 def _id(exception: dict[str, Any], key: str) -> int | None:
     value = _mechanism(exception).get(key)
     return value if isinstance(value, int) else None
+
+
+def _type(exception: dict[str, Any]) -> str:
+    kind = exception.get("type")
+    return kind if isinstance(kind, str) else "None"
