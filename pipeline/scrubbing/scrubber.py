@@ -1,54 +1,252 @@
-"""The scrubber of one project."""
+"""The scrubber of one project: walks an event once, and changes only the values in which a rule finds something.
+
+Which rules apply to a value follows from its place: the keys on the way to it. Places are remembered, so that selectors
+and patterns of keys are evaluated once for each place and not for each event.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import ipaddress
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import msgspec
 
 from pipeline.model.rule_file import Layer
-from pipeline.model.toml_file import read_layers
+from pipeline.scrubbing.defaults import from_relay
+from pipeline.scrubbing.patterns import Haystack
+from pipeline.scrubbing.places import Application, Place, Plan, Root, Trial
+from pipeline.scrubbing.redaction import Remark, join, redact, split
+from pipeline.scrubbing.rules import Rule, RuleSpec
+from pipeline.scrubbing.scrubbing_file import ScrubbingFile, own_applications, read_scrubbing_file
 
-_SECRET_KEY = re.compile(
-    r"(?i)password|secret|passwd|api[-_]?key|auth|credentials|mysql_pwd|private[-_]?key|token|^otp$|^two[-_]factor$"
-)
-_CARD = re.compile(r"\b(?:\d[ -]?){13,16}\b")
+Path = tuple[Any, str | int] | None
+"""Where a value stands: (path of its container, key or index)."""
 
+_UNNOTED: Path = (None, "")
+"""The path of values that are notes themselves: what is taken out of them needs no note."""
 
-class ScrubbingFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`scrubbing.toml`."""
-
-    enabled: bool = True
+_NEVER_PERSONAL = frozenset({"", "true", "false", "null", "undefined"})
 
 
 class Scrubber:
-    """Replaces secrets in an event."""
+    """Replaces secrets and personal data in events. Holds groups of rules; each group sees what the one before it left."""
 
-    def __init__(self, file: ScrubbingFile) -> None:
-        self.enabled = file.enabled
+    def __init__(self, groups: Iterable[Sequence[Application]]) -> None:
+        self._roots = [Root(group) for group in groups if group]
 
     @classmethod
     def load(cls, layers: Sequence[Layer]) -> Self:
-        """Read `scrubbing.toml` of each layer. Raises InvalidRulesError."""
-        return cls(read_layers("scrubbing.toml", layers, ScrubbingFile))
+        """Read `scrubbing.toml` of each layer; the later layer's values win. Raises InvalidRulesError."""
+        return cls.of(read_scrubbing_file(layers))
+
+    @classmethod
+    def of(cls, file: ScrubbingFile) -> Self:
+        """Make the scrubber that a file describes: its own rules first, then the default ones. Raises ScrubbingRuleError."""
+        groups = [own_applications(file.applications, file.rules), file.defaults().to_applications()]
+        return cls(groups if file.enabled else [])
+
+    @classmethod
+    def from_relay(cls, settings: dict[str, Any] | None, pii_config: dict[str, Any] | None) -> Self:
+        """Read what Sentry keeps for a project: its data scrubbing settings, and its advanced rules (`{rules, applications}`).
+
+        Raises SelectorError, ScrubbingRuleError and msgspec.ValidationError for what cannot be used.
+        """
+        groups: list[Sequence[Application]] = []
+        if pii_config:
+            rules = msgspec.convert(pii_config.get("rules") or {}, dict[str, RuleSpec])
+            applications = msgspec.convert(pii_config.get("applications") or {}, dict[str, tuple[str, ...]])
+            groups.append(own_applications(applications, rules))
+        if settings:
+            groups.append(from_relay(settings).to_applications())
+        return cls(groups)
 
     def scrub(self, event: dict[str, Any]) -> None:
-        """Scrub a normalized event in place."""
-        if not self.enabled:
+        """Scrub a normalized event in place; what was taken out is noted in its `_meta`. Never raises for what an event holds."""
+        for root in self._roots:
+            _Scrubbing(event).run(root.place())
+
+
+class _Scrubbing:
+    """One pass over one event: first every text is gathered with the plan of its place, then they are searched together."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self.event = event
+        self.found: dict[Plan, list[tuple[Any, str | int, str, Path]]] = {}
+
+    def run(self, place: Place) -> None:
+        user = self.event.get("user")
+        address = user.get("ip_address") if user else None
+        self._visit_object(self.event, place, None)
+        self._visit_notes(place)
+        for plan, found in self.found.items():
+            trials = plan.worth_trying(Haystack("\n".join([text for _, _, text, _ in found])))
+            if trials:
+                for container, key, text, path in found:
+                    self._search(plan, trials, container, key, text, path)
+        if address and user:
+            _keep_pseudonym(user, self._note)
+
+    def _visit(self, container: Any, key: str | int, value: Any, place: Place, path: Path) -> None:
+        """Look at one value; `path` is that of its container."""
+        kind = type(value)
+        if kind is str:
+            plan = place.text_plan
+            if plan is not None and value not in _NEVER_PERSONAL:
+                self.found.setdefault(plan, []).append((container, key, value, path))
+        elif kind is dict:
+            if place.field.by_type is not None:
+                place = place.of_type(value.get("type"))
+            if place.object_taken is None:
+                self._visit_object(value, place, (path, key))
+            else:
+                self._take(container, key, path, place.object_taken)
+        elif kind is list:
+            rule = place.object_taken if place.field.is_pairs else place.array_taken
+            if rule is None:
+                self._visit_list(value, place, (path, key))
+            else:
+                self._take(container, key, path, rule)
+        elif (kind is int or kind is float) and place.number_taken is not None:
+            self._take(container, key, path, place.number_taken)
+
+    def _visit_object(self, value: dict[str, Any], place: Place, path: Path) -> None:
+        for key, known in place.known_fields:
+            child = value.get(key)
+            if child is not None:
+                self._visit(value, key, child, known, path)
+        if place.has_others:
+            fields = place.field.fields
+            for key, child in value.items():
+                if child is not None and key not in fields:
+                    self._visit(value, key, child, place.child(key), path)
+
+    def _visit_list(self, value: list[Any], place: Place, path: Path) -> None:
+        """Look at the items of a list; a list of pairs is seen as an object."""
+        if (place.field.free or place.field.is_pairs) and value and all(map(_is_pair, value)):
+            for index, pair in enumerate(value):
+                if pair[1] is not None:
+                    self._visit(pair, 1, pair[1], place.child(pair[0]), (path, index))
             return
-        for name in ("extra", "contexts", "user", "request"):
-            if name in event:
-                event[name] = _scrubbed(event[name])
+        for index, item in enumerate(value):
+            if item is not None:
+                self._visit(value, index, item, place.item(index), path)
+
+    def _visit_notes(self, place: Place) -> None:
+        """Look at the originals that normalization kept in `_meta` and `errors`: what is secret at a place is secret there."""
+        meta = self.event.get("_meta")
+        if type(meta) is dict:
+            _visit_meta(meta, place, self._visit)
+        for error in self.event.get("errors") or ():
+            name, value = error.get("name"), error.get("value")
+            if isinstance(name, str) and value is not None:
+                where = place
+                for part in name.split("."):
+                    where = _below(where, part)
+                self._visit(error, "value", value, where, _UNNOTED)
+
+    def _search(self, plan: Plan, trials: Sequence[Trial], container: Any, key: str | int, text: str, path: Path) -> None:
+        """Try patterns on one text, and put what is left of it in its place."""
+        if not any(trial.always for trial in trials) and len(text) > 16:
+            haystack = Haystack(text)
+            trials = [trial for trial in trials if trial.pattern.may_match(haystack)]
+        head, tail = _split_path(text) if plan.is_path else (text, "")
+        chunks = before = None
+        for trial in trials:
+            if chunks is None:
+                chunks = before = split(head, self._remarks(path, key))
+            if trial.always and not trial.rule.hides:
+                self._replace(container, key, path, head, "", join(chunks)[1])
+                self._take(container, key, path, trial.rule)
+                return
+            chunks = redact(chunks, trial.pattern, trial.rule.redaction, trial.rule.id)
+        if chunks is None or chunks is before:
+            return
+        result, remarks = join(chunks)
+        if result != head:
+            self._replace(container, key, path, head, result + tail, remarks)
+
+    def _replace(self, container: Any, key: str | int, path: Path, before: str, after: str, remarks: list[Remark]) -> None:
+        """Put a text in the place of another, and note where it was changed."""
+        container[key] = after
+        if remarks and path is not _UNNOTED:
+            note = self._note(path, key)
+            note["rem"] = remarks
+            note.setdefault("len", len(before))
+
+    def _take(self, container: Any, key: str | int, path: Path, rule: Rule) -> None:
+        """Take a value out whole."""
+        container[key] = None
+        if path is not _UNNOTED:
+            self._note(path, key).setdefault("rem", []).append([rule.id, "x"])
+
+    def _remarks(self, path: Path, key: str | int) -> list[Remark]:
+        """Give the remarks that a text has already, from being cut or from an earlier group of rules."""
+        node: Any = self.event.get("_meta")
+        if not node or path is _UNNOTED:
+            return []
+        for part in (*_keys(path), str(key), ""):
+            node = node.get(part) if type(node) is dict else None
+        remarks = node.get("rem") if type(node) is dict else None
+        return remarks if type(remarks) is list else []
+
+    def _note(self, path: Path, key: str | int) -> dict[str, Any]:
+        """Give the `_meta` entry of a value, made where it is missing."""
+        node = self.event
+        for part in ("_meta", *_keys(path), str(key), ""):
+            child = node.get(part)
+            if type(child) is not dict:
+                child = node[part] = {}
+            node = child
+        return node
 
 
-def _scrubbed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: "[Filtered]" if isinstance(child, str) and _SECRET_KEY.search(key) else _scrubbed(child)
-            for key, child in value.items()
-        }
-    if isinstance(value, list):
-        return [_scrubbed(child) for child in value]
-    return _CARD.sub("[Filtered]", value) if isinstance(value, str) else value
+def _visit_meta(meta: dict[str, Any], place: Place, visit: Any) -> None:
+    """Follow `_meta` down along with the places that it speaks of."""
+    for key, child in meta.items():
+        if type(child) is not dict:
+            continue
+        if key:
+            _visit_meta(child, _below(place, key), visit)
+        elif child.get("val") is not None:
+            visit(child, "val", child["val"], place, _UNNOTED)
+
+
+def _below(place: Place, key: str) -> Place:
+    """Give the place under a key that may be an index."""
+    place = place.of_type(None)
+    return place.item(int(key)) if place.field.items is not None and key.isdecimal() and len(key) < 6 else place.child(key)
+
+
+def _is_pair(item: Any) -> bool:
+    return type(item) is list and len(item) == 2 and type(item[0]) is str
+
+
+def _keys(path: Path) -> list[str]:
+    keys: list[str] = []
+    while path is not None:
+        path, key = path
+        keys.append(str(key))
+    keys.reverse()
+    return keys
+
+
+def _split_path(text: str) -> tuple[str, str]:
+    """Split a file's path before its name, which symbolication and grouping need."""
+    end = max(text.rfind("/"), text.rfind("\\"))
+    return (text[:end], text[end:]) if end > 0 else ("", text)
+
+
+def _keep_pseudonym(user: dict[str, Any], note: Any) -> None:
+    """Move an address that became a pseudonym to the user's id: users stay countable, and addresses stay addresses."""
+    address = user.get("ip_address")
+    if not address or any(user.get(name) for name in ("id", "username", "email")):
+        return
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        user["id"] = user.pop("ip_address")
+        noted = note((None, "user"), "ip_address")
+        note((None, "user"), "id").update(noted)
+        noted.clear()
+        noted["rem"] = [["pii:ip_address", "x"]]

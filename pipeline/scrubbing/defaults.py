@@ -1,0 +1,89 @@
+"""Default rules: what scrubbing does before anyone configured it, and the few settings that change it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.scrubbing.places import Application
+from pipeline.scrubbing.rules import RedactionSpec, RuleSpec, resolve
+from pipeline.scrubbing.selectors import parse_selector
+
+_PROTECTED = (
+    "debug_meta.** || $frame.filename || $frame.abs_path || $logentry.formatted || $error.value || $http.headers.user-agent"
+)
+"""Needed to find and group errors, or too telling to lose; the message has gentler rules of its own."""
+
+_MESSAGE_RULES = ("@email:replace", "@creditcard:replace", "@iban:replace", "@usssn:replace", "@bearer:replace")
+
+_COOKIES = (
+    "sentrysid", "sudo", "su", "session", "__session", "sessionid", "user_session", "symfony", "phpsessid", "fasthttpsessionid",
+    "mysession", "irissessionid", "_vercel_jwt", "csrf", "xsrf", "_xsrf", "_csrf", "csrf-token", "csrf_token", "xsrf-token", "xsrf_token", "fastcsrf",
+    "_iris_csrf",
+)  # fmt: skip
+"""Cookies that hold a session or guard one."""
+
+_ADDRESSES = "$http.env.REMOTE_ADDR || $user.ip_address || $sdk.client_ip"
+
+_PLAIN_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*", re.ASCII)
+
+SENSITIVE_FIELDS_RULE = "strip-fields"
+
+
+class DefaultRules(msgspec.Struct, frozen=True):
+    """Which of the default rules are in force. `sensitive_fields` are further parts of keys; `safe_fields` keys that stay."""
+
+    scrub_data: bool = True
+    scrub_defaults: bool = True
+    scrub_ip_addresses: bool = False
+    sensitive_fields: tuple[str, ...] = ()
+    safe_fields: tuple[str, ...] = ()
+
+    def applications(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Give the selectors and the names of the rules that apply to what they select."""
+        general: list[str] = []
+        if self.scrub_data and self.scrub_defaults:
+            general.append("@common:filter")
+            yield "$logentry.formatted", _MESSAGE_RULES
+            yield " || ".join(f"*.cookies.{name}" for name in _COOKIES), ("@anything:filter",)
+        if self.scrub_data and any(self.sensitive_fields):
+            general.append(SENSITIVE_FIELDS_RULE)
+        if self.scrub_ip_addresses:
+            general.append("@ip:replace")
+            yield _ADDRESSES, ("@anything:remove",)
+        if general:
+            safe = "".join(f" && !{_quoted(name)}" for name in self.safe_fields if name) if self.scrub_data else ""
+            yield f"($string || $number || $array || $object) && !({_PROTECTED}){safe}", tuple(general)
+
+    def to_applications(self) -> list[Application]:
+        """Make them ready for use."""
+        words = "|".join(re.escape(name) for name in self.sensitive_fields if name)
+        own = (
+            {SENSITIVE_FIELDS_RULE: RuleSpec("redact_pair", key_pattern=words, redaction=RedactionSpec("replace"))}
+            if words
+            else {}
+        )
+        return [Application(parse_selector(selector), resolve(names, own)) for selector, names in self.applications()]
+
+
+def _quoted(name: str) -> str:
+    """Write a key as a selector: as it is where it can be, else in quotes."""
+    return name if _PLAIN_PATH.fullmatch(name) else "'" + name.replace("'", "''") + "'"
+
+
+def from_relay(settings: dict[str, Any]) -> DefaultRules:
+    """Read the settings that Sentry keeps for a project (`scrubData`, `sensitiveFields`, ...)."""
+
+    def names(key: str) -> Sequence[str]:
+        return tuple(name for name in settings.get(key) or () if isinstance(name, str))
+
+    return DefaultRules(
+        scrub_data=bool(settings.get("scrubData", False)),
+        scrub_defaults=bool(settings.get("scrubDefaults", False)),
+        scrub_ip_addresses=bool(settings.get("scrubIpAddresses", False)),
+        sensitive_fields=tuple(names("sensitiveFields")),
+        safe_fields=tuple(names("excludeFields")),
+    )

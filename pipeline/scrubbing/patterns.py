@@ -1,0 +1,156 @@
+"""Patterns: what secrets and personal data look like, and a quick way to see that a text holds none.
+
+Every expression has bounded repeats or a fixed anchor, so that its time is linear in the text. A text's `Haystack` answers
+the cheap question first: most texts hold no digit run, no `@` and no telling word, and are never searched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+_OCTET = r"(?:25[0-5]|2[0-4]\d|[01]?\d{1,2})"
+_SHAPES = bytes(
+    0x30 if 0x30 <= code <= 0x39 else 0x41 if 0x41 <= code <= 0x5A else 0x61 if 0x61 <= code <= 0x7A else code
+    for code in range(256)
+)
+_SEPARATORS = b" \t\n\r-"
+
+
+class Haystack:
+    """A text, seen in ways that are quick to search: lower case, and its shape (digits as 0, letters as A and a)."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def lower(self) -> str:
+        """The text in lower case."""
+        return self.text.lower()
+
+    @cached_property
+    def shape(self) -> bytes:
+        """The text's shape; characters beyond ASCII are question marks."""
+        return self.text.encode("ascii", "replace").translate(_SHAPES)
+
+    @cached_property
+    def digits(self) -> bytes:
+        """The text's shape without separators between digits."""
+        return self.text.encode("ascii", "replace").translate(_SHAPES, _SEPARATORS)
+
+
+Hint = Callable[[Haystack], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """An expression and what of its match goes: `groups` by number, or the whole text where `whole_text` says so.
+
+    `may_match` is false only for texts that the expression cannot match. `key` is searched in the value's key:
+    a match there counts for the whole value, whatever it is.
+    """
+
+    regex: re.Pattern[str]
+    groups: tuple[int, ...] = (0,)
+    whole_text: bool = False
+    key: re.Pattern[str] | None = None
+    may_match: Hint = lambda _haystack: True
+
+
+def _words(*words: str) -> Hint:
+    return lambda haystack: any(word in haystack.lower for word in words)
+
+
+ANYTHING = Pattern(re.compile(r"[^\n]+"))
+
+_IPV4 = rf"\b(?:{_OCTET}\.){{3}}{_OCTET}\b"
+_HEX = r"[0-9a-fA-F]{1,4}"
+_PUNCTUATION = r"\s!-/:-@\[-`{-~"
+_IPV6 = rf"""
+    (?:[{_PUNCTUATION}]|^)
+    ( (?:{_HEX}:){{7}}{_HEX}
+    | {_HEX}:(?::{_HEX}){{1,6}}
+    | (?:{_HEX}:){{1,7}}:
+    | :(?::{_HEX}){{1,7}}
+    | ::
+    )
+    (?=[{_PUNCTUATION}]|$)
+"""
+
+IBAN_COUNTRIES = (
+    "AD|AE|AL|AO|AT|AZ|BA|BE|BF|BG|BH|BI|BJ|BR|BY|CF|CG|CH|CI|CM|CR|CV|CY|CZ|DE|DJ|DK|DO|DZ|EE|EG|ES|FI|FO|FR|GA|GB|GE|GI|GL|"
+    "GQ|GR|GT|GW|HN|HR|HU|IE|IL|IQ|IR|IS|IT|JO|KM|KW|KZ|LB|LC|LI|LT|LU|LV|LY|MA|MC|MD|ME|MG|MK|ML|MR|MT|MU|MZ|NE|NI|NL|NO|PK|"
+    "PL|PS|PT|QA|RO|RS|RU|SA|SC|SE|SI|SK|SM|SN|ST|SV|TD|TG|TL|TN|TR|UA|VA|VG|XK"
+)
+
+_TELLING_KEY = re.compile(
+    r"(?i)password|secret|passwd|api[-_]key|apikey|auth|credentials|mysql_pwd|privatekey|private[-_]key|token|^otp$|^two[-_]factor$"
+)
+
+_SCHEME = r"\b(?<![a-z0-9+-])[a-z0-9+-]{1,50}://"
+_NAME = r"[a-zA-Z0-9%_.-]+"
+
+URL_PASSWORD = Pattern(
+    re.compile(rf"{_SCHEME}{_NAME}:({_NAME})@"),
+    (1,),
+    may_match=lambda text: "://" in text.text and "@" in text.text,
+)
+
+_USER_PATH = r"(?i)(?:\b(?:users|home)|[^/\\\s]{1,100}[/\\]profiles)[/\\]([^/\\\r\n]+)"
+_LOCAL_PART = r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]"
+_EMAIL = rf"(?<!{_LOCAL_PART}){_LOCAL_PART}{{1,254}}@[a-zA-Z0-9-]{{1,63}}(?:\.[a-zA-Z0-9-]{{1,63}}){{1,20}}\b"
+_PEM_EDGE = r"[A-Z ]{1,50}(?:PRIVATE|PUBLIC) KEY-----"
+_PEM_KEY = rf"(?s)-----BEGIN{_PEM_EDGE}[\t ]{{0,50}}\r?\n?((?:(?!-----BEGIN).)+?)\r?\n?-----END{_PEM_EDGE}"
+
+_TELLING = (
+    r"(?i)password|secret|passwd|api[-_]key|apikey|auth|credentials|mysql_pwd|privatekey|private[-_]key"
+    r"|token(?:(?!token)[^\s:=]){0,1000}[:=]|^otp$|^two[-_]factor$"
+)
+_TELLING_WORDS = ("password", "secret", "passwd", "api", "auth", "credentials", "mysql_pwd", "private", "token", "otp", "factor")
+
+_KINDS: dict[str, tuple[Pattern, ...]] = {
+    "imei": (Pattern(re.compile(r"\b\d{2}-?\d{6}-?\d{6}-?\d{1,2}\b"), may_match=lambda text: b"0" * 14 in text.digits),),
+    "mac": (
+        Pattern(
+            re.compile(r"\b(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}\b"),
+            may_match=lambda text: "-" in text.text or ":" in text.text,
+        ),
+    ),
+    "uuid": (Pattern(re.compile(r"\b[a-zA-Z0-9]{8}-?(?:[a-zA-Z0-9]{4}-?){3}[a-zA-Z0-9]{12}\b")),),
+    "email": (Pattern(re.compile(_EMAIL), may_match=lambda text: "@" in text.text),),
+    "ip": (
+        Pattern(re.compile(_IPV4), may_match=lambda text: b"0." in text.shape),
+        Pattern(re.compile(_IPV6, re.VERBOSE), (1,), may_match=lambda text: ":" in text.text),
+    ),
+    "creditcard": (
+        Pattern(
+            re.compile(r"\b(?:3[47]\d|4\d{3}|5[1-5]\d\d|65\d\d|6011)(?:[-\s]?\d){12}\b"),
+            may_match=lambda text: b"0" * 15 in text.digits,
+        ),
+    ),
+    "iban": (
+        Pattern(
+            re.compile(rf"\b(?:{IBAN_COUNTRIES})\d{{2}}[a-zA-Z0-9]{{11,29}}\b"),
+            may_match=lambda text: b"AA00" in text.shape,
+        ),
+    ),
+    "userpath": (Pattern(re.compile(_USER_PATH), (1,), may_match=_words("users", "home", "profiles")),),
+    "pemkey": (
+        Pattern(re.compile(_PEM_KEY), (1,), may_match=lambda text: "-----BEGIN" in text.text and "-----END" in text.text),
+    ),
+    "url_auth": (
+        Pattern(
+            re.compile(rf"{_SCHEME}({_NAME}(?::{_NAME})?)@"),
+            (1,),
+            may_match=lambda text: "://" in text.text and "@" in text.text,
+        ),
+    ),
+    "us_ssn": (Pattern(re.compile(r"\b\d{3}-\d{2}-\d{4}\b"), may_match=lambda text: b"000-00-0000" in text.shape),),
+    "bearer": (Pattern(re.compile(r"(?i)\bbearer\s+[^\s]+"), may_match=_words("bearer")),),
+    "password": (Pattern(re.compile(_TELLING), whole_text=True, key=_TELLING_KEY, may_match=_words(*_TELLING_WORDS)),),
+}
+
+PATTERNS: Mapping[str, tuple[Pattern, ...]] = _KINDS | dict.fromkeys(("anything", "cookies", "unknown"), ())
+"""Rule types and what they look for. `anything` takes whole values; `pattern` and `redact_pair` bring their own expressions."""

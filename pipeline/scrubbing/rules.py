@@ -1,0 +1,160 @@
+"""Rules: a pattern and what to do with what it finds, built in (`@creditcard:mask`) or a project's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from pipeline.scrubbing.patterns import ANYTHING, PATTERNS, URL_PASSWORD, Pattern
+from pipeline.scrubbing.redaction import Redaction
+
+MAX_NESTING = 20
+"""Aliases of aliases; a rule that names itself ends here."""
+
+
+class ScrubbingRuleError(ValueError):
+    """A rule that cannot be used; the text says why."""
+
+
+class RedactionSpec(msgspec.Struct, frozen=True):
+    """How a rule file says what to do: `method` = "remove" | "replace" | "mask" | "hash"; unknown methods change nothing."""
+
+    method: str = "remove"
+    text: str = "[Filtered]"
+
+
+class RuleSpec(msgspec.Struct, frozen=True, rename={"replace_groups": "replaceGroups", "key_pattern": "keyPattern"}):
+    """A rule as Sentry writes it. Which of the fields count follows from `type`."""
+
+    type: str
+    pattern: str | None = None
+    replace_groups: tuple[int, ...] | None = None
+    key_pattern: str | None = None
+    rules: tuple[str, ...] = ()
+    rule: str | None = None
+    redaction: RedactionSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule ready for use. `anything` takes whole values; `redaction` None removes what is found."""
+
+    id: str
+    patterns: tuple[Pattern, ...]
+    redaction: Redaction
+    anything: bool = False
+
+    @property
+    def hides(self) -> bool:
+        """Say whether a found value is replaced by something; else it is taken out."""
+        return self.redaction.method != "remove"
+
+
+_TYPES = frozenset({*PATTERNS, "pattern", "redactPair", "redact_pair", "multiple", "alias"})
+
+_BUILT_IN: dict[str, tuple[str, str, str]] = {
+    # name: (type, method that the bare name stands for, text of "replace")
+    "anything": ("anything", "replace", "[Filtered]"),
+    "ip": ("ip", "replace", "[ip]"),
+    "imei": ("imei", "replace", "[imei]"),
+    "mac": ("mac", "mask", "[mac]"),
+    "uuid": ("uuid", "mask", "[uuid]"),
+    "email": ("email", "replace", "[email]"),
+    "creditcard": ("creditcard", "replace", "[creditcard]"),
+    "iban": ("iban", "replace", "[iban]"),
+    "userpath": ("userpath", "replace", "[user]"),
+    "pemkey": ("pemkey", "replace", "[pemkey]"),
+    "urlauth": ("url_auth", "replace", "[auth]"),
+    "usssn": ("us_ssn", "mask", "[us-ssn]"),
+    "bearer": ("bearer", "replace", "Bearer [token]"),
+    "password": ("password", "remove", "[password]"),
+}
+
+_FILTERED = ("anything", "creditcard", "iban", "pemkey", "usssn", "bearer", "password")
+"""Built-in rules that have a `:filter` form, which always says `[Filtered]`."""
+
+_COMMON = (
+    *(f"@{name}:filter" for name in ("bearer", "creditcard", "iban", "password", "pemkey", "usssn")),
+    "@urlauth:legacy",
+)
+
+
+def _built_in() -> Iterator[Rule]:
+    for name, (kind, usual, text) in _BUILT_IN.items():
+        anything = kind == "anything"
+        patterns = (ANYTHING,) if anything else PATTERNS[kind]
+        methods = {
+            "remove": Redaction("remove"),
+            "replace": Redaction("replace", text),
+            "mask": Redaction("mask"),
+            "hash": Redaction("hash"),
+        }
+        yield Rule(f"@{name}", patterns, methods[usual], anything)
+        for method, redaction in methods.items():
+            yield Rule(f"@{name}:{method}", patterns, redaction, anything)
+        if name in _FILTERED:
+            yield Rule(f"@{name}:filter", patterns, Redaction("replace"), anything)
+    yield Rule("@imei:mask", PATTERNS["imei"], Redaction("hash"))
+    yield Rule("@urlauth:legacy", (URL_PASSWORD,), Redaction("replace"))
+
+
+BUILT_IN: Mapping[str, Rule] = {rule.id: rule for rule in _built_in()}
+BUILT_IN_GROUPS: Mapping[str, tuple[str, ...]] = {"@common:filter": _COMMON, "@common": _COMMON}
+
+
+def resolve(names: tuple[str, ...], own: Mapping[str, RuleSpec]) -> tuple[Rule, ...]:
+    """Give the rules behind names in the order in which they apply: by id. Unknown names are left out.
+
+    Raises ScrubbingRuleError.
+    """
+    found = {rule.id: rule for name in names for rule in _resolve(name, own, 0)}
+    return tuple(found[rule_id] for rule_id in sorted(found))
+
+
+def _resolve(name: str, own: Mapping[str, RuleSpec], nesting: int) -> Iterator[Rule]:
+    if nesting > MAX_NESTING:
+        return
+    if name in BUILT_IN:
+        yield BUILT_IN[name]
+    for inner in BUILT_IN_GROUPS.get(name, ()):
+        yield BUILT_IN[inner]
+    spec = own.get(name)
+    if spec is None:
+        return
+    if spec.type in {"multiple", "alias"}:
+        for inner in (*spec.rules, *([spec.rule] if spec.rule else [])):
+            yield from _resolve(inner, own, nesting + 1)
+    else:
+        yield build_rule(name, spec)
+
+
+def build_rule(name: str, spec: RuleSpec) -> Rule:
+    """Make a rule of a project's own. Raises ScrubbingRuleError."""
+    if spec.type not in _TYPES:
+        raise ScrubbingRuleError(f"unknown type `{spec.type}`, expected one of {', '.join(sorted(_TYPES))}")
+    redaction = Redaction("remove")
+    if spec.redaction is not None:
+        redaction = Redaction(spec.redaction.method, spec.redaction.text)
+    if spec.type == "anything":
+        return Rule(name, (ANYTHING,), redaction, anything=True)
+    if spec.type == "pattern":
+        if spec.pattern is None:
+            raise ScrubbingRuleError("missing field `pattern`")
+        return Rule(name, (Pattern(_regex(spec.pattern), spec.replace_groups or (0,)),), redaction)
+    if spec.type in {"redactPair", "redact_pair"}:
+        if spec.key_pattern is None:
+            raise ScrubbingRuleError("missing field `keyPattern`")
+        words = _regex(spec.key_pattern)
+        return Rule(name, (Pattern(words, whole_text=True, key=words),), redaction)
+    return Rule(name, PATTERNS[spec.type], redaction)
+
+
+def _regex(text: str) -> re.Pattern[str]:
+    """Compile a project's own expression."""
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ScrubbingRuleError(f"regex parse error: {error}") from None
