@@ -16,6 +16,7 @@ from pipeline.sourcemaps.found import Module, ModuleKey
 from pipeline.sourcemaps.maps import Maps
 from pipeline.sourcemaps.modules import load_module
 from pipeline.sourcemaps.probe import Probe
+from pipeline.sourcemaps.project_index import ProjectIndex
 from pipeline.sourcemaps.project_indexes import ProjectIndexes
 from pipeline.sourcemaps.resolve import FrameCounts
 from pipeline.sourcemaps.scraping import Scraper
@@ -88,8 +89,12 @@ class Artifacts:
         now = self._clock()
         return {key: self._module(key, now) for key in dict.fromkeys(keys)}
 
+    def index(self, project_id: int) -> ProjectIndex:
+        """Give what is known of a project's bundles."""
+        return self._indexes.get(project_id)
+
     def _module(self, key: ModuleKey, now: float) -> Module:
-        index = self._indexes.get(key.origin.project_id)
+        index = self.index(key.origin.project_id)
         kept = self._modules.get(key)
         if kept is not None and kept.serial == index.serial and now < kept.until_s:
             module = self._with_contents(kept.module)
@@ -112,7 +117,7 @@ class Artifacts:
 
     def source(self, module: Module, name: str) -> SourceText | None:
         """Find an original file that the map names without its content."""
-        index = self._indexes.get(module.key.origin.project_id)
+        index = self.index(module.key.origin.project_id)
         url = join_urls(module.source_base, name)
         found = self._files.find(index, module.key.origin, url, debug_id=None, file_type="source", attempted=module.attempted)
         return found.text if isinstance(found, File) else None

@@ -39,6 +39,9 @@ class ParsedMap(Protocol):
     def locate(self, line: int, column: int) -> Position | None:
         """Find the token at or left of (`line`, `column`), both from 1 and in UTF-16 units, on the same line."""
 
+    def sources_without_content(self) -> list[str]:
+        """Name the sources whose text the map does not carry; for explanations, not for the hot path."""
+
 
 class Engine(Protocol):
     """Parses maps."""

@@ -69,6 +69,8 @@ class Module:
     key: ModuleKey
     minified: SourceText | None = None
     text_key: str | None = None
+    reference: str | None = None
+    """How the built file names its map."""
     map: ParsedMap | None = None
     map_key: bytes | None = None
     map_url: str | None = None

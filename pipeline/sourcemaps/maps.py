@@ -71,7 +71,7 @@ class Maps:
         try:
             return Parsed(self._engine.parse(code.content, source_map.content), reason=without_names)
         except MalformedMapError as error:
-            return Parsed(None, malformed=str(error))
+            return Parsed(None, malformed=_describe(source_map.content, error))
 
     def _try(self, minified: SourceText, source_map: SourceText) -> Verdict:
         if self._probe is None:
@@ -96,6 +96,12 @@ class Maps:
     def _read_verdict(self, key: bytes) -> Verdict | None:
         known = self._disk.get(_verdict_name(key)) if self._disk is not None else None
         return Verdict(known.decode()) if known is not None else None
+
+
+def _describe(source_map: bytes, error: MalformedMapError) -> str:
+    """Say what is wrong with a map: often it is the page that a server gives for what it does not have."""
+    is_html = source_map.lstrip()[:20].lower().startswith((b"<!doctype", b"<html"))
+    return "it is an HTML page" if is_html else str(error)
 
 
 def _verdict_name(key: bytes) -> str:

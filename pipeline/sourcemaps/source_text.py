@@ -50,9 +50,20 @@ class SourceText:
             tuple(trim_line(other, 0) for other in after if other is not None),
         )
 
+    @property
+    def line_count(self) -> int:
+        """How many lines it has, up to the bound of the index."""
+        return min(len(self._index()), _MAX_LINES)
+
     def _line(self, number: int) -> str | None:
-        starts = self._starts
-        if starts is None:
+        starts = self._index()
+        if not 0 < number <= self.line_count:
+            return None
+        end = starts[number] if number < len(starts) else len(self.content)
+        return self.content[starts[number - 1] : end].rstrip(b"\r\n").decode("utf-8", "replace")
+
+    def _index(self) -> array[int]:
+        if self._starts is None:
             starts = array("Q", [0])
             for match in _NEWLINE.finditer(self.content):
                 starts.append(match.end())
@@ -61,10 +72,7 @@ class SourceText:
             if starts[-1] == len(self.content):  # a line end ends a line, it does not begin another
                 starts.pop()
             self._starts = starts
-        if not 0 < number <= min(len(starts), _MAX_LINES):
-            return None
-        end = starts[number] if number < len(starts) else len(self.content)
-        return self.content[starts[number - 1] : end].rstrip(b"\r\n").decode("utf-8", "replace")
+        return self._starts
 
 
 def trim_line(line: str, column: int) -> str:

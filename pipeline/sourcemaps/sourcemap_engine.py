@@ -77,6 +77,15 @@ class SourcemapMap:
             self._texts[number, source] = SourceText(content.encode("utf-8", "replace")) if isinstance(content, str) else None
         return self._texts[number, source]
 
+    def sources_without_content(self) -> list[str]:
+        """Name the sources whose text the map does not carry."""
+        return [
+            name or ""
+            for number, section in enumerate(self._sections)
+            for source, name in enumerate(section.sources)
+            if self._text(number, section, source) is None
+        ]
+
 
 class SourcemapEngine:
     """Positions alone."""

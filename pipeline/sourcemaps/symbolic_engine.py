@@ -57,19 +57,28 @@ class SymbolicMap:
 
     def _locate_dropped(self, line: int, column: int) -> Position | None:
         """Ask the view for a token that the cache dropped because it equals the one before (trap 4)."""
-        if self._view is None:
-            self._view = SourceMapView.from_json_bytes(self._source_map)
-        token = self._view.lookup(line - 1, column - 1)
+        view = self._opened_view()
+        token = view.lookup(line - 1, column - 1)
         if token is None or token.dst_line != line - 1:  # trap 3: the view crosses lines
             return None
         if token.src_id is None or max(token.src_line, token.src_col) >= MAX_POSITION:  # a segment that maps to nothing
             return None
         if token.src_id not in self._sources:
-            content = self._view.get_source_contents(token.src_id)
+            content = view.get_source_contents(token.src_id)
             self._sources[token.src_id] = None if content is None else SourceText(content.encode("utf-8", "replace"))
         source = self._sources[token.src_id]
         context = source.context(token.src_line + 1, token.src_col + 1) if source is not None else None
         return Position(token.src_line + 1, token.src_col + 1, token.src or None, token.name or None, None, context)
+
+    def sources_without_content(self) -> list[str]:
+        """Name the sources whose text the map does not carry."""
+        view = self._opened_view()
+        return [name or "" for number, name in view.iter_sources() if view.get_source_contents(number) is None]
+
+    def _opened_view(self) -> SourceMapView:
+        if self._view is None:
+            self._view = SourceMapView.from_json_bytes(self._source_map)
+        return self._view
 
 
 _STACK_BYTES = 2 * STACK_BYTES

@@ -1,0 +1,287 @@
+"""`pipeline sourcemaps`: add, list, check and remove source maps."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from hashlib import file_digest
+from pathlib import Path
+
+import click
+import orjson
+from rich.table import Table
+
+from pipeline.cli.options import (
+    clock,
+    fail,
+    inputs_argument,
+    log_plainly,
+    reading_options,
+    settings_file_option,
+    settings_options,
+    stdout,
+)
+from pipeline.rules.folder import load_rules
+from pipeline.runtimes.readers import InputError, Inputs
+from pipeline.settings import Settings, load_settings
+from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, read_bundle
+from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
+from pipeline.sourcemaps.opening import open_artifacts, open_store
+from pipeline.sourcemaps.packing import NothingToFindByError, Packed, pack_folder, rebind_bundle
+from pipeline.sourcemaps.store import BUNDLE_SUFFIX, ArtifactStore, StoredBundle, StoreUnavailableError
+from pipeline.stages import EXPLAINED
+from pipeline.stages.runner import run
+from pipeline.wiring import explain_context
+
+_DAY_S = 86_400
+_project_option = click.option("--project", type=click.IntRange(min=1), required=True, metavar="ID", help="The project.")
+_artifacts_option = click.option(
+    "--artifacts", metavar="DIR|URL", help="The artifact store.  [default: the settings' artifacts.url]"
+)
+_settings_option = click.option(
+    "--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML."
+)
+
+
+@click.group()
+def sourcemaps() -> None:
+    """Add, list, check and remove source maps."""
+    log_plainly()
+
+
+@sourcemaps.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@_project_option
+@click.option("--release", metavar="R", help="The release that the files are of. Not needed for files with debug ids.")
+@click.option("--dist", metavar="D", help="The distribution of the release, exactly as events name it.")
+@click.option("--url-prefix", default="~/", metavar="P", help="What comes before a file's path in the folder.  [default: ~/]")
+@_artifacts_option
+@settings_file_option
+def add(
+    path: Path,
+    project: int,
+    release: str | None,
+    dist: str | None,
+    url_prefix: str,
+    artifacts: str | None,
+    settings_file: Path | None,
+) -> None:
+    """Add a build to the store: a folder of built files with their maps, or a bundle as sentry-cli makes it.
+
+    \b
+    Examples:
+      pipeline sourcemaps add dist/ --artifacts artifacts/ --project 7 --release shop@1.2.0 --url-prefix '~/static'
+      pipeline sourcemaps add bundle.zip --artifacts artifacts/ --project 7
+    """
+    settings, store = _open(artifacts, settings_file)
+    limit = settings.artifacts.max_file_bytes
+    with tempfile.TemporaryFile() as bundle:
+        try:
+            if path.is_dir():
+                packed = pack_folder(path, bundle, release=release, dist=dist, url_prefix=url_prefix, max_file_bytes=limit)
+            else:
+                with path.open("rb") as file:
+                    packed = rebind_bundle(file, bundle, release=release, dist=dist, max_file_bytes=limit)
+        except NothingToFindByError as error:
+            fail(f"{path}: {error} (--release)")
+        except (DamagedBundleError, OSError) as error:
+            fail(f"{path}: {error}")
+        bundle.seek(0)
+        name = file_digest(bundle, "sha256").hexdigest()[:32] + BUNDLE_SUFFIX
+        bundle.seek(0)
+        with _reaching():
+            store.add(project, name, bundle)
+    _print_added(project, name, packed)
+
+
+def _print_added(project: int, name: str, packed: Packed) -> None:
+    for warning in packed.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"added {project}/{name}: {len(packed.files)} files, {packed.with_debug_id} with debug ids")
+    for url in packed.files[:10]:
+        print(f"  {url}")
+    if len(packed.files) > 10:
+        print(f"  and {len(packed.files) - 10} more")
+
+
+@sourcemaps.command("list")
+@click.option("--project", type=click.IntRange(min=1), metavar="ID", help="The project.  [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each bundle.")
+@_artifacts_option
+@settings_file_option
+def list_bundles(project: int | None, artifacts: str | None, settings_file: Path | None, *, as_json: bool) -> None:
+    """List the bundles of the store, the newest first, with what is wrong with them."""
+    _, store = _open(artifacts, settings_file)
+    table = Table("project", "bundle", "added", "release", "dist", "files", "debug ids", "damage")
+    with _reaching():
+        for project_id in [project] if project is not None else store.projects():
+            for stored in sorted(store.bundles(project_id), key=lambda stored: stored.added, reverse=True):
+                bundle = _read(store, project_id, stored)
+                if as_json:
+                    print(orjson.dumps(_to_json(project_id, bundle)).decode())
+                else:
+                    ids = str(len({debug_id for debug_id, _ in bundle.by_debug_id}))
+                    release, dist, damage = bundle.release or "", bundle.dist or "", "; ".join(bundle.damage)
+                    table.add_row(
+                        str(project_id), stored.name, _iso(stored.added), release, dist, str(len(bundle.files)), ids, damage
+                    )
+    if not as_json:
+        stdout.print(table)
+
+
+def _columns(bundle: Bundle) -> tuple[str, ...]:
+    debug_ids = len({debug_id for debug_id, _ in bundle.by_debug_id})
+    bound = bundle.release or "", bundle.dist or ""
+    return bundle.stored.name, _iso(bundle.stored.added), *bound, str(len(bundle.files)), str(debug_ids), "; ".join(bundle.damage)
+
+
+@sourcemaps.command()
+@inputs_argument
+@settings_options
+@reading_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each frame.")
+def check(
+    inputs: tuple[str, ...],
+    settings_file: Path | None,
+    rules: str | None,
+    artifacts: str | None,
+    project: int | None,
+    now: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Say for each frame of an event which files were looked for and where they were found, and what would fix it.
+
+    Ends with 1 where a frame of a built file was not resolved.
+    """
+    settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
+    moment = clock(now)
+    if settings.artifacts.url is None:
+        fail("no artifact store: give --artifacts")
+    context = replace(explain_context(settings, load_rules(Path(settings.rules)), now=moment), artifacts=None)
+    resolver = open_artifacts(settings.artifacts)
+    is_resolved = True
+    try:
+        records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
+        before = [stage for stage in EXPLAINED if stage.name in {"normalize", "scrub"}]
+        for record in records:
+            result = run([record], context, before)
+            for dead in result.dead:
+                print(f"{record.source}:{record.position}: {dead.reason} {dead.detail}", file=sys.stderr)
+            for item in result.events:
+                diagnoses = diagnose_event(item.event, item.scope.project_id, resolver)
+                is_resolved &= all(diagnosis.outcome != "unresolved" for diagnosis in diagnoses)
+                _print_diagnoses(item.event_id, item.scope.project_id, diagnoses, as_json=as_json)
+    except InputError as error:
+        fail(str(error))
+    sys.exit(0 if is_resolved else 1)
+
+
+def _print_diagnoses(event_id: str, project_id: int, diagnoses: list[FrameDiagnosis], *, as_json: bool) -> None:
+    if as_json:
+        for diagnosis in diagnoses:
+            print(orjson.dumps({"event_id": event_id, "project_id": project_id, **asdict(diagnosis)}).decode())
+        return
+    print(f"event {event_id}, project {project_id}; the frame that crashed is the last")
+    for diagnosis in diagnoses:
+        print(f"\n{diagnosis.outcome:<14}{diagnosis.frame}")
+        if diagnosis.resolved_to is not None:
+            print(f"{'is':>12}  {diagnosis.resolved_to}")
+        for line in diagnosis.tried:
+            print(f"{'tried':>12}  {line}")
+        for line in diagnosis.found:
+            print(f"{'found':>12}  {line}")
+        if diagnosis.action is not None:
+            print(f"{'do':>12}  {diagnosis.action}")
+    print()
+
+
+@sourcemaps.command()
+@click.argument("names", nargs=-1, metavar="BUNDLE...")
+@_project_option
+@click.option("--release", metavar="R", help="Remove every bundle of this release.")
+@_artifacts_option
+@settings_file_option
+def remove(names: tuple[str, ...], project: int, release: str | None, artifacts: str | None, settings_file: Path | None) -> None:
+    """Remove bundles, by their names in `list` or by release."""
+    if not names and release is None:
+        fail("name the bundles to remove, or their --release")
+    _, store = _open(artifacts, settings_file)
+    with _reaching():
+        stored = {bundle.name: bundle for bundle in store.bundles(project)}
+        unknown = [name for name in names if name not in stored]
+        if unknown:
+            fail(f"project {project} has no bundle {', '.join(unknown)}")
+        of_release = [
+            name for name, bundle in stored.items() if release is not None and _read(store, project, bundle).release == release
+        ]
+        for name in dict.fromkeys((*names, *of_release)):
+            store.remove(project, name)
+            print(f"removed {project}/{name}")
+
+
+@sourcemaps.command()
+@click.option("--project", type=click.IntRange(min=1), metavar="ID", help="The project.  [default: all]")
+@click.option(
+    "--older-than", "days", type=click.IntRange(min=1), metavar="DAYS", help="[default: the settings' artifacts.retention_days]"
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@_artifacts_option
+@settings_file_option
+def prune(project: int | None, days: int | None, artifacts: str | None, settings_file: Path | None, *, dry_run: bool) -> None:
+    """Remove the bundles that were added longer ago than artifacts are kept."""
+    settings, store = _open(artifacts, settings_file)
+    before = time.time() - (days or settings.artifacts.retention_days) * _DAY_S
+    with _reaching():
+        for project_id in [project] if project is not None else store.projects():
+            for bundle in store.bundles(project_id):
+                if bundle.added < before:
+                    if not dry_run:
+                        store.remove(project_id, bundle.name)
+                    print(f"{'would remove' if dry_run else 'removed'} {project_id}/{bundle.name}, added {_iso(bundle.added)}")
+
+
+def _open(artifacts: str | None, settings_file: Path | None) -> tuple[Settings, ArtifactStore]:
+    settings = load_settings(settings_file, {("artifacts", "url"): artifacts})
+    try:
+        return settings, open_store(settings.artifacts)
+    except ValueError as error:
+        fail(str(error))
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailableError as error:
+        fail(f"the artifact store does not answer: {error}")
+
+
+def _read(store: ArtifactStore, project_id: int, stored: StoredBundle) -> Bundle:
+    try:
+        with store.open(project_id, stored) as file:
+            return read_bundle(stored, file)
+    except FileNotFoundError:
+        return Bundle(stored, damage=("gone meanwhile",))
+
+
+def _to_json(project_id: int, bundle: Bundle) -> dict[str, object]:
+    return {
+        "project_id": project_id,
+        "name": bundle.stored.name,
+        "added": _iso(bundle.stored.added),
+        "size": bundle.stored.size,
+        "release": bundle.release,
+        "dist": bundle.dist,
+        "files": [{"url": file.url, "type": file.type, "debug_id": file.debug_id, "size": file.size} for file in bundle.files],
+        "damage": bundle.damage,
+    }
+
+
+def _iso(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,165 @@
+"""Make bundles: from a folder of built files, or from a bundle that gets another release (spec/javascript.md section 3)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import orjson
+
+from pipeline.sourcemaps.bundle import MANIFEST, MAX_MANIFEST_BYTES, DamagedBundleError, open_zip, read_member
+from pipeline.sourcemaps.references import find_debug_id_comment, find_map_comment, normalize_debug_id
+from pipeline.sourcemaps.urls import join_urls
+
+CODE_SUFFIXES = (".js", ".cjs", ".mjs", ".bundle", ".jsbundle")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The same files make the same bundle."""
+
+
+class NothingToFindByError(ValueError):
+    """A bundle that no event would find: it has neither a release nor debug ids."""
+
+
+@dataclass(slots=True)
+class Packed:
+    """What went into a bundle: `files` by URL, the number of them with a debug id, and what looks wrong."""
+
+    files: list[str] = field(default_factory=list)
+    with_debug_id: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def pack_folder(
+    folder: Path, target: BinaryIO, *, release: str | None, dist: str | None, url_prefix: str, max_file_bytes: int
+) -> Packed:
+    """Write a bundle of a build folder's code, maps, and the sources that maps name without their content.
+
+    A file's URL is `url_prefix` and its path in the folder. Nothing outside the folder is read, whatever a map names.
+    Raises NothingToFindByError, and FileNotFoundError where the folder holds no code.
+    """
+    folder = folder.resolve()
+    packed = Packed()
+    entries: dict[str, dict[str, Any]] = {}
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, entry in _entries(folder, url_prefix.rstrip("/"), max_file_bytes, packed):
+            member = f"files/_/_/{path.relative_to(folder).as_posix()}"
+            if member not in entries:
+                entries[member] = entry
+                archive.writestr(zipfile.ZipInfo(member, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
+        if not any(entry["type"] == "minified_source" for entry in entries.values()):
+            raise FileNotFoundError(f"{folder} holds no file that ends in {', '.join(CODE_SUFFIXES)}")
+        manifest: dict[str, Any] = {"files": entries}
+        manifest |= {name: value for name, value in (("release", release), ("dist", dist)) if value is not None}
+        archive.writestr(zipfile.ZipInfo(MANIFEST, _EPOCH), orjson.dumps(manifest), zipfile.ZIP_DEFLATED)
+    packed.files = [entry["url"] for entry in entries.values()]
+    packed.with_debug_id = sum("debug-id" in entry["headers"] for entry in entries.values())
+    if release is None and not packed.with_debug_id:
+        raise NothingToFindByError("the files have no debug ids, so a release is needed: no event could find them otherwise")
+    return packed
+
+
+def _entries(folder: Path, prefix: str, max_file_bytes: int, packed: Packed) -> Iterator[tuple[Path, dict[str, Any]]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    code = [path for path in files if path.suffix in CODE_SUFFIXES]
+    debug_ids: dict[Path, str] = {}
+    for path in (*code, *(path for path in files if path.suffix == ".map")):
+        url = f"{prefix}/{path.relative_to(folder).as_posix()}"
+        size = path.stat().st_size
+        if size > max_file_bytes:
+            packed.warnings.append(f"{url}: {size} bytes; workers leave files above {max_file_bytes} alone")
+        headers: dict[str, str] = {}
+        if path.suffix in CODE_SUFFIXES:
+            content = path.read_bytes()
+            debug_id, map_path = find_debug_id_comment(content), _map_of(path, content, headers, url, packed)
+            if debug_id is not None and map_path is not None:
+                debug_ids[map_path] = debug_id
+            yield path, _entry("minified_source", url, headers, debug_id)
+        else:
+            raw = _read_map(path, url, packed)
+            debug_id = normalize_debug_id(raw.get("debug_id") or raw.get("debugId")) or debug_ids.get(path.resolve())
+            yield path, _entry("source_map", url, headers, debug_id)
+            yield from _sources(folder, path, raw, url)
+
+
+def _entry(file_type: str, url: str, headers: dict[str, str], debug_id: str | None) -> dict[str, Any]:
+    return {"type": file_type, "url": url, "headers": headers | ({"debug-id": debug_id} if debug_id is not None else {})}
+
+
+def _map_of(path: Path, content: bytes, headers: dict[str, str], url: str, packed: Packed) -> Path | None:
+    """Find the map of a built file, by its comment, else beside it; a header names one that no comment names."""
+    reference = find_map_comment(content)
+    if reference is None:
+        beside = path.with_name(f"{path.name}.map")
+        if not beside.is_file():
+            packed.warnings.append(f"{url}: no sourceMappingURL, and no map beside it")
+            return None
+        headers["sourcemap"] = beside.name
+        return beside.resolve()
+    if reference.startswith("data:"):
+        return None
+    if "://" in reference or reference.startswith("/"):
+        return None
+    named = (path.parent / reference).resolve()
+    if not named.is_file():
+        packed.warnings.append(f"{url}: names the map {reference}, which is not there")
+        return None
+    return named
+
+
+def _read_map(path: Path, url: str, packed: Packed) -> dict[str, Any]:
+    try:
+        raw = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        packed.warnings.append(f"{url}: not a source map: {error}")
+        return {}
+    return raw if isinstance(raw, dict) else {}
+
+
+def _sources(folder: Path, map_path: Path, raw: dict[str, Any], map_url: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give the source files inside the folder that a map names without their content."""
+    names, contents = raw.get("sources"), raw.get("sourcesContent")
+    contents = contents if isinstance(contents, list) else []
+    for number, name in enumerate(names if isinstance(names, list) else ()):
+        if not isinstance(name, str) or (number < len(contents) and contents[number] is not None):
+            continue
+        if "\0" in name or "://" in name or PurePosixPath(name).is_absolute():
+            continue
+        path = (map_path.parent / name).resolve()
+        if path.is_relative_to(folder) and path.is_file():
+            yield path, _entry("source", join_urls(map_url, name), {}, None)
+
+
+def rebind_bundle(source: BinaryIO, target: BinaryIO, *, release: str | None, dist: str | None, max_file_bytes: int) -> Packed:
+    """Write a bundle again, for another release or dist where they are given; files above the limit are left out.
+
+    Raises DamagedBundleError, and NothingToFindByError.
+    """
+    packed = Packed()
+    with open_zip(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        manifest = orjson.loads(read_member(old, MANIFEST, MAX_MANIFEST_BYTES))
+        entries = manifest.get("files") if isinstance(manifest, dict) else None
+        if not isinstance(entries, dict):
+            raise DamagedBundleError(f"{MANIFEST}: no `files`")
+        manifest |= {name: value for name, value in (("release", release), ("dist", dist)) if value is not None}
+        for member, entry in entries.items():
+            try:
+                content = read_member(old, member, max_file_bytes)
+            except DamagedBundleError as error:
+                packed.warnings.append(str(error))
+                continue
+            new.writestr(zipfile.ZipInfo(member, _EPOCH), content, zipfile.ZIP_DEFLATED)
+            if isinstance(entry, dict):
+                packed.files.append(str(entry.get("url")))
+                packed.with_debug_id += _has_debug_id(entry)
+        new.writestr(zipfile.ZipInfo(MANIFEST, _EPOCH), orjson.dumps(manifest), zipfile.ZIP_DEFLATED)
+    if not manifest.get("release") and not packed.with_debug_id:
+        raise NothingToFindByError("the bundle has neither a release nor debug ids, so a release is needed")
+    return packed
+
+
+def _has_debug_id(entry: dict[str, Any]) -> bool:
+    headers = entry.get("headers")
+    return isinstance(headers, dict) and any(str(name).lower() == "debug-id" for name in headers)
