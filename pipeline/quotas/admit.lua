@@ -127,7 +127,7 @@ local function move(charged, verdict, quantity, project)
     elseif verdict < 0 then
       charge(has(-verdict, at) and counter.reserve or counter, quantity, project, false)
     elseif verdict > REJECTED and has(verdict - REJECTED, at) then
-      counter.dropped = counter.dropped + quantity
+      drop(counter, quantity)
     end
   end
 end

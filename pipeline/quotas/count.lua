@@ -175,7 +175,7 @@ local function decide(section, ledger, i)
     group.dropped = group.dropped + quantity
     group.retention_s = math.max(group.retention_s, label[5])
     for at = 1, #charged do
-      if has(mask, at) then charged[at].dropped = charged[at].dropped + quantity end
+      if has(mask, at) then drop(charged[at], quantity) end
     end
     give_back(section, ledger, i)
     return verdict
@@ -198,7 +198,7 @@ local function take_back(section, _, entry)
   if verdict >= NOT_NEW then
     group.dropped = group.dropped - quantity
     for at, counter in ipairs(charged) do
-      if verdict > REJECTED and has(verdict - REJECTED, at) then counter.dropped = counter.dropped - quantity end
+      if verdict > REJECTED and has(verdict - REJECTED, at) then drop(counter, -quantity) end
     end
     return
   end

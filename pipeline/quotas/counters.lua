@@ -21,12 +21,10 @@ local counter_of
 function counter_of(name, definition) -- with its reserve, a counter of its own
   local counter = by_name[name]
   if not counter then
-    counter = {
-      name = name, key = prefix .. 'quota:' .. name, limit = definition[1], kind = definition[5], definition = definition,
-      exists = false, stored = 0, used = 0, delta = 0, dropped = 0,
-    }
+    counter = {name = name, definition = definition, limit = definition[1], stored = false, used = 0, delta = 0}
     by_name[name] = counter
     counters[#counters + 1] = counter
+    if definition[5] then counter.kind = definition[5] end
     if definition[4] > 0 then counter.reserve = counter_of('reserve/' .. name, {definition[4], definition[2], '', 0}) end
   end
   return counter
@@ -89,15 +87,15 @@ local function load_counters()
     local from, upto = loaded + 1, math.min(loaded + 1000, #counters)
     local keys = {}
     for i = from, upto do
-      keys[#keys + 1] = counters[i].key
-      keys[#keys + 1] = prefix .. 'r:quota:' .. counters[i].name
+      local at = 2 * (i - from) + 1
+      keys[at] = prefix .. 'quota:' .. counters[i].name
+      keys[at + 1] = prefix .. 'r:quota:' .. counters[i].name
     end
     local values = redis.call('MGET', unpack(keys))
     for i = from, upto do
       local counter, at = counters[i], 2 * (i - from) + 1
-      counter.exists = values[at] ~= false
-      counter.stored = number(values[at], keys[at])
-      counter.used = counter.stored - number(values[at + 1], keys[at + 1])
+      counter.stored = values[at] and number(values[at], keys[at]) -- false where there is no key
+      counter.used = (counter.stored or 0) - number(values[at + 1], keys[at + 1])
       if counter.kind then loaders[counter.kind](counter) end
     end
     loaded = upto
@@ -149,6 +147,10 @@ local function charge(counter, quantity, project, is_beyond)
   end
 end
 
+local function drop(counter, quantity)
+  counter.dropped = (counter.dropped or 0) + quantity
+end
+
 -- Writing -----------------------------------------------------------------------------------------------------------------
 
 local function text(value) -- Redis would write a large number with an exponent
@@ -166,9 +168,9 @@ local function write_bucket(counter)
 end
 
 local function write_window(counter)
-  local delta = math.min(counter.delta, math.max(0, CEILING - counter.stored))
-  redis.call('INCRBY', counter.key, text(delta))
-  if not counter.exists then expire(counter.key, counter.definition[2] + (counter.keep_s or 0)) end
+  local key = prefix .. 'quota:' .. counter.name
+  redis.call('INCRBY', key, text(math.min(counter.delta, math.max(0, CEILING - (counter.stored or 0)))))
+  if not counter.stored then expire(key, counter.definition[2] + (counter.keep_s or 0)) end
   if counter.kind == 'fair' then
     local shares = share_key(counter, 0)
     for project, share in pairs(counter.share_deltas) do
@@ -183,11 +185,11 @@ local function write_counters()
     if counter.delta ~= 0 then
       if counter.kind == 'bucket' then
         write_bucket(counter)
-      elseif counter.exists or counter.delta > 0 then -- what has expired needs no taking back
+      elseif counter.stored or counter.delta > 0 then -- what has expired needs no taking back
         write_window(counter)
       end
     end
-    if counter.dropped ~= 0 then
+    if counter.dropped then
       local key = prefix .. 'dropped:' .. stem_and_slot(counter) .. ':' .. day
       redis.call('INCRBY', key, text(counter.dropped))
       redis.call('EXPIRE', key, 172800)

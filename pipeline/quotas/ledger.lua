@@ -67,6 +67,7 @@ end
 
 -- An event that was decided before keeps its old charges: its combo moves into this call's tables.
 local function adopt(section, ledger, i, entry)
+  if not section.tables then section.tables, section.adopted = cmsgpack.unpack(section.packed), {} end
   local tables, adopted = section.tables, section.adopted
   local list = entry.tables[4][entry.combo]
   if not adopted[list] then
@@ -84,9 +85,10 @@ local function adopt(section, ledger, i, entry)
     table.insert(tables[4], moved)
     table.insert(tables[5], entry.label)
     adopted[list] = #tables[4]
+    section.labels[adopted[list]] = entry.label
   end
   ledger.events[2][i], ledger.events[3][i] = adopted[list], entry.quantity
-  section.packed, ledger.packed = nil, nil
+  ledger.packed = nil
 end
 
 -- Gives the events of this call that were decided before their verdicts; `known` is left with those that it no longer names.
@@ -118,17 +120,15 @@ local function open_sections(call)
     argument = argument + 1
     local tables = cmsgpack.unpack(ARGV[argument])
     local open = {
-      organization = organization, tables = tables, packed = ARGV[argument], adopted = {},
-      partitions = {}, counters = {}, charged = {}, labels = tables[5], is_plain = true,
+      organization = organization, packed = ARGV[argument], partitions = {}, counters = {}, is_plain = true,
+      charged = tables[4], labels = tables[5], -- by combo: its counters, not their numbers, and its label
     }
     for _, definition in ipairs(tables[3]) do
       if definition[5] or definition[4] > 0 then open.is_plain = false end -- something else than fixed windows
     end
     for i, name in ipairs(tables[1]) do open.counters[i] = counter_of(name, definition_of(tables, i)) end
-    for c, list in ipairs(tables[4]) do -- by combo, its counters
-      local charged = {}
-      for at, index in ipairs(list) do charged[at] = open.counters[index] end
-      open.charged[c] = charged
+    for _, list in ipairs(open.charged) do
+      for at = 1, #list do list[at] = open.counters[list[at]] end
     end
     for p, partition in ipairs(partitions) do
       local ledger = open_ledger(ledger_key(call, organization, partition[1]), partition[2], partition[3])
@@ -171,7 +171,7 @@ end
 local function write_ledger(section, ledger)
   local chunks = ledger.kept
   if #ledger.verdicts > 0 then
-    local tables = section.packed or cmsgpack.pack(section.tables)
+    local tables = section.tables and cmsgpack.pack(section.tables) or section.packed
     local events = ledger.packed or cmsgpack.pack(ledger.events)
     table.insert(chunks, 1, {ledger.base, ledger.upto, tables, events, cmsgpack.pack(ledger.verdicts)})
   end
