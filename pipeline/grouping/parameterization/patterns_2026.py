@@ -18,7 +18,7 @@ PATTERNS = {
     # 00-<trace>-<span>-<flags> of W3C, and the same without version as `sentry-trace` writes it.
     "traceparent": r"\b(?:[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|[0-9a-f]{32}-[0-9a-f]{16}(?:-[01])?)\b",
     "uuid": PATTERNS_2023["uuid"],
-    "mac": r"\b[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}\b",
+    "mac": r"\b(?:(?:[0-9a-fA-F]{2}:){5}|(?:[0-9a-fA-F]{2}-){5})[0-9a-fA-F]{2}\b",
     "ip": rf"(?<![\w:.])(?:(?!::(?![0-9a-fA-F])){IPV6}|{IPV4})(?![\w:]|\.\d)",
     "sha1": PATTERNS_2023["sha1"],
     "md5": PATTERNS_2023["md5"],

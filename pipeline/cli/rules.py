@@ -1,0 +1,155 @@
+"""`pipeline rules`: check rule files, and try a change of them on recorded events before it is used."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import orjson
+
+from pipeline.cli.options import clock, fail, log_plainly, reading_options, stdout
+from pipeline.cli.rule_reports import print_report, print_untouched
+from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.rules.case_file import PlacedCase, case_files, parse_cases
+from pipeline.rules.folder import load_rules
+from pipeline.runtimes.readers import InputError, Inputs
+from pipeline.runtimes.regrouping import regroup
+from pipeline.runtimes.rule_cases import run_cases
+from pipeline.runtimes.untouched import untouched_rules
+from pipeline.settings import load_settings
+from pipeline.wiring import explain_context
+
+_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+_settings = click.option("--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+_artifacts = click.option("--artifacts", metavar="DIR|URL", help="Where source maps are. Without it, frames stay minified.")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+
+
+@click.group()
+def rules() -> None:
+    """Check rules, and try a change of them on recorded events before it is used."""
+
+
+@rules.command()
+@click.argument("old", type=_folder)
+@click.argument("new", type=_folder)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@_artifacts
+@_settings
+@reading_options
+@_json
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many changes to print.")
+def diff(
+    old: Path,
+    new: Path,
+    inputs: tuple[str, ...],
+    artifacts: str | None,
+    settings_file: Path | None,
+    project: int | None,
+    now: float | None,
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Group recorded events under two rules folders, and show which groups would merge, split or move.
+
+    \b
+    Example: copy the rules, edit the copy, and see what it would do
+      cp -r rules /tmp/new && edit /tmp/new/default/fingerprints.rules
+      pipeline rules diff rules /tmp/new events.jsonl
+      pipeline rules diff rules /tmp/new events.jsonl --json | jq '.changes[] | {kind, events}'
+    """
+    log_plainly()
+    settings = load_settings(settings_file, {("artifacts", "url"): artifacts})
+    moment = clock(now)
+    before, after = (explain_context(settings, load_rules(folder), now=moment) for folder in (old, new))
+    try:
+        records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
+        report = regroup(records, before, after, on_lost=lambda line: print(line, file=sys.stderr))
+    except InputError as error:
+        fail(str(error))
+    if as_json:
+        print(orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_report(report, limit)
+
+
+@rules.command()
+@click.argument("folder", type=_folder, metavar="DIR")
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...")
+@_artifacts
+@_settings
+@reading_options
+@_json
+def check(
+    folder: Path,
+    inputs: tuple[str, ...],
+    artifacts: str | None,
+    settings_file: Path | None,
+    project: int | None,
+    now: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Parse every rule file of DIR and run the cases beside them (*.cases.yaml). Exit 1 if anything is wrong.
+
+    Every mistake is listed with file, line, and what was expected. With recorded events, also lists the rules that none of
+    them touches: rules that do nothing, or not what was meant.
+
+    \b
+    Examples:
+      pipeline rules check rules
+      pipeline rules check rules events.jsonl
+    """
+    log_plainly()
+    settings = load_settings(settings_file, {("artifacts", "url"): artifacts})
+    moment = clock(now)
+    errors: list[RuleError] = []
+    cases: list[tuple[int | None, list[PlacedCase]]] = []
+    for project_id, file in case_files(folder):
+        try:
+            cases.append((project_id, parse_cases(file)))
+        except InvalidRulesError as error:
+            errors += error.errors
+    try:
+        loaded = load_rules(folder)
+    except InvalidRulesError as error:
+        _end_with([*error.errors, *errors], as_json=as_json)
+    context = explain_context(settings, loaded, now=moment)
+    for project_id, placed in cases:
+        errors += run_cases(placed, context, project_id)
+    if errors:
+        _end_with(errors, as_json=as_json)
+    count = sum(len(placed) for _, placed in cases)
+    groupers = [loaded.default.grouper, *(rules_.grouper for rules_ in loaded.projects.values())]
+    every = {(rule.file, rule.line): rule for grouper in groupers for rule in grouper.rules}
+    untouched = None
+    if inputs:
+        try:
+            records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
+            untouched = untouched_rules(every, records, context, on_lost=lambda line: print(line, file=sys.stderr))
+        except InputError as error:
+            fail(str(error))
+    if as_json:
+        body: dict[str, object] = {"errors": [], "rules": len(every), "cases": count}
+        if untouched is not None:
+            body["untouched"] = [rule._asdict() for rule in untouched]
+        print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    else:
+        stdout.print(f"[green]ok[/]  {len(every):,} rules, {len(loaded.projects):,} projects of their own, {count:,} cases")
+        if untouched is not None:
+            print_untouched(untouched, len(every))
+
+
+def _end_with(errors: list[RuleError], *, as_json: bool) -> NoReturn:
+    """Print every mistake, and end the command with 1."""
+    if as_json:
+        fields = ("file", "line", "column", "message", "text")
+        body = {"errors": [{name: getattr(error, name) for name in fields} for error in errors]}
+        print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    for error in errors:
+        print(error, file=sys.stderr)
+    print(f"{len(errors)} mistake{'s' if len(errors) > 1 else ''}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,102 @@
+"""Cases beside rules (`*.cases.yaml`): events, and what the rules make of them. `pipeline rules check` runs them.
+
+- name: a refused connection is one group per server
+event: {exception: {values: [{type: ConnectionRefusedError}]}, tags: {server_name: db-1}}
+expect:
+fingerprint: [connection-refused, "{{ tags.server_name }}"]
+- name: the port does not matter
+events: [{message: refused by port 1}, {message: refused by port 2}]
+expect: {together: true}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.model.rule_file import RuleFile
+
+SUFFIX = ".cases.yaml"
+
+
+class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is expected of every event of a case; what is left out may be anything."""
+
+    fingerprint: tuple[str, ...] | None = None
+    """As the rule has it, variables not filled in."""
+    title: str | None = None
+    in_app: tuple[bool, ...] | None = None
+    """Of the frames of the last exception, or of the stack beside it; the oldest first."""
+    rule: str | None = None
+    """Where the fingerprint rule stands that matches: a file name and, after a colon, a line; `none` for no rule."""
+    together: bool | None = None
+    """Whether all events of the case are in one group; with false, each is in its own."""
+
+
+class RuleCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One case. Events are written as an SDK sends them."""
+
+    name: str
+    expect: Expectation
+    event: dict[str, Any] | None = None
+    events: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def all_events(self) -> tuple[dict[str, Any], ...]:
+        """Give the events of either form."""
+        return (self.event, *self.events) if self.event is not None else self.events
+
+
+class PlacedCase(msgspec.Struct, frozen=True):
+    """A case and the line on which it begins, from 1."""
+
+    case: RuleCase
+    file: str
+    line: int
+
+
+def case_files(folder: Path) -> Iterator[tuple[int | None, RuleFile]]:
+    """Find the case files of a rules folder, each with the project whose rules it is about; None for the default's."""
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        inner = path.relative_to(folder).parts
+        project = int(inner[1]) if len(inner) > 2 and inner[0] == "projects" and inner[1].isdecimal() else None
+        yield project, RuleFile(str(path.relative_to(folder.parent)), path.read_text(errors="replace"))
+
+
+def parse_cases(file: RuleFile) -> list[PlacedCase]:
+    """Parse one file. Raises InvalidRulesError with the line of what is no case."""
+    try:
+        tree = yaml.compose(file.text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(file.text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (None, None)
+        message = getattr(error, "problem", None) or str(error)
+        raise InvalidRulesError([RuleError(file.path, line, column, message)]) from None
+    if data is None:
+        return []
+    if not isinstance(data, list) or not isinstance(tree, yaml.SequenceNode):
+        raise InvalidRulesError([RuleError(file.path, 1, 1, "expected a list of cases, each with name, event and expect")])
+    cases: list[PlacedCase] = []
+    errors: list[RuleError] = []
+    for node, value in zip(tree.value, data, strict=True):
+        line = node.start_mark.line + 1
+        try:
+            case = msgspec.convert(value, RuleCase)
+        except msgspec.ValidationError as error:
+            errors.append(RuleError(file.path, line, node.start_mark.column + 1, str(error)))
+            continue
+        if not case.all_events:
+            errors.append(RuleError(file.path, line, node.start_mark.column + 1, "expected an event, or events"))
+        elif case.expect == Expectation():
+            errors.append(RuleError(file.path, line, node.start_mark.column + 1, "expects nothing"))
+        else:
+            cases.append(PlacedCase(case, file.path, line))
+    if errors:
+        raise InvalidRulesError(errors)
+    return cases

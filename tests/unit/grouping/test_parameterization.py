@@ -1,0 +1,121 @@
+"""Messages: the fast form gives what the plain patterns would; hostile input is bounded; the newer set knows more."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.grouping.parameterization import MAX_CHARS, REPLACERS, normalize_message, parameterize, patterns_2023, patterns_2026
+from pipeline.grouping.parameterization.replace import EMAIL_LOCAL
+
+PLAIN_EMAIL = rf"[{re.escape(EMAIL_LOCAL)}]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*"
+PIECES = (
+    *("a", "b@c", "@", "a@", "::", "1:", "ffff:", "fe80:", "%", "1.2.3.4", "datetime.datetime(", ")", "\n", " ", "=", "'"),
+    *(
+        '"',
+        "true",
+        "5s",
+        "12ms",
+        "0x1f",
+        "-",
+        "12",
+        ".",
+        "@q.r",
+        "::1",
+        "::ffff:",
+        "http://",
+        "Jan 02, 1999",
+        "2020-01-02",
+        "10:30",
+    ),
+)
+
+HOSTILE = [
+    *("a", "a@", "a @", "a:a:a:a:a:a:z:", "ffff:ffff:ffff:ffff:ffff:ffff:ffffx:", "0:0::0:", "datetime.datetime("),
+    *("1.", "Jan ", "a-", "=\"='"),
+]
+
+
+def plain(text: str, patterns: dict[str, str]) -> str:
+    """Replace with one alternation, addresses and all: right and slow."""
+    alternation = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in {"email": PLAIN_EMAIL, **patterns}.items())
+
+    def placeholder(match: re.Match[str]) -> str:
+        return f"=<{match.lastgroup}>" if match.lastgroup in {"quoted_str", "bool"} else f"<{match.lastgroup}>"
+
+    return re.sub(alternation, placeholder, text, flags=re.VERBOSE)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_gives_what_one_alternation_gives(text: str) -> None:
+    assert parameterize(text, "2023-01-11") == plain(text, patterns_2023.PATTERNS)
+    assert parameterize(text, "2026-11-22") == plain(text, patterns_2026.PATTERNS)
+
+
+@pytest.mark.parametrize("version", REPLACERS)
+@pytest.mark.parametrize(
+    "piece",
+    HOSTILE,
+)
+def test_a_hostile_megabyte_is_bounded(version: str, piece: str) -> None:
+    text = piece * (1_000_000 // len(piece))
+    spent = []
+    for _ in range(3):
+        started = time.process_time()
+        normalize_message(text, version)
+        spent.append(time.process_time() - started)
+    assert min(spent) < 0.030
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one", "one"),
+        ("one\n", "one..."),
+        ("\n  \none\n\t\ntwo\nthree", "one\ntwo..."),
+        ("one\x0btwo\u2028three", "one\ntwo..."),
+        ("  kept blanks  ", "  kept blanks  "),
+        ("one\ntwo", "one\ntwo"),
+        ("id 5\nat 10:30", "id <int>\nat <date>"),
+        ("", ""),
+    ],
+)
+def test_keeps_two_lines(text: str, expected: str) -> None:
+    assert normalize_message(text) == expected
+
+
+def test_looks_at_the_longest_message_that_normalization_leaves_whole() -> None:
+    assert MAX_CHARS >= 8_392
+    assert normalize_message("x" * 8_392) == "x" * 8_392
+    assert normalize_message("x" * 9_000) == "x" * MAX_CHARS + "..."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lookup of db-1.prod.example.com failed", "lookup of <hostname> failed"),
+        ("in app.models.User.save", "in app.models.User.save"),
+        ("java.io.IOException: no", "java.io.IOException: no"),
+        ("trace 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 lost", "trace <traceparent> lost"),
+        ("from 00:1b:63:84:45:e6 and 00-1b-63-84-45-e6", "from <mac> and <mac>"),
+        ("at commit 3f2a91c", "at commit <git_sha>"),
+        ("session deadbeef42 gone", "session <bare_hex> gone"),
+        ("face defaced facade", "face defaced facade"),
+        ("std::vector", "std::vector"),
+        ("fe80::1 and 10.0.0.1", "<ip> and <ip>"),
+        ("after 12s and 12.5s", "after <duration> and <duration>"),
+        ("a=true b='x y'", "a=<bool> b=<quoted_str>"),
+    ],
+)
+def test_the_newer_set_knows_more_and_stops_at_words(text: str, expected: str) -> None:
+    assert parameterize(text, "2026-11-22") == expected
+
+
+def test_an_unknown_version_is_refused() -> None:
+    with pytest.raises(KeyError):
+        parameterize("x", "1999-01-01")
