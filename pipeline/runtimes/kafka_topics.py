@@ -86,6 +86,14 @@ def check_topics(settings: Settings) -> Iterator[str]:
                 yield f"{topic.name}: {name} is {found[name].value!r}, and must be {wanted!r}"
 
 
+def count_partitions(settings: Settings, name: str) -> int:
+    """Give a topic's number of partitions. Raises KafkaException where there is no broker or no such topic."""
+    topic = AdminClient(client_config(settings.kafka)).list_topics(name, timeout=TIMEOUT_S).topics[name]
+    if topic.error is not None:
+        raise KafkaException(topic.error)
+    return len(topic.partitions)
+
+
 def topic_id(admin: AdminClient, name: str) -> str:
     """Give a topic's id, which a topic of the same name made later does not share. Raises KafkaException."""
     described = admin.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)[name].result()

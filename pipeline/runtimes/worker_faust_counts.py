@@ -32,7 +32,7 @@ class LiveCounts:
     At least once: a crash may count a second's outcomes again.
     """
 
-    def __init__(self, app: faust.App, topic_name: str) -> None:
+    def __init__(self, app: faust.App, topic_name: str, partitions: int) -> None:
         topic = app.topic(topic_name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         self._table = app.GlobalTable(
             "outcomes-by-minute", default=int, help="quantity by partition, project, category, outcome, reason"
