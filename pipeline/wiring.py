@@ -35,21 +35,23 @@ def replay_ledger(settings: Settings) -> Iterator[Ledger]:
 
 @contextmanager
 def _own_keys(settings: Settings, url: str) -> Iterator[Ledger]:
-    ledger = redis_ledger(settings, url, prefix=f"replay:{secrets.token_hex(8)}:")
+    # Nothing is remembered of limits that are used up: what a duplicate is refused for must not depend on the batch's size.
+    ledger = redis_ledger(settings, url, prefix=f"replay:{secrets.token_hex(8)}:", remember_s=0)
     try:
         yield ledger
     finally:
         ledger.remove_all()
 
 
-def redis_ledger(settings: Settings, url: str, prefix: str = "") -> RedisLedger:
-    """Connect the ledger to a Redis."""
+def redis_ledger(settings: Settings, url: str, prefix: str = "", *, remember_s: float = 1.0) -> RedisLedger:
+    """Connect the ledger to a Redis. For `remember_s` it does not ask again for a limit that is used up."""
     return RedisLedger(
         connect(url, settings.redis.timeout_s),
         prefix=prefix,
         on_unavailable=settings.quotas.on_unavailable,
         duplicates=settings.quotas.duplicates,
         duplicate_window_s=settings.quotas.duplicate_window_s,
+        remember_s=remember_s,
     )
 
 

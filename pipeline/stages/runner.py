@@ -25,7 +25,10 @@ class AccountingError(Exception):
 
 @dataclass(slots=True)
 class BatchResult:
-    """All that a batch came to. `events` are the published items; `stage_s` the seconds that each stage took."""
+    """All that a batch came to. `events` are the published items; `stage_s` the seconds that each stage took.
+
+    Each list is in the order of the records, so that the batch's size does not show in what is written.
+    """
 
     events: list[Item] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -58,6 +61,9 @@ def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERROR
         result.stage_s[stage.name] = finished - started
 
     result.events = list(items)
+    order = {(record.source, record.position): number for number, record in enumerate(records)}
+    result.outcomes.sort(key=lambda outcome: order[outcome.source, outcome.position])  # type: ignore[index]
+    result.dead.sort(key=lambda letter: order[letter.record.source, letter.record.position])
     result.outcomes += accepted(result.events, ctx.now)
     return result
 
@@ -103,7 +109,8 @@ def _check_accounting(name: str, before: Batch, after: StageResult) -> None:
     left: Counter[DataCategory] = Counter()
     for item in before:
         left[item.category] += item.quantity
-    for part in (*after.kept, *after.outcomes, *after.dead):
+    parts: list[Item | Outcome | DeadLetter] = [*after.kept, *after.outcomes, *after.dead]
+    for part in parts:
         left[part.category] -= part.quantity
     lost = {category.label: quantity for category, quantity in left.items() if quantity}
     if lost:
