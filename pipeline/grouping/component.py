@@ -35,8 +35,13 @@ class Component:
     __slots__ = ("contributes", "hint", "id", "identity_digest", "values")
 
     def __init__(
-        self, id: str, values: list[Value] | None = None, *, contributes: bool | None = None, hint: str | None = None
-    ) -> None:  # noqa: A002 -- the contract's name
+        self,
+        id: str,  # noqa: A002 -- the contract's name
+        values: list[Value] | None = None,
+        *,
+        contributes: bool | None = None,
+        hint: str | None = None,
+    ) -> None:
         self.id = id
         self.values: list[Value] = values if values is not None else []
         self.hint = hint

@@ -76,16 +76,27 @@ def rows_of(frames: list[dict[str, Any]]) -> list[Row]:
 
 def frame_from(row: Row) -> Frame:
     """Check a row's types."""
-    texts = [value if isinstance(value, str) and value else None for value in row]
-    in_app, orig_in_app = row[8], row[10]
+    module, function, raw_function, filename, abs_path, package, platform, context_line = [_text(value) for value in row[:8]]
+    in_app, same_position, orig_in_app, has_source_map, category = row[8:]
     return Frame(
-        *texts[:8],
-        bool(in_app) if isinstance(in_app, (int, float)) else None,
-        bool(row[9]),
-        (-1 if orig_in_app == -1 else int(bool(orig_in_app))) if isinstance(orig_in_app, int) else None,
-        bool(row[11]),
-        texts[12],
+        module,
+        function,
+        raw_function,
+        filename,
+        abs_path,
+        package,
+        platform,
+        context_line,
+        in_app=bool(in_app) if isinstance(in_app, (int, float)) else None,
+        same_position=same_position,
+        orig_in_app=(-1 if orig_in_app == -1 else int(bool(orig_in_app))) if isinstance(orig_in_app, int) else None,
+        has_source_map=has_source_map,
+        category=_text(category),
     )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def dict_frames(stacktrace: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ new at most 1.5 ms (`scripts/bench grouping`).
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -18,7 +18,7 @@ from pipeline.grouping.explanation import Explanation, MatchedRule
 from pipeline.grouping.fingerprints.rule import Rule
 from pipeline.grouping.fingerprints.rules import FingerprintRules, Match
 from pipeline.grouping.fingerprints.variables import is_default, is_unknown, resolve, variable_in
-from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, GroupingToml, load_grouping_toml
+from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, load_grouping_toml
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
 from pipeline.grouping.memory import Memory
 from pipeline.grouping.platforms import platform_of
@@ -247,7 +247,7 @@ def _load_algorithms(
         bases,
         memory,
     )
-    ends = datetime.datetime.combine(settings.previous_until, datetime.time(), datetime.UTC) + datetime.timedelta(days=1)
+    ends = dt.datetime.combine(settings.previous_until, dt.time(), dt.UTC) + dt.timedelta(days=1)
     return algorithm, (previous, ends.timestamp())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Sequence
 from typing import Literal
 
@@ -33,7 +33,7 @@ class GroupingToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous_strategy: str | None = None
     previous_hash: HashName | None = None
     previous_enhancement_base: str | None = None
-    previous_until: datetime.date | None = None
+    previous_until: dt.date | None = None
 
     @property
     def has_previous(self) -> bool:

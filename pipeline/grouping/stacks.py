@@ -31,9 +31,9 @@ CHANGE_BYTES = 110
 
 
 class Change(NamedTuple):
-    """What normalization writes to one frame; None leaves a field as it is. `index` counts the frames that are objects."""
+    """What normalization writes to one frame; None leaves a field as it is. `position` counts the frames that are objects."""
 
-    index: int
+    position: int
     in_app: bool
     orig_in_app: int | None
     function: str | None
@@ -183,8 +183,8 @@ def find_stacks(event: dict[str, Any]) -> dict[int, Stack]:
 
 def write_back(frames: Sequence[dict[str, Any]], changes: Sequence[Change]) -> None:
     """Write what normalization changed to the event's frames."""
-    for index, in_app, orig_in_app, function, raw_function in changes:
-        frame = frames[index]
+    for position, in_app, orig_in_app, function, raw_function in changes:
+        frame = frames[position]
         frame["in_app"] = in_app
         if orig_in_app is not None:
             data = frame.get("data")

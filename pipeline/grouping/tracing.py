@@ -10,7 +10,6 @@ from pipeline.grouping.enhancements.rule import EnhancementRule, SettingAction
 from pipeline.grouping.enhancements.ruleset import exception_data, match_frame
 from pipeline.grouping.stacks import Stack, StackReader
 
-
 PROBE_CATEGORY = "-probe-"
 
 

@@ -155,9 +155,8 @@ def bench_memory(stacks: int) -> None:
         grouper.group(javascript_event(number))
     spent = time.process_time() - started
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1_024
-    print(
-        f"{stacks:,} distinct stacks: {len(memory):,} kept, {memory.used_bytes / 1e6:.1f} MB counted, process grew by {grown:.1f} MB, {spent / stacks * 1e6:.0f} us each"
-    )
+    kept = f"{len(memory):,} kept in {memory.used_bytes / 1e6:.1f} MB"
+    print(f"{stacks:,} distinct stacks: {kept}, process grew by {grown:.1f} MB, {spent / stacks * 1e6:.0f} us each")
 
 
 def _print(name: str, case: str, cost: float) -> None:

@@ -68,7 +68,7 @@ def modify(
     rules: OphioRules, frames: Sequence[MatchFrame], exception: dict[str, bytes | None]
 ) -> list[tuple[str | None, bool | None]]:
     """Run the rules that set category and in_app; gives both for each frame (spec, section 5.3: modifiers)."""
-    return rules.apply_modifications_to_frames(list(frames), exception)  # type: ignore[no-any-return] # the library is untyped
+    return rules.apply_modifications_to_frames(list(frames), exception)
 
 
 def assemble(
@@ -77,7 +77,7 @@ def assemble(
     """Run the rules that decide what contributes: gives the stack's `contributes` and hint, and those of each frame."""
     components = [Component(contributes) for contributes in contributing]
     result = rules.assemble_stacktrace_component(list(frames), exception, components)
-    return result.contributes, result.hint, [(component.contributes, component.hint) for component in components]
+    return result.contributes, result.hint, [(bool(component.contributes), component.hint) for component in components]
 
 
 def _encode_matcher(matcher: Matcher) -> str:
@@ -87,7 +87,7 @@ def _encode_matcher(matcher: Matcher) -> str:
 
 
 def _encode_family(matcher: Matcher) -> str:
-    """The library's encoded form has no letter for `other`, so that one is said as "none of the rest"."""
+    """Encode families. The library has no letter for `other`, so that one is said as "none of the rest"."""
     names = set(matcher.pattern.split(","))
     negated = matcher.negated
     if "all" in names:

@@ -1,4 +1,4 @@
-"""Strategies: one per interface, the strongest first. The first that has something to say wins (spec/grouping.md, section 3.2)."""
+"""Strategies: one per interface, strongest first. The first that has something to say wins (spec/grouping.md, section 3.2)."""
 
 from collections.abc import Sequence
 

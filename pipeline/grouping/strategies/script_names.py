@@ -1,4 +1,4 @@
-"""Script names: bundlers put a content hash into file names, which makes every deploy a new group (spec/grouping.md, section 9)."""
+"""Script names: bundlers put a content hash into file names, so every deploy is a new group (spec/grouping.md, section 9)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,10 @@ def threads(event: dict[str, Any], ctx: StrategyContext) -> Variants:
     for candidates in ([t for t in everyone if t.get("crashed")], [t for t in everyone if t.get("current")], everyone):
         if len(candidates) == 1:
             return _thread(candidates[0], ctx)
-    hint = f"ignored because does not contain exactly one crashing, one current or just one thread, instead contains {len(everyone)} threads"
+    hint = (
+        "ignored because does not contain exactly one crashing, one current or just one thread, "
+        f"instead contains {len(everyone)} threads"
+    )
     return {"app": Component("threads", contributes=False, hint=hint)}
 
 
