@@ -9,6 +9,7 @@ from typing import Any
 
 from recorder.bundles import Build, bundle, forget_uploads, prepare_tools, upload
 from recorder.capture import CaptureServer
+from recorder.envelope import SentEnvelope
 from recorder.fixtures import FIXTURES, Recording, write_json
 from recorder.truth import frames_of_source_run
 from recorder.workspace import npm_install, prepare, require, run
@@ -56,7 +57,7 @@ def record(server: CaptureServer) -> Recording:
     shutil.copytree(folder / "src", public / "source/src")
     sources = Build("source", "none", "storefront@3.0.0", debug_ids=False)
     _write_page(folder, server, sources, entry="src/main.js", module=True)
-    truth_of = {event["tags"]["scenario"]: event for event in recording.parsed(_visit(tools, server, "source", ALL))}
+    truth_of = {event["tags"]["scenario"]: event for sent in _visit(tools, server, "source", ALL) if (event := sent.event())}
     truth: dict[str, Any] = {}
     for build, scenarios in BUILDS.items():
         entry = bundle(tools, build, platform="browser", entry=folder / "src/main.js", out=public / build.name)
@@ -89,6 +90,6 @@ def _write_page(folder: Path, server: CaptureServer, build: Build, *, entry: str
     (folder / "public" / build.name / "index.html").write_text(page, encoding="utf-8")
 
 
-def _visit(tools: Path, server: CaptureServer, build: str, scenarios: tuple[str, ...]) -> list[bytes]:
+def _visit(tools: Path, server: CaptureServer, build: str, scenarios: tuple[str, ...]) -> list[SentEnvelope]:
     run(["node", "visit.mjs", f"{SITE}/{build}/index.html", str(server.port), *scenarios], tools)
     return server.take().envelopes

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from recorder.envelope import with_dsn
+from recorder.envelope import SentEnvelope
 
 CHUNK_BYTES = 32 << 20
 """Larger than any bundle made here, so that a bundle arrives as one chunk."""
@@ -32,7 +32,7 @@ CONTENT_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; c
 class Received:
     """What arrived since it was last taken: envelopes in order, uploaded chunks by their sha1."""
 
-    envelopes: list[bytes] = field(default_factory=list)
+    envelopes: list[SentEnvelope] = field(default_factory=list)
     chunks: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -64,9 +64,9 @@ class CaptureServer:
         return f"http://{public_key(project_id)}@{host or f'127.0.0.1:{self.port}'}/{project_id}"
 
     def keep_envelope(self, body: bytes, dsn: str) -> None:
-        """Remember an envelope, with the DSN of the request in its header."""
+        """Remember an envelope and the DSN that its request named."""
         with self._lock:
-            self._received.envelopes.append(with_dsn(body, dsn))
+            self._received.envelopes.append(SentEnvelope(body, dsn))
 
     def keep_chunk(self, sha1: str, body: bytes) -> None:
         """Remember an uploaded chunk."""

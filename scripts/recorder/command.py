@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from recorder import browser_sdk, go_sdk, java_sdk, node_sdk, python_sdk
+from recorder import browser_sdk, go_sdk, java_sdk, node_sdk, python_sdk, rust_sdk
 from recorder.capture import CaptureServer
 from recorder.fixtures import Recording
 from recorder.workspace import REPOSITORY, ROOT, RecordingError
@@ -18,6 +19,7 @@ SDKS: dict[str, Callable[[CaptureServer], Recording]] = {
     "browser": browser_sdk.record,
     "java": java_sdk.record,
     "go": go_sdk.record,
+    "rust": rust_sdk.record,
 }
 PORT = 9310
 """Part of every DSN, so it is fixed: recordings of two days differ in as little as possible."""
@@ -37,7 +39,7 @@ def main() -> int:
             for sdk in chosen:
                 print(f"{sdk}: recording", flush=True)
                 recording = SDKS[sdk](server)
-                recording.finish(forbidden=[str(REPOSITORY), str(Path.home()) + "/"])
+                recording.finish(forbidden=[str(REPOSITORY) + "/", str(Path.home()) + "/", platform.release()])
                 print(f"{sdk}: {recording.index['sdk']}, {len(recording.index['events'])} events")
     except (RecordingError, OSError) as error:
         print(f"record_fixtures: {error}", file=sys.stderr)

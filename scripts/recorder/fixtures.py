@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recorder import envelope
+from recorder.envelope import SentEnvelope
 from recorder.workspace import REPOSITORY, RecordingError
 
 FIXTURES = REPOSITORY / "tests/fixtures"
@@ -37,67 +36,54 @@ class Recording:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
 
-    def add(self, bodies: list[bytes], *, made_by: str, prefix: str = "") -> dict[str, dict[str, Any]]:
+    def add(self, sent: list[SentEnvelope], *, made_by: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         """Write the envelopes that one program sent. Returns its events by scenario (`name`, `name-2`, ...)."""
         events: dict[str, dict[str, Any]] = {}
-        for body in bodies:
-            header, items = envelope.parse(body)
-            event = _event_of(items)
+        for envelope in sent:
+            event = envelope.event()
             if event is None:
-                self._add_other(body, items[0].type if items else "empty", made_by)
+                self._add_other(envelope, made_by)
                 continue
             sdk = event["sdk"]
             self.index["sdk"] = f"{sdk['name']} {sdk['version']}"
-            scenario = self._free_name(prefix + event["tags"]["scenario"])
-            (self.folder / f"{scenario}.envelope").write_bytes(body)
+            name = self._write(prefix + event["tags"]["scenario"], envelope)
             self.index["events"].append(
                 {
-                    "file": f"{self.sdk}/{scenario}.envelope",
+                    "file": f"{self.sdk}/{name}.envelope",
                     "event_id": event["event_id"],
+                    "sdk": self.index["sdk"],
                     "made_by": made_by,
-                    "dsn": "moved from the request" if _dsn_was_added(header) else "sent by the SDK",
+                    "dsn": "sent by the SDK" if envelope.names_its_project else "moved from the request",
                 }
             )
-            events[scenario.removeprefix(prefix)] = event
+            events[name.removeprefix(prefix)] = event
         return events
 
-    @staticmethod
-    def parsed(bodies: list[bytes]) -> list[dict[str, Any]]:
-        """Return the events in envelopes that are not kept."""
-        events = (_event_of(envelope.parse(body)[1]) for body in bodies)
-        return [event for event in events if event is not None]
-
     def finish(self, forbidden: list[str]) -> None:
-        """Write the index. Raises RecordingError where a fixture names a path of the recording machine."""
+        """Write the index. Raises RecordingError where a fixture tells about the recording machine."""
         for file in sorted(self.folder.iterdir()):
             found = [path for path in forbidden if path.encode() in file.read_bytes()]
             if found:
-                raise RecordingError(f"{file} names a path of this machine: {found}")
+                raise RecordingError(f"{file} tells about this machine: {found}")
         for part in ("events", "others"):
             self.index[part].sort(key=lambda entry: entry["file"])
         write_json(FIXTURES / "index" / f"{self.sdk}.json", self.index)
 
-    def _add_other(self, body: bytes, kind: str, made_by: str) -> None:
-        name = re.sub(r"\W+", "-", kind)
-        if len(list(self.folder.glob(f"other-{name}*"))) < KEPT_OF_OTHER_TYPES:
-            file = self._free_name(f"other-{name}")
-            (self.folder / f"{file}.envelope").write_bytes(body)
-            self.index["others"].append({"file": f"{self.sdk}/{file}.envelope", "type": kind, "made_by": made_by})
+    def _add_other(self, envelope: SentEnvelope, made_by: str) -> None:
+        items = envelope.items()
+        kind = items[0].type if items else "empty"
+        if sum(other["type"] == kind for other in self.index["others"]) < KEPT_OF_OTHER_TYPES:
+            name = self._write(f"other-{kind.replace('_', '-')}", envelope)
+            self.index["others"].append({"file": f"{self.sdk}/{name}.envelope", "type": kind, "made_by": made_by})
 
-    def _free_name(self, name: str) -> str:
+    def _write(self, name: str, envelope: SentEnvelope) -> str:
         names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
-        return next(free for free in names if not (self.folder / f"{free}.envelope").exists())
+        free = next(each for each in names if not (self.folder / f"{each}.envelope").exists())
+        (self.folder / f"{free}.envelope").write_bytes(envelope.as_file())
+        return free
 
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON that diffs well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _event_of(items: list[envelope.EnvelopeItem]) -> dict[str, Any] | None:
-    return next((json.loads(item.payload) for item in items if item.type == "event"), None)
-
-
-def _dsn_was_added(header: dict[str, Any]) -> bool:
-    return next(iter(header)) == "dsn"
