@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -19,10 +20,13 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
 
     Ends at SIGTERM after the batch at hand; a second one ends it at once, and still loses nothing.
     """
+    from confluent_kafka import KafkaException
+
     from pipeline.observability.logs import set_up_logs
     from pipeline.observability.sentry_reports import start_reporting
     from pipeline.observability.worker_metrics import WorkerMetrics
     from pipeline.rules.folder import RulesFolder
+    from pipeline.runtimes.kafka_topics import count_partitions
     from pipeline.runtimes.worker_faust import run_process
     from pipeline.wiring import make_worker
 
@@ -34,4 +38,10 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     start_reporting(settings.reports)
     rules_folder = RulesFolder(Path(settings.rules))
     metrics = WorkerMetrics()
-    run_process(settings, make_worker(settings, rules_folder, metrics), rules_folder, metrics)
+    try:
+        partitions = count_partitions(settings, settings.kafka.outcomes)
+    except KafkaException as error:
+        print(f"pipeline: {settings.kafka.outcomes}: {error.args[0].str()}; pipeline topics check tells more", file=sys.stderr)
+        sys.exit(1)
+    processor = make_worker(settings, rules_folder, metrics)
+    run_process(settings, processor, rules_folder, metrics, outcome_partitions=partitions)

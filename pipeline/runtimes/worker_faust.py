@@ -110,17 +110,19 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
         self._schedule_shutdown(by)
 
 
-def run_process(settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics) -> NoReturn:
+def run_process(
+    settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, *, outcome_partitions: int
+) -> NoReturn:
     """Run until a signal. Ends the process: exit 0 after a signal, 1 after a crash."""
-    app = make_app(settings)
-    counts = LiveCounts(app, settings.kafka.outcomes)
+    app = make_app(settings, outcome_partitions)
+    counts = LiveCounts(app, settings.kafka.outcomes, outcome_partitions)
     add_views(app, worker, rules, metrics, counts, settings)
     process = Process(app, HotPath(worker), RulesWatch(rules, metrics))
     process.execute_from_commandline()
     sys.exit(0)
 
 
-def make_app(settings: Settings) -> faust.App:
+def make_app(settings: Settings, outcome_partitions: int) -> faust.App:
     """Make the application. Its group is another than the hot path's: Faust takes the application's id for it."""
     kafka = settings.kafka
     app = faust.App(
@@ -130,6 +132,7 @@ def make_app(settings: Settings) -> faust.App:
         broker_session_timeout=max(30.0, kafka.session_timeout_s),
         store="memory://",
         datadir=tempfile.gettempdir(),
+        topic_partitions=outcome_partitions,
         topic_replication_factor=kafka.replication_factor,
         web_bind=settings.web.host,
         web_port=settings.web.port,

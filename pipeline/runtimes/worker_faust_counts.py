@@ -34,9 +34,9 @@ class LiveCounts:
 
     def __init__(self, app: faust.App, topic_name: str, partitions: int) -> None:
         topic = app.topic(topic_name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-        self._table = app.GlobalTable(
-            "outcomes-by-minute", default=int, help="quantity by partition, project, category, outcome, reason"
-        )
+        # Faust refuses a table whose partitions are not its source's: a topic that got more of them gets a new table.
+        name = f"outcomes-by-minute-{partitions}"
+        self._table = app.GlobalTable(name, default=int, partitions=partitions, help="quantity by partition, project, ...")
         self._counts = self._table.tumbling(WINDOW_S, expires=WINDOW_S * KEPT_WINDOWS, key_index=True)
         app.agent(topic, name="count-outcomes")(self._count)
 
