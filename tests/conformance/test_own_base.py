@@ -1,0 +1,73 @@
+"""Our own base rules in place of the reference text: most published snapshots keep their hashes, the rest with a reason.
+
+The reasons are rules of ours that the reference text has no counterpart of. Each is a decision, listed here with its why:
+without them our base gives every snapshot its published hashes.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.suites import suite_cases
+
+from pipeline.grouping.grouper import Grouper
+from pipeline.model.rule_file import RuleFile
+
+BASE = max((Path(__file__).parents[2] / "rules" / "bases").glob("enhancements@*.rules"))
+
+DECISIONS = {
+    "family:native path:/rustc/** -app": "Rust's standard library is not the user's, also where a name does not begin with std",
+    "family:native path:**/.cargo/registry/** -app": "a crate from the registry is a dependency, as site-packages is",
+    "path:**/node_modules/@sentry/** -app -group": "the SDK's own wrappers differ with its version, not with the error",
+}
+"""Rule to why it is there, although hashes differ for it."""
+
+SETTINGS = RuleFile("grouping.toml", 'hash = "md5"\nbuiltin_fingerprints = false\nenhancement_base = "2026-11-22"\n')
+
+CASES = suite_cases("grouping/newstyle-2023-01-11/*.json")
+
+
+def base_without(rules: set[str]) -> str:
+    """Give our base's text without the rules given."""
+    return "\n".join(line for line in BASE.read_text().splitlines() if " ".join(line.split()) not in rules)
+
+
+def hashes(case: dict[str, Any], base: str) -> list[str]:
+    project = RuleFile("enhancements.rules", case["config"]["custom_enhancements"] or "")
+    layers = [{"grouping.toml": SETTINGS, "enhancements.rules": project}]
+    grouper = Grouper.load(layers, {"enhancements@2026-11-22.rules": RuleFile("base.rules", base)})
+    return list(grouper.group(copy.deepcopy(case["normalized"])).hashes)
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[dict[str, Any]]:
+    found = [parameter.values[0] for parameter in CASES]
+    if found == [None]:
+        pytest.skip("no suites: set PIPELINE_SUITES to the folder that holds them")
+    return found
+
+
+def test_at_least_85_percent_keep_their_hashes(cases: list[dict[str, Any]]) -> None:
+    base = BASE.read_text()
+
+    changed = [case["name"] for case in cases if hashes(case, base) != case["expected"]["hashes"]]
+
+    assert len(changed) <= 0.15 * len(cases), changed
+
+
+def test_the_rest_differ_for_the_decisions_listed(cases: list[dict[str, Any]]) -> None:
+    with_all, without = BASE.read_text(), base_without(set(DECISIONS))
+    changed = [case for case in cases if hashes(case, with_all) != case["expected"]["hashes"]]
+
+    unexplained = [case["name"] for case in changed if hashes(case, without) != case["expected"]["hashes"]]
+
+    assert unexplained == []
+
+
+@pytest.mark.parametrize("rule", DECISIONS)
+def test_a_decision_is_in_the_base(rule: str) -> None:
+    lines = [" ".join(line.split()) for line in BASE.read_text().splitlines()]
+    assert lines.count(rule) == 1
