@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Console, Group
 from rich.text import Text
 from rich.tree import Tree
@@ -12,13 +16,16 @@ from pipeline.grouping.variants import Variant
 
 MAX_SHOWN_LEAVES = 40
 
+_RULE_IN_HINT = re.compile(r"by stack trace rule \((.*)\)$")
+
 
 def print_explanation(explanation: Explanation, console: Console | None = None) -> None:
     """Print one event's grouping: `*` and colour mark what contributes, brackets say why not."""
     console = console or Console(highlight=False)
     console.print(_heading(explanation))
+    origins = {str(touched.rule).lower(): touched.rule.origin for touched in explanation.touched_frames}
     for name, variant in explanation.variants.items():
-        console.print(_variant_tree(name, variant))
+        console.print(_variant_tree(name, variant, origins))
     if explanation.touched_frames:
         console.print(_rules(explanation))
     console.print()
@@ -65,7 +72,7 @@ def _others(explanation: Explanation) -> list[str]:
     return rest + [f" + {hash_} (of the configuration before)" for hash_ in explanation.secondary_hashes]
 
 
-def _variant_tree(name: str, variant: Variant) -> Tree:
+def _variant_tree(name: str, variant: Variant, origins: Mapping[str, str]) -> Tree:
     style = "green" if variant.contributes else "dim"
     label = Text.assemble((f"{name}{'*' if variant.contributes else ''}", f"bold {style}"), (f"  {variant.description}", "dim"))
     if variant.hash is not None:
@@ -76,19 +83,35 @@ def _variant_tree(name: str, variant: Variant) -> Tree:
     if variant.component is not None:
         if variant.component.hint:
             label.append(f"  ({variant.component.hint})", "dim italic")
-        _add_values(tree, variant.component)
+        _add_values(tree, variant.component, origins)
     return tree
 
 
-def _add_values(tree: Tree, component: Component) -> None:
+def _add_values(tree: Tree, component: Component, origins: Mapping[str, str]) -> None:
     for value in component.values:
         if not isinstance(value, Component):
-            tree.add(Text(repr(value), "yellow" if component.contributes else "dim"))
+            tree.add(_leaf(value, component))
         elif value.values or value.hint:
             label = Text(f"{value.id}{'*' if value.contributes else ''}", "green" if value.contributes else "dim")
+            only_leaf = len(value.values) == 1 and not isinstance(value.values[0], Component)
+            if only_leaf:
+                label.append(" ").append_text(_leaf(value.values[0], value))
             if value.hint:
-                label.append(f"  ({value.hint})", "dim italic")
-            _add_values(tree.add(label), value)
+                label.append(f"  ({_with_origin(value.hint, origins)})", "dim italic")
+            branch = tree.add(label)
+            if not only_leaf:
+                _add_values(branch, value, origins)
+
+
+def _leaf(value: Any, component: Component) -> Text:
+    return Text(repr(value), "yellow" if component.contributes else "dim")
+
+
+def _with_origin(hint: str, origins: Mapping[str, str]) -> str:
+    """Add file and line to a hint that names a rule; the matching library prints some patterns in lower case."""
+    rule = _RULE_IN_HINT.search(hint)
+    origin = origins.get(rule[1].lower()) if rule is not None else None
+    return hint if origin is None else f"{hint}, {origin}"
 
 
 def _rules(explanation: Explanation) -> Tree:

@@ -168,11 +168,13 @@ class Grouper:
         fingerprint = self._fingerprint(event)
         event["fingerprint"] = fingerprint.values
         hashes = hashes_of(self._algorithm.variants(event, fingerprint, stacks, whole=False))
-        secondary_hashes = self._secondary_hashes(event, fingerprint, stacks, hashes, now)
+        before = self._previous_hashes(event, fingerprint, stacks, now)
+        secondary_hashes = tuple(hash_ for hash_ in before if hash_ not in hashes)
         return Grouping(
             hashes=hashes,
             fingerprint=tuple(fingerprint.values),
             secondary_hashes=secondary_hashes,
+            previous_primary_hash=before[0] if before else None,
             decided_group_id=self._decisions.group_of((*hashes, *secondary_hashes)),
             title=fingerprint.match.title if fingerprint.match is not None else None,
         )
@@ -191,7 +193,9 @@ class Grouper:
             event_id=text_of(event, "event_id"),
             configuration=self._algorithm.configuration.id,
             hashes=hashes,
-            secondary_hashes=self._secondary_hashes(event, fingerprint, stacks, hashes, now),
+            secondary_hashes=tuple(
+                hash_ for hash_ in self._previous_hashes(event, fingerprint, stacks, now) if hash_ not in hashes
+            ),
             fingerprint=tuple(fingerprint.values),
             matched_rule=MatchedRule(str(match.rule), match.rule.file, match.rule.line, match.is_builtin)
             if match is not None
@@ -213,18 +217,13 @@ class Grouper:
         )
         return Fingerprint(values or list(DEFAULT_FINGERPRINT), match)
 
-    def _secondary_hashes(
-        self,
-        event: dict[str, Any],
-        fingerprint: Fingerprint,
-        stacks: dict[int, Stack],
-        hashes: tuple[str, ...],
-        now: float | None,
+    def _previous_hashes(
+        self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], now: float | None
     ) -> tuple[str, ...]:
+        """Give the hashes that the configuration before gives, as long as it counts."""
         if self._previous is None or now is None or now >= self._previous[1]:
             return ()
-        before = self._previous[0].variants(event, fingerprint, stacks, whole=False)
-        return tuple(hash_ for hash_ in hashes_of(before) if hash_ not in hashes)
+        return hashes_of(self._previous[0].variants(event, fingerprint, stacks, whole=False))
 
 
 def _load_algorithms(

@@ -19,6 +19,8 @@ class Grouping:
     fingerprint: tuple[str, ...]
     secondary_hashes: tuple[str, ...] = ()
     decided_group_id: int | None = None
+    previous_primary_hash: str | None = None
+    """During a change of configuration: the primary hash of before, which goes on naming the group."""
     title: str | None = None
     """A fingerprint rule's `title`, where it gave one."""
 
@@ -31,7 +33,7 @@ class Grouping:
         """Give the group's id: no database assigns it, so that every worker and every replay agrees. Below 2**63."""
         if self.decided_group_id is not None:
             return self.decided_group_id
-        return derive_group_id(project_id, self.primary_hash)
+        return derive_group_id(project_id, self.previous_primary_hash or self.primary_hash)
 
 
 def derive_group_id(project_id: int, primary_hash: str) -> int:

@@ -41,8 +41,11 @@ class Selection:
         if found is None:
             if len(self._sets) >= MAX_SETS:
                 self._sets.clear()
-            found = self._sets[chosen] = ophio.join_rules(self._compiled[position] for position in chosen)
+            found = self._sets[chosen] = self._join(chosen)
         return found
+
+    def _join(self, chosen: tuple[int, ...]) -> ophio.OphioRules:
+        return ophio.join_rules([self._compiled[position] for position in chosen])
 
 
 class _Index:

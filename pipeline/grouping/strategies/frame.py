@@ -48,12 +48,10 @@ def frame_component(frame: Frame, platform: str, configuration: Configuration) -
 def _filename(frame: Frame, platform: str, configuration: Configuration) -> Component:
     if frame.filename is None:
         return Component("filename")
-    name = _SEPARATORS.split(frame.filename)[-1].lower()
-    if configuration.strip_bundle_hashes and family_of(platform) == "javascript":
-        name, stripped = strip_bundle_hash(name), name
-        component = Component("filename", [name], hint="stripped content hash" if name != stripped else None)
-    else:
-        component = Component("filename", [name])
+    base = _SEPARATORS.split(frame.filename)[-1]
+    stripped = strip_bundle_hash(base) if configuration.strip_bundle_hashes and family_of(platform) == "javascript" else base
+    name = stripped.lower()
+    component = Component("filename", [name], hint="stripped content hash" if stripped != base else None)
     if frame.abs_path is not None and frame.abs_path.startswith(_WEB_ORIGINS):
         component.update(contributes=False, hint="ignored because frame points to a URL")
     elif name == "<anonymous>":

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import re
 
-_HASH = r"(?=[a-z_-]*\d)(?:[0-9a-f]{6,64}|[A-Za-z0-9_-]{8}|[A-Za-z0-9]{16,22})"
-_BEFORE_SUFFIX = re.compile(
-    rf"(?<=[^/.])[.-]{_HASH}(?=(?:\.(?:min|chunk|bundle|esm|module|prod|worker))*(?:\.[mc]?jsx?|\.tsx?)?$)", re.ASCII
-)
-_WHOLE = re.compile(r"(^|/)[0-9a-f]{16,64}(?=(?:\.(?:min|chunk|bundle))*\.[mc]?js$)", re.ASCII)
+_SUFFIX = r"(?:\.(?:min|chunk|bundle|esm|module|prod|worker|legacy))*(?:\.[cm]?[jt]sx?)?$"
+_CANDIDATE = re.compile(rf"(?<=[^/.-])[.-]([A-Za-z0-9_]{{6,64}})(?={_SUFFIX})", re.ASCII)
+_WHOLE = re.compile(rf"(^|/)([A-Za-z0-9_]{{8,64}})(?={_SUFFIX})", re.ASCII)
+
+_HEX = re.compile(r"(?=[a-fA-F]*\d)(?:[0-9a-f]{6,64}|[0-9A-F]{6,64})")
+_BASE64_LENGTHS = frozenset({8, *range(16, 23)})
+"""How long the letters-and-digits hashes of esbuild, Rollup, Vite and webpack are."""
+
+_WORDS = re.compile(r"[A-Z]?[a-z]*(?:[A-Z][a-z]{2,})*\d{0,2}|[a-z]+\d[a-z]+")
+"""`CartPage`, `vendors2`, `utf8util`: what a person would call a file."""
+
+MAX_NAME_CHARS = 1_024
 
 
 def strip_bundle_hash(name: str) -> str:
-    """Drop the content hash before a script's suffix: `app.3f2a91c.js` and `app-77b0e1d2.min.js` become `app.js`, `app.min.js`.
+    """Drop the content hash at the end of a script's name, case as sent: `app.3f2a91c.js` and `app-77b0e1d.js` are `app.js`.
 
-    A hash holds a digit: `jquery.slim-overrides.js` keeps its name. A name that is only a hash becomes `<hash>`.
+    A name that is nothing but a hash becomes `<hash>`. Longer than `MAX_NAME_CHARS` a name stays as it is.
     """
-    stripped = _BEFORE_SUFFIX.sub("", name)
-    return _WHOLE.sub(r"\1<hash>", stripped)
+    if len(name) > MAX_NAME_CHARS:
+        return name
+    found = _CANDIDATE.search(name)
+    if found is not None:
+        return name[: found.start()] + name[found.end() :] if _is_hash(found[1]) else name
+    found = _WHOLE.search(name)
+    if found is not None and _HEX.fullmatch(found[2]):
+        return f"{name[: found.start(2)]}<hash>{name[found.end(2) :]}"
+    return name
+
+
+def _is_hash(text: str) -> bool:
+    if _HEX.fullmatch(text):
+        return True
+    return len(text) in _BASE64_LENGTHS and not _WORDS.fullmatch(text)

@@ -1,0 +1,136 @@
+"""The rules that a selection leaves out change nothing: it is compared with trying all of them, on made-up stacks."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from support.grouping import own_bases
+
+from pipeline.grouping.enhancements import ophio
+from pipeline.grouping.enhancements.anchors import Anchor, anchors_of
+from pipeline.grouping.enhancements.exception_keys import ExceptionKeys
+from pipeline.grouping.enhancements.parser import parse_enhancements
+from pipeline.grouping.enhancements.rule import EnhancementRule, Matcher
+from pipeline.grouping.enhancements.ruleset import exception_data, match_frame
+from pipeline.grouping.enhancements.selection import Selection
+from pipeline.grouping.frame import frame_from, rows_of
+from pipeline.model.rule_file import RuleFile
+
+WORDS = [
+    "shop",
+    "Order",
+    "std",
+    "core",
+    "a",
+    "ä",
+    "x.y",
+    "foo/bar",
+    "node_modules",
+    "std::io",
+    "C:\\App",
+    "<unknown>",
+    "[k]",
+    "{b}",
+]
+GLOBS = ["*", "**", "?", "/", ".", "::", "[a-s]", "{shop,a}", "\\*"]
+FIELDS = {"function": "function", "module": "module", "package": "package", "path": "abs_path"}
+
+
+def _word(random_: random.Random) -> str:
+    return random_.choice(["", "/", "."]).join(random_.choice(WORDS) for _ in range(random_.randint(1, 4)))
+
+
+def _glob(random_: random.Random) -> str:
+    pieces = [random_.choice(GLOBS if random_.random() < 0.5 else WORDS) for _ in range(random_.randint(1, 4))]
+    return "".join(pieces).replace('"', "")
+
+
+def _rule(random_: random.Random) -> str:
+    def matcher() -> str:
+        negation = "!" if random_.random() < 0.2 else ""
+        kind = random_.random()
+        if kind < 0.7:
+            return f'{negation}{random_.choice(list(FIELDS))}:"{_glob(random_)}"'
+        if kind < 0.8:
+            return f"{negation}family:{random_.choice(['native', 'javascript', 'other', 'all', 'native,other', 'nonsense'])}"
+        if kind < 0.9:
+            return f"{negation}error.{random_.choice(['type', 'value', 'mechanism'])}:{random_.choice(['Foo*', '*', 'Foo', 'x?', '<unk*'])}"
+        return f"{negation}app:{random_.choice(['1', 'no'])}"
+
+    matchers = " ".join(matcher() for _ in range(random_.randint(1, 2)))
+    caller = f"[ {matcher()} ] | " if random_.random() < 0.2 else ""
+    callee = f" | [ {matcher()} ]" if random_.random() < 0.2 else ""
+    return f"{caller}{matchers}{callee} {random_.choice(['+app', '-app', '^-app', 'v+app', 'category=x'])}"
+
+
+def _frames(random_: random.Random, like: list[EnhancementRule]) -> list[ophio.MatchFrame]:
+    """Make frames, half of whose values are a rule's pattern without its signs: likely to match."""
+    frames = []
+    for _ in range(random_.randint(1, 4)):
+        frame = {"platform": random_.choice(["python", "native", "javascript"]), "in_app": random_.choice([True, False, None])}
+        for key, field in FIELDS.items():
+            if random_.random() < 0.7:
+                patterns = [matcher.pattern for rule in like for matcher in rule.matchers if matcher.key == key] or [
+                    _word(random_)
+                ]
+                frame[field] = random_.choice([_word(random_), random_.choice(patterns).replace("*", random_.choice(["", "zz"]))])
+        frames.append(frame)
+    return [match_frame(frame_from(row), "python") for row in rows_of(frames)]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_leaves_out_only_rules_that_cannot_hold(seed: int) -> None:
+    random_ = random.Random(seed)
+    rules = parse_enhancements([RuleFile("e", "\n".join(_rule(random_) for _ in range(12)))])
+    selection, keys = Selection(rules), ExceptionKeys(rules)
+    everything = ophio.join_rules(map(ophio.compile_rule, rules))
+    for _ in range(10):
+        frames = _frames(random_, rules)
+        exception = random_.choice(
+            [None, {"type": "Foo", "value": "xy"}, {"type": "Fooo", "mechanism": {"type": "x1"}}, {"type": ""}]
+        )
+        owner = exception_data(exception)
+
+        selected = selection.rules_for(frames, keys.failing(owner))
+
+        assert ophio.modify(selected, frames, owner) == ophio.modify(everything, frames, owner)
+
+
+def test_a_stack_is_spared_most_of_the_shipped_rules() -> None:
+    file = max(file for name, file in own_bases().items() if name.startswith("enhancements@"))
+    rules = parse_enhancements([file])
+    compiled: list[int] = []
+
+    class Counting(Selection):
+        def _join(self, chosen: tuple[int, ...]) -> ophio.OphioRules:
+            compiled.append(len(chosen))
+            return super()._join(chosen)
+
+    frames = [
+        match_frame(frame_from(row), "python")
+        for row in rows_of([{"function": "pay", "module": "shop.cart", "filename": "shop/cart.py"}])
+    ]
+    Counting(rules).rules_for(frames, frozenset())
+
+    assert compiled[0] < len(rules) / 2
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern", "expected"),
+    [
+        ("path", "**/vendor/lib/**", [Anchor("path", b"vendor", True), Anchor("path", b"lib", True)]),
+        ("path", "**/X.py", [Anchor("path", b"x.py", True)]),
+        ("path", "**.js", [Anchor("path", b".js", False)]),
+        ("function", "std::*", [Anchor("function", b"std", True)]),
+        ("function", "legacy_*", [Anchor("function", b"legacy_", False)]),
+        ("function", "?[[]Sentry*", []),
+        ("module", "a.b.[cd]*", [Anchor("module", b"a", True), Anchor("module", b"b", True)]),
+        ("module", "*", []),
+        ("path", "**/Ärger/**", []),
+        ("family", "native", []),
+    ],
+)
+def test_finds_what_a_pattern_insists_on(key: str, pattern: str, expected: list[Anchor]) -> None:
+    assert anchors_of(Matcher(key, pattern)) == expected  # type: ignore[arg-type] # keys of the table
+    assert anchors_of(Matcher(key, pattern, negated=True)) == []  # type: ignore[arg-type] # likewise
