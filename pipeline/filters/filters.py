@@ -2,70 +2,70 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
-import msgspec
-
+from pipeline.filters.browsers import is_crawler, is_extension_error, is_legacy_browser
+from pipeline.filters.conditions import IpNetworks, Subject, lenient_condition
+from pipeline.filters.csp import DisallowedSources
+from pipeline.filters.filter_file import FilterFile, read_filter_file
 from pipeline.filters.globs import GlobSet
+from pipeline.filters.localhost import is_localhost
+from pipeline.filters.relay import read_relay_settings
 from pipeline.model.rule_file import Layer
-from pipeline.model.toml_file import read_layers
-
-
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One table of `filters.toml`."""
-
-
-class Patterns(_Table):
-    """Globs; an event that one of them matches is dropped."""
-
-    patterns: tuple[str, ...] = ()
-
-
-class ClientIps(_Table):
-    """Addresses and networks whose connections are refused."""
-
-    blocked: tuple[str, ...] = ()
-
-
-class FilterFile(_Table):
-    """The whole of `filters.toml`. An empty file configures nothing."""
-
-    client_ips: ClientIps = ClientIps()
-    releases: Patterns = Patterns()
-    error_messages: Patterns = Patterns()
 
 
 class Filters:
     """A project's inbound filters, in the fixed order that decides which reason an event gets."""
 
     def __init__(self, file: FilterFile) -> None:
-        self._networks = [ipaddress.ip_network(text, strict=False) for text in file.client_ips.blocked]
+        self._file = file
+        self._generic = [(generic.id, lenient_condition(generic.condition)) for generic in file.generic if generic.enabled]
+        self._csp = DisallowedSources(file.csp.disallowed_sources)
+        self._networks = IpNetworks(list(file.client_ips.blocked))
         self._releases = GlobSet(file.releases.patterns)
         self._messages = GlobSet(file.error_messages.patterns)
+        self._transactions = GlobSet(file.ignored_transactions.patterns)
+        self._is_empty = file == FilterFile()
 
     @classmethod
     def load(cls, layers: Sequence[Layer]) -> Self:
         """Read `filters.toml` of each layer; the later layer's tables win. Raises InvalidRulesError."""
-        return cls(read_layers("filters.toml", layers, FilterFile))
+        return cls(read_filter_file(layers))
+
+    @classmethod
+    def from_relay(cls, settings: dict[str, Any], global_filters: dict[str, Any] | None = None) -> Self:
+        """Take the filter settings that Sentry keeps for a project, and those of its global configuration."""
+        return cls(read_relay_settings(settings, global_filters))
 
     def first_match(self, event: dict[str, Any], client_ip: str | None) -> str | None:
         """Give the reason of the first filter that matches a normalized event; None where it may pass."""
-        if self._networks and client_ip and self._is_blocked(client_ip):
-            return "ip-address"
-        if self._releases and self._releases.matches(event.get("release")):
-            return "release-version"
-        if self._messages and any(self._messages.matches(text) for text in error_messages(event)):
-            return "error-message"
-        return None
+        return None if self._is_empty else next(self._matches(event, client_ip), None)
 
-    def _is_blocked(self, client_ip: str) -> bool:
-        try:
-            address = ipaddress.ip_address(client_ip)
-        except ValueError:
-            return False
-        return any(address in network for network in self._networks)
+    def _matches(self, event: dict[str, Any], client_ip: str | None) -> Iterator[str]:
+        """Give the reasons of all that match, in the order of the specification; lazily, so that the first one is cheap."""
+        file = self._file
+        subject = Subject(event, client_ip)
+        yield from (name for name, condition in self._generic if condition(subject))
+        if self._csp.match(event):
+            yield "invalid-csp"
+        if client_ip and self._networks and self._networks.contains(client_ip):
+            yield "ip-address"
+        if self._releases and self._releases.matches(event.get("release")):
+            yield "release-version"
+        if self._messages and any(self._messages.matches(text) for text in error_messages(event)):
+            yield "error-message"
+        if file.localhost.enabled and is_localhost(event):
+            yield "localhost"
+        if file.browser_extensions.enabled and is_extension_error(event):
+            yield "browser-extensions"
+        header = user_agent(event) if file.legacy_browsers.options or file.web_crawlers.enabled else None
+        if header and file.legacy_browsers.options and is_legacy_browser(header, file.legacy_browsers.options):
+            yield "legacy-browsers"
+        if header and file.web_crawlers.enabled and is_crawler(header):
+            yield "web-crawlers"
+        if self._transactions and event.get("type") == "transaction" and self._transactions.matches(event.get("transaction")):
+            yield "filtered-transaction"
 
 
 def error_messages(event: dict[str, Any]) -> Iterator[str]:
@@ -79,3 +79,9 @@ def error_messages(event: dict[str, Any]) -> Iterator[str]:
             text = ": ".join(part for part in (exception.get("type"), exception.get("value")) if part)
             if text:
                 yield text
+
+
+def user_agent(event: dict[str, Any]) -> str | None:
+    """Give the event's User-Agent header."""
+    headers = (event.get("request") or {}).get("headers") or ()
+    return next((value for name, value in headers if name and value and name.lower() == "user-agent"), None)

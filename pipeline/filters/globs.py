@@ -1,7 +1,7 @@
-"""Globs of filters: `* ? [abc] [!a-z] {a,b}` with `\\` to escape; `*` crosses newlines and slashes, the whole text must match.
+r"""Globs of filters: `* ? [abc] [!a-z] {a,b}` with `\` to escape; `*` crosses newlines and slashes, the whole text must match.
 
-A glob is expanded to alternatives without braces, each cut at its stars into parts of fixed length. The earliest place of each part
-is then the best one, so that matching never goes back: its time is bounded by text times pattern, whatever a hostile text holds.
+A glob is expanded to alternatives without braces, each cut at its stars into parts of fixed length. The earliest place of each
+part is then the best one, so that matching never goes back: its time is bounded by text times pattern, whatever a text holds.
 """
 
 from __future__ import annotations

@@ -1,0 +1,121 @@
+"""Browsers: errors that come from their extensions, from their old versions, and from machines that pretend to be one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.model.user_agent import parse_user_agent
+
+_EXTENSION_VALUES = re.compile(
+    r"""
+      top\.GLOBALS | originalCreateNotification | canvas\.contentDocument | MyApp_RemoveAllHighlights
+    | http://tt\.epicplay\.com | http://loading\.retry\.widdit\.com/
+    | can't\ find\ variable:\ ZiteReader | jigsaw\ is\ not\ defined | ComboSearch\ is\ not\ defined | atomicFindClose
+    | fb_xd_fragment                                              # Facebook's frame
+    | bmi_SafeAddOnload | EBCallBackMessageReceived               # proxies that rewrite pages
+    | conduitPage                                                 # a toolbar
+    | null\ is\ not\ an\ object\ \(evaluating\ 'elt\.parentNode'\)  # a search app on iOS
+    | plugin\.setSuspendState\ is\ not\ a\ function               # speech recognition
+    | Extension\ context\ invalidated | can't\ access\ dead\ object
+    | webkit-masked-url:
+    | Cannot\ redefine\ property:\ (?:solana|ethereum)            # wallets
+    | undefined\ is\ not\ an\ object\ \(evaluating\ 'a\.L'\)      # translation on iOS
+    | Permission\ denied\ to\ access\ property\ .{0,3}(?:correspondingUseElement|document)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+_EXTENSION_SOURCES = re.compile(
+    r"""
+      ^chrome(?:-extension)?:// | ^moz-extension:// | ^safari(?:-web)?-extension:// | ^webkit-masked-url
+    | graph\.facebook\.com | connect\.facebook\.net
+    | eatdifferent\.com\.woopra-ns\.com | static\.woopra\.com/js/woopra\.js
+    | 127\.0\.0\.1:4001/isrunning | webappstoolbarba\.texthelp\.com/
+    | metrics\.itunes\.apple\.com\.edgesuite\.net/ | kaspersky-labs\.com
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+_NO_SOURCE = frozenset({"<anonymous>", "[native code]"})
+
+_CRAWLERS = re.compile(
+    r"""
+      Mediapartners-Google | AdsBot-Google | Googlebot | FeedFetcher-Google | Storebot-Google
+    | BingBot | BingPreview | Baiduspider | Slurp | Sogou | facebook | meta- | ia_archiver | Slack
+    | bots?(?:[/\s);]|$) | spider(?:[/\s);]|$)
+    | Calypso\ AppCrawler | pingdom | lyticsbot | AWS\ Security\ Scanner | HubSpot\ Crawler | Bytespider
+    | Better\ Uptime | Cloudflare-Healthchecks | GTmetrix | BrightEdgeOnCrawl | ELB-HealthChecker | naver\.me/spd
+    | ClaudeBot | CCBot | OAI-SearchBot | GPTBot | PerplexityBot | Applebot | SemrushBot | YandexBot
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_WELCOME_CRAWLERS = re.compile(r"Slackbot\s1\.\d+ | SentryUptimeBot | ChatGPT-User", re.IGNORECASE | re.VERBOSE)
+
+VersionTest = Callable[[int], bool]
+
+
+def _below(major: int) -> VersionTest:
+    return lambda found: found < major
+
+
+def _is(major: int) -> VersionTest:
+    return lambda found: found == major
+
+
+LEGACY_OPTIONS: Mapping[str, Mapping[str, VersionTest]] = {
+    "default": {"IE": _below(10), "Safari": _below(6), "Opera": _below(15), "Android": _below(4), "Opera Mini": _below(8)},
+    "ie_pre_9": {"IE": _below(9)},
+    "ie9": {"IE": _is(9)},
+    "ie10": {"IE": _is(10)},
+    "ie11": {"IE": _is(11)},
+    "opera_pre_15": {"Opera": _below(15)},
+    "opera_mini_pre_8": {"Opera Mini": _below(8)},
+    "android_pre_4": {"Android": _below(4)},
+    "safari_pre_6": {"Safari": _below(6)},
+    "edge_pre_79": {"Edge": _below(79)},
+    "ie": {"IE": _below(12)},
+    "edge": {"Edge": _below(111)},
+    "chrome": {"Chrome": _below(111)},
+    "firefox": {"Firefox": _below(111)},
+    "safari": {"Safari": _below(16)},
+    "opera": {"Opera": _below(100)},
+    "opera_mini": {"Opera Mini": _below(35)},
+    "android": {"Android": _below(4)},
+}
+"""What each option calls too old: browser family to a test of its major version."""
+
+_FAMILIES = {"IE Mobile": "IE"}
+
+
+def is_extension_error(event: dict[str, Any]) -> bool:
+    """Say whether the first exception names an extension, by its text or by where its newest frame comes from."""
+    values = (event.get("exception") or {}).get("values")
+    first = values[0] if values else None
+    if not first:
+        return False
+    said = first.get("value")
+    if said and _EXTENSION_VALUES.search(said):
+        return True
+    for frame in reversed((first.get("stacktrace") or {}).get("frames") or ()):
+        source = frame.get("abs_path") if frame else None
+        if source and source not in _NO_SOURCE:
+            return _EXTENSION_SOURCES.search(source) is not None
+    return False
+
+
+def is_crawler(header: str) -> bool:
+    """Say whether a User-Agent header is that of a crawler, a link preview or a health check."""
+    return _CRAWLERS.search(header) is not None and _WELCOME_CRAWLERS.search(header) is None
+
+
+def is_legacy_browser(header: str, options: tuple[str, ...]) -> bool:
+    """Say whether a User-Agent header is that of a browser that the options call too old. `default` replaces all others."""
+    agent = parse_user_agent(header)
+    if agent.browser is None or agent.browser_major is None or not agent.browser_major.isdecimal():
+        return False
+    family = _FAMILIES.get(agent.browser, agent.browser)
+    major = int(agent.browser_major)
+    chosen = ("default",) if "default" in options else options
+    return any(test(major) for option in chosen if (test := LEGACY_OPTIONS.get(option, {}).get(family)) is not None)
