@@ -49,6 +49,15 @@ class Attempt(NamedTuple):
     status: str
     reason: str | None = None
 
+    @property
+    def was_fetched(self) -> bool:
+        """Say whether a public server was asked, or would have been if that were allowed."""
+        return self.status != "not_attempted" and self.reason != "disabled"
+
+    def to_json(self) -> dict[str, str]:
+        """Give the entry of an event's `scraping_attempts`."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
 
 class Source(NamedTuple):
     """What a frame in an original file is called."""

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.sourcemaps.found import ModuleKey, Origin
 from pipeline.sourcemaps.references import normalize_debug_id
 
-PLATFORMS = frozenset({"javascript", "node"})
+PLATFORMS = ("javascript", "node")
 _NATIVE = frozenset({"native", "[native code]"})
 _NODE_FILE = re.compile(r"(?:(?:app|webpack|[a-zA-Z]):|/)")
 _MAX_IMAGES = 1_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pipeline.sourcemaps.engine import Position
@@ -40,7 +40,15 @@ def resolve_event(
         looked_up += sum(key is not None for key in planned.modules)
         resolved += count
     errors.write_to(event)
+    _write_fetches(event, modules[key] for key in plan.module_keys())
     return FrameCounts(looked_up, resolved)
+
+
+def _write_fetches(event: dict[str, Any], modules: Iterable[Module]) -> None:
+    """Say which files were fetched from public servers, or were tried to be; nothing where that is off."""
+    attempts = {url: attempt for module in modules for url, attempt in module.attempts.items() if attempt.was_fetched}
+    if attempts:
+        event["scraping_attempts"] = [attempts[url].to_json() for url in sorted(attempts)]
 
 
 def _resolve_stacktrace(

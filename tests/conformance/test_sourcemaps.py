@@ -22,6 +22,7 @@ from support.suites import ROOT, suite_cases
 from pipeline.sourcemaps import function_names, references, source_text, urls
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.sourcemaps.folder_store import FolderStore
+from pipeline.sourcemaps.found import Attempt
 from pipeline.sourcemaps.plan import plan_event
 from pipeline.sourcemaps.resolve import resolve_event
 from pipeline.sourcemaps.scraping import Scraped
@@ -55,7 +56,7 @@ def test_event(case: dict[str, Any], tmp_path: Path) -> None:
     artifacts = Artifacts(FolderStore(_store(case, tmp_path)), SymbolicEngine(), scraper=scraper)
     _default_abs_path(event)
     plan = plan_event(event, PROJECT)
-    attempts: list[dict[str, Any]] = []
+    attempts: list[Attempt] = []
     if plan is not None:
         modules = artifacts.look_up(plan.module_keys())
         resolve_event(event, plan, modules, artifacts.source)

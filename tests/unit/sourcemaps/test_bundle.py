@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zipfile
+from typing import BinaryIO
+
+import pytest
+from support.artifact_bundles import BuiltFile, write_bundle
+
+from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, TooLargeError, open_zip, read_bundle, read_member
+from pipeline.sourcemaps.store import StoredBundle
+
+STORED = StoredBundle("a.zip", "1", 0, 0.0)
+
+
+def bundle_of(content: bytes | BinaryIO) -> Bundle:
+    return read_bundle(STORED, io.BytesIO(content) if isinstance(content, bytes) else content)
+
+
+def zip_of(**members: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_json", ".json"), content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("prefix", [b"", b"SYSB\2\0\0\0", b"SYSB"])
+def test_prefix_of_a_source_bundle_is_skipped(tmp_path, prefix):
+    path = write_bundle(
+        tmp_path / "a.zip", [BuiltFile("~/a.js", b"x", headers={"Debug-Id": "F81C208D9B7D58F8B103E6A3855A8F31"})], release="r"
+    )
+    bundle = bundle_of(prefix + path.read_bytes())
+    assert bundle.damage == ()
+    assert bundle.release == "r"
+    (file,) = bundle.files
+    assert (file.url, file.debug_id, file.size) == ("~/a.js", "f81c208d-9b7d-58f8-b103-e6a3855a8f31", 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\5\6",
+        b"no zip at all",
+        zip_of(other=b"{}"),
+        zip_of(manifest_json=b"{"),
+        zip_of(manifest_json=b"[]"),
+        zip_of(manifest_json=b"[" * 100_000),
+        zip_of(manifest_json=b'{"files": []}'),
+        zip_of(manifest_json=b'{"files": {"a": {}, "b": []}}'),
+        zip_of(manifest_json=b"\xff\xfe{}"),
+    ],
+)
+def test_what_cannot_be_read_is_damage_not_an_exception(content):
+    bundle = bundle_of(content)
+    assert bundle.files == ()
+    assert bundle.damage
+
+
+@pytest.mark.parametrize("member", ["../a.js", "files/../../a.js", "/etc/passwd", "C:/a.js", "files\\..\\a.js"])
+def test_paths_that_leave_the_bundle_are_refused(member):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(member), b"x")
+        archive.writestr("manifest.json", b'{"files": {"%s": {"url": "~/a.js"}}}' % member.replace("\\", "\\\\").encode())
+    bundle = bundle_of(file.getvalue())
+    assert bundle.files == ()
+    assert "leaves the bundle" in bundle.damage[0]
+
+
+def test_a_bomb_is_refused_by_what_it_declares_and_by_what_it_holds():
+    bomb = zip_of(a=bytes(50_000_000))
+    assert len(bomb) < 100_000
+    with open_zip(io.BytesIO(bomb)) as archive, pytest.raises(TooLargeError):
+        read_member(archive, "a", 1_000_000)
+
+    lying = bomb.replace(struct.pack("<L", 50_000_000), struct.pack("<L", 1_000))
+    tracemalloc.start()
+    with pytest.raises(DamagedBundleError), open_zip(io.BytesIO(lying)) as archive:
+        read_member(archive, "a", 1_000_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_a_member_that_is_shorter_than_declared_is_refused():
+    honest = zip_of(a=b"x" * 1_000)
+    lying = honest.replace(struct.pack("<L", 1_000), struct.pack("<L", 2_000))
+    with pytest.raises(DamagedBundleError), open_zip(io.BytesIO(lying)) as archive:
+        read_member(archive, "a", 1_000_000)
+
+
+def test_a_directory_that_would_fill_the_memory_is_refused_before_it_is_read():
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0x7FFFFFFF, 0, 0)
+    assert "zip directory" in bundle_of(bytes(1_000) + end).damage[0]
+
+
+def test_a_manifest_may_name_what_the_zip_does_not_hold():
+    bundle = bundle_of(zip_of(manifest_json=b'{"files": {"a": {"url": "~/a.js", "headers": null}}}'))
+    assert bundle.files == ()
+    assert "does not hold" in bundle.damage[0]

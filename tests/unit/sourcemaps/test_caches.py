@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from pipeline.sourcemaps.byte_bounded import ByteBounded
+from pipeline.sourcemaps.disk_cache import DiskCache
+
+
+def test_least_recently_used_goes_first():
+    cache: ByteBounded[str, int] = ByteBounded(10)
+    for number, name in enumerate("abc"):
+        cache.put(name, number, 3)
+    assert cache.get("a") == 0
+    cache.put("d", 3, 3)
+    assert [name for name in "abcd" if cache.get(name) is not None] == ["a", "c", "d"]
+    assert cache.held_bytes == 9
+
+
+def test_a_value_may_grow_and_one_too_large_is_not_kept():
+    cache: ByteBounded[str, int] = ByteBounded(10)
+    cache.put("a", 0, 3)
+    cache.put("b", 1, 3)
+    cache.put("b", 1, 8)
+    assert cache.get("a") is None
+    cache.put("b", 1, 11)
+    assert (len(cache), cache.held_bytes) == (0, 0)
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_disk_cache_keeps_by_content(tmp_path):
+    cache = DiskCache(tmp_path, 1_000_000)
+    cache.put("one", b"same")
+    cache.put("two", b"same")
+    assert len(list((tmp_path / "objects").iterdir())) == 1
+    assert DiskCache(tmp_path, 1_000_000).get("two") == b"same"
+    assert cache.get("three") is None
+
+
+def test_a_damaged_object_is_not_given_out(tmp_path):
+    cache = DiskCache(tmp_path, 1_000_000)
+    cache.put("one", b"good")
+    (tmp_path / "objects" / sha256(b"good").hexdigest()).write_bytes(b"evil")
+    assert cache.get("one") is None
+    (tmp_path / "names" / sha256(b"one").hexdigest()).write_bytes(b"../../../../etc/passwd")
+    assert cache.get("one") is None
+
+
+def test_disk_cache_stays_within_its_bound(tmp_path):
+    cache = DiskCache(tmp_path, 100_000)
+    for number in range(100):
+        cache.put(str(number), bytes([number]) * 10_000)
+    assert size_of(tmp_path) <= 100_000 + 25_000 + 10_000
+    assert cache.get("99") == bytes([99]) * 10_000
+    assert cache.get("0") is None
+
+
+FILL = """
+import sys
+from pathlib import Path
+from pipeline.sourcemaps.disk_cache import DiskCache
+
+cache = DiskCache(Path(sys.argv[1]), 200_000)
+for number in range(200):
+    name = str((number * 7 + int(sys.argv[2])) % 50)
+    content = cache.get(name)
+    assert content is None or content == name.encode() * 5_000, "another content than was put there"
+    cache.put(name, name.encode() * 5_000)
+"""
+
+
+def test_several_processes_share_a_disk_cache(tmp_path):
+    workers = [subprocess.Popen([sys.executable, "-c", FILL, str(tmp_path), str(seed)]) for seed in range(3)]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+    assert not [path for path in tmp_path.rglob(".*")], "no half-written file stays behind"
