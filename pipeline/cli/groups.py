@@ -36,6 +36,8 @@ def groups() -> None:
 
     A group is named by its primary hash, which `pipeline explain` shows. Decisions are kept in
     rules/projects/ID/groups.toml; a running worker takes them up within two seconds.
+
+    While a project changes its strategy, name groups by their hashes of before (explain's secondary hashes).
     """
 
 

@@ -51,8 +51,7 @@ def _print_change(change: Change) -> None:
     for flow in change.flows[:10]:
         stays = flow.before.group_id == flow.after.group_id
         note = "stay in" if stays else f"{_name(flow.before)} → "
-        bridged = f" [green]({flow.bridged:,} still carry the old hash)[/]" if flow.bridged else ""
-        stdout.print(f"  {flow.events:>7,}  {note} {_name(flow.after)}{bridged}", soft_wrap=True)
+        stdout.print(f"  {flow.events:>7,}  {note} {_name(flow.after)}", soft_wrap=True)
         for example in flow.examples[:_SHOWN_EXAMPLES]:
             stdout.print(
                 f"           [dim]{example.event_id}  {escape(example.title)}  ({escape(example.origin)})[/]", soft_wrap=True

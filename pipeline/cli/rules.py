@@ -60,6 +60,8 @@ def diff(
       cp -r rules /tmp/new && edit /tmp/new/default/fingerprints.rules
       pipeline rules diff rules /tmp/new events.jsonl
       pipeline rules diff rules /tmp/new events.jsonl --json | jq '.changes[] | {kind, events}'
+
+    While a project changes its strategy, groups keep their ids until previous_until: --now with a later day shows what then.
     """
     log_plainly()
     settings = load_settings(settings_file, {("artifacts", "url"): artifacts})

@@ -20,7 +20,7 @@ from pipeline.model.toml_file import convert, parse_toml
 FILE = "groups.toml"
 
 Hash = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
-GroupId = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+GroupId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class DecidedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

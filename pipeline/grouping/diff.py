@@ -48,8 +48,6 @@ class Flow:
     before: Place
     after: Place
     events: int = 0
-    bridged: int = 0
-    """Those of them that still publish the old group's hash as a secondary one."""
     examples: list[Example] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -58,7 +56,6 @@ class Flow:
             "from": self.before.group_id,
             "to": self.after.group_id,
             "events": self.events,
-            "bridged": self.bridged,
             "examples": [example._asdict() for example in self.examples],
         }
 
@@ -131,12 +128,11 @@ class GroupsDiff:
     def __init__(self) -> None:
         self._flows: dict[tuple[int, int, int], Flow] = {}
 
-    def add(self, before: Place, after: Place, example: Example, *, bridged: bool = False) -> None:
-        """Count one event; both places are of its project. `bridged`: it still publishes the hash that named its old group."""
+    def add(self, before: Place, after: Place, example: Example) -> None:
+        """Count one event; both places are of its project."""
         key = (before.project_id, before.group_id, after.group_id)
         flow = self._flows.setdefault(key, Flow(before, after))
         flow.events += 1
-        flow.bridged += bridged
         if len(flow.examples) < EXAMPLES:
             flow.examples.append(example)
 

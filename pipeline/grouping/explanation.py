@@ -38,6 +38,8 @@ class Explanation:
     title: str | None
     variants: dict[str, Variant]
     touched_frames: list[TouchedFrame] = field(default_factory=list)
+    decided_group_id: int | None = None
+    """Where a person merged or split the event's group: which group it was given."""
     project_id: int | None = None
     """Set by the caller, who knows whose event it is."""
 
@@ -60,6 +62,7 @@ class Explanation:
             "hashes": list(self.hashes),
             "secondary_hashes": list(self.secondary_hashes),
             "configuration": self.configuration,
+            "decided_group_id": self.decided_group_id,
             "fingerprint": list(self.fingerprint),
             "matched_fingerprint_rule": self.matched_rule.to_json() if self.matched_rule is not None else None,
             "variants": {name: variant.to_json() for name, variant in self.variants.items()},

@@ -175,7 +175,7 @@ class Grouper:
             fingerprint=tuple(fingerprint.values),
             secondary_hashes=secondary_hashes,
             previous_primary_hash=before[0] if before else None,
-            decided_group_id=self._decisions.group_of((*hashes, *secondary_hashes)),
+            decided_group_id=self._decided(hashes, event, fingerprint, stacks),
             title=fingerprint.match.title if fingerprint.match is not None else None,
         )
 
@@ -201,6 +201,7 @@ class Grouper:
             if match is not None
             else None,
             title=match.title if match is not None and match.title is not None else text_of(event, "title"),
+            decided_group_id=self._decided(hashes, event, fingerprint, stacks),
             variants=variants,
             touched_frames=[touched for stack in stacks.values() for touched in trace(stack, self._algorithm.stacks)],
         )
@@ -224,6 +225,18 @@ class Grouper:
         if self._previous is None or now is None or now >= self._previous[1]:
             return ()
         return hashes_of(self._previous[0].variants(event, fingerprint, stacks, whole=False))
+
+    def _decided(
+        self, hashes: tuple[str, ...], event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack]
+    ) -> int | None:
+        """Give the group that a person put the event into. A decision about a hash of before outlives the change."""
+        if not self._decisions.groups:
+            return None
+        decided = self._decisions.group_of(hashes)
+        if decided is None and self._previous is not None:
+            before = hashes_of(self._previous[0].variants(event, fingerprint, stacks, whole=False))
+            decided = self._decisions.group_of(before)
+        return decided
 
 
 def _load_algorithms(

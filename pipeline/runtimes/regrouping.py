@@ -25,8 +25,7 @@ def regroup(records: Iterable[Record], before: Context, after: Context, on_lost:
         for item, changed in zip(old, new, strict=True):
             grouping, regrouped = _group(item, before), _group(changed, after)
             example = Example(item.event_id, f"{record.source}:{record.position}", _title(item, grouping))
-            bridged = grouping.primary_hash in regrouped.secondary_hashes
-            diff.add(_place(item, grouping), _place(changed, regrouped), example, bridged=bridged)
+            diff.add(_place(item, grouping), _place(changed, regrouped), example)
     return diff.report()
 
 

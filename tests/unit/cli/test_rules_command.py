@@ -1,0 +1,214 @@
+"""`pipeline rules` and `pipeline groups`, run as a user would, on rules and events made for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.cli.groups import groups
+from pipeline.cli.rules import rules
+
+SHIPPED = Path(__file__).parents[3] / "rules"
+
+
+def event(number: int, **fields: Any) -> dict[str, Any]:
+    return {"event_id": f"{number:032x}", "platform": "other", "timestamp": 1_700_000_000, **fields}
+
+
+EVENTS = [
+    *(event(number, message="cart is gone", logger="a", tags={"region": f"r{number % 2}"}) for number in range(4)),
+    event(10, message="alpha failed", logger="b"),
+    event(11, message="beta failed", logger="b"),
+    event(12, message="steady", logger="c"),
+    event(13, message="renamed", logger="d"),
+]
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in EVENTS))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Make a rules folder with these fingerprint rules."""
+
+    def make(name: str, *lines: str) -> Path:
+        path = tmp_path / name
+        shutil.copytree(SHIPPED, path)
+        (path / "default" / "fingerprints.rules").write_text("\n".join(lines) + "\n")
+        return path
+
+    return make
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(rules, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_diff_reports_a_planted_merge_split_and_move(folder: Callable[..., Path], inputs: Path) -> None:
+    old = folder("old")
+    new = folder("new", "logger:a -> {{ default }}, {{ tags.region }}", "logger:b -> failed", "logger:d -> other name")
+
+    result = run("diff", old, new, inputs, "--project", 1, "--now", "2023-11-15", "--json")
+
+    assert result.exit_code == 0, result.output
+    body = json.loads(result.stdout)
+    assert (body["events"], body["changed_events"], body["groups_before"], body["groups_after"]) == (8, 7, 5, 5)
+    assert [(change["kind"], change["events"]) for change in body["changes"]] == [("split", 4), ("merge", 2), ("move", 1)]
+    (move,) = body["changes"][2]["flows"]
+    assert move["examples"] == [{"event_id": f"{13:032x}", "origin": f"{inputs}:8", "title": "renamed"}]
+
+
+def test_diff_for_people_names_groups_events_and_examples(folder: Callable[..., Path], inputs: Path) -> None:
+    result = run("diff", folder("old"), folder("new", "logger:b -> failed"), inputs, "--project", 1, "--now", "2023-11-15")
+
+    assert result.exit_code == 0, result.output
+    assert "2 groups become one: 2 events of project 1" in result.stdout
+    assert "alpha failed" in result.stdout
+    assert "2 of 8 events change group" in result.stdout
+
+
+def test_diff_of_the_same_rules_says_so(folder: Callable[..., Path], inputs: Path) -> None:
+    old = folder("old")
+
+    assert "No group changes" in run("diff", old, old, inputs, "--project", 1).stdout
+
+
+def test_groups_keep_their_ids_during_a_change_and_move_after_it(folder: Callable[..., Path], inputs: Path) -> None:
+    old, new = folder("old"), folder("new")
+    (new / "default" / "grouping.toml").write_text('hash = "md5"\nprevious_hash = "xxh3_128"\nprevious_until = 2023-12-01\n')
+
+    def diff(day: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(run("diff", old, new, inputs, "--project", 1, "--now", day, "--json").stdout)
+        return found
+
+    during, after = diff("2023-12-01"), diff("2023-12-02")
+
+    assert during["changed_events"] == 0
+    assert {change["kind"] for change in after["changes"]} == {"move"}
+    assert after["changed_events"] == len(EVENTS)
+
+
+def test_check_lists_every_mistake_of_every_file(folder: Callable[..., Path]) -> None:
+    path = folder("broken", "type", "type:x -> ok", "level ->")
+    (path / "default" / "enhancements.rules").write_text("function:x -> group\n")
+    (path / "projects" / "5").mkdir(parents=True)
+    (path / "projects" / "5" / "groups.toml").write_text("[[group]]\nid = 'x'\n")
+    (path / "projects" / "5" / "a.cases.yaml").write_text("- name: x\n")
+
+    result = run("check", path)
+
+    assert result.exit_code == 1
+    for place in (
+        "broken/default/fingerprints.rules:1:",
+        "broken/default/fingerprints.rules:3:",
+        "broken/default/enhancements.rules:1:",
+        "broken/projects/5/groups.toml:",
+        "broken/projects/5/a.cases.yaml:1:",
+    ):
+        assert place in result.stderr, result.stderr
+    errors = json.loads(run("check", path, "--json").stdout)["errors"]
+    assert {"file", "line", "column", "message", "text"} == set(errors[0])
+
+
+def test_check_runs_the_cases_beside_the_rules(folder: Callable[..., Path]) -> None:
+    path = folder("rules", 'logger:a -> {{ default }}, {{ tags.region }} title="Cart"', "logger:b -> failed")
+    cases = path / "default" / "carts.cases.yaml"
+    case = """
+- name: carts split by region
+  events:
+    - {message: gone, logger: a, tags: {region: eu}}
+    - {message: gone, logger: a, tags: {region: us}}
+  expect: {together: false, title: Cart, fingerprint: ["{{ default }}", "{{ tags.region }}"], rule: "fingerprints.rules:1"}
+- name: the stack says who it is
+  event:
+    stacktrace: {frames: [{abs_path: /x/site-packages/y.py, in_app: true}, {function: f, in_app: true}]}
+  expect: {in_app: [false, true], rule: none}
+"""
+    cases.write_text(case)
+    assert run("check", path).exit_code == 0
+
+    cases.write_text(
+        case.replace("together: false, title: Cart", "together: true, title: Kart")
+        .replace("rules:1", "rules:2")
+        .replace("[false, true]", "[true]")
+        .replace('"{{ tags.region }}"', "eu")
+    )
+    result = run("check", path)
+
+    assert result.exit_code == 1
+    for message in (
+        "carts.cases.yaml:2: carts split by region: expected one group, the 2 events are in 2",
+        "event 1: expected title 'Kart', got 'Cart'",
+        "event 2: expected rule fingerprints.rules:2, got fingerprints.rules:1",
+        "event 1: expected fingerprint ['{{ default }}', 'eu']",
+        "carts.cases.yaml:7: the stack says who it is: expected in_app [True], got [False, True]",
+    ):
+        assert message in result.stderr
+
+
+def test_check_lists_rules_that_no_event_touches(folder: Callable[..., Path], inputs: Path) -> None:
+    path = folder("rules", "logger:a -> a", "logger:nobody -> never")
+    (path / "default" / "enhancements.rules").write_text("function:nowhere -app\n")
+
+    result = run("check", path, inputs, "--project", 1, "--json")
+
+    assert result.exit_code == 0, result.output
+    own = [rule for rule in json.loads(result.stdout)["untouched"] if not rule["is_base"]]
+    assert [(rule["file"].rpartition("/")[2], rule["line"]) for rule in own] == [
+        ("enhancements.rules", 1),
+        ("fingerprints.rules", 2),
+    ]
+    assert "logger:" in run("check", path, inputs, "--project", 1).stdout
+
+
+@pytest.mark.parametrize("arguments", [("check", "/nowhere"), ("diff", "/nowhere", "/nowhere", "x"), ("check",)])
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_an_input_that_is_not_there_exits_with_2(folder: Callable[..., Path]) -> None:
+    path = folder("rules")
+    result = run("diff", path, path, "/nowhere.jsonl")
+    assert result.exit_code == 2
+    assert "/nowhere.jsonl" in result.stderr
+
+
+def test_the_shipped_rules_are_fine() -> None:
+    result = run("check", SHIPPED)
+    assert result.exit_code == 0, result.stderr
+
+
+def test_groups_are_merged_listed_and_split(folder: Callable[..., Path]) -> None:
+    path = folder("rules")
+    a, b = "a" * 32, "b" * 32
+
+    def command(*arguments: str) -> Result:
+        return CliRunner().invoke(groups, [*arguments, "--project", "3", "--rules", str(path)], catch_exceptions=False)
+
+    assert command("merge", a, b, "--note", "same cause").exit_code == 0
+    (group,) = (json.loads(line) for line in command("list", "--json").stdout.splitlines())
+    assert group["hashes"] == [a, b]
+    assert group["note"] == "same cause"
+    assert run("check", path).exit_code == 0
+
+    assert command("split", b).exit_code == 0
+    assert len(command("list", "--json").stdout.splitlines()) == 2
+    assert [file.name for file in (path / "projects" / "3").iterdir()] == ["groups.toml"]
+
+
+def test_a_hash_that_is_none_is_wrong_usage(folder: Callable[..., Path]) -> None:
+    path = folder("rules")
+    result = CliRunner().invoke(groups, ["merge", "abc", "d" * 32, "--project", "3", "--rules", str(path)])
+    assert result.exit_code == 2
+    assert "is no grouping hash" in result.stderr
+    assert not (path / "projects" / "3").exists()
