@@ -33,7 +33,7 @@ def correct_clock(
         result["start_timestamp"] += drift
     for crumb in (result.get("breadcrumbs") or {}).get("values") or ():
         if crumb is not None and "timestamp" in crumb:
-            crumb["timestamp"] = min(max(crumb["timestamp"] + drift, 0), LATEST)
+            crumb["timestamp"] = min(crumb["timestamp"] + drift, LATEST)
 
 
 def _iso(epoch_s: float) -> str:

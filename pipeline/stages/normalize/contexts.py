@@ -17,7 +17,7 @@ _DEVICE_NUMBERS = (
 )  # fmt: skip
 
 _FIELDS = {
-    "device": {name: unsigned for name in _DEVICE_NUMBERS} | {"charging": boolean, "online": boolean, "simulator": boolean},
+    "device": dict.fromkeys(_DEVICE_NUMBERS, unsigned) | {"charging": boolean, "online": boolean, "simulator": boolean},
     "os": {"rooted": boolean},
     "app": {"in_foreground": boolean},
 }

@@ -10,8 +10,8 @@ from pipeline.stages.normalize.contexts import ensure_trace
 from pipeline.stages.normalize.message import logentry
 from pipeline.stages.normalize.protocol import ALIASES, FIELDS
 from pipeline.stages.normalize.release import dist, environment, release
-from pipeline.stages.normalize.report import Path, Report
-from pipeline.stages.normalize.tags import tags
+from pipeline.stages.normalize.report import Path, Report, kept_meta
+from pipeline.stages.normalize.tags import MAX_TAGS, settle_tags, tags
 from pipeline.stages.normalize.user import name_user, settle_ip
 from pipeline.stages.normalize.values import as_uuid
 
@@ -64,13 +64,14 @@ def normalize_event(
     user_agent: str | None = None,
     max_s_in_future: float = 60,
     max_s_in_past: float = 2_592_000,
+    max_tags: int | None = MAX_TAGS,
 ) -> dict[str, Any]:
     """Give a new event in the one form that later stages read; what had to be repaired is named in its `errors` and `_meta`.
 
     `received` is in epoch seconds. `event_id` stands in where the event has no valid one. Never raises, whatever JSON holds;
     reads no clock and draws no random number, so the same event always gives the same bytes.
     """
-    report = Report()
+    report = Report(kept_meta(event.get("_meta")))
     result: dict[str, Any] = {}
     for key, raw in event.items():
         name = ALIASES.get(key, key)
@@ -97,8 +98,7 @@ def normalize_event(
     result.setdefault("level", "error")
     result.setdefault("logger", "")
     _message(event, result, report)
-    _identity(result, report)
-    _tags(event, result, report)
+    _tags(event, result, report, max_tags)
     _lone_stacktrace(result)
     settle_ip(result, client_ip if infer_ip else None)
     name_user(result)
@@ -129,6 +129,8 @@ def _message(event: dict[str, Any], result: dict[str, Any], report: Report) -> N
     for key in ("logentry", "sentry.interfaces.Message", "message"):
         if event.get(key) is not None:
             found = logentry(event[key], path, report)
+            if found and key == "message":
+                report.moved("message", "logentry", "formatted")
             if found:
                 result["logentry"] = found
                 return
@@ -142,23 +144,20 @@ def _identity(result: dict[str, Any], report: Report) -> None:
                 result[name] = value
 
 
-def _tags(event: dict[str, Any], result: dict[str, Any], report: Report) -> None:
+def _tags(event: dict[str, Any], result: dict[str, Any], report: Report, limit: int | None) -> None:
     """Tags as pairs. An environment among them moves to its field; the server's name and the site become tags."""
-    pairs = tags(event.get("tags"), (None, "tags"), report)
-    kept = []
-    for key, value in pairs:
-        if key == "environment":
-            if value is not None and "environment" not in result:
-                result["environment"] = value
-                _identity(result, report)
-        else:
-            kept.append([key, value])
-    names = {key for key, _ in kept}
-    for name in ("server_name", "site"):
-        value = result.pop(name, None)
-        if value and name not in names:
-            kept += tags([[name, value]], (None, "tags"), report)
-    if kept or event.get("tags"):
+    path: Path = (None, "tags")
+    moved = {name: result.pop(name) for name in ("server_name", "site") if name in result}
+    pairs = []
+    for key, value in tags(event.get("tags"), path, report):
+        if key == "environment" and value is not None:
+            result.setdefault("environment", value)
+        elif key not in moved and key != "environment":
+            pairs.append([key, value])
+    _identity(result, report)
+    pairs += [[name, value] for name, value in moved.items()]
+    kept = settle_tags(pairs, path, report, limit)
+    if kept or type(event.get("tags")) not in (list, dict, NoneType):
         result["tags"] = kept
 
 

@@ -11,7 +11,7 @@ from pipeline.stages.normalize.shapes import record, values
 from pipeline.stages.normalize.stacktraces import stacktrace
 from pipeline.stages.normalize.values import boolean, json_string, signed, string, text, thread_id, trim, unsigned
 
-_TYPED_VALUE = re.compile(r"(\w+):(.*)", re.DOTALL)
+_TYPED_VALUE = re.compile(r"(\w+):(.*)", re.ASCII)
 _VALUE_LIMIT, _VALUE_ALLOWANCE = 8192, 200
 
 
@@ -59,18 +59,16 @@ def mechanism(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     return _mechanism_fields(value, path, report) or None
 
 
-_exception_fields = record(
-    {
-        "type": string,
-        "value": json_string,
-        "module": text(256, 20),
-        "stacktrace": stacktrace,
-        "raw_stacktrace": stacktrace,
-        "thread_id": thread_id,
-        "mechanism": mechanism,
-    },
-    "exception",
-)
+_FIELDS = {
+    "type": string,
+    "value": json_string,
+    "module": text(256, 20),
+    "stacktrace": stacktrace,
+    "raw_stacktrace": stacktrace,
+    "thread_id": thread_id,
+    "mechanism": mechanism,
+}
+_exception_fields = record(_FIELDS, "exception")
 
 
 def exception(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
@@ -84,8 +82,8 @@ def exception(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
         if match is not None:
             result["type"], result["value"] = match[1], match[2].strip()
             kind, said = result["type"], result["value"]
-    if kind is None and said is None:
-        report.error(path, "missing_attribute", value, attribute="type or value")
+    if not kind and not said:
+        report.error(path, "missing_attribute", {name: result.get(name) for name in _FIELDS}, attribute="type or value")
         return None
     if kind is not None:
         result["type"] = trim(kind, (path, "type"), report, 256, 20)

@@ -7,14 +7,27 @@ from typing import Any
 from pipeline.stages.normalize.bags import bag, free_value, nested_bag
 from pipeline.stages.normalize.contexts import contexts
 from pipeline.stages.normalize.exceptions import exceptions
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.report import Path, Report, printable
 from pipeline.stages.normalize.request import request
 from pipeline.stages.normalize.shapes import array, mapping, record, values
 from pipeline.stages.normalize.stacktraces import stacktrace
 from pipeline.stages.normalize.timestamps import timestamp
 from pipeline.stages.normalize.user import user
 from pipeline.stages.normalize.values import (
-    Parser, address, as_uuid, boolean, ip_address, level, number, primitive, printed, string, text, thread_id, unsigned, uuid_id,
+    Parser,
+    address,
+    as_uuid,
+    boolean,
+    ip_address,
+    level,
+    number,
+    primitive,
+    printed,
+    string,
+    text,
+    thread_id,
+    unsigned,
+    uuid_id,
 )  # fmt: skip
 
 
@@ -108,8 +121,15 @@ def _fingerprint(value: Any, path: Path, report: Report) -> list[str] | None:
         elif entry is not None:
             refused.append(entry)
     if refused:
-        report.error(path, "invalid_data", refused)
+        report.error(path, "invalid_data", value=[printable(entry) for entry in refused[:10]])
+        report.shortened(path, len(value))
     return result or None
+
+
+def _time_spent(value: Any, path: Path, report: Report) -> int | None:
+    """Take the milliseconds that something took; what does not fit 31 bits is no measurement."""
+    result: int | None = unsigned(value, path, report)
+    return result if result is not None and result < 2**31 - 1 else None
 
 
 def _error(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
@@ -119,15 +139,48 @@ def _error(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
 
 _error_fields = record({"type": string, "name": string, "value": free_value(500, 5), "reason": string}, "eventprocessingerror")
 
+_module_versions = mapping(string)
+
+
+def _modules(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    """Take the versions of modules by name."""
+    result = _module_versions(value, path, report)
+    return result and {name: version for name, version in result.items() if version is not None}
+
+
+_sdk_fields = record(
+    {
+        "name": string,
+        "version": string,
+        "integrations": array(string, keep_nulls=False),
+        "features": array(string, keep_nulls=False),
+        "packages": array(record({"name": string, "version": string}, "clientsdkpackage"), keep_nulls=False),
+        "client_ip": ip_address,
+        "settings": record({"infer_ip": string}, "sdksettings"),
+    },
+    "clientsdkinfo",
+)
+
+
+def _sdk(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    """Take the SDK's name and version; either missing is an error."""
+    result = _sdk_fields(value, path, report)
+    if result is not None:
+        for name in ("name", "version"):
+            if value.get(name) is None:
+                report.error((path, name), "missing_attribute")
+    return result or None
+
+
 FIELDS: dict[str, Parser] = {
     "level": level,
     "fingerprint": _fingerprint,
     "culprit": text(200),
     "transaction": text(200),
     "transaction_info": record({"source": string, "original": string, "changes": free_value(8192, 7), "propagations": unsigned}, "transactioninfo"),
-    "time_spent": unsigned,
+    "time_spent": _time_spent,
     "logger": text(64, deny="\r\n"),
-    "modules": mapping(text(200)),
+    "modules": _modules,
     "platform": string,
     "server_name": text(256),
     "site": text(200),
@@ -150,14 +203,7 @@ FIELDS: dict[str, Parser] = {
     ),
     "extra": nested_bag(262_144, 16_384, 7),
     "debug_meta": record({"sdk_info": record({"sdk_name": string, "version_major": unsigned, "version_minor": unsigned, "version_patchlevel": unsigned}, "systemsdkinfo"), "images": array(_image)}, "debugmeta"),
-    "sdk": record(
-        {
-            "name": string, "version": string, "integrations": array(string, keep_nulls=False), "features": array(string, keep_nulls=False),
-            "packages": array(record({"name": string, "version": string}, "clientsdkpackage"), keep_nulls=False),
-            "client_ip": ip_address, "settings": record({"infer_ip": string}, "sdksettings"),
-        },
-        "clientsdkinfo",
-    ),
+    "sdk": _sdk,
     "ingest_path": array(record({"version": string, "public_key": string}, "relayinfo")),
     "errors": array(_error, keep_nulls=False),
     "checksum": text(128),

@@ -7,15 +7,16 @@ import re
 from pipeline.stages.normalize.report import Path, Report
 
 _RESTRICTED = frozenset({"latest", ".", ".."})
-_BAD_RELEASE = re.compile(r"[\r\n\f\t/\\]")
+_BAD_CHARACTER = re.compile(r"[\r\n\f\t\v/\\]")
 
 
 def release(value: str, path: Path, report: Report) -> str | None:
     """Take a release of up to 200 characters."""
     name = value.strip()
     if not name:
+        report.invalid(path, "expected a non-empty string")
         return None
-    if len(name) > 200 or name.lower() in _RESTRICTED or _BAD_RELEASE.search(name):
+    if len(name) > 200 or name.lower() in _RESTRICTED or _BAD_CHARACTER.search(name):
         report.error(path, "invalid_data", value)
         return None
     return name
@@ -25,8 +26,9 @@ def environment(value: str, path: Path, report: Report) -> str | None:
     """Take an environment of up to 64 characters."""
     name = value.strip()
     if not name:
+        report.invalid(path, "expected a non-empty string")
         return None
-    if len(name) > 64 or name.lower() == "none" or _BAD_RELEASE.search(name):
+    if len(name) > 64 or name.lower() == "none" or _BAD_CHARACTER.search(name):
         report.error(path, "invalid_data", value)
         return None
     return name
@@ -36,8 +38,13 @@ def dist(value: str, path: Path, report: Report) -> str | None:
     """Take a distribution of up to 64 characters."""
     name = value.strip()
     if not name:
+        report.invalid(path, "expected a non-empty string")
         return None
     if len(name) > 64:
         report.error(path, "value_too_long", value)
         return None
+    for character in "/\n\r":
+        if character in name:
+            report.invalid(path, f"invalid character {character!r}", value)
+            return None
     return name

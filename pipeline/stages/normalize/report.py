@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from pipeline.stages.normalize.json_text import estimate_size, to_json_text
 
 Path = tuple[Any, str | int] | None
@@ -11,6 +13,9 @@ Path = tuple[Any, str | int] | None
 
 MAX_KEPT_VALUE_BYTES = 500
 """The original of a refused value is kept only below this size, so that junk is not stored twice."""
+
+MAX_META_BYTES = 100_000
+"""A sender's own `_meta` is kept up to this size."""
 
 MAX_ERRORS = 200
 """Errors kept of one event: what comes after them says nothing new, and a hostile event could name a million."""
@@ -23,15 +28,15 @@ class Report:
 
     __slots__ = ("errors", "meta")
 
-    def __init__(self) -> None:
+    def __init__(self, meta: dict[str, Any] | None = None) -> None:
         self.errors: list[dict[str, Any]] = []
-        self.meta: dict[str, Any] = {}
+        self.meta: dict[str, Any] = meta or {}
 
     def invalid(self, path: Path, reason: str, value: Any = NO_VALUE) -> None:
         """Say that a value was refused and why."""
         self.error(path, "invalid_data", value, reason=reason)
 
-    def error(self, path: Path, kind: str, value: Any = NO_VALUE, **data: Any) -> None:
+    def error(self, path: Path, kind: str, original: Any = NO_VALUE, /, **data: Any) -> None:
         """Record an error of the given kind; `data` (reason, attribute, ...) goes beside its type and name."""
         if len(self.errors) >= MAX_ERRORS:
             return
@@ -40,8 +45,12 @@ class Report:
         error.update(data)
         remark = self.remark(keys)
         remark.setdefault("err", []).append([kind, data] if data else kind)
-        if value is not NO_VALUE and value is not None and estimate_size(value, MAX_KEPT_VALUE_BYTES) < MAX_KEPT_VALUE_BYTES:
-            kept = printable(value)
+        if (
+            original is not NO_VALUE
+            and original is not None
+            and estimate_size(original, MAX_KEPT_VALUE_BYTES) < MAX_KEPT_VALUE_BYTES
+        ):
+            kept = printable(original)
             remark["val"] = kept
             error["value"] = kept
         self.errors.append(error)
@@ -56,6 +65,12 @@ class Report:
         """Record the original length of a list or object that lost its tail."""
         self.remark(path_keys(path)).setdefault("len", length)
 
+    def moved(self, key: str, *path: str) -> None:
+        """Take what the sender remarked about a top-level field along to where the field went."""
+        remark = self.meta.pop(key, None)
+        if isinstance(remark, dict) and isinstance(remark.get(""), dict):
+            self.remark(list(path)).update(remark[""])
+
     def remark(self, keys: list[str]) -> dict[str, Any]:
         """Give the `_meta` entry of a path, made where it is missing."""
         node = self.meta
@@ -65,6 +80,17 @@ class Report:
                 child = node[key] = {}
             node = child
         return node
+
+
+def kept_meta(value: Any) -> dict[str, Any]:
+    """Give what of a sender's `_meta` is kept: all of it, or nothing where it is too large or no object."""
+    if not isinstance(value, dict) or estimate_size(value, MAX_META_BYTES) >= MAX_META_BYTES:
+        return {}
+    try:
+        kept = orjson.loads(orjson.dumps(value))
+    except (TypeError, orjson.JSONDecodeError):  # nested too deep, or numbers that JSON does not have
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def path_keys(path: Path) -> list[str]:

@@ -70,7 +70,7 @@ def mapping(item: Parser) -> Parser:
 
 
 def values(item: Parser) -> Parser:
-    """Make a parser of what SDKs send as a list, as `{"values": [...]}`, or as one object: always the second."""
+    """Make a parser of what SDKs send as a list, as `{"values": [...]}`, or as one object: always the second. Nulls go."""
 
     def parse(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
         if type(value) is dict:
@@ -88,6 +88,6 @@ def values(item: Parser) -> Parser:
         if not raw:
             return None
         inner = (path, "values")
-        return {"values": [item(entry, (inner, index), report) for index, entry in enumerate(raw)]}
+        return {"values": [item(entry, (inner, index), report) for index, entry in enumerate(raw) if entry is not None]}
 
     return parse

@@ -84,7 +84,7 @@ def frame(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
         result["abs_path"] = full
         if not name or name == full:
             result["filename"] = file_name(full)
-    if "context_line" not in result and ("pre_context" in result or "post_context" in result):
+    if "context_line" not in result and (value.get("pre_context") or value.get("post_context")):
         result["context_line"] = ""
     for key in ("pre_context", "post_context"):
         lines = result.get(key)
@@ -124,8 +124,10 @@ def stacktrace(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     where = (path, "frames")
     if type(frames) is list and frames:
         result["frames"] = _frames(frames, where, report)
-    elif frames is None or type(frames) is list:
+    elif frames is None:
         report.error(where, "missing_attribute")
+    elif type(frames) is list:
+        report.invalid(where, "expected a non-empty value")
     else:
         report.invalid(where, "expected an array", frames)
     return result

@@ -9,6 +9,8 @@ from pipeline.stages.normalize.report import Path, Report
 from pipeline.stages.normalize.values import printed, trim
 
 MAX_TAGS = 200
+"""Pairs of one event. SDKs send a dozen; each is a row of the storage."""
+
 LIMIT = 200
 """Characters of a key and of a value."""
 
@@ -16,9 +18,11 @@ _KEY = re.compile(r"[a-zA-Z0-9_.:-]+")
 _RESERVED = frozenset({"release", "dist", "user", "filename", "function"})
 """Names that the storage message fills in itself."""
 
+Pairs = list[list[str | None]]
 
-def tags(value: Any, path: Path, report: Report) -> list[list[str | None]]:
-    """Give the tags as pairs; an object's are sorted by key. The first of equal keys stays. A part that is refused is null."""
+
+def tags(value: Any, path: Path, report: Report) -> Pairs:
+    """Give the tags as pairs of printed values; an object's are sorted by key. A part that is refused is null."""
     if type(value) is dict:
         entries: list[Any] = [[key, value[key]] for key in sorted(value)]
     elif type(value) is list:
@@ -27,63 +31,31 @@ def tags(value: Any, path: Path, report: Report) -> list[list[str | None]]:
         if value is not None:
             report.invalid(path, "expected an array", value)
         return []
-    result: list[list[str | None]] = []
-    seen: set[str] = set()
+    result: Pairs = []
     for index, entry in enumerate(entries):
         where = (path, index)
-        pair = _pair(entry, where, report)
-        if pair is None:
-            continue
-        key = _key(pair[0], (where, 0), report)
+        if type(entry) is list and len(entry) == 2:
+            result.append([_primitive(entry[0], (where, 0), report), _primitive(entry[1], (where, 1), report)])
+        elif entry is not None:
+            report.invalid(where, "expected a tuple", entry)
+    return result
+
+
+def settle_tags(pairs: Pairs, path: Path, report: Report, limit: int | None = MAX_TAGS) -> Pairs:
+    """Give the tags that stay: the first of equal keys, none of the reserved ones, at most `limit`, all of them searchable."""
+    result: Pairs = []
+    seen: set[str] = set()
+    for key, value in pairs:
         if key is not None:
             if key in _RESERVED or key in seen:
                 continue
             seen.add(key)
-        if len(result) >= MAX_TAGS:
-            report.shortened(path, len(entries))
+        if limit is not None and len(result) >= limit:
+            report.shortened(path, len(pairs))
             break
-        result.append([key, _value(pair[1], (where, 1), report)])
+        where = (path, len(result))
+        result.append([_key(key, (where, 0), report), _value(value, (where, 1), report)])
     return result
-
-
-def _pair(entry: Any, path: Path, report: Report) -> list[Any] | None:
-    if type(entry) is list and len(entry) == 2:
-        return entry
-    if type(entry) is dict and "key" in entry:
-        return [entry["key"], entry.get("value")]
-    if entry is not None:
-        report.invalid(path, "expected a tag", entry)
-    return None
-
-
-def _key(raw: Any, path: Path, report: Report) -> str | None:
-    key = _primitive(raw, path, report)
-    if key is None:
-        return None
-    key = key.strip()
-    if not key:
-        report.invalid(path, "expected a non-empty value")
-        return None
-    if _KEY.fullmatch(key) is None:
-        key = key.replace(" ", "-")
-        if _KEY.fullmatch(key) is None:
-            report.invalid(path, "invalid characters in string", raw)
-            return None
-    return trim(key, path, report, LIMIT)
-
-
-def _value(raw: Any, path: Path, report: Report) -> str | None:
-    value = _primitive(raw, path, report)
-    if value is None:
-        return None
-    value = value.strip()
-    if not value:
-        report.invalid(path, "expected a non-empty value")
-        return None
-    if "\n" in value:
-        report.invalid(path, "invalid character '\\n'", raw)
-        return None
-    return trim(value, path, report, LIMIT)
 
 
 def _primitive(raw: Any, path: Path, report: Report) -> str | None:
@@ -91,3 +63,31 @@ def _primitive(raw: Any, path: Path, report: Report) -> str | None:
     if result is None and raw is not None:
         report.invalid(path, "expected a primitive value", raw)
     return result
+
+
+def _key(key: str | None, path: Path, report: Report) -> str | None:
+    if key is None:
+        return None
+    stripped = key.strip()
+    if not stripped:
+        report.invalid(path, "expected a non-empty value")
+        return None
+    if _KEY.fullmatch(stripped) is None:
+        stripped = stripped.replace(" ", "-")
+        if _KEY.fullmatch(stripped) is None:
+            report.invalid(path, "invalid characters in string", key)
+            return None
+    return stripped if len(stripped) <= LIMIT else trim(stripped, path, report, LIMIT)
+
+
+def _value(value: str | None, path: Path, report: Report) -> str | None:
+    if value is None:
+        return None
+    stripped = value.strip()
+    if not stripped:
+        report.invalid(path, "expected a non-empty value")
+        return None
+    if "\n" in stripped:
+        report.invalid(path, "invalid character '\\n'", value)
+        return None
+    return stripped if len(stripped) <= LIMIT else trim(stripped, path, report, LIMIT)
