@@ -116,12 +116,13 @@ _outer_fields = record(
 
 
 def stacktrace(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take a stack. One without frames is an error, and stays for its registers."""
+    """Take a stack. One without frames is an error, and stays for its registers, and because grouping says that it is there."""
     result = _outer_fields(value, path, report)
     if result is None:
         return None
     frames = result.pop("frames", None)
     where = (path, "frames")
+    result["frames"] = None
     if type(frames) is list and frames:
         result["frames"] = _frames(frames, where, report)
     elif frames is None:
