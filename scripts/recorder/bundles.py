@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from recorder.capture import CaptureServer
-from recorder.fixtures import FIXTURES
 from recorder.workspace import RecordingError, npm_install, prepare, run
 
 
@@ -42,8 +40,8 @@ def bundle(tools: Path, build: Build, *, platform: str, entry: Path, out: Path) 
     return entry_file
 
 
-def upload(tools: Path, server: CaptureServer, build: Build, *, project_id: int, out: Path) -> None:
-    """Let sentry-cli upload a build to the recorder, and keep the bundle that arrives as `artifacts/<project>/<build>.zip`."""
+def upload(tools: Path, server: CaptureServer, build: Build, *, project_id: int, out: Path) -> bytes:
+    """Let sentry-cli upload a build to the recorder. Returns the bundle that arrived, byte for byte."""
     command = [_sentry_cli(tools), "sourcemaps", "upload"]
     command += ["--release", build.release] if build.upload_names_release else []
     command += ["--dist", build.dist] if build.dist else []
@@ -58,14 +56,7 @@ def upload(tools: Path, server: CaptureServer, build: Build, *, project_id: int,
     chunks = list(server.take().chunks.values())
     if len(chunks) != 1:
         raise RecordingError(f"{build.name}: one bundle was expected, {len(chunks)} chunks came")
-    target = FIXTURES / "artifacts" / str(project_id) / f"{build.name}.zip"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(chunks[0])
-
-
-def forget_uploads(project_id: int) -> None:
-    """Remove the bundles of earlier recordings."""
-    shutil.rmtree(FIXTURES / "artifacts" / str(project_id), ignore_errors=True)
+    return chunks[0]
 
 
 def _sentry_cli(tools: Path) -> str:

@@ -39,8 +39,8 @@ def main() -> int:
             for sdk in chosen:
                 print(f"{sdk}: recording", flush=True)
                 recording = SDKS[sdk](server)
-                recording.finish(forbidden=[str(REPOSITORY) + "/", str(Path.home()) + "/", platform.release()])
-                print(f"{sdk}: {recording.index['sdk']}, {len(recording.index['events'])} events")
+                recording.write(forbidden=[str(REPOSITORY) + "/", str(Path.home()) + "/", platform.release()])
+                print(f"{sdk}: {len(recording.index['events'])} events of {recording.index['events'][0]['sdk']}")
     except (RecordingError, OSError) as error:
         print(f"record_fixtures: {error}", file=sys.stderr)
         return 1

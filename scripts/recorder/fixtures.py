@@ -18,13 +18,12 @@ KEPT_OF_OTHER_TYPES = 2
 
 
 class Recording:
-    """The fixtures of one SDK while they are recorded."""
+    """The fixtures of one SDK while they are recorded: in memory until all went well, then `write` replaces the old ones."""
 
     def __init__(self, sdk: str, project_id: int, *, runtime: str, how: str) -> None:
         self.sdk = sdk
-        self.folder = FIXTURES / "recorded" / sdk
+        self.project_id = project_id
         self.index: dict[str, Any] = {
-            "sdk": "",
             "project_id": project_id,
             "runtime": runtime,
             "how": how,
@@ -33,25 +32,26 @@ class Recording:
             "events": [],
             "others": [],
         }
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self.bundles: dict[str, bytes] = {}
+        """What sentry-cli uploaded, by the build's name."""
+        self.truth: dict[str, Any] = {}
+        """By event id: the event's file and its exceptions as the source run had them."""
+        self._envelopes: dict[str, bytes] = {}
 
     def add(self, sent: list[SentEnvelope], *, made_by: str, prefix: str = "") -> dict[str, dict[str, Any]]:
-        """Write the envelopes that one program sent. Returns its events by scenario (`name`, `name-2`, ...)."""
+        """Keep the envelopes that one program sent. Returns its events by scenario (`name`, `name-2`, ...)."""
         events: dict[str, dict[str, Any]] = {}
         for envelope in sent:
             event = envelope.event()
             if event is None:
                 self._add_other(envelope, made_by)
                 continue
-            sdk = event["sdk"]
-            self.index["sdk"] = f"{sdk['name']} {sdk['version']}"
-            name = self._write(prefix + event["tags"]["scenario"], envelope)
+            name = self._keep(prefix + event["tags"]["scenario"], envelope)
             self.index["events"].append(
                 {
                     "file": f"{self.sdk}/{name}.envelope",
                     "event_id": event["event_id"],
-                    "sdk": self.index["sdk"],
+                    "sdk": f"{event['sdk']['name']} {event['sdk']['version']}",
                     "made_by": made_by,
                     "dsn": "sent by the SDK" if envelope.names_its_project else "moved from the request",
                 }
@@ -59,31 +59,45 @@ class Recording:
             events[name.removeprefix(prefix)] = event
         return events
 
-    def finish(self, forbidden: list[str]) -> None:
-        """Write the index. Raises RecordingError where a fixture tells about the recording machine."""
-        for file in sorted(self.folder.iterdir()):
-            found = [path for path in forbidden if path.encode() in file.read_bytes()]
+    def write(self, forbidden: list[str]) -> None:
+        """Replace the fixtures of this SDK. Raises RecordingError, writing nothing, where one tells about this machine."""
+        for name, content in self._envelopes.items():
+            found = [text for text in forbidden if text.encode() in content]
             if found:
-                raise RecordingError(f"{file} tells about this machine: {found}")
+                raise RecordingError(f"{self.sdk}: {name} tells about this machine: {found}")
         for part in ("events", "others"):
             self.index[part].sort(key=lambda entry: entry["file"])
-        write_json(FIXTURES / "index" / f"{self.sdk}.json", self.index)
+        _replace_folder(
+            FIXTURES / "recorded" / self.sdk, {f"{name}.envelope": content for name, content in self._envelopes.items()}
+        )
+        _write_json(FIXTURES / "index" / f"{self.sdk}.json", self.index)
+        if self.bundles:
+            _replace_folder(
+                FIXTURES / "artifacts" / str(self.project_id), {f"{name}.zip": content for name, content in self.bundles.items()}
+            )
+            _write_json(FIXTURES / "truth" / f"{self.sdk}.json", self.truth)
 
     def _add_other(self, envelope: SentEnvelope, made_by: str) -> None:
         items = envelope.items()
         kind = items[0].type if items else "empty"
         if sum(other["type"] == kind for other in self.index["others"]) < KEPT_OF_OTHER_TYPES:
-            name = self._write(f"other-{kind.replace('_', '-')}", envelope)
+            name = self._keep(f"other-{kind.replace('_', '-')}", envelope)
             self.index["others"].append({"file": f"{self.sdk}/{name}.envelope", "type": kind, "made_by": made_by})
 
-    def _write(self, name: str, envelope: SentEnvelope) -> str:
+    def _keep(self, name: str, envelope: SentEnvelope) -> str:
         names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
-        free = next(each for each in names if not (self.folder / f"{each}.envelope").exists())
-        (self.folder / f"{free}.envelope").write_bytes(envelope.as_file())
+        free = next(each for each in names if each not in self._envelopes)
+        self._envelopes[free] = envelope.as_file()
         return free
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write JSON that diffs well."""
+def _replace_folder(folder: Path, files: dict[str, bytes]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from recorder.bundles import Build, bundle, forget_uploads, prepare_tools, upload
+from recorder.bundles import Build, bundle, prepare_tools, upload
 from recorder.capture import CaptureServer
-from recorder.fixtures import FIXTURES, Recording, write_json
+from recorder.fixtures import Recording
 from recorder.truth import frames_of_source_run
 from recorder.workspace import npm_install, prepare, require, run
 
@@ -34,23 +32,21 @@ BUILDS = (
 
 
 def record(server: CaptureServer) -> Recording:
-    """Run all scenarios from the sources, then those with a stack of our own in each build. The truth goes to truth/node.json."""
+    """Run all scenarios from the sources, then those with a stack of our own in each build."""
     require("node", "npm")
     tools, folder = prepare_tools(), prepare("node", keep=("node_modules",))
     npm_install(folder)
     runtime = "Node " + run(["node", "--version"], folder).strip()
-    forget_uploads(PROJECT_ID)
     how = "node PROGRAM in /srv/shop/node, packages beside it; builds by programs/tools/bundle.mjs"
     recording = Recording("node", PROJECT_ID, runtime=runtime, how=how)
     environment = {"SENTRY_DSN": server.dsn(PROJECT_ID), "NODE_ENV": "production"}
 
     run(["node", "src/main.js"], folder, environment={**environment, "SHOP_RELEASE": "shop-api@3.0.0"}, may_fail=True)
     from_sources = recording.add(server.take().envelopes, made_by="programs/node/src/main.js")
-    truth: dict[str, Any] = {}
     for build in BUILDS:
         out = folder / "dist" / build.name
         entry = bundle(tools, build, platform="node", entry=folder / "src/main.js", out=out)
-        upload(tools, server, build, project_id=PROJECT_ID, out=out)
+        recording.bundles[build.name] = upload(tools, server, build, project_id=PROJECT_ID, out=out)
         settings = {"SHOP_RELEASE": build.release, "SHOP_DIST": build.dist, "SHOP_APP_ROOT": "" if build.debug_ids else str(out)}
         program = str((out / entry).relative_to(folder))
         run(["node", program, *WITH_A_STACK_OF_OURS], folder, environment=environment | settings, may_fail=True)
@@ -59,6 +55,5 @@ def record(server: CaptureServer) -> Recording:
         for scenario, event in events.items():
             frames = frames_of_source_run(event, from_sources[scenario], built=built, sources=f"{folder}/src/")
             if frames:
-                truth[event["event_id"]] = {"file": f"node/{build.name}-{scenario}.envelope", "exceptions": frames}
-    write_json(FIXTURES / "truth/node.json", truth)
+                recording.truth[event["event_id"]] = {"file": f"node/{build.name}-{scenario}.envelope", "exceptions": frames}
     return recording
