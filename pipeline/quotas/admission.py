@@ -16,7 +16,8 @@ from pipeline.quotas.model import Quota
 ACCEPTED = Verdict()
 DUPLICATE = Verdict(Fate.INVALID, "duplicate")
 
-_ACCEPTED = frozenset({0, 2, 3})
+_ACCEPTED = frozenset({0, 2, 3, 4, 7})
+"""Accepted; by a dead letter's first life; beyond a fair share; and two of these whose charge was given back."""
 _DUPLICATE, _REJECTED = 1, 8
 _NO_SIGNATURE = bytes(8)
 _MAX_PLANS = 100_000
@@ -79,6 +80,8 @@ class Admission:
             part.arrivals.append(received)
             if over_accept_once or charges.has_reserve:
                 _add_rare_columns(part, charges, over_accept_once=over_accept_once, signature=signature or _NO_SIGNATURE)
+
+        self.call.name_rest(continuity.is_known)
 
     def _local_verdict(self, charges: Charges, claim: Claim) -> Verdict | None:
         """Give the verdict for an event that needs no Redis: its quotas reject at once, or are known to be used up."""

@@ -124,7 +124,7 @@ local function move(charged, verdict, quantity, project)
     local counter = charged[at]
     if verdict == ACCEPTED or verdict == BEYOND_SHARE then
       charge(counter, quantity, project, verdict == BEYOND_SHARE)
-    elseif verdict < 0 then
+    elseif verdict < 0 and is_charged(verdict) then
       charge(has(-verdict, at) and counter.reserve or counter, quantity, project, false)
     elseif verdict > REJECTED and has(verdict - REJECTED, at) then
       drop(counter, quantity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from struct import Struct
 from typing import Any, cast
@@ -13,10 +13,10 @@ import xxhash
 
 from pipeline.model.record import Token
 from pipeline.quotas.ledger import Polled
+from pipeline.quotas.window import clamped
 
 _TOKEN = Struct("<QI").pack
 _MASK_64 = 2**64 - 1
-_MAX_ARRIVAL = 2**32 - 1
 _MAX_QUANTITY = 2**48
 """Larger ones count as this: Lua's numbers are exact up to 2^53."""
 _encode = msgpack.Packer(use_bin_type=False, unicode_errors="surrogatepass").pack
@@ -49,7 +49,7 @@ class Part:
     def __init__(self, section: Section, name: str, polled: Polled, extra: Iterable[Column]) -> None:
         self.section = section
         self.name = name
-        self.topic_id, self.partition, self.base, self.end = polled
+        self.topic_id, self.partition, self.base, self.end, _ = polled
         self.places: list[int] = []
         """Where each event stands among the claims of the call."""
         self.offsets: list[int] = []
@@ -75,7 +75,7 @@ class Part:
         """
         start = origin(self.topic_id, self.partition)
         tokens = [start + offset & _MASK_64 for offset in self.offsets]
-        arrivals = [min(max(int(arrival), 0), _MAX_ARRIVAL) for arrival in self.arrivals]
+        arrivals = [int(clamped(arrival)) for arrival in self.arrivals]
         quantities = self.quantities
         if quantities and max(quantities) > _MAX_QUANTITY:
             quantities = [min(quantity, _MAX_QUANTITY) for quantity in quantities]
@@ -158,6 +158,14 @@ class Call:
         if part is None:
             part = section.parts[key] = Part(section, name, polled, self._extra)
         return part
+
+    def name_rest(self, is_clean: Callable[[int, Token], bool]) -> None:
+        """Name the organizations that were read but have no event left, unless no earlier attempt can have charged them."""
+        for topic_id, partition, base, _, organizations in self._polled.values():
+            token = Token(topic_id, partition, base)
+            for organization in organizations:
+                if not is_clean(organization, token):
+                    self.part(organization, token)
 
     def pack(self, options: Sequence[Any], prefix: str, *, per_section: bool) -> list[tuple[str, list[bytes]]]:
         """Give the key and the arguments of each script call: one for all sections, or one for each."""

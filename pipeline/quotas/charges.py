@@ -11,13 +11,10 @@ from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Verdict
 from pipeline.quotas.model import MAX_LIMIT, Quota, QuotaScope
 from pipeline.quotas.rate_limit import IMMEDIATE_RETRY_S, RateLimit, merge
-from pipeline.quotas.window import Window, window_at
+from pipeline.quotas.window import Window, clamped, window_at
 
 _NO_WINDOW_S = 2**33
 """What a token bucket has in place of a window: one that no arrival leaves."""
-
-LAST_MOMENT = 2**32 - 1
-"""Arrivals are counted up to the year 2106: an absurd clock must not become an expiry that Redis refuses."""
 
 
 class Charges:
@@ -95,7 +92,7 @@ class Plan:
 
     def at(self, received: float) -> Charges:
         """Give the charges for an arrival. A few are remembered: a batch mixes the end of one window and the next's start."""
-        received = min(max(received, 0), LAST_MOMENT)
+        received = clamped(received)
         for charges in self._recent:
             if charges.start <= received < charges.end:
                 return charges

@@ -26,9 +26,14 @@ class Continuity:
         self._highs: dict[tuple[str, int], dict[int, int]] = {}
         """By partition and organization: where our furthest call ended, as Redis must remember it."""
 
+    def forget(self) -> None:
+        """Forget all partitions: some were given to others, who may have decided since."""
+        self._ends.clear()
+        self._decided.clear()
+
     def begin(self, polled: Sequence[Polled]) -> None:
         """Start a batch: what is known of a partition that does not go on where it ended is forgotten."""
-        for topic_id, partition, base, _ in polled:
+        for topic_id, partition, base, *_ in polled:
             key = (topic_id, partition)
             if self._ends.pop(key, None) != base:
                 self._decided.pop(key, None)
@@ -40,7 +45,7 @@ class Continuity:
 
     def finish(self, polled: Sequence[Polled]) -> None:
         """End a batch that was decided."""
-        for topic_id, partition, _, end in polled:
+        for topic_id, partition, _, end, _ in polled:
             self._ends[topic_id, partition] = end
 
     def learn(self, call: Call, replies: Sequence[SectionReply]) -> bool:

@@ -105,9 +105,9 @@ local function write_hashes()
   end
 end
 
--- Giving outer charges back: admit's ledger keeps the decision, no longer charged ------------------------------------------
+-- Outer charges: given back where a group quota rejects, taken again where that is taken back; admit's ledger says which ----
 
-local outer = {} -- {counter, quantity, project, is beyond share}: given back once their counters were read
+local outer = {} -- {counter, quantity, project, is beyond share}: moved once their counters were read
 
 local function admitted_of(section, ledger)
   if ledger.admitted then return ledger.admitted end
@@ -115,11 +115,11 @@ local function admitted_of(section, ledger)
   local saved = redis.call('GET', key)
   local admitted = {key = key, entries = {}, value = saved and cmsgpack.unpack(saved)}
   ledger.admitted = admitted
-  for _, chunk in ipairs(saved and admitted.value[3] or {}) do
+  for _, chunk in ipairs(saved and admitted.value[4] or {}) do
     local tables, events, verdicts = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
     for i, offset in ipairs(events[1]) do
       if offset >= chunk[1] and offset < chunk[2] then
-        admitted.entries[offset .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)] = {
+        admitted.entries[name_of(events, i)] = {
           chunk = chunk, verdicts = verdicts, i = i,
           tables = tables, combo = events[2][i], label = tables[5][events[2][i]], quantity = events[3][i],
         }
@@ -129,16 +129,24 @@ local function admitted_of(section, ledger)
   return admitted
 end
 
-local function give_back(section, ledger, i)
-  local admitted, events = admitted_of(section, ledger), ledger.events
-  local entry = admitted.entries[events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)]
-  local verdict = entry and entry.verdicts[entry.i]
-  if not entry or not (verdict == ACCEPTED or verdict == BEYOND_SHARE or verdict < 0) then return end
+-- Makes an admitted event charged or not, whatever it was before.
+local function settle(section, ledger, name, wants_charge)
+  local admitted = admitted_of(section, ledger)
+  local entry = admitted.entries[name]
+  if not entry then return end
+  local verdict = entry.verdicts[entry.i]
+  if wants_charge and is_given_back(verdict) then
+    verdict = charged_again(verdict)
+    entry.verdicts[entry.i] = verdict
+  elseif not wants_charge and is_charged(verdict) then
+    entry.verdicts[entry.i] = given_back(verdict)
+  else
+    return
+  end
   for at, counter in ipairs(charged_by(entry)) do
     if verdict < 0 and has(-verdict, at) then counter = counter.reserve end
-    outer[#outer + 1] = {counter, entry.quantity, entry.label, verdict == BEYOND_SHARE}
+    outer[#outer + 1] = {counter, wants_charge and entry.quantity or -entry.quantity, entry.label, verdict == BEYOND_SHARE}
   end
-  entry.verdicts[entry.i] = UNCHARGED
   admitted.is_changed = true
 end
 
@@ -146,7 +154,7 @@ local function write_admitted(ledger)
   local admitted = ledger.admitted
   if not admitted or not admitted.is_changed then return end
   for _, entry in pairs(admitted.entries) do entry.chunk[5] = entry.verdicts end
-  for _, chunk in ipairs(admitted.value[3]) do
+  for _, chunk in ipairs(admitted.value[4]) do
     if type(chunk[5]) == 'table' then chunk[5] = cmsgpack.pack(chunk[5]) end
   end
   redis.call('SET', admitted.key, cmsgpack.pack(admitted.value), 'KEEPTTL')
@@ -177,7 +185,7 @@ local function decide(section, ledger, i)
     for at = 1, #charged do
       if has(mask, at) then drop(charged[at], quantity) end
     end
-    give_back(section, ledger, i)
+    settle(section, ledger, name_of(events, i), false)
     return verdict
   end
   if verdict == 0 then
@@ -192,7 +200,7 @@ local function decide(section, ledger, i)
   return verdict + (is_new and NEW or 0)
 end
 
-local function take_back(section, _, entry)
+local function take_back(section, ledger, entry)
   local label, verdict, quantity, charged = entry.label, entry.verdict, entry.quantity, charged_by(entry)
   local group = group_of(section, label)
   if verdict >= NOT_NEW then
@@ -200,6 +208,7 @@ local function take_back(section, _, entry)
     for at, counter in ipairs(charged) do
       if verdict > REJECTED and has(verdict - REJECTED, at) then drop(counter, -quantity) end
     end
+    settle(section, ledger, entry.name, true)
     return
   end
   if verdict < SAMPLED then
@@ -225,9 +234,16 @@ load_counters()
 load_hashes()
 
 each_left(opened, take_back)
+for _, section in ipairs(opened) do
+  for _, ledger in ipairs(section.partitions) do
+    for i, verdict in pairs(ledger.verdicts) do -- rejected before; admit may have charged it anew since
+      if verdict >= NOT_NEW then settle(section, ledger, name_of(ledger.events, i), false) end
+    end
+  end
+end
 decide_all(opened, decide)
-load_counters() -- those of outer charges to give back
-for _, back in ipairs(outer) do charge(back[1], -back[2], back[3], back[4]) end
+load_counters() -- those of outer charges
+for _, move in ipairs(outer) do charge(unpack(move)) end
 write_counters()
 write_hashes()
 for _, group in pairs(groups) do write_group(group) end

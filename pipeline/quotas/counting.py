@@ -8,9 +8,11 @@ import xxhash
 
 from pipeline.model.outcome import Fate
 from pipeline.quotas.call import Call, Section, SectionReply
-from pipeline.quotas.charges import LAST_MOMENT, Charges
+from pipeline.quotas.charges import Charges
+from pipeline.quotas.continuity import Continuity
 from pipeline.quotas.ledger import Counted, Polled, Sighting, Verdict
 from pipeline.quotas.model import Quota, QuotaScope
+from pipeline.quotas.window import clamped
 
 _NEW, _SAMPLED, _NOT_NEW, _REJECTED = 1, 2, 4, 8
 _KEEP_IN_SAMPLE, _ON_RESERVE = 1, 2
@@ -22,7 +24,7 @@ _NEXT = Counted(Verdict(), is_new=False)
 class Counting:
     """One call of count."""
 
-    def __init__(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> None:
+    def __init__(self, polled: Sequence[Polled], sightings: Sequence[Sighting], continuity: Continuity, now: float) -> None:
         self.call = Call(polled, extra=(list, list, list))
         self._sightings = sightings
         self._now = now
@@ -30,6 +32,7 @@ class Counting:
         self._charges: dict[tuple[int, int], Charges] = {}
         for place, sighting in enumerate(sightings):
             self._fill(place, sighting)
+        self.call.name_rest(continuity.is_known)
 
     def _fill(self, place: int, sighting: Sighting) -> None:
         scope = sighting.scope
@@ -44,14 +47,14 @@ class Counting:
         rate = _sample_rate(charges.quotas)
         flags = _KEEP_IN_SAMPLE if rate is not None and _fraction(sighting.event_id) < rate else 0
         times, users, all_flags = part.extra
-        times.append(sighting.event_time)
+        times.append(clamped(sighting.event_time))
         users.append((sighting.user or "")[:_MAX_USER_CHARS])
         all_flags.append(flags | _ON_RESERVE if sighting.reserve_reason is not None else flags)
 
     def _combo(self, section: Section, sighting: Sighting) -> tuple[int, Charges]:
         """Give the combo of a group at an hour; worked out once for all the events that share it."""
-        received = min(max(sighting.received, 0), LAST_MOMENT)
-        hour = int(min(max(sighting.event_time, 0), LAST_MOMENT)) // 3_600
+        received = clamped(sighting.received)
+        hour = int(clamped(sighting.event_time)) // 3_600
         key = (sighting.scope, sighting.category, sighting.group_id, sighting.hashes, hour, id(sighting.quotas))
         known = self._combos.get(key)
         if known is not None and known[1].start <= received < known[1].end:

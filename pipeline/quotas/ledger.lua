@@ -1,7 +1,7 @@
 -- The ledger: what makes admit and count repeatable (design, section 6).
 --
--- A ledger is one string per organization and partition: {floor, high, chunks}. `floor` is the highest committed offset that
--- a caller named, `high` the end of the furthest call. A chunk holds the decisions of one call, as that call sent it:
+-- A ledger is one string per organization and partition: {floor, high, began, chunks}. `floor` is the highest committed offset
+-- that a caller named, `high` the end of the furthest call, `began` when the newest attempt began. A chunk holds the decisions of one call, as that call sent it:
 -- {from, to, tables, events, verdicts}, valid for offsets in [from, to). A chunk is only unpacked where a call covers its
 -- offsets again, so that in quiet times an event costs the ledger one number.
 --
@@ -10,8 +10,33 @@
 -- they charge, and a label. Tables are {names, definition of each, definitions, lists of counters, labels}: the counters'
 -- names and definitions, the combos' lists and labels.
 
-local ACCEPTED, DUPLICATE, UNCHARGED, BEYOND_SHARE = 0, 1, 2, 3
-local REJECTED = 8 -- plus a bit for each counter of the combo that said no; minus such bits: admitted on their reserves
+local ZOMBIE_S = 60
+
+-- Verdicts: REJECTED has a bit added for each counter of the combo that said no; minus such bits is admitted on their reserves.
+-- An admitted event that count rejected stays admitted, its charge given back.
+local ACCEPTED, DUPLICATE, UNCHARGED, BEYOND_SHARE, REJECTED = 0, 1, 2, 3, 8
+local GIVEN_BACK, RESERVE_GIVEN_BACK = 4, 2 ^ 46
+
+local function is_charged(verdict)
+  return verdict == ACCEPTED or verdict == BEYOND_SHARE or (verdict < 0 and verdict > -RESERVE_GIVEN_BACK)
+end
+
+local function is_given_back(verdict)
+  return verdict == GIVEN_BACK + ACCEPTED or verdict == GIVEN_BACK + BEYOND_SHARE or verdict <= -RESERVE_GIVEN_BACK
+end
+
+local function given_back(verdict)
+  return verdict < 0 and verdict - RESERVE_GIVEN_BACK or verdict + GIVEN_BACK
+end
+
+local function charged_again(verdict)
+  return verdict < 0 and verdict + RESERVE_GIVEN_BACK or verdict - GIVEN_BACK
+end
+
+-- What an event is known by in a ledger: a record may hold several.
+local function name_of(events, i)
+  return events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)
+end
 
 -- Adds a chunk's decisions for offsets in [from, upto) to what is known.
 local function recall(known, chunk, from, upto)
@@ -19,10 +44,10 @@ local function recall(known, chunk, from, upto)
   local offsets, combos, quantities, ids, tokens = events[1], events[2], events[3], events[4], events[5]
   for i, offset in ipairs(offsets) do
     if offset >= from and offset < upto then
-      local id = string.sub(ids, 16 * i - 15, 16 * i)
-      known[offset .. ':' .. id] = {
-        tables = tables, combo = combos[i], label = tables[5][combos[i]], quantity = quantities[i], verdict = verdicts[i],
-        id = id, token = string.sub(tokens, 12 * i - 11, 12 * i),
+      local name = name_of(events, i)
+      known[name] = {
+        name = name, tables = tables, combo = combos[i], label = tables[5][combos[i]], quantity = quantities[i], verdict = verdicts[i],
+        id = string.sub(ids, 16 * i - 15, 16 * i), token = string.sub(tokens, 12 * i - 11, 12 * i),
       }
     end
   end
@@ -32,13 +57,15 @@ local function ledger_key(call, organization, partition)
   return prefix .. 'ledger:' .. call .. ':{' .. organization .. '}' .. partition
 end
 
--- Opens the ledger of one partition for a call that covers [base, upto). Nil where the caller is a zombie.
+-- Opens the ledger of one partition for a call that covers [base, upto). Nil where the caller is a zombie: another has
+-- committed past its base, or has begun after it, and would publish what this call takes back. A clock that is further behind
+-- than a zombie sleeps was set back, and holds up nobody.
 local function open_ledger(key, base, upto)
   local ledger = {key = key, base = base, upto = upto, high = 0, known = {}, kept = {}, decided_until = upto}
   local saved = redis.call('GET', key)
   if not saved then return ledger end
-  local floor, high, chunks = unpack(cmsgpack.unpack(saved))
-  if base < floor then return nil end
+  local floor, high, newest, chunks = unpack(cmsgpack.unpack(saved))
+  if base < floor or (began < newest and newest - began <= ZOMBIE_S) then return nil end
   ledger.high = high
   for _, chunk in ipairs(chunks) do
     local from, to = chunk[1], chunk[2]
@@ -94,16 +121,15 @@ end
 -- Gives the events of this call that were decided before their verdicts; `known` is left with those that it no longer names.
 local function repeat_decisions(section, ledger)
   if next(ledger.known) == nil then return end
-  for i, offset in ipairs(ledger.events[1]) do
-    local name = offset .. ':' .. string.sub(ledger.events[4], 16 * i - 15, 16 * i)
+  for i = 1, #ledger.events[1] do
+    local name = name_of(ledger.events, i)
     local entry = ledger.known[name]
     if entry then
       ledger.known[name] = nil
       ledger.verdicts[i] = entry.verdict
       adopt(section, ledger, i, entry)
-      local mask = math.abs(entry.verdict) - (entry.verdict > 0 and REJECTED or 0)
       if entry.verdict < 0 or entry.verdict > REJECTED then -- the reason, in the words of that time
-        local at = 1
+        local mask, at = entry.verdict > 0 and entry.verdict - REJECTED or -entry.verdict % RESERVE_GIVEN_BACK, 1
         while not has(mask, at) do at = at + 1 end
         ledger.reasons[#ledger.reasons + 1] = {i, definition_of(entry.tables, entry.tables[4][entry.combo][at])[3]}
       end
@@ -175,7 +201,7 @@ local function write_ledger(section, ledger)
     local events = ledger.packed or cmsgpack.pack(ledger.events)
     table.insert(chunks, 1, {ledger.base, ledger.upto, tables, events, cmsgpack.pack(ledger.verdicts)})
   end
-  local value = cmsgpack.pack({ledger.base, math.max(ledger.high, ledger.upto), chunks})
+  local value = cmsgpack.pack({ledger.base, math.max(ledger.high, ledger.upto), began, chunks})
   redis.call('SET', ledger.key, value, 'EX', ledger_s)
 end
 

@@ -22,12 +22,14 @@ class Polled(NamedTuple):
     """The part of one partition that a batch covers: `base` is the committed offset, `end` one past the last record polled.
 
     Offsets in between that a call does not name were filtered on the way (or are gaps): they must not stay charged.
+    `organizations` are those whose events were read from it, also where a filter left none: their ledgers are told so.
     """
 
     topic_id: str
     partition: int
     base: int
     end: int
+    organizations: frozenset[int] = frozenset()
 
 
 class Claim(NamedTuple):

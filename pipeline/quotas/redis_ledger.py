@@ -93,7 +93,7 @@ class RedisLedger:
     def count(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:
         """Apply group quotas, count the groups, and name the first event of each."""
         self._counted.begin(polled)
-        counting = Counting(polled, sightings, now)
+        counting = Counting(polled, sightings, self._counted, now)
         try:
             replies = self._run(self._count, counting.call, self._counted, [], now)
         except RetryableError:
@@ -104,6 +104,11 @@ class RedisLedger:
         counted = counting.read(replies, self._max_retry_s)
         self._counted.finish(polled)
         return counted
+
+    def forget(self) -> None:
+        """Drop what is known of partitions. Call when some are taken away: another worker may decide in between."""
+        self._admitted.forget()
+        self._counted.forget()
 
     def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> None:
         """Give back what an accepted event was charged, in the window of `timestamp`; only to quotas that name the category."""
@@ -150,7 +155,7 @@ class RedisLedger:
     ) -> list[SectionReply]:
         if not call.sections:
             return []
-        options = [self._prefix, secrets.token_hex(8), self._ledger_s, self._late_s, int(now // 86_400), settings]
+        options = [self._prefix, secrets.token_hex(8), self._ledger_s, self._late_s, now, settings]
         try:
             replies = read_replies(
                 script.run(call.pack(options, self._prefix, per_section=isinstance(self._client, RedisCluster)))

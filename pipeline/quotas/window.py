@@ -16,6 +16,17 @@ class Window(NamedTuple):
     end: int
 
 
+LAST_MOMENT = 2**32 - 1
+"""Moments are counted up to the year 2106: an absurd clock must not become an expiry that Redis refuses."""
+
+
+def clamped(timestamp: float) -> float:
+    """Give a moment that can be counted: from 1970 to 2106, and 1970 for what is no number."""
+    if 0 <= timestamp <= LAST_MOMENT:
+        return timestamp
+    return LAST_MOMENT if timestamp > LAST_MOMENT else 0
+
+
 def window_at(timestamp: float, window_s: int, organization_id: int) -> Window:
     """Give the window that a moment falls into."""
     shift = organization_id % window_s

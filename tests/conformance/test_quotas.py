@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from support.redis_server import RedisServer, expiries
+from support.redis_servers import RedisServer, expiries
 from support.suites import Cases, suite_cases
 
 from pipeline.model.category import DataCategory

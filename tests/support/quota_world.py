@@ -1,0 +1,235 @@
+"""A small world for the quota property tests: records on partitions, workers that crash, and what was published.
+
+The model is the promise itself: whatever happened on the way, the counters hold what the published decisions add up to.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.model.category import DataCategory
+from pipeline.model.errors import StaleBatchError
+from pipeline.model.outcome import Fate
+from pipeline.model.record import Token
+from pipeline.model.scope import Scope
+from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
+from pipeline.quotas.model import Quota, QuotaScope
+from pipeline.quotas.redis_ledger import RedisLedger
+
+START = 4_102_444_800.0
+TOPIC = "world"
+VERSIONS = 3
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One record. `filtered` and `dies` name the versions of the rules under which it is dropped before admit, or after it."""
+
+    token: Token
+    scope: Scope
+    event_id: str
+    quantity: int
+    received: float
+    group: int
+    hashes: tuple[str, ...]
+    filtered: frozenset[int]
+    dies: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A call that a worker was about to make when it froze."""
+
+    polled: tuple[Polled, ...]
+    records: tuple[Seen, ...]
+    version: int
+    now: float
+    is_count: bool
+
+
+@dataclass
+class World:
+    """`published` holds, for each committed offset, what admit and count decided; None where the event did not come so far."""
+
+    rng: random.Random
+    new_worker: Callable[[], RedisLedger]
+    partitions: list[list[Seen]] = field(default_factory=list)
+    committed: list[int] = field(default_factory=list)
+    published: dict[Token, tuple[Seen, Verdict | None, Counted | None]] = field(default_factory=dict)
+    version: int = 0
+    now: float = START
+    frozen: list[Frozen] = field(default_factory=list)
+    stale: int = 0
+    owners: dict[int, RedisLedger] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rng = self.rng
+        for partition in range(rng.randint(1, 3)):
+            offset, records = 0, []
+            for _ in range(rng.randint(4, 14)):
+                offset += rng.choice([1, 1, 1, 2, 5])
+                records.append(self._record(Token(TOPIC, partition, offset)))
+            self.partitions.append(records)
+            self.committed.append(0)
+
+    def _record(self, token: Token) -> Seen:
+        rng = self.rng
+        organization = rng.choice([1, 1, 2])
+        scope = Scope(organization, organization * 10 + rng.randint(0, 1), rng.choice([None, 7]))
+        group = rng.randint(0, 3)
+        shared = (f"{scope.project_id}-shared",) if rng.random() < 0.2 else ()
+        versions = range(VERSIONS)
+        return Seen(
+            token,
+            scope,
+            f"{rng.randint(0, 25):032x}",
+            rng.choice([1, 1, 1, 3]),
+            START + rng.choice([0, 10, 45]),
+            group,
+            (f"{scope.project_id}-{group}", *shared),
+            frozenset(version for version in versions if rng.random() < 0.15),
+            frozenset(version for version in versions if rng.random() < 0.05),
+        )
+
+    def quotas(self, version: int) -> tuple[Quota, ...]:
+        """Limits move with the version of the rules, counters do not: so what was published says what must have been charged."""
+        return (
+            Quota("org", QuotaScope.ORGANIZATION, limit=8 + 4 * version, window_s=60, reason_code="org"),
+            Quota("seen", QuotaScope.PROJECT, limit=None, window_s=30),
+            Quota("project", QuotaScope.PROJECT, limit=6, window_s=60, reason_code="project"),
+            Quota("key", QuotaScope.KEY, limit=5, window_s=3600, reason_code="key"),
+            Quota("group", QuotaScope.GROUP, limit=2 + version, window_s=3600, reason_code="group"),
+        )
+
+    @property
+    def is_done(self) -> bool:
+        return all(not self._left(partition) for partition in range(len(self.partitions)))
+
+    def _left(self, partition: int) -> list[Seen]:
+        return [record for record in self.partitions[partition] if record.token.offset >= self.committed[partition]]
+
+    def attempt(self, ledger: RedisLedger, *, end_well: bool = False) -> None:
+        """Poll some partitions from where they are committed, and go on until the batch is committed, or the worker crashes."""
+        rng = self.rng
+        self.now += 1
+        chosen = [p for p in range(len(self.partitions)) if end_well or rng.random() < 0.6]
+        polled, records = [], []
+        for partition in chosen:
+            left = self._left(partition)
+            if not left:
+                continue
+            before = self.owners.get(partition)
+            if before is not None and before is not ledger:
+                before.forget()  # a rebalance tells the worker that loses a partition
+            self.owners[partition] = ledger
+            take = left if end_well else left[: rng.randint(1, len(left))]
+            end = take[-1].token.offset + 1
+            organizations = frozenset(record.scope.organization_id for record in take)
+            polled.append(Polled(TOPIC, partition, self.committed[partition], end, organizations))
+            records += take
+        if not polled:
+            return
+        crash = None if end_well else rng.choice(["before", "admitted", "counted", "frozen", None, None, None])
+        batch = Frozen(tuple(polled), tuple(records), self.version, self.now, is_count=rng.random() < 0.3)
+        if crash == "frozen" or rng.random() < 0.1:
+            self.frozen.append(batch)
+        if crash in {"before", "frozen"}:
+            return
+        try:
+            self._run(ledger, batch, crash)
+        except StaleBatchError:
+            self.stale += 1
+
+    def _run(self, ledger: RedisLedger, batch: Frozen, crash: str | None) -> None:
+        verdicts = self.admit(ledger, batch)
+        if crash == "admitted":
+            return
+        self._maybe_wake()
+        counted = self.count(ledger, batch, verdicts)
+        if crash == "counted":
+            return
+        self._maybe_wake()
+        for polled in batch.polled:
+            self.committed[polled.partition] = polled.end
+        for record in batch.records:
+            self.published[record.token] = (record, verdicts.get(record.token), counted.get(record.token))
+
+    def _maybe_wake(self) -> None:
+        """A zombie may wake in the middle of another worker's batch."""
+        if self.frozen and self.rng.random() < 0.3:
+            self.wake(self.new_worker())
+
+    def admit(self, ledger: RedisLedger, batch: Frozen) -> dict[Token, Verdict]:
+        kept = [record for record in batch.records if batch.version not in record.filtered]
+        quotas = self.quotas(batch.version)
+        claims = [Claim(r.token, r.scope, DataCategory.ERROR, r.quantity, r.event_id, r.received, quotas) for r in kept]
+        return dict(zip([r.token for r in kept], ledger.admit(batch.polled, claims, batch.now), strict=True))
+
+    def count(self, ledger: RedisLedger, batch: Frozen, verdicts: dict[Token, Verdict]) -> dict[Token, Counted]:
+        quotas = self.quotas(batch.version)
+        alive = [
+            record
+            for record in batch.records
+            if record.token in verdicts and verdicts[record.token].fate is Fate.ACCEPTED and batch.version not in record.dies
+        ]
+        sightings = [
+            Sighting(
+                r.token,
+                r.scope,
+                DataCategory.ERROR,
+                r.quantity,
+                r.event_id,
+                r.received,
+                r.received,
+                r.group,
+                r.hashes,
+                "id:1",
+                30,
+                quotas,
+            )
+            for r in alive
+        ]
+        return dict(zip([r.token for r in alive], ledger.count(batch.polled, sightings, batch.now), strict=True))
+
+    def wake(self, ledger: RedisLedger) -> None:
+        """Let one frozen worker finish the call that it was in."""
+        batch = self.frozen.pop(self.rng.randrange(len(self.frozen)))
+        try:
+            verdicts = self.admit(ledger, batch)
+            if batch.is_count:
+                self.count(ledger, batch, verdicts)
+        except StaleBatchError:
+            self.stale += 1
+
+    def expected_counters(self) -> Counter[str]:
+        """What the published decisions add up to, by the name of the counter."""
+        counters: Counter[str] = Counter()
+        for record, verdict, counted in self.published.values():
+            if verdict is None or verdict.fate is not Fate.ACCEPTED:
+                continue
+            scope = record.scope
+            if counted is None or counted.verdict.fate is Fate.ACCEPTED:
+                counters[f"org{{{scope.organization_id}}}", self._slot(record, 60)] += record.quantity
+                counters[f"project{{{scope.organization_id}}}{scope.project_id}", self._slot(record, 60)] += record.quantity
+                counters[f"seen{{{scope.organization_id}}}{scope.project_id}", self._slot(record, 30)] += record.quantity
+                key = "" if scope.key_id is None else scope.key_id
+                counters[f"key{{{scope.organization_id}}}{key}", self._slot(record, 3600)] += record.quantity
+            if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
+                stem = f"group{{{scope.organization_id}}}{scope.project_id}/{record.group}"
+                counters[stem, self._slot(record, 3600)] += record.quantity
+        return Counter({f"quota:{stem}:{slot}": quantity for (stem, slot), quantity in counters.items() if quantity})
+
+    @staticmethod
+    def _slot(record: Seen, window_s: int) -> int:
+        return int((record.received - record.scope.organization_id % window_s) // window_s)
+
+    def expected_groups(self) -> Counter[str]:
+        """Times seen, by group."""
+        seen: Counter[str] = Counter()
+        for record, _, counted in self.published.values():
+            if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
+                seen[f"group:{{{record.scope.organization_id}}}{record.scope.project_id}:{record.group}"] += record.quantity
+        return seen
