@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from pipeline.grouping.platforms import NATIVE
 
@@ -39,13 +40,23 @@ _SHIELDS = (
 _CLOSING = {"(": ")", "{": "}", "[": "]", "<": ">"}
 
 
+MAX_REMEMBERED = 16_384
+MAX_REMEMBERED_CHARS = 256
+"""Names repeat: so many are remembered with what they came to, none longer than this, which bounds the memory to some 20 MB."""
+
+
 def trim_function(name: str, platform: str) -> str:
     """Give the name without what differs between builds and calls of the same function; a name of other platforms as it is."""
     if platform == "csharp":
         return name.split(" (", 1)[0]
     if platform in NATIVE:
-        return _trim_native(name, platform)
+        return _remembered_native(name, platform) if len(name) <= MAX_REMEMBERED_CHARS else _trim_native(name, platform)
     return name
+
+
+@lru_cache(MAX_REMEMBERED)
+def _remembered_native(name: str, platform: str) -> str:
+    return _trim_native(name, platform)
 
 
 def _trim_native(name: str, platform: str) -> str:

@@ -6,7 +6,7 @@ group that a rule names, one item must satisfy all of the rule's matchers at onc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.grouping.fingerprints.crash_frames import all_frames, function_of, values_of
@@ -39,18 +39,37 @@ def group_of(key: str) -> str:
 
 
 class Facts:
-    """The items of one event by group."""
+    """The items of one event by group, and the values of one key, which are quicker to read."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         self._event = event
+        self._platform = platform_of(event)
         self._groups: dict[str, Sequence[Item]] = {}
+        self._frames: list[dict[str, Any]] | None = None
 
     def items(self, group: str) -> Sequence[Item]:
         """Give a group's items, which may be none."""
         found = self._groups.get(group)
         if found is None:
-            found = self._groups[group] = _READERS[group](self._event)
+            found = [self._frame(frame) for frame in self._all_frames()] if group == "frames" else _READERS[group](self._event)
+            self._groups[group] = found
         return found
+
+    def values(self, key: str) -> Iterable[Any]:
+        """Give the values that a key has in the items of its group, each at least once."""
+        read = _FRAME_KEYS.get(key)
+        if read is None:
+            return [item[key] for item in self.items(group_of(key)) if key in item]
+        platform = self._platform
+        return {value for frame in self._all_frames() if (value := read(frame, platform)) is not None}
+
+    def _all_frames(self) -> list[dict[str, Any]]:
+        if self._frames is None:
+            self._frames = list(all_frames(self._event))
+        return self._frames
+
+    def _frame(self, frame: dict[str, Any]) -> Item:
+        return {key: value for key, read in _FRAME_KEYS.items() if (value := read(frame, self._platform)) is not None}
 
 
 def _messages(event: dict[str, Any]) -> list[Item]:
@@ -73,19 +92,35 @@ def _exceptions(event: dict[str, Any]) -> list[Item]:
     return [_texts(exception, "type", "value", empty=True) for exception in values_of(event, "exception")]
 
 
-def _frames(event: dict[str, Any]) -> list[Item]:
-    platform = platform_of(event)
-    return [_frame(frame, platform) for frame in all_frames(event)]
+def _paths(frame: dict[str, Any], _platform: str) -> tuple[str, ...] | None:
+    """Give the frame's path, and its file name where that is another: a pattern may fit either."""
+    path, filename = frame.get("abs_path"), frame.get("filename")
+    if not isinstance(filename, str) or filename == path:
+        return (path,) if isinstance(path, str) else None
+    return (path, filename) if isinstance(path, str) and path else (filename,)
 
 
-def _frame(frame: dict[str, Any], platform: str) -> Item:
-    item: dict[str, Any] = _texts(frame, "module", "package", empty=True)
-    item["function"] = function_of(frame, platform) or "<unknown>"
-    paths = (frame.get("abs_path") or frame.get("filename"), frame.get("filename"))
-    item["path"] = tuple(dict.fromkeys(path for path in paths if isinstance(path, str))) or None
-    if isinstance(frame.get("in_app"), bool):
-        item["app"] = frame["in_app"]
-    return item
+def _in_app(frame: dict[str, Any], _platform: str) -> bool | None:
+    in_app = frame.get("in_app")
+    return in_app if isinstance(in_app, bool) else None
+
+
+def _text_of(key: str) -> Callable[[dict[str, Any], str], str | None]:
+    def read(frame: dict[str, Any], _platform: str) -> str | None:
+        value = frame.get(key)
+        return value if isinstance(value, str) else None
+
+    return read
+
+
+_FRAME_KEYS: dict[str, Callable[[dict[str, Any], str], Any]] = {
+    "module": _text_of("module"),
+    "package": _text_of("package"),
+    "function": lambda frame, platform: function_of(frame, platform) or "<unknown>",
+    "path": _paths,
+    "app": _in_app,
+}
+"""What rules read of a frame, given the event's platform; None where the frame does not have it."""
 
 
 def _tags(event: dict[str, Any]) -> list[Item]:
@@ -109,7 +144,6 @@ _READERS: dict[str, Callable[[dict[str, Any]], list[Item]]] = {
     "messages": _messages,
     "log": _log,
     "exceptions": _exceptions,
-    "frames": _frames,
     "tags": _tags,
     "sdk": _sdk,
     "family": _family,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.grouping.fingerprints.condition import Condition, Test
-from pipeline.grouping.fingerprints.facts import Facts, group_of
+from pipeline.grouping.fingerprints.facts import Facts
 from pipeline.grouping.fingerprints.glob import Glob
 from pipeline.grouping.literal_index import LiteralIndex
 
@@ -39,10 +39,8 @@ class Index:
         """Give the mask of rules whose most telling matcher accepts something in the event, and of those that have none."""
         mask = self._always
         for key, index in self._by_key.items():
-            for item in facts.items(group_of(key)):
-                value = item.get(key)
-                if value is not None:
-                    mask |= index.mask(value)
+            for value in facts.values(key):
+                mask |= index.mask(value)
         return mask
 
 
