@@ -193,6 +193,18 @@ def test_no_event_raises(event: dict[str, Any]) -> None:
     FingerprintRules.load([RuleFile("some.rules", "\n".join(lines))]).match(event)
 
 
+@pytest.mark.parametrize("pattern", ["*a" * 64, "*a?" * 64, "*[ab]" * 64, "?" * 1_024, "**/a" * 32, "*a?b" * 64])
+@pytest.mark.parametrize("unit", ["a", "ab", "/a"])
+def test_the_worst_pattern_on_the_longest_value_is_bounded(pattern: str, unit: str) -> None:
+    rules = FingerprintRules.load([RuleFile("some.rules", f'message:"{pattern}" path:"{pattern}" -> x')])
+    text = unit * (8_192 // len(unit)) + "b"
+
+    started = time.process_time()
+    rules.match({"logentry": {"formatted": text}, "stacktrace": {"frames": [{"filename": text}]}})
+
+    assert time.process_time() - started < 0.1
+
+
 def test_a_thousand_rules_cost_little_more_than_ten() -> None:
     def rules(count: int) -> FingerprintRules:
         lines = (f'path:"**/lib{number}/**/file_{number}.py" function:do_{number}* -> {number}' for number in range(count))

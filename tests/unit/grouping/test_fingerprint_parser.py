@@ -28,7 +28,8 @@ from pipeline.model.rule_file import RuleFile
         ('type:x -> a level="b"', 13, "unknown attribute 'level', the only one is title"),
         ("type:x -> a,,b", 13, "expected a value"),
         ("  ! -> a", 5, "unknown matcher '-'"),
-        (f"type:{'x' * 5_000} -> a", 6, "at most 4,096 characters"),
+        (f"type:{'x' * 5_000} -> a", 6, "at most 1,024 characters, not 5,000"),
+        (f"type:{'*a' * 65} -> a", 6, "at most 64 stars, not 65"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(line: str, column: int, message: str) -> None:
