@@ -29,6 +29,8 @@ class Plans:
 
     def __init__(self) -> None:
         self._plans: dict[tuple[Scope, DataCategory], Plan] = {}
+        self.memory = object()
+        """Stands for what is remembered of limits that are used up."""
 
     def of(self, scope: Scope, category: DataCategory, quotas: Sequence[Quota]) -> Plan:
         """Give the plan for one scope and category."""
@@ -39,9 +41,9 @@ class Plans:
             plan = self._plans[scope, category] = Plan(scope, category, quotas)
         return plan
 
-    def forget(self) -> None:
-        """Drop all, and with them what is remembered of limits that are used up."""
-        self._plans.clear()
+    def reopen(self) -> None:
+        """Drop what is remembered of limits that are used up: something was given back."""
+        self.memory = object()
 
 
 class Admission:
@@ -54,6 +56,7 @@ class Admission:
         self.call = Call(polled, extra=(list, bytearray))
         self._charges: list[Charges] = []
         self._continuity = continuity
+        self._memory = plans.memory
         self._now = now
         recent: dict[tuple[Scope, DataCategory], Charges] = {}
         part = None
@@ -90,13 +93,9 @@ class Admission:
             if not is_clean:
                 self.call.part(claim.scope.organization_id, claim.token)  # an earlier attempt may have charged it
             return charges.closed
-        if (
-            not is_clean
-            or charges.closed_until <= self._now
-            or (charges.has_reserve and (claim.signature or _NO_SIGNATURE) not in charges.seen)
-        ):
-            return None
-        return charges.closed
+        is_remembered = charges.closed_until > self._now and charges.closed_in is self._memory
+        is_novel = charges.has_reserve and (claim.signature or _NO_SIGNATURE) not in charges.seen
+        return charges.closed if is_clean and is_remembered and not is_novel else None
 
     def _enter(self, charges: Charges, section: Section) -> None:
         """Make a combo of the charges; all events of this call that share them name it by its number."""
@@ -127,7 +126,7 @@ class Admission:
             for charges in by_index.values() if full else ():
                 mask = sum(1 << at for at, counter in enumerate(charges.counters) if section.counter(*counter) in full)
                 if mask:
-                    charges.closed_until = self._now + remember_s
+                    charges.closed_until, charges.closed_in = self._now + remember_s, self._memory
                     charges.closed = charges.rejection(mask, self._now, max_retry_s)
         return self.verdicts
 

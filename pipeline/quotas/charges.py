@@ -29,6 +29,7 @@ class Charges:
     __slots__ = (
         "call",
         "closed",
+        "closed_in",
         "closed_until",
         "closes_at_once",
         "counters",
@@ -59,6 +60,8 @@ class Charges:
         ]
         self.closed: Verdict | None = None
         self.closed_until = 0.0
+        self.closed_in: object = None
+        """The local memory that `closed` belongs to: it may have been dropped as a whole."""
         self.closes_at_once = False
         self.seen: set[bytes] = set()
         """Signatures that need not be asked about again: with a reserve, only these are answered from the local memory."""

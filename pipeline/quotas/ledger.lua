@@ -58,14 +58,14 @@ local function ledger_key(call, organization, partition)
 end
 
 -- Opens the ledger of one partition for a call that covers [base, upto). Nil where the caller is a zombie: another has
--- committed past its base, or has begun after it, and would publish what this call takes back. A clock that is further behind
--- than a zombie sleeps was set back, and holds up nobody.
+-- committed past its base, or has begun on the same offsets after it, and would publish what this call takes back. A clock
+-- that is further behind than a zombie sleeps was set back, and holds up nobody.
 local function open_ledger(key, base, upto)
   local ledger = {key = key, base = base, upto = upto, high = 0, known = {}, kept = {}, decided_until = upto}
   local saved = redis.call('GET', key)
   if not saved then return ledger end
   local floor, high, newest, chunks = unpack(cmsgpack.unpack(saved))
-  if base < floor or (began < newest and newest - began <= ZOMBIE_S) then return nil end
+  if base < floor or (base < high and began < newest and newest - began <= ZOMBIE_S) then return nil end
   ledger.high = high
   for _, chunk in ipairs(chunks) do
     local from, to = chunk[1], chunk[2]

@@ -11,6 +11,7 @@ from redis.cluster import RedisCluster
 
 from pipeline.model.category import DataCategory
 from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
 from pipeline.quotas.admission import Admission, Plans
 from pipeline.quotas.call import Call, SectionReply, read_replies
@@ -102,6 +103,8 @@ class RedisLedger:
             self.uncounted += len(sightings)
             return [Counted(_UNCOUNTED, is_new=False)] * len(sightings)
         counted = counting.read(replies, self._max_retry_s)
+        if any(answer.verdict.fate is Fate.RATE_LIMITED for answer in counted):
+            self._plans.reopen()  # their charges were given back
         self._counted.finish(polled)
         return counted
 
@@ -120,7 +123,7 @@ class RedisLedger:
             pipeline.incrby(key, quantity)
             pipeline.expireat(key, window.end + GRACE_S)
         pipeline.execute()
-        self._plans.forget()
+        self._plans.reopen()
 
     def remove_all(self) -> None:
         """Delete every key of this prefix. Refused without one: that would empty the Redis."""
@@ -177,7 +180,7 @@ class RedisLedger:
             self._epochs[section.organization] = reply.epoch
         if not is_whole:
             self.losses += 1
-            self._plans.forget()
+            self._plans.reopen()
             log.error(
                 "redis has lost what it acknowledged: quotas and counts since then start anew", extra={"losses": self.losses}
             )

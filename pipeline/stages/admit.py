@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.quotas.ledger import Claim
+from pipeline.quotas.signature import signature
 from pipeline.stages.contract import Batch, Context, StageResult
 
 
@@ -14,20 +16,16 @@ def admit(batch: Batch, ctx: Context) -> StageResult:
     Rejects  INVALID `duplicate`; RATE_LIMITED with the reason code of the first quota that said no.
     Cost     one call for the batch. Running it again gives the decisions that it gave before.
     """
-    claims = [
-        Claim(
-            item.record.token,
-            item.scope,
-            item.category,
-            item.quantity,
-            item.event_id,
-            item.received,
-            ctx.rules.project(item.scope.project_id).quotas,
-        )
-        for item in batch
-    ]
     result = StageResult()
-    for item, verdict in zip(batch, ctx.ledger.admit(ctx.polled, claims, ctx.now), strict=True):
+    asking, claims = [], []
+    for item in batch:
+        try:
+            claims.append(_claim(item, ctx))
+        except Exception as error:  # noqa: BLE001 -- the ledger must hear of the whole batch at once, so the one at fault leaves it here
+            result.dead.append(item.died("admit", "internal", f"{type(error).__name__}: {error}"))
+        else:
+            asking.append(item)
+    for item, verdict in zip(asking, ctx.ledger.admit(ctx.polled, claims, ctx.now), strict=True):
         if verdict.fate is not Fate.ACCEPTED:
             result.outcomes.append(item.rejected(verdict.fate, verdict.reason))
             continue
@@ -35,3 +33,17 @@ def admit(batch: Batch, ctx: Context) -> StageResult:
         item.is_uncounted = verdict.uncounted
         result.kept.append(item)
     return result
+
+
+def _claim(item: Item, ctx: Context) -> Claim:
+    quotas = ctx.rules.project(item.scope.project_id).quotas
+    return Claim(
+        item.record.token,
+        item.scope,
+        item.category,
+        item.quantity,
+        item.event_id,
+        item.received,
+        quotas,
+        signature=signature(item.event) if any(quota.reserve for quota in quotas) else None,
+    )

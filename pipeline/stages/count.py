@@ -16,9 +16,16 @@ def count(batch: Batch, ctx: Context) -> StageResult:
     Rejects  RATE_LIMITED with the reason code of the group quota, or of the outer quota whose reserve was not for this event.
     Cost     one call for the batch. Running it again gives the answers that it gave before.
     """
-    sightings = [_sighting(item, ctx) for item in batch]
     result = StageResult()
-    for item, counted in zip(batch, ctx.ledger.count(ctx.polled, sightings, ctx.now), strict=True):
+    asking, sightings = [], []
+    for item in batch:
+        try:
+            sightings.append(_sighting(item, ctx))
+        except Exception as error:  # noqa: BLE001 -- the ledger must hear of the whole batch at once, so the one at fault leaves it here
+            result.dead.append(item.died("count", "internal", f"{type(error).__name__}: {error}"))
+        else:
+            asking.append(item)
+    for item, counted in zip(asking, ctx.ledger.count(ctx.polled, sightings, ctx.now), strict=True):
         if counted.verdict.fate is not Fate.ACCEPTED:
             result.outcomes.append(item.rejected(counted.verdict.fate, counted.verdict.reason))
             continue

@@ -93,10 +93,10 @@ def check_firsts(world: World, seed: int) -> None:
 
 
 def counters(client: redis.Redis) -> Counter[str]:
-    found = {key.decode(): int(cast("bytes", client.get(key))) for key in client.keys("quota:*")}
+    found = {key.decode(): int(cast("bytes", client.get(key))) for key in cast("list[bytes]", client.keys("quota:*"))}
     return Counter({key: value for key, value in found.items() if value})
 
 
 def groups(client: redis.Redis) -> Counter[str]:
-    found = {key.decode(): int(cast("bytes", client.hget(key, "seen"))) for key in client.keys("group:*")}
+    found = {key.decode(): int(cast("bytes", client.hget(key, "seen"))) for key in cast("list[bytes]", client.keys("group:*"))}
     return Counter({key: value for key, value in found.items() if value})

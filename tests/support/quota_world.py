@@ -206,7 +206,7 @@ class World:
 
     def expected_counters(self) -> Counter[str]:
         """What the published decisions add up to, by the name of the counter."""
-        counters: Counter[str] = Counter()
+        counters: Counter[tuple[str, int]] = Counter()
         for record, verdict, counted in self.published.values():
             if verdict is None or verdict.fate is not Fate.ACCEPTED:
                 continue

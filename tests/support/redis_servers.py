@@ -145,6 +145,6 @@ return found
 
 
 def expiries(client: redis.Redis, pattern: str) -> dict[str, int]:
-    """Give the keys that match, and when each expires (epoch seconds): before version 7 Redis only tells the time that is left."""
+    """Give the keys that match, and when each expires (epoch seconds); before version 7 Redis only tells the time left."""
     found = cast("list[Any]", client.eval(_EXPIRIES, 0, pattern))
     return {found[at].decode(): found[at + 1] for at in range(0, len(found), 2)}

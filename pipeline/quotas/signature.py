@@ -1,0 +1,52 @@
+"""Signature: what makes two events look alike before they are grouped.
+
+Admit comes before grouping, so a limit that is used up would refuse the first event of a new group along with the flood that used
+it up. Where a quota keeps a reserve, events whose signature was not seen in the window may pass; count tells who was right
+(docs/adr/0003). Wrong either way costs little: two groups that look alike share one chance, and a known group that looks new
+is told by count.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import xxhash
+
+_FRAMES = 4
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|[0-9a-fA-F]{8,}")
+_MESSAGE_CHARS = 200
+
+
+def signature(event: dict[str, Any]) -> bytes:
+    """Give 8 bytes from a normalized event: its fingerprint, exception types and innermost frames, else its message."""
+    fingerprint = event.get("fingerprint")
+    parts = [str(value)[:_MESSAGE_CHARS] for value in (fingerprint if isinstance(fingerprint, list) else [])[:_FRAMES]]
+    has_frames = False
+    for exception in _values(event.get("exception"))[-2:]:
+        parts.append(str(exception.get("type"))[:_MESSAGE_CHARS])
+        frames = _frames(exception)
+        has_frames = has_frames or bool(frames)
+        parts += frames
+    if not has_frames:
+        entry = event.get("logentry")
+        message = entry.get("message") or entry.get("formatted") if isinstance(entry, dict) else None
+        for exception in _values(event.get("exception"))[-1:]:
+            message = exception.get("value") or message
+        parts.append(_VARYING.sub("", str(message)[:_MESSAGE_CHARS]))
+    return xxhash.xxh3_64_digest("\0".join(parts).encode("utf-8", "surrogatepass"))
+
+
+def _values(interface: Any) -> list[dict[str, Any]]:
+    values = interface.get("values") if isinstance(interface, dict) else None
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _frames(exception: dict[str, Any]) -> list[str]:
+    stacktrace = exception.get("stacktrace")
+    frames = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
+    return [
+        f"{frame.get('module') or frame.get('filename')}:{frame.get('lineno')}:{frame.get('colno')} {frame.get('function')}"
+        for frame in (frames if isinstance(frames, list) else [])[-_FRAMES:]
+        if isinstance(frame, dict)
+    ]
