@@ -18,15 +18,19 @@ from pipeline.observability.worker_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.worker_batch import WorkerBatch, project_of
 from pipeline.runtimes.worker_commit import CommitError
-from pipeline.runtimes.worker_encoding import encode
+from pipeline.runtimes.worker_encoding import Encoded, encode
 from pipeline.runtimes.worker_lag import Lag
 from pipeline.runtimes.worker_limit import DeadLetterLimit
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Settings
+from pipeline.stages import ERRORS
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, run
 
 log = logging.getLogger(__name__)
+
+COUNTED_STAGES = frozenset(stage.name for stage in ERRORS) - {"normalize", "filter"}
+"""Stages from admit on: what dies there was charged to quotas, and perhaps counted in its group."""
 
 IDLE_CHORES_EVERY_S = 1.0
 STALE_BEFORE_WARNING = 5
@@ -127,7 +131,7 @@ class Worker:
         started = time.perf_counter()
         while True:
             try:
-                result = run([entry.record for entry in batch.records], self._context(batch.polled))
+                encoded = self._process(batch)
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 if not self._hold(State.WAITING, str(error), error.retry_in_s):
@@ -141,22 +145,44 @@ class Worker:
                     return self._settle(first) and self._settle(second)
                 log.exception("a record that cannot be processed", extra=_place(batch))
                 letter = DeadLetter(batch.records[0].record, "worker", "internal", f"{type(error).__name__}: {error}")
-                result = BatchResult(dead=[letter])
-            if not self._limit.would_exceed(len(batch.records), len(result.dead), time.time()):
+                encoded = self._encode(batch, BatchResult(dead=[letter]))
+            dead = encoded.result.dead
+            if not self._limit.would_exceed(len(batch.records), len(dead), time.time()):
                 break
-            why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters, such as {_describe(result.dead[0])}"
+            why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters, such as {_describe(dead[0])}"
             if not self._hold(State.HALTED, why, HALTED_RETRY_S):
                 return False
         self._enter(State.RUNNING)
-        return self._commit(batch, result, started)
+        return self._commit(batch, encoded, started)
 
-    def _commit(self, batch: WorkerBatch, result: BatchResult, started: float) -> bool:
-        kafka, now = self._settings.kafka, time.time()
+    def _process(self, batch: WorkerBatch) -> Encoded:
+        """Run the stages. A record that dies after it was counted is taken out and the rest runs again.
+
+        The ledger then takes back what it had charged for that record, and decides the others as before.
+        """
+        context = self._context(batch.polled)
+        records = [entry.record for entry in batch.records]
+        died: list[DeadLetter] = []
+        while True:
+            encoded = self._encode(batch, run(records, context))
+            late = {letter.record.position for letter in encoded.result.dead if letter.stage in COUNTED_STAGES}
+            if not late:
+                break
+            died += [letter for letter in encoded.result.dead if letter.record.position in late]
+            records = [record for record in records if record.position not in late]
+        if not died:
+            return encoded
+        result = encoded.result
+        return self._encode(batch, BatchResult(result.events, result.outcomes, result.dead + died, result.stage_s))
+
+    def _encode(self, batch: WorkerBatch, result: BatchResult) -> Encoded:
         headers = {entry.record.position: entry.headers for entry in batch.records if entry.headers}
-        encoded = encode(result, headers, kafka, now)
+        return encode(result, headers, self._settings.kafka, time.time())
+
+    def _commit(self, batch: WorkerBatch, encoded: Encoded, started: float) -> bool:
         worked = time.perf_counter()
         try:
-            self._sink.commit(encoded.outputs, kafka.events_in, batch.ends, batch.membership)
+            self._sink.commit(encoded.outputs, self._settings.kafka.events_in, batch.ends, batch.membership)
         except CommitError as error:
             self._metrics.batch_dropped("commit")
             log.warning("batch not committed, read again: %s", error, extra=_place(batch))
@@ -164,31 +190,23 @@ class Worker:
             return False
         self._source.committed(batch.ends)
         self._stale_in_a_row = 0
-        _log_own_failures(encoded.result.dead)
-        self._limit.add(len(batch.records), len(result.dead), now)
-        done = time.perf_counter()
+        result, run_s, commit_s = encoded.result, worked - started, time.perf_counter() - worked
+        self._limit.add(len(batch.records), len(result.dead), time.time())
+        _log_own_failures(result.dead)
         self._metrics.batch_committed(
             records=len(batch.records),
             size_bytes=sum(len(entry.record.body) for entry in batch.records),
-            events=len(encoded.result.events),
-            new_groups=sum(item.is_new_group for item in encoded.result.events),
-            outcomes=encoded.result.outcomes,
-            dead=[(letter.stage, letter.reason) for letter in encoded.result.dead],
-            stage_s=encoded.result.stage_s,
-            run_s=worked - started,
-            commit_s=done - worked,
+            events=len(result.events),
+            new_groups=sum(item.is_new_group for item in result.events),
+            outcomes=result.outcomes,
+            dead=[(letter.stage, letter.reason) for letter in result.dead],
+            stage_s=result.stage_s,
+            run_s=run_s,
+            commit_s=commit_s,
         )
-        log.debug(
-            "batch",
-            extra={
-                "records": len(batch.records),
-                "events": len(encoded.result.events),
-                "dead_letters": len(encoded.result.dead),
-                "run_ms": round((worked - started) * 1e3, 1),
-                "commit_ms": round((done - worked) * 1e3, 1),
-                "ends": dict(batch.ends),
-            },
-        )
+        numbers = {"events": len(result.events), "dead_letters": len(result.dead)}
+        times = {"run_ms": round(run_s * 1e3, 1), "commit_ms": round(commit_s * 1e3, 1)}
+        log.debug("batch", extra=_place(batch) | numbers | times)
         return True
 
     def _hold(self, state: State, why: str, seconds: float) -> bool:

@@ -1,0 +1,125 @@
+"""A worker that kills itself at a named point: `python faulty_worker.py SETTINGS [POINT NTH MARK]`.
+
+At the NTH time that it comes by, it writes MARK and sends itself SIGKILL. Everything else is the worker as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+
+from pipeline.observability.logs import set_up_logs
+from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.quotas.ledger import Claim, Counted, Ledger, Polled, Sighting, Verdict
+from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes.kafka_sink import KafkaSink
+from pipeline.runtimes.kafka_source import KafkaSource
+from pipeline.runtimes.kafka_topics import count_partitions
+from pipeline.runtimes.worker import Worker
+from pipeline.runtimes.worker_batch import WorkerBatch
+from pipeline.runtimes.worker_faust import run_process
+from pipeline.runtimes.worker_outputs import Output
+from pipeline.settings import Settings, load_settings
+from pipeline.wiring import worker_context, worker_ledger
+
+POINTS = (
+    "after_poll",
+    "before_admit",
+    "after_admit",
+    "before_count",
+    "after_count",
+    "after_produce",
+    "in_commit",
+    "after_commit",
+    "in_revoke",
+)
+
+At = Callable[[str], None]
+
+
+class KillPoint:
+    """Counts how often the point was passed."""
+
+    def __init__(self, point: str = "", nth: int = 1, mark: str = "") -> None:
+        self.point, self.left, self.mark = point, nth, mark
+
+    def __call__(self, point: str) -> None:
+        if point == self.point:
+            self.left -= 1
+            if self.left <= 0:
+                Path(self.mark).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FaultySource(KafkaSource):
+    def __init__(self, settings: Settings, at: At) -> None:
+        self._at = at
+        super().__init__(settings, on_revoke=lambda gone: at("in_revoke") if gone else None)
+
+    def poll(self) -> WorkerBatch | None:
+        batch = super().poll()
+        if batch is not None:
+            self._at("after_poll")
+        return batch
+
+    def committed(self, ends: Mapping[int, int]) -> None:
+        self._at("after_commit")
+        super().committed(ends)
+
+
+class FaultySink(KafkaSink):
+    def __init__(self, settings: Settings, at: At) -> None:
+        self._at = at
+        super().__init__(settings.kafka)
+
+    def produce(self, producer: Producer, outputs: Iterable[Output], deadline: float) -> None:
+        super().produce(producer, outputs, deadline)
+        producer.flush(5)
+        self._at("after_produce")
+
+    def finish(self, producer: Producer, deadline: float) -> None:
+        def kill_soon() -> None:
+            time.sleep(0.004)  # the request is on its way, the answer is not here
+            self._at("in_commit")
+
+        threading.Thread(target=kill_soon, daemon=True).start()
+        super().finish(producer, deadline)
+
+
+class FaultyLedger:
+    def __init__(self, ledger: Ledger, at: At) -> None:
+        self._ledger, self._at = ledger, at
+
+    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Verdict]:
+        self._at("before_admit")
+        verdicts = self._ledger.admit(polled, claims, now)
+        self._at("after_admit")
+        return verdicts
+
+    def count(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:
+        self._at("before_count")
+        counted = self._ledger.count(polled, sightings, now)
+        self._at("after_count")
+        return counted
+
+
+def main(settings_file: str, *fault: Any) -> None:
+    settings = load_settings(Path(settings_file))
+    set_up_logs(settings.reports)
+    at = KillPoint(fault[0], int(fault[1]), fault[2]) if fault else KillPoint()
+    rules, metrics = RulesFolder(Path(settings.rules)), WorkerMetrics()
+    context = worker_context(settings, rules, FaultyLedger(worker_ledger(settings), at))
+    worker = Worker(settings, FaultySource(settings, at), FaultySink(settings, at), context, metrics)
+    run_process(settings, worker, rules, metrics, outcome_partitions=count_partitions(settings, settings.kafka.outcomes))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
