@@ -104,9 +104,7 @@ def _diagnose_frame(raw: Frame, frame: Frame, module: Module | None, index: Proj
     elif module.problem is not None:
         _explain_problem(diagnosis, module.problem, code, source_map)
     elif module.map is None:
-        diagnosis.found.append(
-            f"{module.key.url} was found, and has neither a sourceMappingURL nor a debug id: it counts as a source file"
-        )
+        diagnosis.found.append("the file has no sourceMappingURL and the event no debug id for it, so it counts as a source file")
         diagnosis.action = f"build with source maps, then {_add_command(module)}"
     else:
         _explain_location(diagnosis, raw, module)
@@ -172,7 +170,7 @@ def _explain_missing(diagnosis: FrameDiagnosis, asked: _Asked) -> None:
         diagnosis.found.append(f"project {origin.project_id} has no artifacts")
     if asked.debug_id is not None:
         diagnosis.found.append(
-            f"no bundle holds {asked.what} with debug id {asked.debug_id}: it is of another build, or was never uploaded"
+            f"no bundle holds {asked.what} with this debug id: the build that ran was never uploaded, or is gone"
         )
     elsewhere = asked.index.with_url(candidate_urls(url))
     if origin.release is None and elsewhere:
@@ -218,7 +216,7 @@ def _explain_partly(diagnosis: FrameDiagnosis, module: Module, frame: Frame) -> 
         diagnosis.outcome = "in part"
         without = module.map.sources_without_content() if module.map is not None else []
         diagnosis.found.append(
-            f"the map has {len(without)} sources without content, and {frame.get('filename')} is not among the artifacts"
+            f"the map has {len(without)} sources without content; {frame.get('filename')} was not uploaded either"
         )
         diagnosis.action = f"build with the sources in the map (sourcesContent), then {_add_command(module)}"
     if module.warning is not None:

@@ -119,12 +119,17 @@ def _sections(raw: dict[str, Any], line: int, column: int) -> Iterator[_Section]
 
 def _section(raw: dict[str, Any], line: int, column: int) -> _Section:
     sources = raw.get("sources") or []
-    names = [str(name) for name in raw.get("names") or []]
+    names = [_as_text(name) for name in raw.get("names") or []]
     plain = {"sources": [str(number) for number in range(len(sources))], "names": names, "mappings": raw.get("mappings") or ""}
     index = sourcemap.loads(orjson.dumps(plain).decode())
     root = raw.get("sourceRoot")
     rooted = [_rooted(source, root) for source in sources]
     return _Section(line, column, index, rooted, raw.get("sourcesContent") or [])
+
+
+def _as_text(name: object) -> str:
+    """Read a name as symbolic does: numbers count, other values are no name."""
+    return str(name) if isinstance(name, str | int | float) and not isinstance(name, bool) else ""
 
 
 def _rooted(source: object, root: object) -> str | None:

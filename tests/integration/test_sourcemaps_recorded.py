@@ -42,7 +42,7 @@ def recorded(sdk: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("sdk", "event_id", "exceptions"), truths())
-def test_each_frame_is_the_one_that_crashed(sdk, event_id, exceptions):
+def test_each_frame_is_the_one_that_crashed(sdk: str, event_id: str, exceptions: list[dict[str, Any]]) -> None:
     event = recorded(sdk)[event_id]
     compared = 0
     for exception, truth in zip(event["exception"]["values"], exceptions, strict=True):

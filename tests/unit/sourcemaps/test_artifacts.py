@@ -59,7 +59,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_a_map_is_parsed_once_and_a_bundle_opened_once_a_file(tmp_path, clock):
+def test_a_map_is_parsed_once_and_a_bundle_opened_once_a_file(tmp_path: Path, clock: Clock) -> None:
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
     engine, store = CountingEngine(), CountingStore(tmp_path)
     artifacts = Artifacts(store, engine, clock=clock)
@@ -69,7 +69,7 @@ def test_a_map_is_parsed_once_and_a_bundle_opened_once_a_file(tmp_path, clock):
     assert store.calls == {"generation": 1, "open": 3}, "the manifest, the code, the map"
 
 
-def test_a_bundle_that_arrives_is_found_within_the_poll_interval_also_after_a_miss(tmp_path, clock):
+def test_a_bundle_that_arrives_is_found_within_the_poll_interval_also_after_a_miss(tmp_path: Path, clock: Clock) -> None:
     artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), limits=Limits(poll_interval_s=5.0), clock=clock)
     for _ in range(3):
         assert resolve(artifacts, event()) == (1, 0)
@@ -83,7 +83,7 @@ def test_a_bundle_that_arrives_is_found_within_the_poll_interval_also_after_a_mi
     assert resolve(artifacts, event()) == (1, 0), "a bundle that is removed is forgotten as soon"
 
 
-def test_a_newer_bundle_of_the_same_release_wins_while_running(tmp_path, clock):
+def test_a_newer_bundle_of_the_same_release_wins_while_running(tmp_path: Path, clock: Clock) -> None:
     artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), clock=clock)
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
     resolve(artifacts, event())
@@ -95,7 +95,7 @@ def test_a_newer_bundle_of_the_same_release_wins_while_running(tmp_path, clock):
     assert frames_of(later)[0]["filename"] == "../src/newer.js"
 
 
-def test_two_projects_with_the_same_url_never_see_each_others_artifacts(tmp_path):
+def test_two_projects_with_the_same_url_never_see_each_others_artifacts(tmp_path: Path) -> None:
     """What is remembered is keyed by content, what is looked up by project."""
     other = source_map([(0, 14, 0, 9, 2)], ["../src/secret.js"], ["secret\n" * 20])
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
@@ -110,7 +110,7 @@ def test_two_projects_with_the_same_url_never_see_each_others_artifacts(tmp_path
     assert kinds(crashed) == ["missing_source"]
 
 
-def test_maps_are_let_go_of_when_they_take_too_much(tmp_path):
+def test_maps_are_let_go_of_when_they_take_too_much(tmp_path: Path) -> None:
     files = []
     for number in range(20):
         text = source_map([(0, 14, 0, 1, 2)], [f"{number}.js"], ["x\n" * 20_000])
@@ -130,7 +130,7 @@ def test_maps_are_let_go_of_when_they_take_too_much(tmp_path):
     assert all(kept.module.map is None and kept.module.minified is None for kept in artifacts._modules.values())
 
 
-def test_a_map_over_the_limit_is_named_and_its_frame_stays(tmp_path):
+def test_a_map_over_the_limit_is_named_and_its_frame_stays(tmp_path: Path) -> None:
     large = source_map([(0, 14, 0, 1, 2)], ["a.js"], ["x" * 200_000])
     write_bundle(tmp_path / "7" / "a.zip", [FILES[0], BuiltFile(FILES[1].url, large, "source_map")], release="shop@1")
     crashed = event()
@@ -159,7 +159,7 @@ def test_a_map_over_the_limit_is_named_and_its_frame_stays(tmp_path):
         CODE,
     ],
 )
-def test_what_is_no_map_is_named_and_the_frame_stays(tmp_path, content):
+def test_what_is_no_map_is_named_and_the_frame_stays(tmp_path: Path, content: bytes) -> None:
     write_bundle(tmp_path / "7" / "a.zip", [FILES[0], BuiltFile(FILES[1].url, content, "source_map")], release="shop@1")
     artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine())
     for _ in range(2):
@@ -171,7 +171,7 @@ def test_what_is_no_map_is_named_and_the_frame_stays(tmp_path, content):
         assert frames_of(crashed)[0]["lineno"] == 1
 
 
-def test_a_file_that_names_itself_as_its_map_ends(tmp_path):
+def test_a_file_that_names_itself_as_its_map_ends(tmp_path: Path) -> None:
     code = CODE.replace(b"app.min.js.map", b"app.min.js")
     write_bundle(tmp_path / "7" / "a.zip", [BuiltFile(FILES[0].url, code)], release="shop@1")
     crashed = event()
@@ -179,7 +179,7 @@ def test_a_file_that_names_itself_as_its_map_ends(tmp_path):
     assert kinds(crashed) == ["malformed_sourcemap"]
 
 
-def test_sources_that_name_the_map_and_the_code_end(tmp_path):
+def test_sources_that_name_the_map_and_the_code_end(tmp_path: Path) -> None:
     cycle = source_map([(0, 14, 0, 0, 2)], ["app.min.js.map", "app.min.js"])
     write_bundle(tmp_path / "7" / "a.zip", [FILES[0], BuiltFile(FILES[1].url, cycle, "source_map")], release="shop@1")
     crashed = event()
@@ -187,7 +187,7 @@ def test_sources_that_name_the_map_and_the_code_end(tmp_path):
     assert frames_of(crashed)[0]["context_line"].startswith('{"version": 3')
 
 
-def test_a_store_that_is_away_fails_frames_until_it_is_back(tmp_path, clock):
+def test_a_store_that_is_away_fails_frames_until_it_is_back(tmp_path: Path, clock: Clock) -> None:
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
     store = CountingStore(tmp_path)
     artifacts = Artifacts(store, SymbolicEngine(), clock=clock)
@@ -201,7 +201,7 @@ def test_a_store_that_is_away_fails_frames_until_it_is_back(tmp_path, clock):
     assert resolve(artifacts, event()) == (1, 1)
 
 
-def test_a_store_that_goes_away_after_it_was_listed_is_tried_again(tmp_path, clock):
+def test_a_store_that_goes_away_after_it_was_listed_is_tried_again(tmp_path: Path, clock: Clock) -> None:
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
     store = CountingStore(tmp_path)
     artifacts = Artifacts(store, SymbolicEngine(), clock=clock, limits=Limits(retry_failed_s=60.0))
@@ -215,7 +215,7 @@ def test_a_store_that_goes_away_after_it_was_listed_is_tried_again(tmp_path, clo
     assert resolve(artifacts, event()) == (1, 1)
 
 
-def test_files_of_a_distant_store_are_kept_on_the_disk(tmp_path):
+def test_files_of_a_distant_store_are_kept_on_the_disk(tmp_path: Path) -> None:
     write_bundle(tmp_path / "store" / "7" / "a.zip", FILES, release="shop@1")
     opened = []
     for _ in range(2):
@@ -226,7 +226,7 @@ def test_files_of_a_distant_store_are_kept_on_the_disk(tmp_path):
     assert opened == [3, 1], "another worker reads the manifest alone"
 
 
-def test_frames_are_counted_per_release(tmp_path):
+def test_frames_are_counted_per_release(tmp_path: Path) -> None:
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
     artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine())
     for release in ("shop@1", "shop@1", "shop@2"):
@@ -245,7 +245,7 @@ class FakeScraper:
         return Scraped(content) if content is not None else Scraped(None, "not_found")
 
 
-def test_missing_files_are_fetched_where_that_is_on(tmp_path, clock):
+def test_missing_files_are_fetched_where_that_is_on(tmp_path: Path, clock: Clock) -> None:
     scraper = FakeScraper(app=CODE)
     artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), scraper=scraper, clock=clock)
     crashed = event({"abs_path": "https://h/app", "lineno": 1, "colno": 15}, release=None)
@@ -258,7 +258,7 @@ def test_missing_files_are_fetched_where_that_is_on(tmp_path, clock):
     assert [attempt["status"] for attempt in crashed["scraping_attempts"]] == ["success", "success"]
 
 
-def test_positions_are_remembered(tmp_path):
+def test_positions_are_remembered() -> None:
     parsed: ParsedMap = SymbolicEngine().parse(CODE, MAP)
     assert parsed.locate(1, 15) is parsed.locate(1, 15)
     assert parsed.locate(9, 9) is None

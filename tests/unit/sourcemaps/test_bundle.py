@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 import zipfile
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -28,7 +29,7 @@ def zip_of(**members: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("prefix", [b"", b"SYSB\2\0\0\0", b"SYSB"])
-def test_prefix_of_a_source_bundle_is_skipped(tmp_path, prefix):
+def test_prefix_of_a_source_bundle_is_skipped(tmp_path: Path, prefix: bytes) -> None:
     path = write_bundle(
         tmp_path / "a.zip", [BuiltFile("~/a.js", b"x", headers={"Debug-Id": "F81C208D9B7D58F8B103E6A3855A8F31"})], release="r"
     )
@@ -54,14 +55,14 @@ def test_prefix_of_a_source_bundle_is_skipped(tmp_path, prefix):
         zip_of(manifest_json=b"\xff\xfe{}"),
     ],
 )
-def test_what_cannot_be_read_is_damage_not_an_exception(content):
+def test_what_cannot_be_read_is_damage_not_an_exception(content: bytes) -> None:
     bundle = bundle_of(content)
     assert bundle.files == ()
     assert bundle.damage
 
 
 @pytest.mark.parametrize("member", ["../a.js", "files/../../a.js", "/etc/passwd", "C:/a.js", "files\\..\\a.js"])
-def test_paths_that_leave_the_bundle_are_refused(member):
+def test_paths_that_leave_the_bundle_are_refused(member: str) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(member), b"x")
@@ -71,7 +72,7 @@ def test_paths_that_leave_the_bundle_are_refused(member):
     assert "leaves the bundle" in bundle.damage[0]
 
 
-def test_a_bomb_is_refused_by_what_it_declares_and_by_what_it_holds():
+def test_a_bomb_is_refused_by_what_it_declares_and_by_what_it_holds() -> None:
     bomb = zip_of(a=bytes(50_000_000))
     assert len(bomb) < 100_000
     with open_zip(io.BytesIO(bomb)) as archive, pytest.raises(TooLargeError):
@@ -86,19 +87,19 @@ def test_a_bomb_is_refused_by_what_it_declares_and_by_what_it_holds():
     assert peak < 5_000_000
 
 
-def test_a_member_that_is_shorter_than_declared_is_refused():
+def test_a_member_that_is_shorter_than_declared_is_refused() -> None:
     honest = zip_of(a=b"x" * 1_000)
     lying = honest.replace(struct.pack("<L", 1_000), struct.pack("<L", 2_000))
     with pytest.raises(DamagedBundleError), open_zip(io.BytesIO(lying)) as archive:
         read_member(archive, "a", 1_000_000)
 
 
-def test_a_directory_that_would_fill_the_memory_is_refused_before_it_is_read():
+def test_a_directory_that_would_fill_the_memory_is_refused_before_it_is_read() -> None:
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0x7FFFFFFF, 0, 0)
     assert "zip directory" in bundle_of(bytes(1_000) + end).damage[0]
 
 
-def test_a_manifest_may_name_what_the_zip_does_not_hold():
+def test_a_manifest_may_name_what_the_zip_does_not_hold() -> None:
     bundle = bundle_of(zip_of(manifest_json=b'{"files": {"a": {"url": "~/a.js", "headers": null}}}'))
     assert bundle.files == ()
     assert "does not hold" in bundle.damage[0]

@@ -9,7 +9,7 @@ from pipeline.sourcemaps.byte_bounded import ByteBounded
 from pipeline.sourcemaps.disk_cache import DiskCache
 
 
-def test_least_recently_used_goes_first():
+def test_least_recently_used_goes_first() -> None:
     cache: ByteBounded[str, int] = ByteBounded(10)
     for number, name in enumerate("abc"):
         cache.put(name, number, 3)
@@ -19,7 +19,7 @@ def test_least_recently_used_goes_first():
     assert cache.held_bytes == 9
 
 
-def test_a_value_may_grow_and_one_too_large_is_not_kept():
+def test_a_value_may_grow_and_one_too_large_is_not_kept() -> None:
     cache: ByteBounded[str, int] = ByteBounded(10)
     cache.put("a", 0, 3)
     cache.put("b", 1, 3)
@@ -33,7 +33,7 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def test_disk_cache_keeps_by_content(tmp_path):
+def test_disk_cache_keeps_by_content(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, 1_000_000)
     cache.put("one", b"same")
     cache.put("two", b"same")
@@ -42,7 +42,7 @@ def test_disk_cache_keeps_by_content(tmp_path):
     assert cache.get("three") is None
 
 
-def test_a_damaged_object_is_not_given_out(tmp_path):
+def test_a_damaged_object_is_not_given_out(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, 1_000_000)
     cache.put("one", b"good")
     (tmp_path / "objects" / sha256(b"good").hexdigest()).write_bytes(b"evil")
@@ -51,7 +51,7 @@ def test_a_damaged_object_is_not_given_out(tmp_path):
     assert cache.get("one") is None
 
 
-def test_disk_cache_stays_within_its_bound(tmp_path):
+def test_disk_cache_stays_within_its_bound(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, 100_000)
     for number in range(100):
         cache.put(str(number), bytes([number]) * 10_000)
@@ -74,7 +74,7 @@ for number in range(200):
 """
 
 
-def test_several_processes_share_a_disk_cache(tmp_path):
+def test_several_processes_share_a_disk_cache(tmp_path: Path) -> None:
     workers = [subprocess.Popen([sys.executable, "-c", FILL, str(tmp_path), str(seed)]) for seed in range(3)]
     assert [worker.wait(60) for worker in workers] == [0, 0, 0]
-    assert not [path for path in tmp_path.rglob(".*")], "no half-written file stays behind"
+    assert not list(tmp_path.rglob(".*")), "no half-written file stays behind"

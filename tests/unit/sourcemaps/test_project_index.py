@@ -26,7 +26,7 @@ def find(
     return (found.bundle.stored.name, found.resolved_with) if found else None
 
 
-def test_release_and_dist_are_exact():
+def test_release_and_dist_are_exact() -> None:
     index = ProjectIndex(
         [bundle("none", "~/a", release="r"), bundle("ios", "~/a", release="r", dist="ios"), bundle("q", "~/a", release="q")]
     )
@@ -37,23 +37,23 @@ def test_release_and_dist_are_exact():
     assert find(index, "~/a", release=None) is None
 
 
-def test_url_order_comes_before_the_age_of_a_bundle():
+def test_url_order_comes_before_the_age_of_a_bundle() -> None:
     index = ProjectIndex([bundle("old", "https://h/a", added=1, release="r"), bundle("new", "~/a", added=2, release="r")])
     assert find(index, "https://h/a", "~/a") == ("old", "release")
 
 
-def test_the_newest_bundle_wins():
+def test_the_newest_bundle_wins() -> None:
     index = ProjectIndex([bundle("old", "~/a", added=1, release="r"), bundle("new", "~/a", added=2, release="r")])
     assert find(index, "~/a") == ("new", "release")
 
 
-def test_a_debug_id_needs_no_release_and_beats_the_url():
+def test_a_debug_id_needs_no_release_and_beats_the_url() -> None:
     index = ProjectIndex([bundle("by-url", "~/a", added=2, release="r"), bundle("by-id", "~/b", added=1, debug_id=ID)])
     assert find(index, "~/a", debug_id=ID) == ("by-id", "debug-id")
     assert find(index, "~/a", debug_id=ID, release=None) == ("by-id", "debug-id")
 
 
-def test_a_bundle_found_by_debug_id_gives_its_other_files_by_url():
+def test_a_bundle_found_by_debug_id_gives_its_other_files_by_url() -> None:
     index = ProjectIndex([bundle("by-id", "~/a", "~/other", debug_id=ID)])
     origin = Origin(7, None, None, (ID,))
     found = index.find(origin, ["~/other"], debug_id=None, file_type="source")
@@ -61,18 +61,18 @@ def test_a_bundle_found_by_debug_id_gives_its_other_files_by_url():
     assert (found.file.url, found.resolved_with) == ("~/other", "debug-id")
 
 
-def test_a_bundle_with_debug_ids_and_no_release_is_not_found_by_url_alone():
+def test_a_bundle_with_debug_ids_and_no_release_is_not_found_by_url_alone() -> None:
     assert find(ProjectIndex([bundle("by-id", "~/a", debug_id=ID)]), "~/a") is None
 
 
-def test_a_bundle_with_neither_serves_every_release_last():
+def test_a_bundle_with_neither_serves_every_release_last() -> None:
     unbound, bound = bundle("unbound", "~/a", added=9), bundle("bound", "~/a", added=1, release="r")
     assert find(ProjectIndex([unbound]), "~/a") == ("unbound", "release")
     assert find(ProjectIndex([unbound, bound]), "~/a") == ("bound", "release")
     assert find(ProjectIndex([unbound]), "~/a", release=None) is None
 
 
-def test_single_files_come_after_bundles():
+def test_single_files_come_after_bundles() -> None:
     single = Bundle(
         StoredBundle("single", "1", 1, 9.0),
         "r",

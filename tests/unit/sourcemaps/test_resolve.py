@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.artifact_bundles import BuiltFile, write_bundle
-from support.source_maps import CODE, FILES, MAP, SOURCE, URL, event, frames_of, source_map
+from support.source_maps import CODE, FILES, SOURCE, URL, event, frames_of, source_map
 from support.symbolication import kinds, resolve
 
 from pipeline.sourcemaps.artifacts import Artifacts
@@ -22,7 +22,7 @@ def artifacts(tmp_path: Path) -> Artifacts:
     return Artifacts(FolderStore(tmp_path), SymbolicEngine())
 
 
-def test_a_frame_becomes_the_original_one(artifacts):
+def test_a_frame_becomes_the_original_one(artifacts: Artifacts) -> None:
     crashed = event()
     assert resolve(artifacts, crashed) == (1, 1)
     (frame,) = frames_of(crashed)
@@ -44,7 +44,7 @@ def test_a_frame_becomes_the_original_one(artifacts):
     assert "errors" not in crashed
 
 
-def test_again_gives_the_same(artifacts):
+def test_again_gives_the_same(artifacts: Artifacts) -> None:
     crashed = event({"abs_path": URL, "lineno": 1, "colno": 15}, {"abs_path": "https://x/y.js", "lineno": 3, "colno": 1})
     resolve(artifacts, crashed)
     once = copy.deepcopy(crashed)
@@ -53,7 +53,7 @@ def test_again_gives_the_same(artifacts):
     assert kinds(crashed) == ["missing_source"]
 
 
-def test_what_could_not_be_resolved_is_resolved_later(tmp_path):
+def test_what_could_not_be_resolved_is_resolved_later(tmp_path: Path) -> None:
     """Late artifacts: the stored event, taken again, gives what it would have given."""
     crashed = event(errors=[{"type": "past_timestamp"}])
     resolve(Artifacts(FolderStore(tmp_path), SymbolicEngine()), crashed)
@@ -80,7 +80,9 @@ def test_what_could_not_be_resolved_is_resolved_later(tmp_path):
         ("node", "app:///app.js", False),
     ],
 )
-def test_builtin_frames_are_left_and_not_the_applications(artifacts, platform, abs_path, is_skipped):
+def test_builtin_frames_are_left_and_not_the_applications(
+    artifacts: Artifacts, platform: str, abs_path: str, is_skipped: bool
+) -> None:
     other = {"abs_path": "/x/app.js" if platform == "node" else URL, "lineno": 1, "colno": 15}
     crashed = event({"abs_path": abs_path, "lineno": 1, "colno": 2, "in_app": True}, other, platform=platform)
     resolve(artifacts, crashed)
@@ -88,7 +90,7 @@ def test_builtin_frames_are_left_and_not_the_applications(artifacts, platform, a
     assert crashed["exception"]["values"][0]["raw_stacktrace"]["frames"][0]["in_app"] is True
 
 
-def test_an_event_with_nothing_to_look_up_stays_as_it_is(artifacts):
+def test_an_event_with_nothing_to_look_up_stays_as_it_is(artifacts: Artifacts) -> None:
     crashed = event({"abs_path": "native", "lineno": 1}, {"function": "f"}, {"abs_path": URL})
     before = copy.deepcopy(crashed)
     assert resolve(artifacts, crashed) == (0, 0)
@@ -97,7 +99,7 @@ def test_an_event_with_nothing_to_look_up_stays_as_it_is(artifacts):
     assert resolve(artifacts, python) == (0, 0)
 
 
-def test_threads_and_the_events_own_stacktrace_are_resolved_too(artifacts):
+def test_threads_and_the_events_own_stacktrace_are_resolved_too(artifacts: Artifacts) -> None:
     frame = {"abs_path": f"async {URL}", "lineno": 1, "colno": 15}
     crashed: dict[str, Any] = {
         "platform": "javascript",
@@ -113,14 +115,14 @@ def test_threads_and_the_events_own_stacktrace_are_resolved_too(artifacts):
 
 @pytest.mark.parametrize("line", [-1, 0, 2**32, 2**63, 10**30])
 @pytest.mark.parametrize("column", [None, -5, 0, 2**32, 10**30, "3"])
-def test_impossible_places_are_named_and_the_frame_stays(artifacts, line, column):
+def test_impossible_places_are_named_and_the_frame_stays(artifacts: Artifacts, line: int, column: Any) -> None:
     crashed = event({"abs_path": URL, "lineno": line, "colno": column})
     assert resolve(artifacts, crashed) == (1, 0)
     assert kinds(crashed) == ["invalid_location"]
     assert frames_of(crashed)[0]["lineno"] == line
 
 
-def test_columns_count_utf16_units(tmp_path):
+def test_columns_count_utf16_units(tmp_path: Path) -> None:
     code = '"😀";throw new Error(1)\n//# sourceMappingURL=app.min.js.map'.encode()
     tokens = source_map([(0, 0, 0, 0, 0), (0, 5, 0, 1, 0)], ["a.js"], ['"😀";\nthrow new Error(1)\n'])
     files = [BuiltFile("~/static/app.min.js", code), BuiltFile("~/static/app.min.js.map", tokens, "source_map")]
@@ -134,7 +136,7 @@ def test_columns_count_utf16_units(tmp_path):
     assert lines == [1, 2]
 
 
-def test_a_token_that_the_cache_drops_is_found_all_the_same(tmp_path):
+def test_a_token_that_the_cache_drops_is_found_all_the_same(tmp_path: Path) -> None:
     """Trap 4: the second line begins with a token equal to the last one of the first line."""
     code = b"`\n`;x()\n//# sourceMappingURL=app.min.js.map"
     tokens = source_map([(0, 0, 0, 0, 0), (1, 0, 0, 0, 0), (1, 4, 0, 4, 0)], ["a.js"], ["`\n`\n\n\nx()\n"])
@@ -145,7 +147,7 @@ def test_a_token_that_the_cache_drops_is_found_all_the_same(tmp_path):
     assert (frames_of(crashed)[0]["lineno"], frames_of(crashed)[0]["context_line"]) == (1, "`")
 
 
-def test_sources_may_lie_beside_the_map(tmp_path):
+def test_sources_may_lie_beside_the_map(tmp_path: Path) -> None:
     without = source_map([(0, 14, 0, 1, 2)], ["../src/app.js"])
     files = [BuiltFile("~/static/app.min.js", CODE), BuiltFile("~/static/app.min.js.map", without, "source_map")]
     write_bundle(tmp_path / "7" / "a.zip", files, release="shop@1")
@@ -169,7 +171,7 @@ def test_sources_may_lie_beside_the_map(tmp_path):
     assert kinds(crashed) == []
 
 
-def test_the_callers_name_for_an_anonymous_function_is_used_once(tmp_path):
+def test_the_callers_name_for_an_anonymous_function_is_used_once(tmp_path: Path) -> None:
     code = b"[1].map(()=>{f()})\n//# sourceMappingURL=app.min.js.map"
     tokens = source_map(
         [(0, 4, 0, 0, 4, 0), (0, 13, 0, 1, 2, 1)], ["a.js"], ["[1].map(() => {\n  f();\n});\n"], names=["map", "f"]
@@ -214,11 +216,11 @@ HOSTILE = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(HOSTILE)
-def test_no_event_makes_it_fail(tmp_path_factory, hostile):
+def test_no_event_makes_it_fail(tmp_path_factory: pytest.TempPathFactory, hostile: dict[str, Any]) -> None:
     folder = tmp_path_factory.getbasetemp() / "hostile-events"
     if not folder.exists():
         write_bundle(folder / "7" / "a.zip", FILES, release="shop@1")
     counts = resolve(Artifacts(FolderStore(folder), SymbolicEngine()), hostile)
     assert 0 <= counts.resolved <= counts.looked_up
-    assert MAP

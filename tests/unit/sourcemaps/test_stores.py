@@ -27,7 +27,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
     return MAKERS[request.param](tmp_path)
 
 
-def test_what_is_added_is_listed_read_and_removed(store):
+def test_what_is_added_is_listed_read_and_removed(store: ArtifactStore) -> None:
     before = store.generation(7)
     assert store.bundles(7) == () or list(store.bundles(7)) == []
     store.add(7, "a.zip", io.BytesIO(b"0123456789"))
@@ -48,7 +48,7 @@ def test_what_is_added_is_listed_read_and_removed(store):
     store.remove(7, "a.zip")
 
 
-def test_another_content_is_another_version(store):
+def test_another_content_is_another_version(store: ArtifactStore) -> None:
     store.add(7, "a.zip", io.BytesIO(b"one"))
     (one,) = store.bundles(7)
     generation = store.generation(7)
@@ -58,7 +58,7 @@ def test_another_content_is_another_version(store):
     assert store.generation(7) != generation
 
 
-def test_projects_do_not_see_each_other(store):
+def test_projects_do_not_see_each_other(store: ArtifactStore) -> None:
     store.add(7, "a.zip", io.BytesIO(b"seven"))
     store.add(70, "a.zip", io.BytesIO(b"seventy"))
     (bundle,) = store.bundles(70)
@@ -67,12 +67,12 @@ def test_projects_do_not_see_each_other(store):
     assert [bundle.name for bundle in store.bundles(7)] == ["a.zip"]
 
 
-def test_a_bundle_that_has_gone_is_a_missing_file(store):
+def test_a_bundle_that_has_gone_is_a_missing_file(store: ArtifactStore) -> None:
     with pytest.raises(FileNotFoundError), store.open(7, StoredBundle("gone.zip", "1", 10, 0.0)) as file:
         file.read()
 
 
-def test_a_folder_gives_nothing_from_outside(tmp_path):
+def test_a_folder_gives_nothing_from_outside(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     project = tmp_path / "store" / "7"
     project.mkdir(parents=True)
@@ -82,7 +82,7 @@ def test_a_folder_gives_nothing_from_outside(tmp_path):
     assert list(FolderStore(tmp_path / "store").bundles(7)) == []
 
 
-def test_a_folder_that_is_none_is_empty_and_one_that_is_locked_is_unavailable(tmp_path):
+def test_a_folder_that_is_none_is_empty_and_one_that_is_locked_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "7").write_bytes(b"")
     assert list(FolderStore(tmp_path).bundles(7)) == []
     assert list(FolderStore(tmp_path / "none").projects()) == []
@@ -92,7 +92,7 @@ def test_a_folder_that_is_none_is_empty_and_one_that_is_locked_is_unavailable(tm
             FolderStore(tmp_path).bundles(8)
 
 
-def test_an_object_store_is_listed_again_after_a_while():
+def test_an_object_store_is_listed_again_after_a_while() -> None:
     """A bundle that came without `pipeline sourcemaps add` is found too."""
     now = [0.0]
     client = obstore.store.MemoryStore()
@@ -104,7 +104,7 @@ def test_an_object_store_is_listed_again_after_a_while():
     assert store.generation(7) != generation
 
 
-def test_errors_of_the_client_become_the_stores():
+def test_errors_of_the_client_become_the_stores() -> None:
     with pytest.raises(StoreUnavailableError, match="no route"), _translated():
         raise GenericError("no route\nDebug source: ...")
     with pytest.raises(ValueError, match="nonsense"):

@@ -1,0 +1,186 @@
+"""Each kind of failure: what `check` finds, and that doing what it prints makes the frame resolve."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support.artifact_bundles import BuiltFile, write_bundle
+from support.source_maps import CODE, FILES, MAP, URL, event, source_map
+from support.symbolication import resolve
+
+from pipeline.cli.sourcemaps import sourcemaps
+from pipeline.sourcemaps.artifacts import Artifacts, Limits
+from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
+from pipeline.sourcemaps.folder_store import FolderStore
+from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
+
+ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
+IMAGES = {"debug_meta": {"images": [{"type": "sourcemap", "code_file": URL, "debug_id": ID}]}}
+CODE_FILE, MAP_FILE = FILES
+
+
+def with_map(content: bytes) -> list[BuiltFile]:
+    return [CODE_FILE, BuiltFile(MAP_FILE.url, content, "source_map")]
+
+
+class Broken:
+    """A store with something wrong, and the folder of the build that is right."""
+
+    def __init__(self, path: Path) -> None:
+        self.store = path / "store"
+        self.build = path / "build"
+        self.build.mkdir()
+        (self.build / "app.min.js").write_bytes(CODE)
+        (self.build / "app.min.js.map").write_bytes(MAP)
+
+    def add(self, files: list[BuiltFile], name: str = "a.zip", **manifest: Any) -> Path:
+        return write_bundle(self.store / "7" / name, files, **manifest)
+
+    def artifacts(self) -> Artifacts:
+        return Artifacts(FolderStore(self.store), SymbolicEngine(), limits=Limits(max_file_bytes=1_000_000))
+
+    def diagnose(self, crashed: dict[str, Any]) -> FrameDiagnosis:
+        (diagnosis,) = diagnose_event(crashed, 7, self.artifacts())
+        return diagnosis
+
+    def do(self, action: str) -> None:
+        """Run the command that the action names, with the build's folder in its place."""
+        command = shlex.split(action.split("`")[1].replace("BUILD_FOLDER", str(self.build)))
+        assert command[:2] == ["pipeline", "sourcemaps"]
+        result = CliRunner().invoke(sourcemaps, [*command[2:], "--artifacts", str(self.store)])
+        assert result.exit_code == 0, result.output
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Broken:
+    return Broken(tmp_path)
+
+
+FAILURES: dict[str, tuple[Callable[[Broken], object], dict[str, Any], str]] = {
+    "nothing uploaded": (lambda _: None, {}, "project 7 has no artifacts"),
+    "another release": (lambda broken: broken.add(FILES, release="shop@0"), {}, "has this URL, but for release 'shop@0'"),
+    "another dist": (
+        lambda broken: broken.add(FILES, release="shop@1", dist="x"),
+        {},
+        "dist 'x'; the event is of release 'shop@1', no dist",
+    ),
+    "another folder": (
+        lambda broken: broken.add([BuiltFile("~/app.min.js", CODE)], release="shop@1"),
+        {},
+        "a.zip has app.min.js as ~/app.min.js, which is not one of the names tried",
+    ),
+    "another debug id": (
+        lambda broken: broken.add(FILES, release="shop@0"),
+        IMAGES,
+        "no bundle holds the built file with this debug id",
+    ),
+    "no sourceMappingURL": (
+        lambda broken: broken.add([BuiltFile(CODE_FILE.url, CODE.splitlines()[0])], release="shop@1"),
+        {},
+        "the file has no sourceMappingURL",
+    ),
+    "no map": (lambda broken: broken.add([CODE_FILE], release="shop@1"), {}, ""),
+    "map under another dist": (
+        lambda broken: (broken.add([CODE_FILE], release="shop@1"), broken.add([MAP_FILE], "b.zip", release="shop@1", dist="x")),
+        {},
+        "b.zip has this URL, but for release 'shop@1', dist 'x'",
+    ),
+    "HTML for a map": (lambda broken: broken.add(with_map(b"<!doctype html>"), release="shop@1"), {}, "it is an HTML page"),
+    "half a map": (lambda broken: broken.add(with_map(MAP[:60]), release="shop@1"), {}, "is not a source map"),
+    "damaged zip": (lambda broken: broken.add(FILES, release="shop@1").write_bytes(b"PK"), {}, "a.zip: not a zip"),
+    "map of another build": (
+        lambda broken: broken.add(with_map(source_map([(5, 0, 0, 0, 0)], ["a.js"])), release="shop@1"),
+        {},
+        "the map has nothing at line 1, column 15",
+    ),
+}
+
+
+@pytest.mark.parametrize(("breaking", "more", "found"), list(FAILURES.values()), ids=list(FAILURES))
+def test_what_is_wrong_is_said_and_what_is_printed_fixes_it(
+    broken: Broken, breaking: Callable[[Broken], object], more: dict[str, Any], found: str
+) -> None:
+    breaking(broken)
+    diagnosis = broken.diagnose(event(**more))
+    assert diagnosis.outcome == "unresolved"
+    assert found in "\n".join(diagnosis.found)
+    assert diagnosis.tried
+    assert diagnosis.action is not None
+    broken.do(diagnosis.action)
+    again = broken.diagnose(event(**more))
+    assert (again.outcome, again.action) == ("resolved", None)
+
+
+def test_a_line_behind_the_end_of_the_file_tells_another_build(broken: Broken) -> None:
+    broken.add(FILES, release="shop@1")
+    diagnosis = broken.diagnose(event({"abs_path": URL, "lineno": 9, "colno": 1}))
+    assert diagnosis.found == ["line 9, column 1: the uploaded file has 2 lines, so it is not the one that ran"]
+
+
+def test_an_event_without_a_release_is_told_which_one_it_needs(broken: Broken) -> None:
+    broken.add(FILES, release="shop@1", dist="web")
+    diagnosis = broken.diagnose(event(release=None))
+    assert diagnosis.action == "set release 'shop@1' and dist 'web' in the SDK's options, or build with debug ids"
+    assert broken.diagnose(event(release="shop@1", dist="web")).outcome == "resolved"
+
+
+def test_an_event_with_nothing_to_be_found_by_is_told_so(broken: Broken) -> None:
+    diagnosis = broken.diagnose(event(release=None))
+    assert "neither a release nor debug ids" in diagnosis.found[-1]
+    assert diagnosis.action is not None
+    assert diagnosis.action.startswith("set `release` in the SDK's options")
+
+
+def test_a_map_that_is_too_large_names_the_setting(broken: Broken) -> None:
+    broken.add(with_map(source_map([(0, 14, 0, 0, 0)], ["a.js"], ["x" * 1_000_001])), release="shop@1")
+    diagnosis = broken.diagnose(event())
+    assert diagnosis.action is not None
+    assert "artifacts.max_file_bytes" in diagnosis.action
+    larger = Artifacts(FolderStore(broken.store), SymbolicEngine(), limits=Limits(max_file_bytes=2_000_000))
+    assert resolve(larger, event()) == (1, 1)
+
+
+def test_sources_that_are_missing_are_counted_and_may_be_added(broken: Broken) -> None:
+    without = source_map([(0, 14, 0, 1, 2)], ["src/app.js", "src/b.js"])
+    broken.add(with_map(without), release="shop@1")
+    diagnosis = broken.diagnose(event())
+    assert (diagnosis.outcome, diagnosis.found) == (
+        "in part",
+        ["the map has 2 sources without content; src/app.js was not uploaded either"],
+    )
+    assert diagnosis.action is not None
+    broken.do(diagnosis.action)
+    assert broken.diagnose(event()).outcome == "resolved"
+
+
+@pytest.mark.parametrize(
+    ("frame", "found"),
+    [
+        ({"function": "f"}, "it names no file"),
+        ({"abs_path": "native", "lineno": 1}, "it is in the engine or the runtime itself"),
+        ({"abs_path": URL}, "it names no line"),
+        ({"abs_path": URL, "lineno": 1, "platform": "python"}, "its platform is 'python'"),
+    ],
+)
+def test_frames_that_are_not_looked_up_say_why(broken: Broken, frame: dict[str, Any], found: str) -> None:
+    skipped, looked_up = diagnose_event(event(frame, {"abs_path": URL, "lineno": 0}), 7, broken.artifacts())
+    assert (skipped.outcome, skipped.found, skipped.action) == ("not looked up", [found], None)
+    assert looked_up.found == ["line 0 is no place in a file: lines count from 1"]
+
+
+def test_names_are_tried_in_their_order_up_to_where_one_was_found(broken: Broken) -> None:
+    broken.add(FILES, release="shop@1")
+    diagnosis = broken.diagnose(event({"abs_path": f"{URL}?v=1#x", "lineno": 1, "colno": 15}))
+    assert diagnosis.tried == [
+        f"the built file as {URL}?v=1: not found",
+        f"the built file as {URL}: not found",
+        "the built file as ~/static/app.min.js?v=1: not found",
+        "the built file as ~/static/app.min.js: in a.zip",
+        f"the map as {URL}.map: not found",
+        "the map as ~/static/app.min.js.map: in a.zip",
+    ]
