@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.damage import damaged
 from support.events import START_TIME, broken_lines, messages, odd_events, wrap
 from support.records import REPOSITORY, make_record
+from support.snuba import check_published_event
 
 from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.envelope import parse_envelope
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Form, Record
@@ -28,6 +32,9 @@ from pipeline.wiring import replay_context, replay_ledger
 
 FIXTURES = REPOSITORY / "tests/fixtures"
 SETTINGS = Settings(artifacts=Artifacts(url=str(FIXTURES / "artifacts")))
+RECORDED_EVENTS = [
+    file for file in sorted((FIXTURES / "recorded").rglob("*.envelope")) if not file.name.startswith(("other-", "huge-"))
+]
 NAMES = [stage.name for stage in ERRORS]
 WHOLE_BATCH = {"admit", "count"}
 
@@ -105,6 +112,13 @@ def ends(*results: BatchResult) -> Ends:
 def before(name: str, records: list[Record], ctx: Context) -> list[Item]:
     """Give the items that reach a stage."""
     return run(records, ctx, ERRORS[: NAMES.index(name)]).events
+
+
+def recorded_event(file: Path) -> dict[str, Any]:
+    """Give the event of a recorded envelope."""
+    [payload] = [item.payload for item in parse_envelope(file.read_bytes()).items if item.type == "event"]
+    event: dict[str, Any] = json.loads(payload)
+    return event
 
 
 def identities(parts: Any) -> list[tuple[Any, str | None]]:
@@ -199,6 +213,17 @@ def failing(stage: Stage, position: Any, *, after: bool) -> Stage:
         return parts[0]
 
     return each(stage.name, fail_alone)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_damage_trips_a_stage(seed: int, uncounted: Context) -> None:
+    events = [json.loads(line)["payload"] for line in messages(30, seed=9)]
+    events = [event for event in events if isinstance(event, dict)] + [recorded_event(file) for file in RECORDED_EVENTS[::20]]
+    lines = damaged(events, 150, seed)
+    result = run([make_record(line, position=number) for number, line in enumerate(lines, 1)], uncounted)
+    assert [(letter.stage, letter.detail, letter.record.body) for letter in result.dead] == []
+    assert [reason for item in result.events if item.message for reason in check_published_event(item.message.value)] == []
+    assert len(result.events) >= 100
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

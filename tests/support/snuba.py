@@ -52,7 +52,7 @@ def check_published_event(value: bytes) -> list[str]:
         if data.get(name) is None
     ]
     wrong += [f"tag {name} is no column" for name in MISTAKEN_TAGS & tags.keys()]
-    wrong += [f"tag {name} holds {tags[name]!r}" for name in PROMOTED_TAGS & tags.keys() if not isinstance(tags[name], str)]
+    wrong += [f"tag {name} holds {tags[name]!r}" for name in PROMOTED_TAGS & tags.keys() if not _is_optional(tags[name], str)]
     for field, tag in (
         ("release", "sentry:release"),
         ("environment", "environment"),
