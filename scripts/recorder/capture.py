@@ -22,6 +22,7 @@ from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from recorder.envelope import SentEnvelope
+from recorder.workspace import RecordingError
 
 CHUNK_BYTES = 32 << 20
 """Larger than any bundle made here, so that a bundle arrives as one chunk."""
@@ -37,7 +38,7 @@ class Received:
 
 
 class CaptureServer:
-    """A context manager around the server thread. `take()` hands over what arrived."""
+    """A context manager around the server thread. `take()` hands over what arrived. Raises RecordingError if the port is taken."""
 
     def __init__(self, port: int, pages: Path) -> None:
         self._received = Received()
@@ -49,7 +50,10 @@ class CaptureServer:
         class Handler(_Handler):
             server_of_record = capture
 
-        self._server = _QuietServer(("127.0.0.1", port), Handler)
+        try:
+            self._server = _QuietServer(("127.0.0.1", port), Handler)
+        except OSError as error:
+            raise RecordingError(f"the recorder needs 127.0.0.1:{port}: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
