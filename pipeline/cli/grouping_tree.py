@@ -69,7 +69,7 @@ def _heading(explanation: Explanation) -> Group:
 
 def _others(explanation: Explanation) -> list[str]:
     rest = [f" + {hash_}" for hash_ in explanation.hashes[1:]]
-    return rest + [f" + {hash_} (of the configuration before)" for hash_ in explanation.secondary_hashes]
+    return rest + [f" + {hash_} (of the configuration before)" for hash_ in explanation.grouping.secondary_hashes]
 
 
 def _variant_tree(name: str, variant: Variant, origins: Mapping[str, str]) -> Tree:

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.grouping.component import Component
 from pipeline.grouping.tracing import TouchedFrame
 from pipeline.grouping.variants import Variant
+from pipeline.model.grouping import Grouping
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,23 @@ class Explanation:
 
     event_id: str | None
     configuration: str
-    hashes: tuple[str, ...]
-    secondary_hashes: tuple[str, ...]
-    fingerprint: tuple[str, ...]
+    grouping: Grouping
     matched_rule: MatchedRule | None
     title: str | None
     variants: dict[str, Variant]
     touched_frames: list[TouchedFrame] = field(default_factory=list)
-    decided_group_id: int | None = None
-    """Where a person merged or split the event's group: which group it was given."""
     project_id: int | None = None
     """Set by the caller, who knows whose event it is."""
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """The published hashes, the primary first."""
+        return self.grouping.hashes
+
+    @property
+    def fingerprint(self) -> tuple[str, ...]:
+        """The fingerprint in force, variables as written."""
+        return self.grouping.fingerprint
 
     @property
     def primary_hash(self) -> str:
@@ -60,10 +67,10 @@ class Explanation:
             "title": self.title,
             "primary_hash": self.primary_hash,
             "hashes": list(self.hashes),
-            "secondary_hashes": list(self.secondary_hashes),
+            "secondary_hashes": list(self.grouping.secondary_hashes),
             "configuration": self.configuration,
-            "decided_group_id": self.decided_group_id,
-            "fingerprint": list(self.fingerprint),
+            "decided_group_id": self.grouping.decided_group_id,
+            "fingerprint": list(self.grouping.fingerprint),
             "matched_fingerprint_rule": self.matched_rule.to_json() if self.matched_rule is not None else None,
             "variants": {name: variant.to_json() for name, variant in self.variants.items()},
             "stack_trace_rules": [touched.to_json() for touched in self.touched_frames],
@@ -76,15 +83,15 @@ Leaf = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two events have in common. `shared` and `differs` hold contributing values of the first event's primary variant."""
+    """What two events have in common. `shared` holds the contributing values that both begin with, `differs` the next of each."""
 
     together: bool
-    shared_hashes: tuple[str, ...]
     reason: str
+    events: tuple[str | None, str | None]
     variants: tuple[str, str]
+    shared_hashes: tuple[str, ...]
     shared: list[Leaf]
     differs: tuple[Leaf | None, Leaf | None] | None
-    events: tuple[str | None, str | None]
 
     def to_json(self) -> dict[str, Any]:
         """Give the comparison as one JSON object."""
@@ -102,24 +109,30 @@ class Comparison:
 
 
 def compare(a: Explanation, b: Explanation) -> Comparison:
-    """Say whether two events group together and by which values, or which contributing value differs first.
+    """Say whether two events are of one group and by which values, or which contributing value differs first.
 
-    They do when any of their hashes is shared: a group is found by each of its events' hashes.
+    A group is named by its events' primary hash, or by what a person decided; other hashes may be shared by several groups.
     """
     shared_hashes = tuple(hash_ for hash_ in a.hashes if hash_ in b.hashes)
-    (name_a, variant_a), (name_b, variant_b) = _nearest(a, b, shared_hashes)
-    leaves_a, leaves_b = list(leaves(name_a, variant_a)), list(leaves(name_b, variant_b))
+    left, right = a.primary_variant(), _counterpart(a, b)
+    leaves_a, leaves_b = list(leaves(*left)), list(leaves(*right))
     common = _common_start(leaves_a, leaves_b)
     differs = None
     if len(common) < max(len(leaves_a), len(leaves_b)):
         differs = (_at(leaves_a, len(common)), _at(leaves_b, len(common)))
+    project = a.project_id or 0
+    together = a.project_id == b.project_id and a.grouping.group_id(project) == b.grouping.group_id(project)
     if a.project_id != b.project_id:
-        together, reason = False, f"they belong to different projects ({a.project_id} and {b.project_id})"
-    elif shared_hashes:
-        together, reason = True, f"both have the hash {shared_hashes[0]} ({name_a}: {variant_a.description})"
+        reason = f"they belong to different projects ({a.project_id} and {b.project_id})"
+    elif together and a.primary_hash == b.primary_hash:
+        reason = f"both have the primary hash {a.primary_hash} ({left[0]}: {left[1].description})"
+    elif together:
+        reason = f"both were put into group {a.grouping.group_id(project)}, by hand or before the configuration changed"
+    elif a.primary_hash == b.primary_hash:
+        reason = "both have one primary hash, and one of them was put into another group by hand"
     else:
-        together, reason = False, _difference((name_a, variant_a), (name_b, variant_b), differs)
-    return Comparison(together, shared_hashes, reason, (name_a, name_b), common, differs, (a.event_id, b.event_id))
+        reason = _difference(left, right, differs)
+    return Comparison(together, reason, (a.event_id, b.event_id), (left[0], right[0]), shared_hashes, common, differs)
 
 
 def leaves(name: str, variant: Variant) -> Iterator[Leaf]:
@@ -135,19 +148,11 @@ def leaves(name: str, variant: Variant) -> Iterator[Leaf]:
         yield name, variant.hash
 
 
-def _nearest(a: Explanation, b: Explanation, shared: tuple[str, ...]) -> tuple[tuple[str, Variant], tuple[str, Variant]]:
-    """Choose the variants to compare: those of a shared hash, else of one name, else the primary ones."""
-    for hash_ in shared:
-        return _with_hash(a, hash_), _with_hash(b, hash_)
-    name, variant = a.primary_variant()
+def _counterpart(a: Explanation, b: Explanation) -> tuple[str, Variant]:
+    """Choose the second event's variant to compare: the one of the first's primary variant's name, else its own primary one."""
+    name, _ = a.primary_variant()
     other = b.variants.get(name)
-    if other is not None and other.contributes:
-        return (name, variant), (name, other)
-    return (name, variant), b.primary_variant()
-
-
-def _with_hash(explanation: Explanation, hash_: str) -> tuple[str, Variant]:
-    return next((name, variant) for name, variant in explanation.variants.items() if variant.hash == hash_)
+    return (name, other) if other is not None and other.contributes else b.primary_variant()
 
 
 def _common_start(a: list[Leaf], b: list[Leaf]) -> list[Leaf]:

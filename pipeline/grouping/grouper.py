@@ -162,49 +162,42 @@ class Grouper:
 
         `now` (epoch seconds) decides whether the hashes of a previous configuration are still published.
         """
-        stacks = find_stacks(event)
-        for stack in stacks.values():
-            write_back(stack.frames, self._algorithm.stacks.changes(stack))
-        fingerprint = self._fingerprint(event)
-        event["fingerprint"] = fingerprint.values
-        hashes = hashes_of(self._algorithm.variants(event, fingerprint, stacks, whole=False))
-        before = self._previous_hashes(event, fingerprint, stacks, now)
-        secondary_hashes = tuple(hash_ for hash_ in before if hash_ not in hashes)
-        return Grouping(
-            hashes=hashes,
-            fingerprint=tuple(fingerprint.values),
-            secondary_hashes=secondary_hashes,
-            previous_primary_hash=before[0] if before else None,
-            decided_group_id=self._decided(hashes, event, fingerprint, stacks),
-            title=fingerprint.match.title if fingerprint.match is not None else None,
-        )
+        return self._group(event, now, whole=False).grouping
 
     def explain(self, event: dict[str, Any], now: float | None = None) -> Explanation:
         """Say why an event groups as it does. Changes the event as `group` does."""
+        grouped = self._group(event, now, whole=True)
+        rule = grouped.fingerprint.match.rule if grouped.fingerprint.match is not None else None
+        return Explanation(
+            event_id=text_of(event, "event_id"),
+            configuration=self._algorithm.configuration.id,
+            grouping=grouped.grouping,
+            matched_rule=MatchedRule(str(rule), rule.file, rule.line, rule.is_builtin) if rule is not None else None,
+            title=grouped.grouping.title or text_of(event, "title"),
+            variants=grouped.variants,
+            touched_frames=[touched for stack in grouped.stacks.values() for touched in trace(stack, self._algorithm.stacks)],
+        )
+
+    def _group(self, event: dict[str, Any], now: float | None, *, whole: bool) -> _Grouped:
         stacks = find_stacks(event)
         for stack in stacks.values():
             write_back(stack.frames, self._algorithm.stacks.changes(stack))
         fingerprint = self._fingerprint(event)
         event["fingerprint"] = fingerprint.values
-        variants = self._algorithm.variants(event, fingerprint, stacks, whole=True)
+        variants = self._algorithm.variants(event, fingerprint, stacks, whole=whole)
         hashes = hashes_of(variants)
-        match = fingerprint.match
-        return Explanation(
-            event_id=text_of(event, "event_id"),
-            configuration=self._algorithm.configuration.id,
+        before = self._hashes_of_before(event, fingerprint, stacks, now)
+        decided = self._decisions.group_of(hashes)
+        published = before if self._is_changing(now) else ()
+        grouping = Grouping(
             hashes=hashes,
-            secondary_hashes=tuple(
-                hash_ for hash_ in self._previous_hashes(event, fingerprint, stacks, now) if hash_ not in hashes
-            ),
             fingerprint=tuple(fingerprint.values),
-            matched_rule=MatchedRule(str(match.rule), match.rule.file, match.rule.line, match.is_builtin)
-            if match is not None
-            else None,
-            title=match.title if match is not None and match.title is not None else text_of(event, "title"),
-            decided_group_id=self._decided(hashes, event, fingerprint, stacks),
-            variants=variants,
-            touched_frames=[touched for stack in stacks.values() for touched in trace(stack, self._algorithm.stacks)],
+            secondary_hashes=tuple(hash_ for hash_ in published if hash_ not in hashes),
+            previous_primary_hash=published[0] if published else None,
+            decided_group_id=decided if decided is not None else self._decisions.group_of(before),
+            title=fingerprint.match.title if fingerprint.match is not None else None,
         )
+        return _Grouped(grouping, variants, fingerprint, stacks)
 
     def _fingerprint(self, event: dict[str, Any]) -> Fingerprint:
         match = self._fingerprints.match(event)
@@ -218,25 +211,26 @@ class Grouper:
         )
         return Fingerprint(values or list(DEFAULT_FINGERPRINT), match)
 
-    def _previous_hashes(
+    def _is_changing(self, now: float | None) -> bool:
+        """Say whether the hashes of the configuration before are still published."""
+        return self._previous is not None and now is not None and now < self._previous[1]
+
+    def _hashes_of_before(
         self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], now: float | None
     ) -> tuple[str, ...]:
-        """Give the hashes that the configuration before gives, as long as it counts."""
-        if self._previous is None or now is None or now >= self._previous[1]:
+        """Give the hashes of the configuration before, where anyone asks: a decision about one of them outlives the change."""
+        if self._previous is None or not (self._decisions.groups or self._is_changing(now)):
             return ()
         return hashes_of(self._previous[0].variants(event, fingerprint, stacks, whole=False))
 
-    def _decided(
-        self, hashes: tuple[str, ...], event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack]
-    ) -> int | None:
-        """Give the group that a person put the event into. A decision about a hash of before outlives the change."""
-        if not self._decisions.groups:
-            return None
-        decided = self._decisions.group_of(hashes)
-        if decided is None and self._previous is not None:
-            before = hashes_of(self._previous[0].variants(event, fingerprint, stacks, whole=False))
-            decided = self._decisions.group_of(before)
-        return decided
+
+class _Grouped(NamedTuple):
+    """A grouped event, with what led to its hashes."""
+
+    grouping: Grouping
+    variants: dict[str, Variant]
+    fingerprint: Fingerprint
+    stacks: dict[int, Stack]
 
 
 def _load_algorithms(

@@ -12,15 +12,16 @@ def test_contributes_when_a_value_does() -> None:
 
 def test_new_values_decide_anew_and_an_explicit_choice_wins() -> None:
     component = Component("a", ["x"])
+    seen = []
     component.update(contributes=False, hint="no")
-    assert not component.contributes
-
+    seen.append(component.contributes)
     component.update(values=["y"])
-    assert component.contributes
-    assert component.hint == "no"
-
+    seen.append(component.contributes)
     component.update(values=["z"], contributes=False)
-    assert not component.contributes
+    seen.append(component.contributes)
+
+    assert seen == [False, True, False]
+    assert component.hint == "no"
 
 
 def test_identity_sees_hints_and_what_does_not_contribute() -> None:

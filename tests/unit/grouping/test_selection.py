@@ -55,7 +55,8 @@ def _rule(random_: random.Random) -> str:
         if kind < 0.8:
             return f"{negation}family:{random_.choice(['native', 'javascript', 'other', 'all', 'native,other', 'nonsense'])}"
         if kind < 0.9:
-            return f"{negation}error.{random_.choice(['type', 'value', 'mechanism'])}:{random_.choice(['Foo*', '*', 'Foo', 'x?', '<unk*'])}"
+            pattern = random_.choice(["Foo*", "*", "Foo", "x?", "<unk*"])
+            return f"{negation}error.{random_.choice(['type', 'value', 'mechanism'])}:{pattern}"
         return f"{negation}app:{random_.choice(['1', 'no'])}"
 
     matchers = " ".join(matcher() for _ in range(random_.randint(1, 2)))

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from support.grouping import make_grouper
+
+from pipeline.grouping.grouper import Grouper
+from pipeline.model.category import DataCategory
+from pipeline.model.item import Item
+from pipeline.model.record import Form, Record, Token
+from pipeline.model.scope import Scope
+from pipeline.stages.contract import Context
+from pipeline.stages.group import group
+
+
+def _item(project_id: int, event: dict[str, Any]) -> Item:
+    record = Record(b"", Form.JSON, "test", 1, 0.0, Token("t", 0, 1))
+    return Item(record, Scope(1, project_id), DataCategory.ERROR, 1, 0.0, "e" * 32, event)
+
+
+def _context(groupers: dict[int, Grouper], now: float = 0.0) -> Context:
+    rules = SimpleNamespace(project=lambda project_id: SimpleNamespace(grouper=groupers[project_id]))
+    return cast("Context", SimpleNamespace(now=now, rules=rules))
+
+
+def test_groups_by_the_rules_of_the_event_s_project() -> None:
+    ctx = _context({1: make_grouper(), 2: make_grouper(fingerprints='type:E -> ours title="Ours"')})
+    event = {"exception": {"values": [{"type": "E", "value": "v"}]}}
+
+    first, second = group(_item(1, dict(event)), ctx), group(_item(2, dict(event)), ctx)
+
+    assert first.grouping is not None
+    assert second.grouping is not None
+    assert first.grouping.hashes != second.grouping.hashes
+    assert (first.event["fingerprint"], second.event["fingerprint"]) == (["{{ default }}"], ["ours"])
+    assert (first.grouping.title, second.grouping.title) == (None, "Ours")
+
+
+def test_the_batch_s_clock_ends_a_change_of_configuration() -> None:
+    toml = 'hash = "md5"\nprevious_hash = "xxh3_128"\nprevious_until = 1970-01-01'
+    event = {"logentry": {"formatted": "x"}}
+
+    during = group(_item(1, dict(event)), _context({1: make_grouper(toml=toml)}, now=86_399.0)).grouping
+    after = group(_item(1, dict(event)), _context({1: make_grouper(toml=toml)}, now=86_400.0)).grouping
+
+    assert during is not None
+    assert after is not None
+    assert len(during.secondary_hashes) == 1
+    assert after.secondary_hashes == ()
