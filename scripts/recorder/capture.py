@@ -38,7 +38,7 @@ class Received:
 
 
 class CaptureServer:
-    """A context manager around the server thread. `take()` hands over what arrived. Raises RecordingError if the port is taken."""
+    """The server and its thread, for a `with`. `take()` hands over what arrived. Raises RecordingError if the port is taken."""
 
     def __init__(self, port: int, pages: Path) -> None:
         self._received = Received()
