@@ -42,7 +42,7 @@ def trace(stack: Stack, reader: StackReader) -> Iterator[TouchedFrame]:
     frames = reader.restored(stack)
     match_frames = [match_frame(frame, stack.platform) for frame in frames]
     owner = exception_data(stack.exception)
-    for rule in reader.rules.rules:
+    for rule in reader.rules.candidates(match_frames, owner):
         probe = ophio.compile_rule(probe_of(rule))
         matched = [
             index for index, (category, _) in enumerate(ophio.modify(probe, match_frames, owner)) if category == PROBE_CATEGORY

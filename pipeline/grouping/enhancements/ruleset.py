@@ -45,6 +45,10 @@ class RuleSet:
         owner = exception_data(exception)
         return Matching(self._selection.rules_for(match_frames, self._exception_keys.failing(owner)), match_frames, owner)
 
+    def candidates(self, frames: Sequence[ophio.MatchFrame], owner: dict[str, bytes | None]) -> list[EnhancementRule]:
+        """Give the rules that could hold for a stack, in order."""
+        return [self.rules[position] for position in self._selection.positions(frames, self._exception_keys.failing(owner))]
+
     def exception_key(self, exception: dict[str, Any] | None) -> bytes:
         """Give what a memory of stacks must know of the exception that owns one."""
         if not self._exception_keys:

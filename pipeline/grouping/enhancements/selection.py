@@ -30,22 +30,23 @@ class Selection:
         self._indexes: dict[frozenset[bytes], _Index] = {}
         self._sets: dict[tuple[int, ...], ophio.OphioRules] = {}
 
-    def rules_for(self, frames: Sequence[ophio.MatchFrame], failing: frozenset[int]) -> ophio.OphioRules:
-        """Give the rules to try, in order; `failing` are those that the exception rules out."""
+    def positions(self, frames: Sequence[ophio.MatchFrame], failing: frozenset[int]) -> tuple[int, ...]:
+        """Give the positions of the rules to try, in order; `failing` are those that the exception rules out."""
         families = frozenset([frame["family"] for frame in frames])
         index = self._indexes.get(families)
         if index is None:
             index = self._indexes[families] = _Index(self._rules, self._anchors, families)
-        chosen = tuple(sorted(index.possible(frames) - failing))
+        return tuple(sorted(index.possible(frames) - failing))
+
+    def rules_for(self, frames: Sequence[ophio.MatchFrame], failing: frozenset[int]) -> ophio.OphioRules:
+        """Give the rules to try as one set."""
+        chosen = self.positions(frames, failing)
         found = self._sets.get(chosen)
         if found is None:
             if len(self._sets) >= MAX_SETS:
                 self._sets.clear()
-            found = self._sets[chosen] = self._join(chosen)
+            found = self._sets[chosen] = ophio.join_rules([self._compiled[position] for position in chosen])
         return found
-
-    def _join(self, chosen: tuple[int, ...]) -> ophio.OphioRules:
-        return ophio.join_rules([self._compiled[position] for position in chosen])
 
 
 class _Index:
