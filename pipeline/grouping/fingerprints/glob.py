@@ -1,4 +1,4 @@
-"""Globs of fingerprint rules: `*`, `?`, `[ab]`, and for paths `**`. The engine is linear; most values never reach it."""
+"""Globs of fingerprint rules: `*`, `?`, `[ab]`, `{x,y}`, and for paths `**`. Most values never reach the engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sentry_ophio.glob import is_glob_match
 MAX_VALUE_CHARS = 8_392
 """More of a value is not looked at."""
 
-_SPECIAL = re.compile(r"\[.*?\]|\\.|[*?\[\]{}\\]", re.DOTALL)
+_SPECIAL = re.compile(r"\\.|\[[!^]?\]?.*?\]|\{.*\}|[*?\[\]{}\\]", re.DOTALL)
+"""What is no literal text: escapes, classes, alternatives (from the first brace to the last, as they nest), wildcards."""
 
 
 class Glob:
