@@ -51,9 +51,8 @@ def _require_whole(record: Record, ctx: Context) -> None:
     if record.damage is not None:
         reason, _, detail = record.damage.partition(": ")
         raise RefusalError(reason, detail)
-    size = record.truncated_from or len(record.body)
-    if size > ctx.limits.max_record_bytes:
-        raise RefusalError("too_large", f"{size} bytes are more than {ctx.limits.max_record_bytes}")
+    if record.truncated_from is not None or len(record.body) > ctx.limits.max_record_bytes:
+        raise RefusalError("too_large", f"{record.truncated_from or len(record.body)} bytes are too many for a record")
 
 
 def _decode_json(record: Record, ctx: Context) -> Item | Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -81,21 +82,33 @@ def _wrapped(value: Any, levels: int) -> Any:
 
 
 def _null_numbers(event: dict[str, Any]) -> list[dict[str, Any]]:
+    """Walk the event in its order, holding no more than the way to where it is: hostile events have millions of values."""
     errors: list[dict[str, Any]] = []
-    pending: list[tuple[Any, tuple[Any, ...]]] = [(event, ())]
+    holders: list[Any] = [event]
+    pending = [_entries(event)]
+    path: list[Any] = []
     while pending:
-        container, path = pending.pop()
-        if len(path) >= MAX_DEPTH:
-            raise InvalidJsonError(f"nested deeper than {MAX_DEPTH} levels")
-        for key, value in list(container.items() if isinstance(container, dict) else enumerate(container)):
+        for key, value in pending[-1]:
             if isinstance(value, dict | list):
-                pending.append((value, (*path, key)))
-            elif not _is_storable(value):
-                container[key] = None
+                if len(holders) == MAX_DEPTH:
+                    raise InvalidJsonError(f"nested deeper than {MAX_DEPTH} levels")
+                holders.append(value)
+                pending.append(_entries(value))
+                path.append(key)
+                break
+            if not _is_storable(value):
+                holders[-1][key] = None
                 if len(errors) < MAX_NAMED:
-                    name = ".".join(str(part) for part in (*path, key))
-                    errors.append(invalid_data(name, value))
+                    errors.append(invalid_data(".".join(map(str, (*path, key))), value))
+        else:
+            pending.pop()
+            holders.pop()
+            del path[-1:]
     return errors
+
+
+def _entries(container: dict[str, Any] | list[Any]) -> Iterator[tuple[Any, Any]]:
+    return iter(container.items()) if isinstance(container, dict) else enumerate(container)
 
 
 def _is_storable(value: Any) -> bool:
