@@ -61,8 +61,8 @@ def culprit(event: Event) -> str:
     exceptions = list(_exceptions(event))
     if exceptions and (exceptions[-1].get("mechanism") or {}).get("synthetic"):
         return ""
-    stacks = [one.get("stacktrace") for one in exceptions] if exceptions else [event.get("stacktrace")]
-    stacks = [stack for stack in stacks if stack and stack.get("frames")]
+    named = [one.get("stacktrace") for one in exceptions] if exceptions else [event.get("stacktrace")]
+    stacks = [stack for stack in named if stack and stack.get("frames")]
     found = _stack_culprit(stacks[-1]["frames"], event.get("platform")) if stacks else None
     return cut(found or (event.get("request") or {}).get("url") or "", MAX_CULPRIT)
 
@@ -90,7 +90,7 @@ def _first_line(text: str) -> str:
 def _exceptions(event: Event) -> Iterator[dict[str, Any]]:
     """Give the exceptions that are there, oldest cause first."""
     found = event.get("exception") or {}
-    values = found.get("values") if "values" in found else [found] if found else []
+    values = found.get("values", [found] if found else [])
     return (one for one in values or () if one)
 
 
@@ -112,14 +112,16 @@ def _crash_frame(event: Event) -> dict[str, Any] | None:
     if not (stack and stack.get("frames")):
         stack = event.get("stacktrace")
     if not (stack and stack.get("frames")):
-        threads = (event.get("threads") or {}).get("values") or ()
-        stack = threads[0].get("stacktrace") if len(threads) == 1 and threads[0] else None
-    newest = None
+        threads: list[Any] = (event.get("threads") or {}).get("values") or []
+        only = threads[0] if len(threads) == 1 else None
+        stack = only.get("stacktrace") if only else None
+    newest: dict[str, Any] | None = None
     for frame in reversed((stack or {}).get("frames") or ()):
         if not frame or frame.get("function") in _NAMELESS:
             continue
         if frame.get("in_app"):
-            return frame
+            newest = frame
+            break
         newest = newest or frame
     return newest
 

@@ -6,21 +6,69 @@ from typing import Any
 
 from pipeline.stages.normalize.bags import bag
 from pipeline.stages.normalize.report import Path, Report
-from pipeline.stages.normalize.shapes import record
-from pipeline.stages.normalize.values import boolean, number, span_id, string, text, trace_id, unsigned, uuid_id
+from pipeline.stages.normalize.request import cookies, headers
+from pipeline.stages.normalize.shapes import array, record
+from pipeline.stages.normalize.values import (
+    Parser,
+    boolean,
+    number,
+    primitive,
+    span_id,
+    string,
+    text,
+    trace_id,
+    unsigned,
+    uuid_id,
+)
 
 _bag = bag(8192, 7)
 
-_DEVICE_NUMBERS = (
-    "memory_size", "free_memory", "usable_memory", "storage_size", "free_storage", "external_storage_size", "external_free_storage",
-    "processor_count", "screen_height_pixels", "screen_width_pixels",
-)  # fmt: skip
 
-_FIELDS = {
-    "device": dict.fromkeys(_DEVICE_NUMBERS, unsigned) | {"charging": boolean, "online": boolean, "simulator": boolean},
-    "os": {"rooted": boolean},
-    "app": {"in_foreground": boolean},
+def _typed(parser: Parser, names: str) -> dict[str, Parser]:
+    return dict.fromkeys(names.split(), parser)
+
+
+_FIELDS: dict[str, dict[str, Parser]] = {
+    "device": {
+        **_typed(string, "name family model model_id arch orientation manufacturer brand screen_resolution boot_time timezone"),
+        **_typed(string, "cpu_description device_type battery_status device_unique_identifier"),
+        **_typed(number, "battery_level screen_density"),
+        **_typed(unsigned, "memory_size free_memory usable_memory storage_size free_storage external_storage_size"),
+        **_typed(unsigned, "external_free_storage processor_count processor_frequency screen_dpi"),
+        **_typed(boolean, "online charging low_memory simulator supports_vibration supports_accelerometer"),
+        **_typed(boolean, "supports_gyroscope supports_audio supports_location_service"),
+        "uuid": uuid_id("invalid uuid"),
+    },
+    "os": {
+        **_typed(string, "name version kernel_version raw_description distribution_name distribution_version"),
+        **_typed(string, "distribution_pretty_name"),
+        "build": primitive(),
+        "rooted": boolean,
+    },
+    "app": {
+        **_typed(string, "app_start_time device_app_hash build_type app_identifier app_name app_version"),
+        "app_build": primitive(),
+        "app_memory": unsigned,
+        "in_foreground": boolean,
+        "view_names": array(string),
+    },
+    "runtime": {**_typed(string, "name version raw_description"), "build": primitive()},
+    "browser": _typed(string, "name version"),
+    "gpu": {
+        **_typed(string, "name version vendor_id vendor_name api_type npot_support graphics_shader_level"),
+        **_typed(unsigned, "memory_size max_texture_size"),
+        **_typed(boolean, "multi_threaded_rendering supports_draw_call_instancing supports_ray_tracing"),
+        **_typed(boolean, "supports_compute_shaders supports_geometry_shaders"),
+    },
+    "culture": {**_typed(string, "calendar display_name locale timezone"), "is_24_hour_format": boolean},
+    "response": {"headers": headers, "cookies": cookies, "status_code": unsigned, "body_size": unsigned},
 }
+"""Fields of known contexts that have a type; all others are the sender's."""
+
+
+def _ignored(_value: Any, _path: Path, _report: Report) -> None:
+    """Drop what is not the sender's to say."""
+
 
 _trace = record(
     {
@@ -30,7 +78,7 @@ _trace = record(
         "op": text(128),
         "status": string,
         "sampled": boolean,
-        "client_sample_rate": number,
+        "client_sample_rate": _ignored,
         "origin": text(128),
         "exclusive_time": number,
         "data": bag(8192, 7),
@@ -66,7 +114,8 @@ def _context(name: str, raw: Any, path: Path, report: Report) -> dict[str, Any] 
     if kind == "trace":
         parsed = _trace({key: child for key, child in raw.items() if key != "type"}, path, report) or {}
         parsed["type"] = "trace"
-        return _bag(parsed, path, report)
+        bounded: dict[str, Any] | None = _bag(parsed, path, report)
+        return bounded
     result = dict(raw)
     for field, parser in _FIELDS.get(kind, {}).items():
         if field in result:

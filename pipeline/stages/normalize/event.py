@@ -16,39 +16,18 @@ from pipeline.stages.normalize.user import name_user, settle_ip
 from pipeline.stages.normalize.values import as_uuid
 
 PLATFORMS = frozenset({
-    "as3", "c", "cfml", "cocoa", "csharp", "elixir", "go", "groovy", "haskell", "java", "javascript", "native", "node", "objc", "other",
-    "perl", "php", "python", "ruby",
+    "as3", "c", "cfml", "cocoa", "csharp", "elixir", "go", "groovy", "haskell", "java", "javascript", "native", "node", "objc",
+    "other", "perl", "php", "python", "ruby",
 })  # fmt: skip
 
-_COMPUTED = frozenset(
-    {
-        "event_id",
-        "timestamp",
-        "received",
-        "type",
-        "version",
-        "project",
-        "key_id",
-        "message",
-        "logentry",
-        "tags",
-        "_meta",
-        "errors",
-    }
-)
-_DROPPED = frozenset(
-    {
-        "title",
-        "location",
-        "metadata",
-        "spans",
-        "measurements",
-        "breakdowns",
-        "grouping_config",
-        "_metrics",
-        "scraping_attempts",
-    }
-)
+_COMPUTED = frozenset({
+    "event_id", "timestamp", "received", "type", "version", "project", "key_id", "message", "logentry", "tags", "_meta", "errors",
+    "sentry.interfaces.Message",
+})  # fmt: skip
+"""Fields that are not read by themselves: they follow from others, or from who received the event."""
+
+_DROPPED = frozenset({"metadata", "spans", "measurements", "breakdowns", "grouping_config", "_metrics", "scraping_attempts"})
+"""Fields of other kinds of events, and of other stages: they go without a word."""
 
 
 def normalize_event(
@@ -61,7 +40,6 @@ def normalize_event(
     infer_ip: bool = True,
     key_id: int | None = None,
     sdk: str | None = None,
-    user_agent: str | None = None,
     max_s_in_future: float = 60,
     max_s_in_past: float = 2_592_000,
     max_tags: int | None = MAX_TAGS,
@@ -104,10 +82,12 @@ def normalize_event(
     name_user(result)
     result.setdefault("contexts", {})
     ensure_trace(result)
-    if sdk and "/" in sdk and "name" not in (result.get("sdk") or {}):
+    if sdk and "/" in sdk and type(event.get("sdk")) is not dict:
         name, _, version = sdk.partition("/")
-        result["sdk"] = {**(result.get("sdk") or {}), "name": name, "version": version}
+        result["sdk"] = {"name": name, "version": version}
     result["type"] = _kind(result)
+    if result["type"] == "csp" and not result["logger"]:
+        result["logger"] = "csp"
     errors = [*result.pop("errors", []), *report.errors]
     if errors:
         result["errors"] = errors
@@ -155,14 +135,14 @@ def _tags(event: dict[str, Any], result: dict[str, Any], report: Report, limit: 
         elif key not in moved and key != "environment":
             pairs.append([key, value])
     _identity(result, report)
-    pairs += [[name, value] for name, value in moved.items()]
     kept = settle_tags(pairs, path, report, limit)
+    kept += [[name, value] for name, value in moved.items()]
     if kept or type(event.get("tags")) not in (list, dict, NoneType):
         result["tags"] = kept
 
 
 def _lone_stacktrace(result: dict[str, Any]) -> None:
-    """A stack beside exactly one exception is that exception's."""
+    """Give a stack beside exactly one exception to that exception."""
     present = [one for one in (result.get("exception") or {}).get("values") or () if one is not None]
     if len(present) == 1 and "stacktrace" in result:
         present[0]["stacktrace"] = result.pop("stacktrace")

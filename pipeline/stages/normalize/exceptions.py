@@ -73,7 +73,7 @@ _exception_fields = record(_FIELDS, "exception")
 
 def exception(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     """Take one exception. A value such as `TypeError: x` without a type beside it gives both; neither is no exception."""
-    result = _exception_fields(value, path, report)
+    result: dict[str, Any] | None = _exception_fields(value, path, report)
     if result is None:
         return None
     kind, said = result.get("type"), result.get("value")

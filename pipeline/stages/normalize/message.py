@@ -58,9 +58,9 @@ def fill(template: str, params: Any) -> str:
         return template
     try:
         if "%" in template:
-            return _Filling(params).substitute(_PRINTF, template, lambda match: match[2] == "%" and "%")
+            return _Filling(params).substitute(_PRINTF, template, lambda match: "%" if match[2] == "%" else None)
         if "{" in template:
-            return _Filling(params).substitute(_BRACES, template, lambda match: match[0] in {"{{", "}}"} and match[0][0])
+            return _Filling(params).substitute(_BRACES, template, lambda match: match[0][0] if match[0] in {"{{", "}}"} else None)
     except _UnfilledError:
         pass
     return template
@@ -74,12 +74,13 @@ class _Filling:
         self.next = 0
         self.room = LIMIT + ALLOWANCE + 1
 
-    def substitute(self, pattern: re.Pattern[str], template: str, literal: Callable[[re.Match[str]], str | bool]) -> str:
+    def substitute(self, pattern: re.Pattern[str], template: str, literal: Callable[[re.Match[str]], str | None]) -> str:
         parts: list[str] = []
         end = 0
         for match in pattern.finditer(template[: self.room]):
             parts.append(template[end : match.start()])
-            parts.append(literal(match) or self.parameter(match[1]))
+            fixed = literal(match)
+            parts.append(fixed if fixed is not None else self.parameter(match[1]))
             end = match.end()
         parts.append(template[end:])
         return "".join(parts)

@@ -6,21 +6,19 @@ from typing import Any
 
 from pipeline.stages.normalize.bags import bag, free_value, nested_bag
 from pipeline.stages.normalize.contexts import contexts
+from pipeline.stages.normalize.debug_images import debug_meta
 from pipeline.stages.normalize.exceptions import exceptions
 from pipeline.stages.normalize.report import Path, Report, printable
 from pipeline.stages.normalize.request import request
+from pipeline.stages.normalize.sdk import sdk
 from pipeline.stages.normalize.shapes import array, mapping, record, values
-from pipeline.stages.normalize.stacktraces import stacktrace
+from pipeline.stages.normalize.stacktraces import lock, stacktrace
 from pipeline.stages.normalize.timestamps import timestamp
 from pipeline.stages.normalize.user import user
 from pipeline.stages.normalize.values import (
     Parser,
-    address,
-    as_uuid,
     boolean,
-    ip_address,
     level,
-    number,
     primitive,
     printed,
     string,
@@ -32,7 +30,7 @@ from pipeline.stages.normalize.values import (
 
 
 def _breadcrumb(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    result = _breadcrumb_fields(value, path, report)
+    result: dict[str, Any] | None = _breadcrumb_fields(value, path, report)
     if result is not None:
         result.setdefault("type", "default")
         result.setdefault("level", "info")
@@ -51,6 +49,7 @@ _breadcrumb_fields = record(
         "origin": string,
     },
     "breadcrumb",
+    name_others=True,
 )
 
 _thread = record(
@@ -63,49 +62,10 @@ _thread = record(
         "current": boolean,
         "main": boolean,
         "state": string,
-        "held_locks": mapping(record({"type": unsigned, "address": string, "package_name": string, "class_name": string, "thread_id": thread_id}, "lockreason")),
+        "held_locks": mapping(lock),
     },
     "thread",
 )  # fmt: skip
-
-
-def _debug_id(value: Any, path: Path, report: Report) -> str | None:
-    """Take a debug id: a UUID, with an appendix of up to eight hexadecimal digits for some formats."""
-    if type(value) is str:
-        head, _, appendix = (
-            value.strip()[:60].partition("-") if len(value) < 36 else (value.strip()[:36], "-", value.strip()[36:].lstrip("-"))
-        )
-        plain = as_uuid(head)
-        if plain is not None and len(appendix) <= 8 and all(character in "0123456789abcdefABCDEF" for character in appendix):
-            dashed = f"{plain[:8]}-{plain[8:12]}-{plain[12:16]}-{plain[16:20]}-{plain[20:]}"
-            return f"{dashed}-{appendix.lower()}" if appendix.strip("0") else dashed
-    if value is not None:
-        report.invalid(path, "invalid debug identifier", value)
-    return None
-
-
-_IMAGE_TYPES = frozenset({"apple", "symbolic", "elf", "macho", "pe", "pe_dotnet", "sourcemap", "jvm", "wasm", "proguard"})
-
-_image_fields = record(
-    {
-        "type": string, "debug_id": _debug_id, "code_id": string, "code_file": string, "debug_file": string, "debug_checksum": string,
-        "arch": string, "name": string, "uuid": uuid_id("invalid uuid"), "image_addr": address, "image_size": unsigned, "image_vmaddr": address,
-        "in_app": boolean,
-    },
-    "debug image",
-)  # fmt: skip
-
-
-def _image(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    if type(value) is not dict or value.get("type") not in _IMAGE_TYPES:
-        report.invalid(path, "unsupported debug image type", value)
-        return None
-    result = _image_fields(value, path, report) or {}
-    if value["type"] != "proguard" and not result.get("code_file"):
-        report.error((path, "code_file"), "missing_attribute")
-    return result
 
 
 def _fingerprint(value: Any, path: Path, report: Report) -> list[str] | None:
@@ -148,42 +108,31 @@ def _modules(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     return result and {name: version for name, version in result.items() if version is not None}
 
 
-_sdk_fields = record(
-    {
-        "name": string,
-        "version": string,
-        "integrations": array(string, keep_nulls=False),
-        "features": array(string, keep_nulls=False),
-        "packages": array(record({"name": string, "version": string}, "clientsdkpackage"), keep_nulls=False),
-        "client_ip": ip_address,
-        "settings": record({"infer_ip": string}, "sdksettings"),
-    },
-    "clientsdkinfo",
+_transaction_info = record(
+    {"source": string, "original": string, "changes": free_value(8192, 7), "propagations": unsigned}, "transactioninfo"
 )
-
-
-def _sdk(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take the SDK's name and version; either missing is an error."""
-    result = _sdk_fields(value, path, report)
-    if result is not None:
-        for name in ("name", "version"):
-            if value.get(name) is None:
-                report.error((path, name), "missing_attribute")
-    return result or None
-
+_CSP_TEXTS = (
+    "effective_directive",
+    "blocked_uri",
+    "document_uri",
+    "source_file",
+    "original_policy",
+    "referrer",
+    "violated_directive",
+)
 
 FIELDS: dict[str, Parser] = {
     "level": level,
     "fingerprint": _fingerprint,
     "culprit": text(200),
     "transaction": text(200),
-    "transaction_info": record({"source": string, "original": string, "changes": free_value(8192, 7), "propagations": unsigned}, "transactioninfo"),
+    "transaction_info": _transaction_info,
     "time_spent": _time_spent,
     "logger": text(64, deny="\r\n"),
     "modules": _modules,
     "platform": string,
-    "server_name": text(256),
-    "site": text(200),
+    "server_name": primitive(200),
+    "site": primitive(200),
     "release": primitive(),
     "dist": string,
     "environment": string,
@@ -202,17 +151,15 @@ FIELDS: dict[str, Parser] = {
         "templateinfo",
     ),
     "extra": nested_bag(262_144, 16_384, 7),
-    "debug_meta": record({"sdk_info": record({"sdk_name": string, "version_major": unsigned, "version_minor": unsigned, "version_patchlevel": unsigned}, "systemsdkinfo"), "images": array(_image)}, "debugmeta"),
-    "sdk": _sdk,
+    "debug_meta": debug_meta,
+    "sdk": sdk,
     "ingest_path": array(record({"version": string, "public_key": string}, "relayinfo")),
     "errors": array(_error, keep_nulls=False),
     "checksum": text(128),
-    "csp": bag(16_384, 7),
+    "csp": record(dict.fromkeys(_CSP_TEXTS, string), "csp", keep=free_value(2048, 5)),
     "hpkp": bag(16_384, 7),
     "expectct": bag(16_384, 7),
     "expectstaple": bag(16_384, 7),
-    "sample_rate": number,
-    "main_exception_id": unsigned,
     "start_timestamp": timestamp,
 }  # fmt: skip
 

@@ -7,7 +7,8 @@ import re
 from pipeline.stages.normalize.report import Path, Report
 
 _RESTRICTED = frozenset({"latest", ".", ".."})
-_BAD_CHARACTER = re.compile(r"[\r\n\f\t\v/\\]")
+_BAD_CHARACTER = re.compile(r"[\x00-\x1f\x7f/\\]")
+_BAD_DIST_CHARACTER = re.compile(r"[^a-zA-Z0-9_.-]")
 
 
 def release(value: str, path: Path, report: Report) -> str | None:
@@ -43,8 +44,8 @@ def dist(value: str, path: Path, report: Report) -> str | None:
     if len(name) > 64:
         report.error(path, "value_too_long", value)
         return None
-    for character in "/\n\r":
-        if character in name:
-            report.invalid(path, f"invalid character {character!r}", value)
-            return None
+    bad = _BAD_DIST_CHARACTER.search(name)
+    if bad is not None:
+        report.invalid(path, f"invalid character {bad[0]!r}", value)
+        return None
     return name

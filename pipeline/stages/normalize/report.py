@@ -1,4 +1,4 @@
-"""What normalization found wrong: `errors` for people, `_meta` for machines, both beside the repaired event (spec/ingest.md, section 3)."""
+"""What normalization found wrong: `errors` for people, `_meta` for machines (spec/ingest.md, section 3)."""
 
 from __future__ import annotations
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 import orjson
 
 from pipeline.stages.normalize.bags import bag, free_value
-from pipeline.stages.normalize.json_text import to_json_text
 from pipeline.stages.normalize.report import Path, Report
 from pipeline.stages.normalize.shapes import record
-from pipeline.stages.normalize.values import printed, string, text, trim
+from pipeline.stages.normalize.values import Parser, json_string, primitive, string, text, trim, unsigned
 
 _METHOD = re.compile(r"[A-Z\-_]{3,32}")
 _URL_LIMIT, _URL_ALLOWANCE = 256, 40
-_MAX_PAIRS = 1_000
+MAX_PAIRS = 1_000
+"""Parameters, headers or cookies of one request; what comes after them is cut off."""
+
+Pairs = list[list[str | None] | None]
 
 
 def _method(value: Any, path: Path, report: Report) -> str | None:
@@ -26,40 +28,36 @@ def _method(value: Any, path: Path, report: Report) -> str | None:
     upper = method.upper()
     if _METHOD.fullmatch(upper):
         return upper
-    report.error(path, "invalid_data", value)
+    report.error(path, "invalid_data", upper)
     return None
 
 
-def _text_of(value: Any) -> str | None:
-    """Print the value of a header or a query parameter; lists and objects as JSON."""
-    if value is None:
-        return None
-    result = printed(value)
-    return result if result is not None else to_json_text(value)
+def _pairs(value: Any, path: Path, report: Report, read: Parser) -> Pairs:
+    """Read pairs out of an object or a list of them; `read` takes the values. What is no pair is null in its place."""
+    entries: list[Any] = [[key, child] for key, child in value.items()] if type(value) is dict else value
+    result: Pairs = []
+    for index, entry in enumerate(entries[:MAX_PAIRS]):
+        if type(entry) is list and len(entry) == 2 and type(entry[0]) is str:
+            result.append([entry[0], read(entry[1], ((path, index), 1), report)])
+        else:
+            if entry is not None:
+                report.invalid((path, index), "expected a tuple", entry)
+            result.append(None)
+    if len(entries) > MAX_PAIRS:
+        report.shortened(path, len(entries))
+    return sorted(result, key=_name) if type(value) is dict else result
 
 
-def _pairs(value: Any, path: Path, report: Report) -> list[list[str | None]]:
-    """Read pairs out of an object or a list of pairs."""
-    if type(value) is dict:
-        entries: list[Any] = [[key, child] for key, child in sorted(value.items())]
-    else:
-        entries = value
-    result: list[list[str | None]] = []
-    for index, entry in enumerate(entries[:_MAX_PAIRS]):
-        if type(entry) is list and len(entry) == 2:
-            key, child = entry
-            result.append([_text_of(key), _text_of(child)])
-        elif entry is not None:
-            report.invalid((path, index), "expected a tuple", entry)
-    return result
+def _name(pair: list[str | None] | None) -> str:
+    return (pair[0] or "") if pair else ""
 
 
-def query_string(value: Any, path: Path, report: Report) -> list[list[str | None]] | None:
+def query_string(value: Any, path: Path, report: Report) -> Pairs | None:
     """Take a query as text, pairs or an object."""
     if type(value) is str:
-        return parse_query(value)
+        return [*parse_query(value)]
     if type(value) in (dict, list):
-        return _pairs(value, path, report)
+        return _pairs(value, path, report, json_string)
     if value is not None:
         report.invalid(path, "expected a query string or map", value)
     return None
@@ -67,58 +65,73 @@ def query_string(value: Any, path: Path, report: Report) -> list[list[str | None
 
 def parse_query(query: str) -> list[list[str | None]]:
     """Split a query, with or without its question mark; a name without a value has an empty one."""
-    parts = query.removeprefix("?").split("&", _MAX_PAIRS)[:_MAX_PAIRS]
+    parts = query.removeprefix("?").split("&", MAX_PAIRS)[:MAX_PAIRS]
     pairs = (part.partition("=") for part in parts if part)
     return [[unquote_plus(name), unquote_plus(value)] for name, _, value in pairs]
 
 
-def headers(value: Any, path: Path, report: Report) -> list[list[str | None]] | None:
+def headers(value: Any, path: Path, report: Report) -> Pairs | None:
     """Take headers as pairs or an object; names in Title-Case."""
     if type(value) not in (dict, list):
         if value is not None:
             report.invalid(path, "expected an array", value)
         return None
-    return [[_title_case(name), child] for name, child in _pairs(value, path, report)]
+    result: Pairs = [pair and [_title_case(pair[0] or ""), pair[1]] for pair in _pairs(value, path, report, _header_value)]
+    return sorted(result, key=_name) if type(value) is dict else result
 
 
-def _title_case(name: str | None) -> str | None:
-    return (
-        "-".join(part[:1].upper() + part[1:].lower() if part.islower() or part.isupper() else part for part in name.split("-"))
-        if name
-        else name
-    )
+def _header_value(value: Any, path: Path, report: Report) -> str | None:
+    """Take a header's value; several of one name are joined."""
+    if type(value) is list:
+        return ",".join(part for one in value if (part := json_string(one, path, report)) is not None)
+    result: str | None = _header_text(value, path, report)
+    return result
 
 
-def cookies(value: Any, path: Path, report: Report) -> list[list[str | None]] | None:
+_header_text = primitive()
+
+
+def _title_case(name: str) -> str:
+    return "-".join(part[:1].upper() + part[1:] for part in name.split("-"))
+
+
+def cookies(value: Any, path: Path, report: Report) -> Pairs | None:
     """Take cookies as the text of their header, pairs or an object."""
     if type(value) is str:
         return parse_cookies(value, path, report)
     if type(value) in (dict, list):
-        return _pairs(value, path, report)
+        return _pairs(value, path, report, string)
     if value is not None:
         report.invalid(path, "expected cookies", value)
     return None
 
 
-def parse_cookies(header: str, path: Path, report: Report) -> list[list[str | None]]:
-    """Split a Cookie header."""
-    result: list[list[str | None]] = []
-    for part in header.split(";", _MAX_PAIRS)[:_MAX_PAIRS]:
+def parse_cookies(header: str, path: Path, report: Report) -> Pairs:
+    """Split a Cookie header. Parts that are no cookie are named in the report."""
+    result: Pairs = []
+    for part in header.split(";", MAX_PAIRS)[:MAX_PAIRS]:
         name, equals, value = part.strip().partition("=")
         if equals and name:
             result.append([name, value])
-        elif part.strip():
+        elif equals:
+            report.invalid(path, "the cookie's name is empty")
+        elif header:
             report.invalid(path, "the cookie is missing a name/value pair", header)
     return result
 
 
+def _if_text(value: Any, _path: Path, _report: Report) -> str | None:
+    return value if type(value) is str else None
+
+
+_data = free_value(8192, 7)
 _url = text(_URL_LIMIT, _URL_ALLOWANCE)
 
 _fields = record(
     {
         "url": string,
         "method": _method,
-        "data": free_value(8192, 7),
+        "data": _data,
         "query_string": query_string,
         "fragment": text(1024, 100),
         "cookies": cookies,
@@ -126,63 +139,74 @@ _fields = record(
         "env": bag(8192, 7),
         "protocol": string,
         "api_target": string,
-        "body_size": lambda value, _path, _report: value if type(value) is int else None,
-        "inferred_content_type": string,
+        "body_size": unsigned,
+        "inferred_content_type": _if_text,
     },
     "request",
-)  # fmt: skip
+)
 
 
 def request(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take a request: query and fragment out of its URL, cookies out of its headers, its body parsed where it is JSON or a form."""
-    result = _fields(value, path, report)
+    """Take a request: query and fragment out of its URL, cookies out of its headers, its body parsed if it is JSON or a form."""
+    result: dict[str, Any] | None = _fields(value, path, report)
     if not result:
-        return result
-    url = result.get("url")
-    if url:
-        url, _, fragment = url.partition("#")
-        url, _, query = url.partition("?")
-        if query and not result.get("query_string"):
-            result["query_string"] = parse_query(query)
-        if fragment and not result.get("fragment"):
-            result["fragment"] = trim(fragment, (path, "fragment"), report, 1024, 100)
-        result["url"] = _url(url, (path, "url"), report)
-    _move_cookies(result, path, report)
-    _parse_body(result)
-    return result
+        return None
+    _split_url(result, path, report)
+    _move_cookies(result)
+    _parse_body(result, path, report)
+    return {key: child for key, child in result.items() if child != []}
 
 
-def _move_cookies(result: dict[str, Any], path: Path, report: Report) -> None:
-    sent = result.get("headers")
-    if not sent:
+def _split_url(result: dict[str, Any], path: Path, report: Report) -> None:
+    """Split query and fragment off the URL; where they are given by themselves, those count."""
+    whole = result.get("url")
+    if not whole:
         return
-    kept = []
-    for name, value in sent:
-        if name == "Cookie" and value and not result.get("cookies"):
-            result["cookies"] = parse_cookies(value, (path, "cookies"), report)
-        else:
-            kept.append([name, value])
-    result["headers"] = kept
+    url, _, fragment = whole.partition("#")
+    url, _, query = url.partition("?")
+    if query and not result.get("query_string"):
+        result["query_string"] = parse_query(query)
+    if fragment and not result.get("fragment"):
+        result["fragment"] = trim(fragment, (path, "fragment"), report, 1024, 100)
+    result["url"] = _url(url.replace(" ", "%20") if "://" in url else url, (path, "url"), report)
 
 
-def _parse_body(result: dict[str, Any]) -> None:
-    body = result.get("data")
-    content_type = next((value for name, value in result.get("headers") or () if name == "Content-Type" and value), None)
-    kind = content_type.split(";")[0].strip().lower() if content_type else None
-    if type(body) is not str or not body:
-        if body is not None and kind is not None and not result.get("inferred_content_type"):
-            result["inferred_content_type"] = kind
-        return
-    if body[0] in "{[" and kind in {None, "application/json"}:
-        try:
-            result["data"] = orjson.loads(body)
-            result["inferred_content_type"] = "application/json"
-        except orjson.JSONDecodeError:
+def _move_cookies(result: dict[str, Any]) -> None:
+    """Take the first Cookie header out: its cookies are the event's where it has none, unless it holds something else."""
+    sent = result.get("headers") or ()
+    for index, pair in enumerate(sent):
+        if pair and pair[0] == "Cookie" and pair[1]:
+            faults = Report()
+            found = result.get("cookies") or parse_cookies(pair[1], None, faults)
+            if not faults.errors:
+                result["headers"] = [*sent[:index], *sent[index + 1 :]]
+                result["cookies"] = found
             return
-    elif "=" in body and body[0] not in "{[<" and kind in {None, "application/x-www-form-urlencoded"} and "\n" not in body:
-        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=None)
-        if pairs:
-            result["data"] = dict(pairs)
-            result["inferred_content_type"] = "application/x-www-form-urlencoded"
-    elif kind is not None:
-        result["inferred_content_type"] = kind
+
+
+def _parse_body(result: dict[str, Any], path: Path, report: Report) -> None:
+    """Parse a body that was sent as text, and say what it is: by its look where that is plain, else by its header."""
+    body = result.get("data")
+    if body is None or body == "":
+        result.pop("data", None)
+        return
+    if type(body) is str:
+        parsed, kind = _parsed(body)
+        if kind is not None:
+            result["data"] = _data(parsed, (path, "data"), report)
+            result["inferred_content_type"] = kind
+            return
+    declared = next((pair[1] for pair in result.get("headers") or () if pair and pair[0] == "Content-Type" and pair[1]), None)
+    if declared:
+        result["inferred_content_type"] = declared.partition(";")[0].strip()
+
+
+def _parsed(body: str) -> tuple[Any, str | None]:
+    """Give a body's value and content type; None where it does not look like JSON or a form."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        if "=" not in body or body[0] in "{[":
+            return None, None
+        return {pair[0]: pair[1] for pair in parse_query(body)}, "application/x-www-form-urlencoded"
+    return (None, None) if value is None else (value, "application/json")

@@ -10,13 +10,18 @@ from pipeline.stages.normalize.values import Parser
 
 
 def record(
-    fields: Mapping[str, Parser], expected: str, *, aliases: Mapping[str, str] | None = None, keep: Parser | None = None
+    fields: Mapping[str, Parser],
+    expected: str,
+    *,
+    aliases: Mapping[str, str] | None = None,
+    keep: Parser | None = None,
+    name_others: bool = False,
 ) -> Parser:
     """Make a parser of objects with named fields. Other keys are dropped, or go through `keep` where it is given.
 
-    `expected` names the object in the reason for a value that is none.
+    `expected` names the object in the reason for a value that is none. `aliases` are other names of fields, which count where
+    the field itself is missing. `name_others` makes an error of each key that is dropped.
     """
-    renamed = dict(aliases or {})
 
     def parse(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
         if type(value) is not dict:
@@ -25,18 +30,22 @@ def record(
             return None
         result: dict[str, Any] = {}
         for key, raw in value.items():
-            if raw is None:
-                continue
-            name = key
             parser = fields.get(key)
             if parser is None:
-                name = renamed.get(key, key)
-                parser = fields.get(name, keep) if name is not key else keep
-                if parser is None or name in result:
+                if keep is None:
+                    if name_others:
+                        report.error((path, key), "invalid_attribute")
                     continue
-            parsed = parser(raw, (path, name), report)
-            if parsed is not None:
-                result[name] = parsed
+                parser = keep
+            if raw is not None:
+                parsed = parser(raw, (path, key), report)
+                if parsed is not None:
+                    result[key] = parsed
+        for alias, key in (aliases or {}).items():
+            if value.get(key) is None and value.get(alias) is not None:
+                parsed = fields[key](value[alias], (path, key), report)
+                if parsed is not None:
+                    result[key] = parsed
         return result
 
     return parse
@@ -73,10 +82,9 @@ def values(item: Parser) -> Parser:
     """Make a parser of what SDKs send as a list, as `{"values": [...]}`, or as one object: always the second. Nulls go."""
 
     def parse(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+        raw = value
         if type(value) is dict:
-            raw = value["values"] if "values" in value else [value] if value else []
-        else:
-            raw = value
+            raw = value.get("values", [value] if value else [])
         if raw is None:
             return None
         if type(raw) is not list:

@@ -16,7 +16,7 @@ OLDEST_FRAMES, NEWEST_FRAMES = 50, 200
 FRAMES_WITH_SOURCE = 50
 """Only so many frames keep their source lines and variables; frames of the user's own code last."""
 
-_HEAVY = ("vars", "pre_context", "post_context", "context_line")
+_HEAVY = ("vars", "pre_context", "post_context")
 _function = text(512, 12)
 _bag = bag(2048, 5)
 
@@ -25,9 +25,13 @@ def _variables(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     """Take variables by name; a list's are named by their index."""
     if type(value) is list:
         value = {str(index): child for index, child in enumerate(value)}
-    return _bag(value, path, report)
+    result: dict[str, Any] | None = _bag(value, path, report)
+    return result
 
 
+lock = record(
+    {"type": unsigned, "address": string, "package_name": string, "class_name": string, "thread_id": thread_id}, "lockreason"
+)
 _frame_fields = record(
     {
         "function": _function,
@@ -43,7 +47,6 @@ _frame_fields = record(
         "pre_context": array(string),
         "context_line": string,
         "post_context": array(string),
-        "source_link": string,
         "in_app": boolean,
         "vars": _variables,
         "data": record(
@@ -65,7 +68,7 @@ _frame_fields = record(
         "trust": text(128),
         "lang": text(128),
         "stack_start": boolean,
-        "lock": record({"type": unsigned, "address": string, "package_name": string, "class_name": string, "thread_id": thread_id}, "lockreason"),
+        "lock": lock,
     },
     "frame",
 )  # fmt: skip
@@ -73,17 +76,17 @@ _frame_fields = record(
 
 def frame(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     """Take one frame: its path and its file name each stand in for the other, and an unknown function has no name."""
-    result = _frame_fields(value, path, report)
+    result: dict[str, Any] | None = _frame_fields(value, path, report)
     if result is None:
         return None
     if result.get("function") in {"?", ""}:
         del result["function"]
     full, name = result.get("abs_path"), result.get("filename")
     if full or name:
-        full = full or name
-        result["abs_path"] = full
-        if not name or name == full:
-            result["filename"] = file_name(full)
+        whole = str(full or name)
+        result["abs_path"] = whole
+        if not name or name == whole:
+            result["filename"] = file_name(whole)
     if "context_line" not in result and (value.get("pre_context") or value.get("post_context")):
         result["context_line"] = ""
     for key in ("pre_context", "post_context"):
@@ -117,7 +120,7 @@ _outer_fields = record(
 
 def stacktrace(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     """Take a stack. One without frames is an error, and stays for its registers, and because grouping says that it is there."""
-    result = _outer_fields(value, path, report)
+    result: dict[str, Any] | None = _outer_fields(value, path, report)
     if result is None:
         return None
     frames = result.pop("frames", None)
@@ -141,22 +144,25 @@ def _frames(frames: list[Any], path: Path, report: Report) -> list[dict[str, Any
         chosen = chosen[:OLDEST_FRAMES] + chosen[-NEWEST_FRAMES:]
         report.shortened(path, len(frames))
     result = [frame(raw, (path, index), report) for index, raw in chosen]
-    excess = len(result) - FRAMES_WITH_SOURCE
-    if excess > 0:
-        for heavy in _least_needed(result)[:excess]:
-            for key in _HEAVY:
-                heavy.pop(key, None)
+    for heavy in _without_source(result):
+        for key in _HEAVY:
+            heavy.pop(key, None)
     return result
 
 
-def _least_needed(frames: list[dict[str, Any] | None]) -> list[dict[str, Any]]:
-    """Order frames by how soon they give up their source: the system's before the user's, the middle before the ends."""
-    present = [one for one in frames if one is not None]
-    system = [one for one in present if not one.get("in_app")]
+def _without_source(frames: list[dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """Choose the frames that give up their source: the middle of the system's first, then of the user's; never the last."""
+    if len(frames) <= FRAMES_WITH_SOURCE:
+        return []
+    present = [one for one in frames[:-1] if one is not None]
+    last_is_own = bool(frames[-1] and frames[-1].get("in_app"))
     own = [one for one in present if one.get("in_app")]
-    return [*_from_the_middle(system), *_from_the_middle(own)]
+    system = [one for one in present if not one.get("in_app")]
+    room = min(len(own) + last_is_own, FRAMES_WITH_SOURCE)
+    return [*_middle(system, not last_is_own, FRAMES_WITH_SOURCE - room), *_middle(own, last_is_own, room)]
 
 
-def _from_the_middle(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    middle = (len(frames) - 1) / 2
-    return [one for _, one in sorted(enumerate(frames), key=lambda entry: abs(entry[0] - middle))]
+def _middle(frames: list[dict[str, Any]], has_last: bool, room: int) -> list[dict[str, Any]]:
+    """Give what is left of the frames when half of `room` is kept at either end; `has_last`: one more follows, and is kept."""
+    half = room // 2
+    return frames[half : max(len(frames) + has_last - half, half)]

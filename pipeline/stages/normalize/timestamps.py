@@ -26,7 +26,7 @@ def timestamp(value: Any, path: Path, report: Report) -> float | None:
             report.invalid(path, "input contains invalid characters", value)
         return result
     if type(value) in (int, float):
-        if -LATEST <= value <= LATEST and value == value:
+        if -LATEST <= value <= LATEST:
             return float(value)
         report.invalid(path, "timestamp out of range for calendar", value)
         return None

@@ -19,7 +19,7 @@ _data = bag(2048, 5)
 _FIELDS = {
     "id": primitive(128),
     "email": text(75),
-    "username": text(128),
+    "username": primitive(128),
     "name": text(128),
     "ip_address": ip_address,
     "geo": _geo,
@@ -80,7 +80,7 @@ def settle_ip(event: dict[str, Any], client_ip: str | None) -> None:
 
 
 def name_user(event: dict[str, Any]) -> None:
-    """Set `sentry_user`, the one name under which a user is counted: the first of id, username, email and address that is there."""
+    """Set `sentry_user`, the one name under which a user is counted: by id, username, email or address, what is there first."""
     found = event.get("user")
     if not found:
         return

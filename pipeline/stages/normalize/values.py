@@ -20,9 +20,7 @@ U64 = 2**64 - 1
 I64 = 2**63 - 1
 
 _TRUNCATED = "..."
-_LEVELS = {
-    "debug": "debug", "info": "info", "warning": "warning", "error": "error", "fatal": "fatal", "log": "info", "critical": "fatal",
-}  # fmt: skip
+_LEVELS = {name: name for name in ("debug", "info", "warning", "error", "fatal")} | {"log": "info", "critical": "fatal"}
 _PYTHON_LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "fatal"}
 _HEX = re.compile(r"[0-9a-fA-F]+")
 

@@ -1,0 +1,73 @@
+"""Debug images: what was loaded when the error happened, by the ids under which its symbols or source maps are found."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.shapes import array, record
+from pipeline.stages.normalize.values import address, boolean, string, unsigned
+
+_DEBUG_ID = re.compile(
+    r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})-?([0-9a-f]{0,8})", re.IGNORECASE
+)
+
+
+def _debug_id(value: Any, path: Path, report: Report) -> str | None:
+    """Take a debug id: a UUID, with an appendix of up to eight hexadecimal digits for some formats."""
+    match = _DEBUG_ID.fullmatch(value) if type(value) is str else None
+    if match is not None:
+        *parts, appendix = (part.lower() for part in match.groups())
+        if appendix.strip("0"):
+            parts.append(appendix.lstrip("0"))
+        return "-".join(parts)
+    if value is not None:
+        report.invalid(path, "invalid debug identifier", value)
+    return None
+
+
+_NATIVE_IMAGES = {"apple": "macho"} | {name: name for name in ("symbolic", "elf", "macho", "pe", "pe_dotnet", "wasm")}
+_OTHER_IMAGES = frozenset({"sourcemap", "jvm", "proguard"})
+
+_image_fields = record(
+    {
+        "type": string,
+        "debug_id": _debug_id,
+        "code_id": string,
+        "code_file": string,
+        "debug_file": string,
+        "debug_checksum": string,
+        "arch": string,
+        "image_addr": address,
+        "image_size": unsigned,
+        "image_vmaddr": address,
+        "in_app": boolean,
+    },
+    "debug image",
+    aliases={"uuid": "debug_id", "id": "debug_id", "name": "code_file"},
+)
+_mapping_fields = record({"type": string, "uuid": _debug_id, "debug_id": _debug_id}, "debug image")
+
+
+def _image(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    """Take what was loaded when the error happened: a library, or the map of a minified file."""
+    if value is None:
+        return None
+    kind = value.get("type") if type(value) is dict else None
+    if type(kind) is not str or (kind not in _NATIVE_IMAGES and kind not in _OTHER_IMAGES):
+        report.invalid(path, "unsupported debug image type", value)
+        return None
+    fields = _mapping_fields if kind == "proguard" else _image_fields
+    result: dict[str, Any] = fields(value, path, report) or {}
+    if kind in _NATIVE_IMAGES:
+        result["type"] = _NATIVE_IMAGES[kind]
+        if result.get("code_file") is None:
+            report.error((path, "code_file"), "missing_attribute")
+    return result
+
+
+_sdk_info_fields = record(
+    {"sdk_name": string, "version_major": unsigned, "version_minor": unsigned, "version_patchlevel": unsigned}, "systemsdkinfo"
+)
+debug_meta = record({"sdk_info": _sdk_info_fields, "images": array(_image)}, "debugmeta")
