@@ -7,8 +7,10 @@ projects/<project_id>/                      the same names; each extends or over
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import xxhash
 
@@ -24,31 +26,61 @@ from pipeline.scrubbing.scrubber import Scrubber
 log = logging.getLogger(__name__)
 
 Signature = tuple[tuple[str, int, int], ...]
+"""Name, size in bytes and time of change in ns of each rule file of one folder."""
 
-_SUFFIXES = frozenset({".toml", ".rules"})
+BASES, DEFAULT, PROJECTS = "bases", "default", "projects"
+_SUFFIXES = (".toml", ".rules")
+
+
+class _Part(NamedTuple):
+    """One part of a project's rules: the files that it is read from, and how."""
+
+    files: frozenset[str]
+    load: Callable[[list[Layer], Layer], Any]
+
+
+_PARTS = (
+    _Part(frozenset({"project.toml"}), lambda layers, _: load_project(layers)),
+    _Part(frozenset({"filters.toml"}), lambda layers, _: Filters.load(layers)),
+    _Part(frozenset({"quotas.toml"}), lambda layers, _: load_quotas(layers)),
+    _Part(frozenset({"scrubbing.toml"}), lambda layers, _: Scrubber.load(layers)),
+    _Part(frozenset({"grouping.toml", "enhancements.rules", "fingerprints.rules", "groups.toml"}), Grouper.load),
+)
+"""In the order of the fields of ProjectRules."""
+
+_KNOWN_FILES = frozenset().union(*(part.files for part in _PARTS))
+
+
+class _Folder(NamedTuple):
+    """One folder as it was last read: its files, and for default and projects the parts made of them."""
+
+    signature: Signature
+    layer: Layer
+    parts: ProjectRules | None = None
 
 
 class RulesFolder:
     """Rules that follow their folder. `current` is the last version that was good; start-up refuses a bad one.
 
-    `poll` is cheap while nothing changed: it compares names, sizes and times of change.
+    Raises InvalidRulesError with all the mistakes found, or with the folder's absence.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._seen = _signature(folder)
-        self.current = load_rules(folder)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folders: dict[str, _Folder] = {}
+        self._seen = _scan(path)
+        self.current = self._load()
         self.refused: str | None = None
         """Why the edit that is in the folder now is not in force; None where it is."""
 
     def poll(self) -> bool:
-        """Read the folder again if it changed; true where new rules came into force. Never raises."""
+        """Read what changed; true where new rules came into force. Never raises."""
         try:
-            signature = _signature(self.folder)
-            if signature == self._seen:
+            seen = _scan(self.path)
+            if seen == self._seen:
                 return False
-            self._seen = signature
-            fresh = load_rules(self.folder)
+            self._seen = seen
+            fresh = self._load()
         except (InvalidRulesError, OSError) as error:
             self.refused = str(error)
             detail = {"rules_version": self.current.version, "error": self.refused}
@@ -61,77 +93,112 @@ class RulesFolder:
         self.current = fresh
         return True
 
+    def _load(self) -> Rules:
+        """Build the rules, anew only where a folder changed. Keeps what it read only if all of it is good."""
+        errors: list[RuleError] = []
+        read = {name: self._read(name, signature, errors) for name, signature in self._seen.items()}
+        empty = _Folder((), {})
+        bases, default = (read.get(name, empty) for name in (BASES, DEFAULT))
+        is_shared_kept = all(self._folders.get(name) is read.get(name) for name in (BASES, DEFAULT)) and bool(self._folders)
+        default_parts = default.parts if is_shared_kept else None
+        shared = _build(errors, default.layer, default.layer, None, bases.layer) if default_parts is None else list(default_parts)
+        folders: dict[str, _Folder] = {BASES: bases, DEFAULT: _with_parts(default, shared)}
+        projects: dict[int, ProjectRules] = {}
+        for name, folder in read.items():
+            if name in {BASES, DEFAULT}:
+                continue
+            number = name.removeprefix(f"{PROJECTS}/")
+            if not (number.isascii() and number.isdecimal()):
+                errors.append(RuleError(f"{self.path.name}/{name}", None, None, "a project's folder is named by its number"))
+                continue
+            if not is_shared_kept or folder.parts is None:
+                folder = _with_parts(folder, _build(errors, default.layer, folder.layer, shared, bases.layer))  # noqa: PLW2901
+            folders[name] = folder
+            if folder.parts is not None:
+                projects[int(number)] = folder.parts
+        default_rules = folders[DEFAULT].parts
+        if errors or default_rules is None:
+            raise InvalidRulesError(list(dict.fromkeys(errors)))
+        self._folders = folders
+        return Rules(_version(folders), default_rules, projects)
 
-def load_rules(folder: Path) -> Rules:
-    """Read and check every rule file. Raises InvalidRulesError with all the mistakes found, or with the folder's absence."""
-    if not folder.is_dir():
-        raise InvalidRulesError([RuleError(str(folder), None, None, "no such folder")])
-    errors: list[RuleError] = []
-    version = xxhash.xxh3_64()
-    bases = _read_layer(folder / "bases", folder, version)
-    default = _read_layer(folder / "default", folder, version)
-    default_rules = _load(errors, [default], bases)
-    projects: dict[int, ProjectRules] = {}
-    for path in _project_folders(folder, errors):
-        own = _read_layer(path, folder, version)
-        rules = _load(errors, [default, own], bases)
-        if rules is not None:
-            projects[int(path.name)] = rules
-    if errors or default_rules is None:
-        raise InvalidRulesError(list(dict.fromkeys(errors)))
-    return Rules(version.hexdigest(), default_rules, projects)
+    def _read(self, name: str, signature: Signature, errors: list[RuleError]) -> _Folder:
+        """Read the rule files of one folder, unless they are as they were."""
+        before = self._folders.get(name)
+        if before is not None and before.signature == signature:
+            return before
+        layer: dict[str, RuleFile] = {}
+        for file, _, _ in signature:
+            path = f"{self.path.name}/{name}/{file}"
+            try:
+                layer[file] = RuleFile(path, (self.path / name / file).read_text())
+            except (OSError, UnicodeDecodeError) as error:
+                errors.append(RuleError(path, None, None, str(error)))
+        return _Folder(signature, layer)
 
 
-def _load(errors: list[RuleError], layers: list[Layer], bases: Layer) -> ProjectRules | None:
-    """Build one project's rules; every part is tried, so that all mistakes are reported at once."""
-    parts = []
-    for load in (load_project, Filters.load, load_quotas, Scrubber.load, lambda layers: Grouper.load(layers, bases)):
+def load_rules(path: Path) -> Rules:
+    """Read and check every rule file once. Raises InvalidRulesError with all the mistakes found."""
+    return RulesFolder(path).current
+
+
+def _build(errors: list[RuleError], default: Layer, own: Layer, shared: list[Any] | None, bases: Layer) -> list[Any]:
+    """Build the parts of one project's rules; all are tried, so that all mistakes are reported at once.
+
+    A part that the project says nothing about is `shared` with the default: a hundred thousand projects cost little.
+    """
+    known = ", ".join(sorted(_KNOWN_FILES))
+    errors += [
+        RuleError(file.path, None, None, f"no rules are read from a file of this name; there are: {known}")
+        for name, file in own.items()
+        if name not in _KNOWN_FILES
+    ]
+    parts: list[Any] = []
+    for number, part in enumerate(_PARTS):
+        if shared is not None and part.files.isdisjoint(own):
+            parts.append(shared[number])
+            continue
         try:
-            parts.append(load(layers))  # type: ignore[operator]
+            parts.append(part.load([default] if own is default else [default, own], bases))
         except InvalidRulesError as error:
             errors += error.errors
-    return ProjectRules(*parts) if len(parts) == 5 else None  # type: ignore[arg-type]
+            parts.append(None)
+    return parts
 
 
-def _read_layer(path: Path, root: Path, version: xxhash.xxh3_64) -> Layer:
-    """Read the rule files of one folder; a missing folder is an empty layer. Raises InvalidRulesError for what is not text."""
-    layer: dict[str, RuleFile] = {}
+def _with_parts(folder: _Folder, parts: list[Any]) -> _Folder:
+    """Attach the parts, if all of them could be made."""
+    return folder._replace(parts=None if None in parts else ProjectRules(*parts))
+
+
+def _version(folders: Mapping[str, _Folder]) -> str:
+    """Hash every file's name and content."""
+    version = xxhash.xxh3_64()
+    for name, folder in folders.items():
+        for file, (_, text) in folder.layer.items():
+            version.update(f"{name}/{file}\0{len(text)}\0{text}".encode())
+    return version.hexdigest()
+
+
+def _scan(path: Path) -> dict[str, Signature]:
+    """Look at the folders without reading a file. Raises InvalidRulesError where there is none."""
     if not path.is_dir():
-        return layer
-    for file in sorted(path.iterdir()):
-        if file.suffix not in _SUFFIXES or not file.is_file():
+        raise InvalidRulesError([RuleError(str(path), None, None, "no such folder")])
+    found: dict[str, Signature] = {}
+    for name in (BASES, DEFAULT, PROJECTS):
+        if not (path / name).is_dir():
             continue
-        name = str(file.relative_to(root.parent))
-        try:
-            data = file.read_bytes()
-            text = data.decode()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidRulesError([RuleError(name, None, None, str(error))]) from None
-        version.update(f"{file.relative_to(root)}\0{len(data)}\0".encode())
-        version.update(data)
-        layer[file.name] = RuleFile(name, text)
-    return layer
-
-
-def _project_folders(folder: Path, errors: list[RuleError]) -> Iterator[Path]:
-    projects = folder / "projects"
-    if not projects.is_dir():
-        return
-    for path in sorted(projects.iterdir()):
-        if not path.is_dir() or path.name.startswith("."):
+        if name != PROJECTS:
+            found[name] = _signature(f"{path}/{name}")
             continue
-        if path.name.isascii() and path.name.isdecimal():
-            yield path
-        else:
-            errors.append(
-                RuleError(str(path.relative_to(folder.parent)), None, None, "a project's folder is named by its number")
-            )
+        with os.scandir(path / name) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        for project in names:
+            found[f"{PROJECTS}/{project}"] = _signature(f"{path}/{PROJECTS}/{project}")
+    return found
 
 
-def _signature(folder: Path) -> Signature:
-    """Name, size and time of change of each rule file."""
-    return tuple(
-        (str(file), stat.st_size, stat.st_mtime_ns)
-        for file in sorted(folder.rglob("*"))
-        if file.suffix in _SUFFIXES and (stat := file.stat())
-    )
+def _signature(folder: str) -> Signature:
+    with os.scandir(folder) as entries:
+        files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(_SUFFIXES) and entry.is_file()]
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))

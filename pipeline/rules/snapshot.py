@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipeline.filters.filters import Filters
 from pipeline.grouping.grouper import Grouper
@@ -12,8 +13,7 @@ from pipeline.rules.project import Project
 from pipeline.scrubbing.scrubber import Scrubber
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRules:
+class ProjectRules(NamedTuple):
     """The rules in force for one project: the default's, extended or overridden by its own."""
 
     project: Project

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.errors import InvalidRulesError
+from pipeline.rules.folder import RulesFolder, load_rules
+
+SHIPPED = Path(__file__).parents[3] / "rules"
+
+QUOTA = '[[quota]]\nid = "{id}"\nscope = "project"\ncategories = ["error"]\nlimit = {limit}\nwindow_s = 60\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "rules"
+    for name in ("bases", "default"):
+        shutil.copytree(SHIPPED / name, path / name)
+    return path
+
+
+def write(folder: Path, name: str, text: str, *, at_ns: int | None = None) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    if at_ns is not None:
+        os.utime(path, ns=(at_ns, at_ns))
+
+
+def limits(rules: RulesFolder, project_id: int) -> list[int | None]:
+    return [quota.limit for quota in rules.current.project(project_id).quotas]
+
+
+def test_the_shipped_rules_are_good() -> None:
+    rules = load_rules(SHIPPED)
+    assert rules.default.project.organization == 1
+    assert rules.default.project.retention_days == 90
+
+
+def test_a_project_extends_the_default_and_others_take_it_whole(folder: Path) -> None:
+    write(folder, "default/quotas.toml", QUOTA.format(id="a", limit=5))
+    write(folder, "projects/7/quotas.toml", QUOTA.format(id="b", limit=1))
+    write(folder, "projects/7/project.toml", "organization = 3")
+    rules = RulesFolder(folder)
+    assert limits(rules, 7) == [5, 1]
+    assert limits(rules, 8) == [5]
+    assert rules.current.project(7).project.organization == 3
+    assert rules.current.knows(7)
+    assert not rules.current.knows(8)
+
+
+def test_a_part_that_a_project_says_nothing_about_is_shared(folder: Path) -> None:
+    write(folder, "projects/7/quotas.toml", QUOTA.format(id="b", limit=1))
+    rules = load_rules(folder)
+    assert rules.project(7).grouper is rules.default.grouper
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "where"),
+    [
+        ("default/quotas.toml", "[[quota]]\nid = 1\n", "rules/default/quotas.toml:2"),
+        ("projects/7/filters.toml", "[releases\n", "rules/projects/7/filters.toml:1"),
+        ("projects/7/enhancements.rules", "# fine\nfunction:x sideways\n", "rules/projects/7/enhancements.rules:2"),
+        ("projects/7/filter.toml", "", "rules/projects/7/filter.toml"),
+        ("projects/shop/project.toml", "", "rules/projects/shop"),
+    ],
+)
+def test_a_mistake_is_refused_and_named(folder: Path, name: str, text: str, where: str) -> None:
+    write(folder, name, text)
+    with pytest.raises(InvalidRulesError) as raised:
+        load_rules(folder)
+    assert str(raised.value).startswith(where)
+
+
+def test_all_mistakes_are_named_at_once(folder: Path) -> None:
+    write(folder, "default/quotas.toml", "x = 1")
+    write(folder, "projects/7/scrubbing.toml", "y = 1")
+    write(folder, "projects/8/project.toml", "z = 1")
+    with pytest.raises(InvalidRulesError) as raised:
+        load_rules(folder)
+    assert {error.file for error in raised.value.errors} == {
+        "rules/default/quotas.toml",
+        "rules/projects/7/scrubbing.toml",
+        "rules/projects/8/project.toml",
+    }
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRulesError, match="nowhere"):
+        load_rules(tmp_path / "nowhere")
+
+
+def test_text_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "default" / "enhancements.rules").write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidRulesError, match=r"default/enhancements\.rules"):
+        load_rules(folder)
+
+
+def test_an_edit_comes_into_force_and_leaves_the_others_as_they_were(folder: Path) -> None:
+    for project in (7, 8):
+        write(folder, f"projects/{project}/quotas.toml", QUOTA.format(id="a", limit=1))
+    rules = RulesFolder(folder)
+    before = rules.current
+    assert not rules.poll()
+    write(folder, "projects/7/quotas.toml", QUOTA.format(id="a", limit=22))
+    assert rules.poll()
+    assert limits(rules, 7) == [22]
+    assert rules.current.project(8) is before.project(8)
+    assert rules.current.version != before.version
+    assert before.project(7).quotas[0].limit == 1
+
+
+def test_an_edit_of_the_default_reaches_every_project(folder: Path) -> None:
+    write(folder, "projects/7/project.toml", "organization = 3")
+    rules = RulesFolder(folder)
+    write(folder, "default/quotas.toml", QUOTA.format(id="a", limit=5))
+    assert rules.poll()
+    assert limits(rules, 7) == [5]
+
+
+def test_projects_come_and_go(folder: Path) -> None:
+    rules = RulesFolder(folder)
+    write(folder, "projects/7/project.toml", "organization = 3")
+    assert rules.poll()
+    assert rules.current.knows(7)
+    shutil.rmtree(folder / "projects" / "7")
+    assert rules.poll()
+    assert not rules.current.knows(7)
+
+
+def test_a_broken_edit_is_refused_and_the_last_good_rules_stay(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(folder, "projects/7/quotas.toml", QUOTA.format(id="a", limit=1))
+    rules = RulesFolder(folder)
+    good = rules.current
+    write(folder, "projects/7/quotas.toml", "[[quota]\n")
+    assert not rules.poll()
+    assert rules.current is good
+    assert rules.refused is not None
+    assert "projects/7/quotas.toml:1" in rules.refused
+    assert "refused" in caplog.text
+    write(folder, "projects/7/quotas.toml", QUOTA.format(id="a", limit=3))
+    assert rules.poll()
+    assert limits(rules, 7) == [3]
+    assert getattr(rules, "refused", "") is None
+
+
+def test_the_whole_folder_vanishing_is_survived(folder: Path) -> None:
+    rules = RulesFolder(folder)
+    shutil.rmtree(folder)
+    assert not rules.poll()
+    assert rules.refused is not None
+
+
+def test_a_file_touched_without_a_change_is_no_new_version(folder: Path) -> None:
+    write(folder, "projects/7/project.toml", "organization = 3", at_ns=1)
+    rules = RulesFolder(folder)
+    write(folder, "projects/7/project.toml", "organization = 3", at_ns=2)
+    assert not rules.poll()
+    assert rules.refused is None
