@@ -97,6 +97,7 @@ class Chaos:
         self._partitions_move_on()
         feeder.join()
         self._wait(self._is_all_committed, 120, "all is committed")
+        self._wait(lambda: all(slot.ready().get("ready") for slot in self.slots), 60, "both are ready")
         assert self.cluster.stop() == [0, 0], "both leave within ten seconds of SIGTERM"
 
     def check(self) -> None:
