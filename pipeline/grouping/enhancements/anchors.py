@@ -54,7 +54,7 @@ def anchors_of(matcher: Matcher) -> list[Anchor]:
     parts: list[bytes] = []
     texts: list[bytes] = []
     for number, piece in enumerate(pieces):
-        texts.append(piece.strip(b"/") if is_path else piece)  # a slash beside `**` may be missing
+        texts.append(piece.strip(b"/"))  # a slash beside `**` may be missing
         cut = piece.replace(second, first).split(first)
         starts_whole = number == 0
         ends_whole = number == len(pieces) - 1 and len(plain) == 1
