@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_positions_agree_on_what_is_hard(content: bytes) -> None:
 
 
 DIFFERENCES = {
-    "a negative position: symbolic wraps it, sourcemap refuses the map": (plain(mappings="AADA"), (1, 1)),
+    "a negative position: symbolic has nothing there, sourcemap refuses the map": (plain(mappings="AADA"), (1, 1)),
     "six fields: symbolic refuses the map, sourcemap ignores the sixth": (plain(names=["x"], mappings="AAAAAA"), (1, 1)),
     "a version that is no number: symbolic refuses the map": (plain(version="3"), (1, 1)),
     "a section that reaches into the next: symbolic keeps its tokens, sourcemap ends it": (
@@ -138,6 +139,14 @@ def test_where_they_are_known_to_differ_they_still_do(content: bytes, place: tup
         for parsed in (parse(engine, content) for engine in (SymbolicEngine(), SourcemapEngine()))
     ]
     assert answers[0] != answers[1]
+
+
+def test_a_negative_line_does_not_stop_the_worker() -> None:
+    """The library's own look-up takes some five seconds here."""
+    parsed = SymbolicEngine().parse(b"", plain(mappings="AADA", sourcesContent=["1\n"]))
+    started = time.monotonic()
+    assert parsed.locate(1, 1) is None
+    assert time.monotonic() - started < 0.5
 
 
 def test_the_pure_engine_names_no_scopes() -> None:
