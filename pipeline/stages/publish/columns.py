@@ -8,51 +8,76 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from types import NoneType
 from typing import Any
 
 from pipeline.model.processing_error import add_errors, invalid_data
 
+Kinds = frozenset[type]
+Fields = tuple[tuple[str, Kinds], ...]
+
+BOOL, STR, LIST, OBJECT = (frozenset({kind, NoneType}) for kind in (bool, str, list, dict))
+"""The types that a field may have; null is always one."""
+
+EVENT: Fields = (
+    ("contexts", OBJECT),
+    ("errors", LIST),
+    ("exception", OBJECT),
+    ("location", STR),
+    ("modules", OBJECT),
+    ("platform", STR),
+    ("request", OBJECT),
+    ("sdk", OBJECT),
+    ("symbolicated_in_app", BOOL),
+    ("tags", LIST),
+    ("threads", OBJECT),
+    ("user", OBJECT),
+)
+INTERFACE: Fields = (("values", LIST),)
+EXCEPTION: Fields = (("mechanism", OBJECT), ("stacktrace", OBJECT))
+STACKTRACE: Fields = (("frames", LIST),)
+THREAD: Fields = (("main", BOOL),)
+REQUEST: Fields = (("headers", LIST),)
+SDK: Fields = (("integrations", LIST),)
+USER: Fields = (("ip_address", STR), ("geo", OBJECT))
+TRACE: Fields = (("trace_id", STR), ("span_id", STR), ("sampled", BOOL))
+REPLAY: Fields = (("replay_id", STR),)
+
+ALIASES = tuple(f"sentry.interfaces.{name}" for name in ("Exception", "Http", "Threads", "User"))
+"""Old names of fields: Snuba takes them for the same field, and refuses an event that has both."""
+
 _UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _U32 = 2**32
 _U64 = 2**64
-_LEGACY = "sentry.interfaces."
-"""Old names of `exception`, `threads`, ...: Snuba takes them for the same field, and refuses an event that has both."""
 _MAX_NAMED = 100
-_OPTIONAL_BOOL = frozenset({bool, type(None)})
 
 
 def make_storable(event: dict[str, Any]) -> None:
     """Null in place what Snuba would refuse, and name it in the event's `errors`."""
-    faults = _Faults()
-    for key in [key for key in event if key.startswith(_LEGACY)]:
-        del event[key]
-    for key in ("platform", "location"):
-        faults.keep(event, key, str)
-    faults.keep(event, "symbolicated_in_app", bool)
+    for name in ALIASES:
+        event.pop(name, None)
     event.pop("sample_rate", None)  # the sender's is about transactions; ours is set by count
     if event.get("type") == "transaction":
         event["type"] = "default"
+    faults = _Faults()
+    faults.check(event, EVENT, "")
     _tags(event, faults)
     _contexts(event, faults)
-    _exceptions(event, faults)
+    for exception, path in faults.objects(event, "exception"):
+        _exception(exception, path, faults)
     for thread, path in faults.objects(event, "threads"):
+        faults.check(thread, THREAD, path)
         _thread_id(thread, "id", path, faults)
-        faults.keep(thread, "main", bool, path)
-    _modules(event, faults)
-    _request(event, faults)
-    sdk = faults.object(event, "sdk")
-    if sdk:
-        faults.list(sdk, "integrations", "sdk.")
-    user = faults.object(event, "user")
-    if user:
-        faults.keep(user, "ip_address", str, "user.")
-        faults.object(user, "geo", "user.")
-    faults.keep(event, "errors", list)
+    for name, fields in (("request", REQUEST), ("sdk", SDK), ("user", USER)):
+        if interface := event.get(name):
+            faults.check(interface, fields, f"{name}.")
+    _headers(event, faults)
+    faults.check_values(event, "modules", STR)
     add_errors(event, faults.errors)
 
 
 class _Faults:
-    """Checks values one by one and collects what was wrong. A path ends in a dot."""
+    """Finds what is wrong, nulls and names it. A path ends in a dot."""
 
     def __init__(self) -> None:
         self.errors: list[dict[str, Any]] = []
@@ -63,41 +88,37 @@ class _Faults:
             self.errors.append(invalid_data(f"{path}{key}", holder[key]))
         holder[key] = None
 
-    def keep(self, holder: dict[str, Any], key: str, kind: type, path: str = "") -> Any:
-        """Give a value of this type; null any other."""
-        value = holder.get(key)
-        if value is not None and type(value) is not kind:
-            self.null(holder, key, path)
-            return None
-        return value
+    def check(self, holder: dict[str, Any], fields: Fields, path: str) -> None:
+        """Null the fields whose type is another."""
+        for key, kinds in fields:
+            if type(holder.get(key)) not in kinds:
+                self.null(holder, key, path)
 
-    def object(self, holder: dict[str, Any], key: str, path: str = "") -> dict[str, Any] | None:
-        """Give an object, or None."""
-        value: dict[str, Any] | None = self.keep(holder, key, dict, path)
-        return value
+    def check_values(self, event: dict[str, Any], name: str, kinds: Kinds) -> None:
+        """Null the values of an object whose type is another."""
+        holder = event.get(name)
+        if holder and not kinds.issuperset(map(type, holder.values())):
+            for key in holder:
+                if type(holder[key]) not in kinds:
+                    self.null(holder, key, f"{name}.")
 
-    def list(self, holder: dict[str, Any], key: str, path: str = "") -> list[Any]:
-        """Give a list; an empty one where there is none."""
-        return self.keep(holder, key, list, path) or []
-
-    def entries(self, holder: dict[str, Any], key: str, path: str) -> Iterator[tuple[dict[str, Any], str]]:
-        """Give each object of a list with its path; entries of any other type become null."""
-        values = self.list(holder, key, path)
+    def objects(self, event: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], str]]:
+        """Give each object that an interface such as `exception` holds under `values`, with its path."""
+        interface = event.get(name)
+        if not interface:
+            return
+        self.check(interface, INTERFACE, f"{name}.")
+        values = interface.get("values") or ()
         for index, value in enumerate(values):
             if type(value) is dict:
-                yield value, f"{path}{key}.{index}."
+                yield value, f"{name}.values.{index}."
             elif value is not None:
-                self.null(values, index, f"{path}{key}.")
-
-    def objects(self, event: dict[str, Any], key: str) -> Iterator[tuple[dict[str, Any], str]]:
-        """Give each object of an interface such as `exception`, that holds a list of them under `values`."""
-        interface = self.object(event, key)
-        return self.entries(interface, "values", f"{key}.") if interface else iter(())
+                self.null(values, index, f"{name}.values.")
 
 
 def _tags(event: dict[str, Any], faults: _Faults) -> None:
     """Drop what is no pair with a name: a null in its place would say nothing."""
-    tags = faults.list(event, "tags")
+    tags = event.get("tags") or ()
     pairs = [tag for tag in tags if type(tag) is list and len(tag) == 2 and type(tag[0]) is str]
     if len(pairs) < len(tags):
         event["tags"] = pairs
@@ -105,77 +126,53 @@ def _tags(event: dict[str, Any], faults: _Faults) -> None:
 
 
 def _contexts(event: dict[str, Any], faults: _Faults) -> None:
-    contexts = faults.object(event, "contexts")
+    faults.check_values(event, "contexts", OBJECT)
+    contexts = event.get("contexts")
     if not contexts:
         return
-    for name in contexts:
-        faults.object(contexts, name, "contexts.")
-    trace = contexts.get("trace")
-    if trace:
-        _uuid(trace, "trace_id", "contexts.trace.", faults)
-        faults.keep(trace, "span_id", str, "contexts.trace.")
-        faults.keep(trace, "sampled", bool, "contexts.trace.")
-    replay = contexts.get("replay")
-    if replay:
-        _uuid(replay, "replay_id", "contexts.replay.", faults)
-    flags = contexts.get("flags")
-    if flags:
-        for _ in faults.entries(flags, "values", "contexts.flags."):
-            pass  # being objects is all that is asked of them
+    for name, fields in (("trace", TRACE), ("replay", REPLAY)):
+        if context := contexts.get(name):
+            path = f"contexts.{name}."
+            faults.check(context, fields, path)
+            key = fields[0][0]
+            if context.get(key) is not None and not _UUID.fullmatch(context[key]):
+                faults.null(context, key, path)
+    if flags := contexts.get("flags"):
+        faults.check(flags, INTERFACE, "contexts.flags.")
+        for index, flag in enumerate(flags.get("values") or ()):
+            if type(flag) not in OBJECT:
+                faults.null(flags["values"], index, "contexts.flags.values.")
 
 
-def _exceptions(event: dict[str, Any], faults: _Faults) -> None:
-    for exception, path in faults.objects(event, "exception"):
-        _thread_id(exception, "thread_id", path, faults)
-        faults.object(exception, "mechanism", path)
-        stacktrace = faults.object(exception, "stacktrace", path)
-        if not stacktrace:
-            continue
-        for index, frame in enumerate(frames := faults.list(stacktrace, "frames", f"{path}stacktrace.")):
-            if type(frame) is not dict:
-                if frame is not None:
-                    faults.null(frames, index, f"{path}stacktrace.frames.")
-            elif not (
-                _is_u32(frame.get("lineno")) and _is_u32(frame.get("colno")) and type(frame.get("in_app")) in _OPTIONAL_BOOL
-            ):
-                _repair_frame(frame, f"{path}stacktrace.frames.{index}.", faults)
-
-
-def _repair_frame(frame: dict[str, Any], path: str, faults: _Faults) -> None:
-    for key in ("lineno", "colno"):
-        if not _is_u32(frame.get(key)):
-            faults.null(frame, key, path)
-    faults.keep(frame, "in_app", bool, path)
-
-
-def _is_u32(value: Any) -> bool:
-    return value is None or (type(value) is int and 0 <= value < _U32)
+def _exception(exception: dict[str, Any], path: str, faults: _Faults) -> None:
+    faults.check(exception, EXCEPTION, path)
+    _thread_id(exception, "thread_id", path, faults)
+    stacktrace = exception.get("stacktrace")
+    if not stacktrace:
+        return
+    path = f"{path}stacktrace."
+    faults.check(stacktrace, STACKTRACE, path)
+    frames = stacktrace.get("frames") or ()
+    for index, frame in enumerate(frames):
+        if type(frame) is dict:
+            for key in ("lineno", "colno"):
+                number = frame.get(key)
+                if number is not None and (type(number) is not int or not 0 <= number < _U32):
+                    faults.null(frame, key, f"{path}frames.{index}.")
+            if type(frame.get("in_app")) not in BOOL:
+                faults.null(frame, "in_app", f"{path}frames.{index}.")
+        elif frame is not None:
+            faults.null(frames, index, f"{path}frames.")
 
 
 def _thread_id(holder: dict[str, Any], key: str, path: str, faults: _Faults) -> None:
     value = holder.get(key)
-    if value is not None and type(value) is not str and not (type(value) is int and 0 <= value < _U64):
+    if type(value) not in STR and (type(value) is not int or not 0 <= value < _U64):
         faults.null(holder, key, path)
 
 
-def _uuid(holder: dict[str, Any], key: str, path: str, faults: _Faults) -> None:
-    value = faults.keep(holder, key, str, path)
-    if value is not None and not _UUID.fullmatch(value):
-        faults.null(holder, key, path)
-
-
-def _modules(event: dict[str, Any], faults: _Faults) -> None:
-    modules = faults.object(event, "modules")
-    if modules:
-        for name in modules:
-            faults.keep(modules, name, str, "modules.")
-
-
-def _request(event: dict[str, Any], faults: _Faults) -> None:
-    request = faults.object(event, "request")
-    if not request:
-        return
-    headers = faults.list(request, "headers", "request.")
+def _headers(event: dict[str, Any], faults: _Faults) -> None:
+    headers = (event.get("request") or {}).get("headers") or ()
     for index, header in enumerate(headers):
-        if header is not None and not (type(header) is list and len(header) == 2 and type(header[0]) is str):
+        if header is not None and (type(header) is not list or len(header) != 2 or type(header[0]) is not str):
             faults.null(headers, index, "request.headers.")
