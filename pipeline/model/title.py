@@ -67,16 +67,6 @@ def culprit(event: Event) -> str:
     return cut(found or (event.get("request") or {}).get("url") or "", MAX_CULPRIT)
 
 
-def search_message(event: Event, found: dict[str, Any], place: str) -> str:
-    """Give the text that people search in: the message, then what of metadata and culprit it does not hold yet."""
-    entry = event.get("logentry") or {}
-    message: str = entry.get("formatted") or entry.get("message") or ""
-    for value in (*found.values(), place):
-        if isinstance(value, str) and value and value not in message:
-            message = f"{message} {value}"
-    return message.strip()
-
-
 def cut(text: str, limit: int) -> str:
     """Cut a text to `limit` characters, the three dots included."""
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -132,7 +132,7 @@ def _resolve(name: str, own: Mapping[str, RuleSpec], nesting: int) -> Iterator[R
 
 
 def build_rule(name: str, spec: RuleSpec) -> Rule:
-    """Make a rule of a project's own. Raises ScrubbingRuleError."""
+    """Make a rule of a project's own; one that only names others finds nothing itself. Raises ScrubbingRuleError."""
     if spec.type not in _TYPES:
         raise ScrubbingRuleError(f"unknown type `{spec.type}`, expected one of {', '.join(sorted(_TYPES))}")
     redaction = Redaction("remove")
@@ -149,7 +149,7 @@ def build_rule(name: str, spec: RuleSpec) -> Rule:
             raise ScrubbingRuleError("missing field `keyPattern`")
         words = _regex(spec.key_pattern)
         return Rule(name, (Pattern(words, whole_text=True, key=words),), redaction)
-    return Rule(name, PATTERNS[spec.type], redaction)
+    return Rule(name, PATTERNS.get(spec.type, ()), redaction)
 
 
 def _regex(text: str) -> re.Pattern[str]:

@@ -17,7 +17,7 @@ from pipeline.scrubbing.defaults import from_relay
 from pipeline.scrubbing.patterns import Haystack
 from pipeline.scrubbing.places import Application, Place, Plan, Root, Trial
 from pipeline.scrubbing.redaction import Remark, join, redact, split
-from pipeline.scrubbing.rules import Rule, RuleSpec
+from pipeline.scrubbing.rules import Rule, RuleSpec, build_rule
 from pipeline.scrubbing.scrubbing_file import ScrubbingFile, own_applications, read_scrubbing_file
 
 Path = tuple[Any, str | int] | None
@@ -55,6 +55,8 @@ class Scrubber:
         groups: list[Sequence[Application]] = []
         if pii_config:
             rules = msgspec.convert(pii_config.get("rules") or {}, dict[str, RuleSpec])
+            for name, spec in rules.items():
+                build_rule(name, spec)
             applications = msgspec.convert(pii_config.get("applications") or {}, dict[str, tuple[str, ...]])
             groups.append(own_applications(applications, rules))
         if settings:

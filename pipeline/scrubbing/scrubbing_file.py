@@ -53,8 +53,7 @@ def _check(own: ScrubbingFile, layer: Layer) -> None:
     errors = []
     for name, spec in own.rules.items():
         try:
-            if spec.type not in {"multiple", "alias"}:
-                build_rule(name, spec)
+            build_rule(name, spec)
         except ScrubbingRuleError as error:
             errors.append(RuleError(file.path, find_key(file.text, name), None, f"rule {name}: {error}"))
     for selector in own.applications:

@@ -22,5 +22,4 @@ def normalize(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage 
         client_ip=item.client_ip,
         key_id=item.scope.key_id,
     )
-    item.event_id = item.event["event_id"]
     return item
