@@ -1,0 +1,257 @@
+"""Redis in trouble: real servers, killed, paused, filled, emptied, set back, made replicas. Nothing is counted twice."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+import redis
+from support.redis_servers import RedisServer
+
+from pipeline.model.category import DataCategory
+from pipeline.model.errors import RetryableError
+from pipeline.model.outcome import Fate
+from pipeline.model.record import Token
+from pipeline.model.scope import Scope
+from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
+from pipeline.quotas.model import Quota, QuotaScope
+from pipeline.quotas.redis_client import connect
+from pipeline.quotas.redis_ledger import RedisLedger
+
+pytestmark = pytest.mark.redis
+
+NOW = 4_102_444_800.0
+SCOPE = Scope(1, 2, 3)
+QUOTAS = (
+    Quota("org", QuotaScope.ORGANIZATION, limit=500, window_s=3600, reason_code="org"),
+    Quota("project", QuotaScope.PROJECT, window_s=3600),
+)
+ORG_KEY, PROJECT_KEY = "quota:org{1}:1139567", "quota:project{1}2:1139567"
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with RedisServer(appendonly="yes", appendfsync="always") as server:
+        yield server
+
+
+def admit(ledger: RedisLedger, base: int, end: int, quotas: tuple[Quota, ...] = QUOTAS) -> list[Verdict]:
+    claims = [Claim(Token("t", 0, at), SCOPE, DataCategory.ERROR, 1, f"{at:032x}", NOW, quotas) for at in range(base, end)]
+    return list(ledger.admit([Polled("t", 0, base, end)], claims, NOW))
+
+
+def count(ledger: RedisLedger, base: int, end: int) -> list[Counted]:
+    sightings = [
+        Sighting(Token("t", 0, at), SCOPE, DataCategory.ERROR, 1, f"{at:032x}", NOW, NOW, 7, ("hash",), f"id:{at}", 90, QUOTAS)
+        for at in range(base, end)
+    ]
+    return list(ledger.count([Polled("t", 0, base, end)], sightings, NOW))
+
+
+def patiently(step: object, deadline_s: float = 30.0) -> int:
+    """Run a step as a runtime does: again and again while Redis is away. Gives the number of failures."""
+    assert callable(step)
+    deadline, failures = time.monotonic() + deadline_s, 0
+    while True:
+        try:
+            step()
+        except RetryableError:
+            failures += 1
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        else:
+            return failures
+
+
+def value(server: RedisServer, key: str) -> int:
+    with server.client() as client:
+        return int(cast("bytes", client.get(key) or b"0"))
+
+
+def test_killed_again_and_again(server: RedisServer) -> None:
+    """Kill -9 at random moments; with appendfsync always, what it acknowledged is there when it comes back."""
+    ledger = RedisLedger(connect(server.url, 1))
+    rng = random.Random(5)
+    over = threading.Event()
+
+    def trouble() -> None:
+        while not over.is_set():
+            time.sleep(rng.uniform(0.01, 0.12))
+            server.kill()
+            time.sleep(rng.uniform(0.0, 0.05))
+            server.start()
+
+    thread = threading.Thread(target=trouble)
+    thread.start()
+    accepted, firsts, failures = 0, 0, 0
+    try:
+        for base in range(0, 1_200, 20):
+            verdicts: list[Verdict] = []
+            counted: list[Counted] = []
+            failures += patiently(lambda b=base, out=verdicts: out.extend(admit(ledger, b, b + 20)))
+            taken = sum(verdict.fate is Fate.ACCEPTED for verdict in verdicts)
+            failures += patiently(lambda b=base, out=counted, n=taken: out.extend(count(ledger, b, b + n)))
+            accepted += taken
+            firsts += sum(answer.is_new for answer in counted)
+            time.sleep(0.01)
+    finally:
+        over.set()
+        thread.join()
+    assert failures > 0
+    assert accepted == 500 == value(server, ORG_KEY) == value(server, PROJECT_KEY)
+    assert firsts == 1
+    with server.client() as client:
+        assert client.hget("group:{1}2:7", "seen") == b"500"
+    assert ledger.losses == 0
+
+
+def test_paused_then_the_late_call_still_arrives(server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 0.2))
+    admit(ledger, 0, 10)
+    server.pause()
+    pauses = []
+    for _ in range(3):
+        with pytest.raises(RetryableError) as error:
+            admit(ledger, 10, 20)
+        pauses.append(error.value.retry_in_s)
+    assert pauses == sorted(pauses)
+    assert pauses[0] < pauses[-1]
+    server.resume()
+    assert patiently(lambda: admit(ledger, 10, 20)) <= 3
+    assert value(server, ORG_KEY) == 20
+
+
+def test_filled(server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 5))
+    admit(ledger, 0, 10)
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+        client.config_set("maxmemory-policy", "noeviction")
+        before = sorted(cast("list[bytes]", client.keys()))
+        with pytest.raises(RetryableError, match="maxmemory"):
+            admit(ledger, 10, 20)
+        assert sorted(cast("list[bytes]", client.keys())) == before
+        assert value(server, ORG_KEY) == 10
+        client.config_set("maxmemory", "0")
+    admit(ledger, 10, 20)
+    assert value(server, ORG_KEY) == 20
+
+
+def test_scripts_flushed(server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 5))
+    admit(ledger, 0, 10)
+    with server.client() as client:
+        client.script_flush()
+    assert len(admit(ledger, 10, 20)) == 10
+    assert value(server, ORG_KEY) == 20
+
+
+def test_made_a_replica_then_promoted(server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 5))
+    admit(ledger, 0, 10)
+    with RedisServer(port=0) as primary, server.client() as client:
+        client.config_set("replica-serve-stale-data", "yes")
+        client.replicaof("127.0.0.1", "1")  # nobody there: it keeps its data, and takes no writes
+        with pytest.raises(RetryableError, match=r"(?i)read.?only"):
+            admit(ledger, 10, 20)
+        client.replicaof("NO", "ONE")
+        assert primary.process.poll() is None
+    admit(ledger, 10, 20)
+    assert value(server, ORG_KEY) == 20
+
+
+def test_restarted_empty_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    with RedisServer() as server:
+        ledger = RedisLedger(connect(server.url, 5))
+        admit(ledger, 0, 10)
+        assert ledger.losses == 0
+        server.kill()
+        server.start()
+        with caplog.at_level(logging.ERROR):
+            admit(ledger, 10, 20)
+        assert ledger.losses == 1
+        assert "lost" in caplog.text
+        assert value(server, ORG_KEY) == 10
+
+
+def test_set_back_to_an_earlier_moment_is_reported(server: RedisServer) -> None:
+    """A failover to a replica that lagged: the epoch is the same, the ledger is an older one."""
+    ledger = RedisLedger(connect(server.url, 5))
+    admit(ledger, 0, 10)
+    with server.client() as client:
+        older = cast("bytes", client.get("ledger:admit:{1}t:0"))
+        admit(ledger, 10, 20)
+        client.set("ledger:admit:{1}t:0", older)
+        admit(ledger, 20, 30)
+    assert ledger.losses == 1
+
+
+def test_accept_goes_on_and_says_so(server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 0.2), on_unavailable="accept")
+    assert not any(verdict.uncounted for verdict in admit(ledger, 0, 10))
+    server.kill()
+    verdicts = admit(ledger, 10, 20)
+    assert all(verdict.fate is Fate.ACCEPTED and verdict.uncounted for verdict in verdicts)
+    assert all(answer.verdict.uncounted and not answer.is_new for answer in count(ledger, 10, 20))
+    assert ledger.uncounted == 20
+    server.start()
+    assert not any(verdict.uncounted for verdict in admit(ledger, 20, 30))
+    assert value(server, ORG_KEY) == 20
+
+
+@pytest.mark.parametrize("stored", [2**63 - 1, 2**62, 2**62 - 5])
+def test_counter_at_the_edge_of_64_bits(stored: int, server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 5))
+    with server.client() as client:
+        client.set(PROJECT_KEY, stored)
+        assert all(verdict.fate is Fate.ACCEPTED for verdict in admit(ledger, 0, 10))
+        assert value(server, ORG_KEY) == 10
+        client.set(ORG_KEY, stored)
+        assert all(verdict.fate is Fate.RATE_LIMITED for verdict in admit(ledger, 10, 20))
+        assert value(server, ORG_KEY) == stored
+
+
+def test_counter_that_is_no_number_is_named(server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 5))
+    with server.client() as client:
+        client.set(PROJECT_KEY, "many")
+        with pytest.raises(RetryableError, match="quota:project"):
+            admit(ledger, 0, 10)
+        assert value(server, ORG_KEY) == 0
+        client.delete(PROJECT_KEY)
+    admit(ledger, 0, 10)
+    assert value(server, ORG_KEY) == 10
+
+
+def test_a_dead_letters_second_life_is_not_charged_again(server: RedisServer) -> None:
+    """It carries the token of its first life, which is outside of what is polled now."""
+    ledger = RedisLedger(connect(server.url, 5))
+    admit(ledger, 0, 10)
+    admit(ledger, 10, 20)
+    again = Claim(Token("t", 0, 4), SCOPE, DataCategory.ERROR, 1, f"{4:032x}", NOW, QUOTAS)
+    for _ in range(2):
+        [verdict] = ledger.admit([Polled("t", 0, 20, 21)], [again], NOW)
+        assert verdict.fate is Fate.ACCEPTED
+    other = again._replace(token=Token("t", 0, 20))
+    [verdict] = ledger.admit([Polled("t", 0, 20, 21)], [other], NOW)
+    assert verdict == Verdict(Fate.INVALID, "duplicate")
+    assert value(server, ORG_KEY) == 20
+
+
+def test_a_limit_that_is_used_up_costs_redis_nothing(server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 5))
+    full = (Quota("small", QuotaScope.PROJECT, limit=5, window_s=3600, reason_code="small"),)
+    admit(ledger, 0, 10, full)
+    with server.client() as client:
+        before = cast("redis.Redis", client).info("commandstats")["cmdstat_evalsha"]["calls"]
+        verdicts = admit(ledger, 10, 20, full)
+        assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before
+    assert all(verdict.reason == "small" and verdict.limits for verdict in verdicts)
+    raised = (Quota("small", QuotaScope.PROJECT, limit=50, window_s=3600, reason_code="small"),)
+    assert all(verdict.fate is Fate.ACCEPTED for verdict in admit(ledger, 20, 30, raised))
+    ledger.refund(SCOPE, DataCategory.ERROR, 1, NOW, full)

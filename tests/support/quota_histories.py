@@ -1,0 +1,81 @@
+"""Random histories of the quota world, and the check that its counters hold what was published."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import cast
+
+from support.quota_world import VERSIONS, World
+
+from pipeline.model.outcome import Fate
+from pipeline.quotas.redis_client import Client
+from pipeline.quotas.redis_ledger import RedisLedger
+
+
+def live(seed: int, new_worker: Callable[[], RedisLedger], *, rules_change: bool) -> World:
+    """Let a world run until everything is committed: restarts, rebalances, crashes, zombies, new rules."""
+    rng = random.Random(seed)
+    world = World(rng, new_worker)
+    workers = [new_worker() for _ in range(3)]
+    for _ in range(rng.randint(3, 12)):
+        at = rng.randrange(3)
+        if rng.random() < 0.2:
+            workers[at] = new_worker()  # a restart: local memories are gone
+        if rules_change and rng.random() < 0.3:
+            world.version = rng.randrange(VERSIONS)
+        if world.frozen and rng.random() < 0.3:
+            world.wake(new_worker())
+        world.attempt(workers[at])
+    while not world.is_done:
+        world.attempt(workers[0], end_well=True)
+    while world.frozen:
+        world.wake(new_worker())
+    return world
+
+
+def check(world: World, client: Client, seed: int) -> None:
+    """Compare what Redis holds with what was published."""
+    assert _numbers(client, "quota:*", None) == world.expected_counters(), f"seed {seed}"
+    assert _numbers(client, "group:*", "seen") == world.expected_groups(), f"seed {seed}"
+    accepted = Counter(
+        (record.scope.project_id, record.event_id)
+        for record, verdict, _ in world.published.values()
+        if verdict is not None and verdict.fate is Fate.ACCEPTED
+    )
+    assert not accepted or max(accepted.values()) == 1, f"seed {seed}: an id was admitted twice"
+
+
+def check_firsts(world: World, seed: int) -> None:
+    """No hash has two first events; and while the rules stay the same, what was stored has one."""
+    new_by_hash: Counter[str] = Counter()
+    stored = set()
+    for record, _, counted in world.published.values():
+        if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
+            stored |= set(record.hashes)
+            if counted.is_new:
+                new_by_hash.update(record.hashes)
+    assert all(new_by_hash[hash_] <= 1 for hash_ in stored), f"seed {seed}"
+    for hashes in _components(world):
+        assert not hashes & stored or any(new_by_hash[hash_] for hash_ in hashes), f"seed {seed}: a group without a first"
+
+
+def _components(world: World) -> list[set[str]]:
+    """Hashes that some stored event shares."""
+    components: list[set[str]] = []
+    for record, _, counted in world.published.values():
+        if counted is None or counted.verdict.fate is not Fate.ACCEPTED:
+            continue
+        touching = [component for component in components if component & set(record.hashes)]
+        components = [component for component in components if component not in touching]
+        components.append(set(record.hashes).union(*touching))
+    return components
+
+
+def _numbers(client: Client, pattern: str, field: str | None) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for key in client.scan_iter(match=pattern, count=1_000):
+        value = client.get(key) if field is None else client.hget(key, field)
+        found[key.decode()] = int(cast("bytes", value))
+    return Counter({key: value for key, value in found.items() if value})
