@@ -132,6 +132,8 @@ class HttpScraper:
             left_s = self._time_left(deadline_s)
             if connection.sock is not None:
                 connection.sock.settimeout(left_s)
+        if response.length:  # the connection ended before the file did
+            return Scraped(None, "failed")
         return Scraped(bytes(content))
 
     def _time_left(self, deadline_s: float) -> float:
