@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
 from pipeline.grouping.decisions import Decisions
 from pipeline.grouping.enhancements.rule import EnhancementRule
-from pipeline.grouping.enhancements.ruleset import RuleSet
+from pipeline.grouping.enhancements.ruleset import load_rule_set
 from pipeline.grouping.explanation import Explanation, MatchedRule
 from pipeline.grouping.fingerprints.rule import Rule
 from pipeline.grouping.fingerprints.rules import FingerprintRules, Match
@@ -260,7 +260,7 @@ def _load_algorithms(
 def _collect_rule_errors(files: Sequence[RuleFile], errors: InvalidRulesError) -> None:
     """Add the mistakes of rules to those of the settings, which say where the rules begin."""
     try:
-        RuleSet.load(files)
+        load_rule_set(tuple(files))
     except InvalidRulesError as more:
         errors.errors.extend(more.errors)
 
@@ -269,7 +269,7 @@ def _algorithm(
     strategy: str, hash_: str, base: str | None, own: tuple[RuleFile, ...], bases: Layer, memory: StackMemory
 ) -> Algorithm:
     file = _base_file(bases, BASE_PREFIX, base)
-    rules = RuleSet.load((*((file,) if file is not None else ()), *own))
+    rules = load_rule_set((*((file,) if file is not None else ()), *own))
     configuration, kind = CONFIGURATIONS[strategy], HASH_KINDS[hash_]
     return Algorithm(configuration, kind, StackReader(rules, configuration, kind, memory))
 

@@ -6,6 +6,7 @@ Rules go in as data, not as text: the library's text parser knows no escaped quo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -39,6 +40,7 @@ _CACHE = Cache(10_000)
 """Compiled patterns, shared by all rule sets; the library bounds it."""
 
 
+@lru_cache(20_000)
 def compile_rule(rule: EnhancementRule) -> OphioRules:
     """Give one rule to the library; one whose actions all have no effect becomes no rule."""
     actions = [

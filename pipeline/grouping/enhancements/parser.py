@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pipeline.grouping.enhancements.rule import FLAGS, MATCHER_KEYS, Action, EnhancementRule, FlagAction, Matcher, SettingAction
+from pipeline.grouping.pattern_check import too_costly
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.rule_file import RuleFile
 
@@ -13,6 +15,9 @@ MAX_LINE_CHARS = 8_192
 """Longer rules are refused: a pattern of megabytes would cost its size for every frame."""
 
 MAX_FRAMES = 2**32 - 1
+
+MAX_REMEMBERED_FILES = 256
+"""Parsed files that are kept: all projects start from the same two, and a reload changes one."""
 
 _BLANKS = re.compile(r"[ \t]*")
 _KEY = re.compile(r'(?:"([a-zA-Z0-9_.-]+)"|([a-zA-Z0-9_.-]+)):')
@@ -32,20 +37,26 @@ class _SyntaxError(Exception):
 
 def parse_enhancements(files: Sequence[RuleFile]) -> list[EnhancementRule]:
     """Parse files in order. Raises InvalidRulesError with the mistakes of all of them."""
-    rules: list[EnhancementRule] = []
-    errors: list[RuleError] = []
-    for file in files:
-        for number, text in enumerate(file.text.split("\n"), start=1):
-            line = text.rstrip("\r")
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            try:
-                rules.append(_Line(line, file.path, number).rule())
-            except _SyntaxError as error:
-                errors.append(RuleError(file.path, number, error.position + 1, str(error), line[:MAX_LINE_CHARS]))
+    parsed = [_parse_file(file) for file in files]
+    errors = [error for _, wrong in parsed for error in wrong]
     if errors:
         raise InvalidRulesError(errors)
-    return rules
+    return [rule for rules, _ in parsed for rule in rules]
+
+
+@lru_cache(MAX_REMEMBERED_FILES)
+def _parse_file(file: RuleFile) -> tuple[tuple[EnhancementRule, ...], tuple[RuleError, ...]]:
+    rules: list[EnhancementRule] = []
+    errors: list[RuleError] = []
+    for number, text in enumerate(file.text.split("\n"), start=1):
+        line = text.rstrip("\r")
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            rules.append(_Line(line, file.path, number).rule())
+        except _SyntaxError as error:
+            errors.append(RuleError(file.path, number, error.position + 1, str(error), line[:MAX_LINE_CHARS]))
+    return tuple(rules), tuple(errors)
 
 
 class _Line:
@@ -104,12 +115,16 @@ class _Line:
             quoted = _QUOTED.match(self.text, self.position)
             if quoted is None:
                 raise _SyntaxError(self.position, 'expected a closing `"`')
-            self.position = quoted.end()
-            return Matcher(key, quoted[1].replace('\\"', '"'), negated)
-        unquoted = _UNQUOTED.match(self.text, self.position)
-        assert unquoted is not None  # noqa: S101 -- it matches nothing, too
-        self.position = unquoted.end()
-        return Matcher(key, unquoted[0], negated)
+            pattern, end = quoted[1].replace('\\"', '"'), quoted.end()
+        else:
+            unquoted = _UNQUOTED.match(self.text, self.position)
+            assert unquoted is not None  # noqa: S101 -- it matches nothing, too
+            pattern, end = unquoted[0], unquoted.end()
+        refusal = too_costly(pattern)
+        if refusal is not None:
+            raise _SyntaxError(self.position, refusal)
+        self.position = end
+        return Matcher(key, pattern, negated)
 
     def _actions(self) -> list[Action]:
         actions: list[Action] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import xxhash
@@ -15,6 +16,8 @@ from pipeline.grouping.enhancements.selection import Selection
 from pipeline.grouping.frame import Frame
 from pipeline.grouping.platforms import family_of
 from pipeline.model.rule_file import RuleFile
+
+MAX_REMEMBERED_SETS = 128
 
 
 class Assembled(NamedTuple):
@@ -34,11 +37,6 @@ class RuleSet:
         self._exception_keys = ExceptionKeys(rules)
         self._selection = Selection(rules)
 
-    @classmethod
-    def load(cls, files: Sequence[RuleFile]) -> RuleSet:
-        """Parse the files, in the order in which their rules run. Raises InvalidRulesError with every mistake."""
-        return cls(parse_enhancements(files))
-
     def start(self, frames: Sequence[Frame], platform: str, exception: dict[str, Any] | None) -> Matching:
         """Make ready to match one stack. The exception is the one that owns the stack, if one does."""
         match_frames = [match_frame(frame, platform) for frame in frames]
@@ -54,6 +52,15 @@ class RuleSet:
         if not self._exception_keys:
             return b""
         return repr(sorted(self._exception_keys.failing(exception_data(exception)))).encode()
+
+
+@lru_cache(MAX_REMEMBERED_SETS)
+def load_rule_set(files: tuple[RuleFile, ...]) -> RuleSet:
+    """Parse files, in the order in which their rules run. Raises InvalidRulesError with every mistake.
+
+    The same files give the same set, so projects without rules of their own share one, and a reload keeps what did not change.
+    """
+    return RuleSet(parse_enhancements(files))
 
 
 class Matching:

@@ -133,7 +133,8 @@ DEEP: list[Any] = []
 for _ in range(3_000):
     DEEP = [DEEP]
 JUNK: list[Any] = [
-    None, True, False, 0, -1, 1.5, float("nan"), 10**30, "", "a", "\ud800x", "?", "\0", "{{ default }}", "{{ message }}", [], {}, [None],
+    None, True, False, 0, -1, 1.5, float("nan"), 10**30, "", "a", "\ud800x", "?", "\0",
+    "{{ default }}", "{{ message }}", [], {}, [None],
     [[]], {"a": 1}, {"values": None}, {"values": [None, 1, "x", {}]}, {"frames": None}, {"frames": [None, "x", 1, {}, []]},
     "http://[x", "file:///x", DEEP, "javascript", "native", "java", "csharp", "php", "ruby", "cocoa",
 ]  # fmt: skip
