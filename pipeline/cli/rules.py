@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,8 +13,10 @@ import orjson
 from pipeline.cli.options import clock, fail, log_plainly, reading_options, stdout
 from pipeline.cli.rule_reports import print_report, print_untouched
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.rules.case_file import PlacedCase, case_files, parse_cases
+from pipeline.rules.base_rules import base_rules
+from pipeline.rules.case_file import PlacedCase, Subject, case_files, parse_cases
 from pipeline.rules.folder import load_rules
+from pipeline.rules.suspicious import suspicious
 from pipeline.runtimes.readers import InputError, Inputs
 from pipeline.runtimes.regrouping import regroup
 from pipeline.runtimes.rule_cases import run_cases
@@ -97,8 +100,8 @@ def check(
 ) -> None:
     """Parse every rule file of DIR and run the cases beside them (*.cases.yaml). Exit 1 if anything is wrong.
 
-    Every mistake is listed with file, line, and what was expected. With recorded events, also lists the rules that none of
-    them touches: rules that do nothing, or not what was meant.
+    Every mistake is listed with file, line, and what was expected; matchers that cannot hold are warned of. With recorded
+    events, also lists the rules that none of them touches: rules that do nothing, or not what was meant.
 
     \b
     Examples:
@@ -109,10 +112,10 @@ def check(
     settings = load_settings(settings_file, {("artifacts", "url"): artifacts})
     moment = clock(now)
     errors: list[RuleError] = []
-    cases: list[tuple[int | None, list[PlacedCase]]] = []
-    for project_id, file in case_files(folder):
+    cases: list[tuple[Subject, list[PlacedCase]]] = []
+    for subject, file in case_files(folder):
         try:
-            cases.append((project_id, parse_cases(file)))
+            cases.append((subject, parse_cases(file)))
         except InvalidRulesError as error:
             errors += error.errors
     try:
@@ -120,13 +123,15 @@ def check(
     except InvalidRulesError as error:
         _end_with([*error.errors, *errors], as_json=as_json)
     context = explain_context(settings, loaded, now=moment)
-    for project_id, placed in cases:
-        errors += run_cases(placed, context, project_id)
+    bases_only = replace(context, rules=base_rules(folder, loaded))
+    for subject, placed in cases:
+        errors += run_cases(placed, bases_only if subject == "bases" else context, subject)
     if errors:
         _end_with(errors, as_json=as_json)
     count = sum(len(placed) for _, placed in cases)
     groupers = [loaded.default.grouper, *(rules_.grouper for rules_ in loaded.projects.values())]
     every = {(rule.file, rule.line): rule for grouper in groupers for rule in grouper.rules}
+    warnings = list(suspicious(every.values()))
     untouched = None
     if inputs:
         try:
@@ -135,11 +140,13 @@ def check(
         except InputError as error:
             fail(str(error))
     if as_json:
-        body: dict[str, object] = {"errors": [], "rules": len(every), "cases": count}
+        body: dict[str, object] = {"errors": [], "warnings": list(map(_fields, warnings)), "rules": len(every), "cases": count}
         if untouched is not None:
             body["untouched"] = [rule._asdict() for rule in untouched]
         print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     else:
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         stdout.print(f"[green]ok[/]  {len(every):,} rules, {len(loaded.projects):,} projects of their own, {count:,} cases")
         if untouched is not None:
             print_untouched(untouched, len(every))
@@ -148,10 +155,13 @@ def check(
 def _end_with(errors: list[RuleError], *, as_json: bool) -> NoReturn:
     """Print every mistake, and end the command with 1."""
     if as_json:
-        fields = ("file", "line", "column", "message", "text")
-        body = {"errors": [{name: getattr(error, name) for name in fields} for error in errors]}
+        body = {"errors": list(map(_fields, errors))}
         print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     for error in errors:
         print(error, file=sys.stderr)
     print(f"{len(errors)} mistake{'s' if len(errors) > 1 else ''}", file=sys.stderr)
     sys.exit(1)
+
+
+def _fields(error: RuleError) -> dict[str, object]:
+    return {name: getattr(error, name) for name in ("file", "line", "column", "message", "text")}

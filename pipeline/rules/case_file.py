@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import yaml
@@ -60,12 +60,18 @@ class PlacedCase(msgspec.Struct, frozen=True):
     line: int
 
 
-def case_files(folder: Path) -> Iterator[tuple[int | None, RuleFile]]:
-    """Find the case files of a rules folder, each with the project whose rules it is about; None for the default's."""
+Subject = int | Literal["default", "bases"]
+"""Whose rules cases are about: a project's, the default's, or the bases alone."""
+
+
+def case_files(folder: Path) -> Iterator[tuple[Subject, RuleFile]]:
+    """Find the case files of a rules folder, each with whose rules it is about, which follows from where it lies."""
     for path in sorted(folder.rglob(f"*{SUFFIX}")):
         inner = path.relative_to(folder).parts
-        project = int(inner[1]) if len(inner) > 2 and inner[0] == "projects" and inner[1].isdecimal() else None
-        yield project, RuleFile(str(path.relative_to(folder.parent)), path.read_text(errors="replace"))
+        subject: Subject = "bases" if inner[0] == "bases" else "default"
+        if len(inner) > 2 and inner[0] == "projects" and inner[1].isdecimal():
+            subject = int(inner[1])
+        yield subject, RuleFile(str(path.relative_to(folder.parent)), path.read_text(errors="replace"))
 
 
 def parse_cases(file: RuleFile) -> list[PlacedCase]:

@@ -12,16 +12,19 @@ from pipeline.grouping.explanation import Explanation
 from pipeline.grouping.fingerprints.crash_frames import frames_besides_exceptions, frames_of, values_of
 from pipeline.model.errors import RuleError
 from pipeline.model.record import Form, Record, Token
-from pipeline.rules.case_file import Expectation, PlacedCase
+from pipeline.rules.case_file import Expectation, PlacedCase, Subject
 from pipeline.runtimes.explaining import prepared_items
 from pipeline.stages.contract import Context
 
 
-def run_cases(cases: Iterable[PlacedCase], ctx: Context, project_id: int | None) -> Iterator[RuleError]:
-    """Run cases about one project's rules, or with None the default's; give an error for everything that is not as expected."""
-    project = project_id if project_id is not None else next(number for number in count(1) if not ctx.rules.knows(number))
+def run_cases(cases: Iterable[PlacedCase], ctx: Context, subject: Subject) -> Iterator[RuleError]:
+    """Run cases about one project's rules, or the default's; give an error for everything that is not as expected.
+
+    For cases about the bases the context holds no other rules.
+    """
+    project_id = subject if isinstance(subject, int) else next(number for number in count(1) if not ctx.rules.knows(number))
     for placed in cases:
-        for message in _run(placed, ctx, project):
+        for message in _run(placed, ctx, project_id):
             yield RuleError(placed.file, placed.line, None, f"{placed.case.name}: {message}")
 
 

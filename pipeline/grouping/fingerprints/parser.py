@@ -6,13 +6,9 @@ import codecs
 import re
 
 from pipeline.grouping.fingerprints.rule import Matcher, Rule
+from pipeline.grouping.pattern_check import too_costly
 from pipeline.model.errors import RuleError
 from pipeline.model.rule_file import RuleFile
-
-MAX_PATTERN_CHARS = 1_024
-MAX_STARS = 64
-"""Patterns beyond these are refused. Within them the worst one takes under a millisecond on the longest value; with 2,048
-stars it takes more than a second."""
 
 ALIASES = {
     "error.type": "type",
@@ -118,11 +114,9 @@ class _Line:
                 raise _UnexpectedError(start, 'expected a pattern after ":"; one with blanks goes in quotes')
             self.at = word.end()
             pattern = word[0]
-        if len(pattern) > MAX_PATTERN_CHARS:
-            message = f"expected a pattern of at most {MAX_PATTERN_CHARS:,} characters, not {len(pattern):,}"
-            raise _UnexpectedError(start, message)
-        if pattern.count("*") > MAX_STARS:
-            raise _UnexpectedError(start, f"expected a pattern with at most {MAX_STARS} stars, not {pattern.count('*'):,}")
+        refusal = too_costly(pattern)
+        if refusal is not None:
+            raise _UnexpectedError(start, refusal)
         return pattern
 
     def _value(self) -> str:

@@ -120,6 +120,22 @@ def test_check_lists_every_mistake_of_every_file(folder: Callable[..., Path]) ->
     assert {"file", "line", "column", "message", "text"} == set(errors[0])
 
 
+def test_check_warns_of_matchers_that_cannot_hold(folder: Callable[..., Path]) -> None:
+    path = folder("rules", "message:{[*?]} -> brackets", "app:maybe -> x", "!family:ruby -> y", "message:*fine* sdk:any -> z")
+    (path / "default" / "enhancements.rules").write_text("function:f | [ function:-[NSObject* ] -app\n")
+
+    result = run("check", path)
+
+    assert result.exit_code == 0
+    for warning in (
+        'warning: rules/default/fingerprints.rules:2: app:"maybe" never holds: expected yes or no',
+        'warning: rules/default/fingerprints.rules:3: !family:"ruby" holds always: no such family as ruby',
+        "warning: rules/default/enhancements.rules:1: function:-[NSObject* never holds: `[` begins a set",
+    ):
+        assert warning in result.stderr
+    assert [warning["line"] for warning in json.loads(run("check", path, "--json").stdout)["warnings"]] == [1, 2, 3]
+
+
 def test_check_runs_the_cases_beside_the_rules(folder: Callable[..., Path]) -> None:
     path = folder("rules", 'logger:a -> {{ default }}, {{ tags.region }} title="Cart"', "logger:b -> failed")
     cases = path / "default" / "carts.cases.yaml"

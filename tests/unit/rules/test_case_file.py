@@ -43,11 +43,11 @@ def test_a_mistake_is_named_with_its_line(text: str, line: int, message: str) ->
     assert message in error.message
 
 
-def test_files_are_found_with_the_project_that_they_are_about(tmp_path: Path) -> None:
+def test_files_are_found_with_whose_rules_they_are_about(tmp_path: Path) -> None:
     for name in ("bases/a.cases.yaml", "default/b.cases.yaml", "projects/12/c.cases.yaml", "default/other.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(GOOD)
 
-    found = [(project, file.path.rpartition("/")[2]) for project, file in case_files(tmp_path)]
+    found = [(subject, file.path.rpartition("/")[2]) for subject, file in case_files(tmp_path)]
 
-    assert found == [(None, "a.cases.yaml"), (None, "b.cases.yaml"), (12, "c.cases.yaml")]
+    assert found == [("bases", "a.cases.yaml"), ("default", "b.cases.yaml"), (12, "c.cases.yaml")]

@@ -1,0 +1,42 @@
+"""Suspicious rules: they parse, and cannot do what they seem to say. Warnings, since Sentry's users bring such rules along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pipeline.grouping.enhancements.rule import EnhancementRule
+from pipeline.grouping.enhancements.rule import Matcher as StackTraceMatcher
+from pipeline.grouping.fingerprints.rule import Matcher as FingerprintMatcher
+from pipeline.grouping.fingerprints.rule import Rule
+from pipeline.grouping.pattern_check import never_matches
+from pipeline.model.errors import RuleError
+
+FAMILIES = frozenset({"native", "javascript", "other", "all"})
+TRUTHS = frozenset({"1", "yes", "true", "0", "no", "false"})
+
+
+def suspicious(rules: Iterable[EnhancementRule | Rule]) -> Iterator[RuleError]:
+    """Give a warning for each matcher that nothing can satisfy (or, negated, everything does)."""
+    for rule in rules:
+        for matcher in _matchers(rule):
+            reason = _reason(matcher.key, matcher.pattern)
+            if reason is not None:
+                effect = "holds always" if matcher.negated else "never holds"
+                yield RuleError(rule.file, rule.line, None, f"{matcher} {effect}: {reason}", str(rule))
+
+
+def _matchers(rule: EnhancementRule | Rule) -> Iterator[StackTraceMatcher | FingerprintMatcher]:
+    yield from rule.matchers
+    if isinstance(rule, EnhancementRule):
+        yield from (neighbour for neighbour in (rule.caller, rule.callee) if neighbour is not None)
+
+
+def _reason(key: str, pattern: str) -> str | None:
+    if key == "family":
+        unknown = set(pattern.split(",")) - FAMILIES
+        return f"no such family as {', '.join(sorted(unknown))}" if unknown else None
+    if key == "app":
+        return None if pattern.lower() in TRUTHS else "expected yes or no"
+    if key == "sdk":
+        return None
+    return never_matches(pattern, is_path=key in {"path", "package"})
