@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from array import array
 from hashlib import sha256
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 CONTEXT_LINES = 5
 _MAX_LINES = 1_000_000
 """Lines past this one have no context: an index of all newlines of a hostile file would take more memory than the file."""
-_NEWLINE = re.compile(rb"\r\n?|\n")
+_LINE_END = re.compile(rb"\r\n?|\n")
+_LINE_END_BYTES = b"\r\n"
 _TRIM_ABOVE, _WINDOW, _BEFORE_COLUMN, _EDGE = 150, 140, 60, 5
 
 
@@ -23,56 +25,66 @@ class Context(NamedTuple):
 
 
 class SourceText:
-    """A file's bytes with their digest and an index of their lines."""
+    """A file's bytes with their digest and an index of their lines, both made when they are first asked for."""
 
-    __slots__ = ("_starts", "content", "digest")
+    __slots__ = ("_digest", "_starts", "content")
 
     def __init__(self, content: bytes) -> None:
         self.content = content
-        self.digest = sha256(content).digest()
+        self._digest: bytes | None = None
         self._starts: array[int] | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the content."""
+        if self._digest is None:
+            self._digest = sha256(self.content).digest()
+        return self._digest
 
     @property
     def cost_bytes(self) -> int:
         """What it takes in memory, with the index."""
-        return len(self.content) + 8 * min(self.content.count(b"\n") + self.content.count(b"\r"), _MAX_LINES) + 1_024
-
-    def context(self, line: int, column: int) -> Context | None:
-        """Give the lines around `line` (from 1); the line itself is trimmed around `column`. None outside the file."""
-        text = self._line(line)
-        if text is None:
-            return None
-        before = [self._line(number) for number in range(max(1, line - CONTEXT_LINES), line)]
-        after = [self._line(number) for number in range(line + 1, line + 1 + CONTEXT_LINES)]
-        return Context(
-            tuple(trim_line(other, 0) for other in before if other is not None),
-            trim_line(text, column),
-            tuple(trim_line(other, 0) for other in after if other is not None),
-        )
+        return len(self.content) + 8 * min(self._count_line_ends(), _MAX_LINES) + 1_024
 
     @property
     def line_count(self) -> int:
         """How many lines it has, up to the bound of the index."""
         return min(len(self._index()), _MAX_LINES)
 
-    def _line(self, number: int) -> str | None:
-        starts = self._index()
-        if not 0 < number <= self.line_count:
+    def context(self, line: int, column: int) -> Context | None:
+        """Give the lines around `line` (from 1); the line itself is trimmed around `column`. None outside the file."""
+        count = self.line_count
+        if not 0 < line <= count:
             return None
-        end = starts[number] if number < len(starts) else len(self.content)
-        return self.content[starts[number - 1] : end].rstrip(b"\r\n").decode("utf-8", "replace")
+        return Context(
+            tuple(self._line(number, 0) for number in range(max(1, line - CONTEXT_LINES), line)),
+            self._line(line, column),
+            tuple(self._line(number, 0) for number in range(line + 1, min(line + CONTEXT_LINES, count) + 1)),
+        )
+
+    def _line(self, number: int, column: int) -> str:
+        starts, content = self._index(), self.content
+        start = starts[number - 1]
+        end = starts[number] if number < len(starts) else len(content)
+        while end > start and content[end - 1] in _LINE_END_BYTES:
+            end -= 1
+        return _trim(content, start, end, column)
 
     def _index(self) -> array[int]:
+        """Give where each line starts."""
         if self._starts is None:
-            starts = array("Q", [0])
-            for match in _NEWLINE.finditer(self.content):
-                starts.append(match.end())
-                if len(starts) > _MAX_LINES:
-                    break
+            if self._count_line_ends() <= _MAX_LINES:
+                starts = array("Q", accumulate(map(len, self.content.splitlines(keepends=True)), initial=0))
+            else:
+                ends = (match.end() for match in islice(_LINE_END.finditer(self.content), _MAX_LINES))
+                starts = array("Q", (0, *ends))
             if starts[-1] == len(self.content):  # a line end ends a line, it does not begin another
                 starts.pop()
             self._starts = starts
         return self._starts
+
+    def _count_line_ends(self) -> int:
+        return self.content.count(b"\n") + self.content.count(b"\r")
 
 
 def trim_line(line: str, column: int) -> str:
@@ -80,23 +92,30 @@ def trim_line(line: str, column: int) -> str:
     if len(line) * 4 <= _TRIM_ABOVE:
         return line
     text = line.encode("utf-8", "replace")
-    length = len(text)
+    return line if len(text) <= _TRIM_ABOVE else _trim(text, 0, len(text), column)
+
+
+def _trim(text: bytes, start: int, end: int, column: int) -> str:
+    """Trim the line between two offsets. A built file may be one line of megabytes: only the window is decoded."""
+    length = end - start
     if length <= _TRIM_ABOVE:
-        return line
-    start = max(min(column, length) - _BEFORE_COLUMN, 0)
-    if start < _EDGE:
-        start = 0
-    end = min(start + _WINDOW, length)
-    if end > length - _EDGE:
-        end = length
-    if end == length:
-        start = max(end - _WINDOW, 0)
-    start, end = _char_boundary(text, start), _char_boundary(text, end)
-    before, after = "{snip} " if start > 0 else "", " {snip}" if end < length else ""
-    return f"{before}{text[start:end].decode('utf-8', 'replace')}{after}"
+        return text[start:end].decode("utf-8", "replace")
+    first = max(min(column, length) - _BEFORE_COLUMN, 0)
+    if first < _EDGE:
+        first = 0
+    last = min(first + _WINDOW, length)
+    if last > length - _EDGE:
+        last = length
+    if last == length:
+        first = max(last - _WINDOW, 0)
+    first, last = _char_boundary(text, start, start + first), _char_boundary(text, start, start + last)
+    before, after = "{snip} " if first > start else "", " {snip}" if last < end else ""
+    return f"{before}{text[first:last].decode('utf-8', 'replace')}{after}"
 
 
-def _char_boundary(text: bytes, index: int) -> int:
-    while index < len(text) and text[index] & 0xC0 == 0x80:
-        index -= 1
+def _char_boundary(text: bytes, start: int, index: int) -> int:
+    """Go back to where a character begins: at most three bytes in UTF-8, whatever else the bytes are."""
+    for at in range(index, max(index - 4, start), -1):
+        if at >= len(text) or text[at] & 0xC0 != 0x80:
+            return at
     return index
