@@ -31,6 +31,8 @@ class Plans:
         self._plans: dict[tuple[Scope, DataCategory], Plan] = {}
         self.memory = object()
         """Stands for what is remembered of limits that are used up."""
+        self.dropping: list[Charges] = []
+        """Those whose drops Redis has not been told yet."""
 
     def of(self, scope: Scope, category: DataCategory, quotas: Sequence[Quota]) -> Plan:
         """Give the plan for one scope and category."""
@@ -57,6 +59,7 @@ class Admission:
         self._charges: list[Charges] = []
         self._continuity = continuity
         self._memory = plans.memory
+        self._dropping = plans.dropping
         self._now = now
         recent: dict[tuple[Scope, DataCategory], Charges] = {}
         part = None
@@ -85,6 +88,15 @@ class Admission:
                 _add_rare_columns(part, charges, over_accept_once=over_accept_once, signature=signature or _NO_SIGNATURE)
 
         self.call.name_rest(continuity.is_known)
+        self._report_drops()
+
+    def _report_drops(self) -> None:
+        """Tell Redis, where it is called anyway, what the local memory refused before."""
+        for charges in self._dropping:
+            section = self.call.sections.get(charges.organization)
+            for at, (name, _) in enumerate(charges.counters):
+                if section is not None and charges.closed_mask >> at & 1:
+                    section.drops.append((name.rpartition(":")[0], charges.drops))
 
     def _local_verdict(self, charges: Charges, claim: Claim) -> Verdict | None:
         """Give the verdict for an event that needs no Redis: its quotas reject at once, or are known to be used up."""
@@ -95,7 +107,12 @@ class Admission:
             return charges.closed
         is_remembered = charges.closed_until > self._now and charges.closed_in is self._memory
         is_novel = charges.has_reserve and (claim.signature or _NO_SIGNATURE) not in charges.seen
-        return charges.closed if is_clean and is_remembered and not is_novel else None
+        if not is_clean or not is_remembered or is_novel:
+            return None
+        if not charges.drops:
+            self._dropping.append(charges)
+        charges.drops += claim.quantity
+        return charges.closed
 
     def _enter(self, charges: Charges, section: Section) -> None:
         """Make a combo of the charges; all events of this call that share them name it by its number."""
@@ -127,7 +144,11 @@ class Admission:
                 mask = sum(1 << at for at, counter in enumerate(charges.counters) if section.counter(*counter) in full)
                 if mask:
                     charges.closed_until, charges.closed_in = self._now + remember_s, self._memory
-                    charges.closed = charges.rejection(mask, self._now, max_retry_s)
+                    charges.closed, charges.closed_mask = charges.rejection(mask, self._now, max_retry_s), mask
+        for charges in self._dropping:
+            if charges.organization in self.call.sections:
+                charges.drops = 0
+        self._dropping[:] = [charges for charges in self._dropping if charges.drops]
         return self.verdicts
 
     def _verdict(self, code: int, charges: Charges, max_retry_s: int | None) -> Verdict:

@@ -93,11 +93,13 @@ class Part:
 class Section:
     """All that a call says of one organization. Counters, definitions and combos are numbered from 1, as Lua does."""
 
-    __slots__ = ("_counters", "_definition_of", "_definitions", "_labels", "_lists", "organization", "parts")
+    __slots__ = ("_counters", "_definition_of", "_definitions", "_labels", "_lists", "drops", "organization", "parts")
 
     def __init__(self, organization: int) -> None:
         self.organization = organization
         self.parts: dict[tuple[str, int, int | None], Part] = {}
+        self.drops: list[tuple[str, int]] = []
+        """Stems of quotas, and what was refused by them without asking Redis."""
         self._counters: dict[str, int] = {}
         self._definition_of: list[int] = []
         self._definitions: dict[tuple[Any, ...], int] = {}
@@ -173,7 +175,7 @@ class Call:
         groups = [[section] for section in sections] if per_section else [sections]
         calls = []
         for group in groups:
-            headers = [[str(s.organization), [[p.name, p.base, p.end] for p in s.parts.values()]] for s in group]
+            headers = [[str(s.organization), [[p.name, p.base, p.end] for p in s.parts.values()], s.drops] for s in group]
             arguments = [_encode([*options, headers])]
             for section in group:
                 arguments.append(section.pack())

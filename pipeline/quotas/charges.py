@@ -30,12 +30,15 @@ class Charges:
         "call",
         "closed",
         "closed_in",
+        "closed_mask",
         "closed_until",
         "closes_at_once",
         "counters",
+        "drops",
         "end",
         "has_reserve",
         "index",
+        "organization",
         "project",
         "quotas",
         "seen",
@@ -49,6 +52,7 @@ class Charges:
     ) -> None:
         self.source = source
         self.quotas = quotas
+        self.organization = scope.organization_id
         self.project = str(scope.project_id)
         self.windows = [window_at(received, quota.window_s or _NO_WINDOW_S, scope.organization_id) for quota in quotas]
         self.has_reserve = any(quota.reserve for quota in quotas)
@@ -62,7 +66,10 @@ class Charges:
         self.closed_until = 0.0
         self.closed_in: object = None
         """The local memory that `closed` belongs to: it may have been dropped as a whole."""
+        self.closed_mask = 0
         self.closes_at_once = False
+        self.drops = 0
+        """What the local memory refused and Redis has not been told yet."""
         self.seen: set[bytes] = set()
         """Signatures that need not be asked about again: with a reserve, only these are answered from the local memory."""
         self.call: object = None

@@ -181,6 +181,12 @@ local function write_window(counter)
   end
 end
 
+local function write_dropped(stem, quantity) -- for people to see, by day
+  local key = prefix .. 'dropped:' .. stem .. ':' .. math.floor(began / 86400)
+  redis.call('INCRBY', key, text(quantity))
+  redis.call('EXPIRE', key, 172800)
+end
+
 local function write_counters()
   for _, counter in ipairs(counters) do
     if counter.delta ~= 0 then
@@ -190,10 +196,6 @@ local function write_counters()
         write_window(counter)
       end
     end
-    if counter.dropped then
-      local key = prefix .. 'dropped:' .. stem_and_slot(counter) .. ':' .. math.floor(began / 86400)
-      redis.call('INCRBY', key, text(counter.dropped))
-      redis.call('EXPIRE', key, 172800)
-    end
+    if counter.dropped then write_dropped((stem_and_slot(counter)), counter.dropped) end
   end
 end

@@ -5,7 +5,7 @@
 -- {from, to, tables, events, verdicts}, valid for offsets in [from, to). A chunk is only unpacked where a call covers its
 -- offsets again, so that in quiet times an event costs the ledger one number.
 --
--- A section is {organization, {{partition, base, upto}, ...}}; the arguments after the first are, for each section, its
+-- A section is {organization, {{partition, base, upto}, ...}, {{stem, what the caller dropped by itself}, ...}}; the arguments after the first are, for each section, its
 -- tables and the events of each of its partitions, as columns. A combo is what some events have in common: the counters that
 -- they charge, and a label. Tables are {names, definition of each, definitions, lists of counters, labels}: the counters'
 -- names and definitions, the combos' lists and labels.
@@ -226,6 +226,7 @@ local function finish(opened)
     for i, counter in ipairs(section.counters) do
       if counter.limit >= 0 and counter.used >= counter.limit and counter.kind ~= 'bucket' then full[#full + 1] = i end
     end
+    for _, dropped in ipairs(sections[s][3]) do write_dropped(dropped[1], dropped[2]) end
     reply[s] = {data_epoch(section.organization), partitions, full}
   end
   return cmsgpack.pack(reply)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from pipeline.model.errors import RetryableError
+
 Client = redis.Redis | RedisCluster
+
+
+@contextmanager
+def reaching_redis() -> Iterator[None]:
+    """Say RetryableError for whatever keeps Redis from answering: away, slow, full, a replica, loading, no longer a cluster."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise RetryableError("redis", f"{type(error).__name__}: {error}") from error
 
 
 def connect(url: str, timeout_s: float) -> Client:

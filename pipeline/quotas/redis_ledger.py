@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from redis.cluster import RedisCluster
 
@@ -15,11 +15,12 @@ from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
 from pipeline.quotas.admission import Admission, Plans
 from pipeline.quotas.call import Call, SectionReply, read_replies
+from pipeline.quotas.charges import Plan
 from pipeline.quotas.continuity import Continuity
 from pipeline.quotas.counting import Counting
 from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
 from pipeline.quotas.model import Quota
-from pipeline.quotas.redis_client import Client
+from pipeline.quotas.redis_client import Client, reaching_redis
 from pipeline.quotas.redis_script import RedisScript
 from pipeline.quotas.window import GRACE_S
 
@@ -113,17 +114,23 @@ class RedisLedger:
         self._admitted.forget()
         self._counted.forget()
 
-    def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> None:
-        """Give back what an accepted event was charged, in the window of `timestamp`; only to quotas that name the category."""
+    def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> list[str]:
+        """Give back what accepted events were charged, in the window of `timestamp`, to the quotas that name the category.
+
+        Gives the names of their counters; raises RetryableError. A token bucket is left out: it refills by itself.
+        """
         naming = [quota for quota in quotas if category in quota.categories]
-        charges = self._plans.of(scope, category, tuple(naming)).at(timestamp)
-        pipeline = self._client.pipeline()
-        for (name, _), window in zip(charges.counters, charges.windows, strict=True):
-            key = f"{self._prefix}r:quota:{name}"
-            pipeline.incrby(key, quantity)
-            pipeline.expireat(key, window.end + GRACE_S)
-        pipeline.execute()
+        charges = Plan(scope, category, [quota for quota in naming if quota.bucket is None]).at(timestamp)
+        names = [name for name, _ in charges.counters]
+        with reaching_redis():
+            pipeline: Any = cast("Any", self._client).pipeline()
+            for name, window in zip(names, charges.windows, strict=True):
+                key = f"{self._prefix}r:quota:{name}"
+                pipeline.incrby(key, quantity)
+                pipeline.expireat(key, window.end + GRACE_S)
+            pipeline.execute()
         self._plans.reopen()
+        return names
 
     def remove_all(self) -> None:
         """Delete every key of this prefix. Refused without one: that would empty the Redis."""

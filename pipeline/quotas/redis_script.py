@@ -9,10 +9,9 @@ from importlib.resources import files
 from typing import Any, cast
 
 from redis.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
-from pipeline.model.errors import RetryableError
-from pipeline.quotas.redis_client import Client
+from pipeline.quotas.redis_client import Client, reaching_redis
 
 ScriptCall = tuple[str, Sequence[bytes]]
 """A key that routes the call, and its arguments."""
@@ -28,12 +27,10 @@ class RedisScript:
 
     def run(self, calls: Sequence[ScriptCall]) -> list[bytes]:
         """Make all calls, in one round trip. Raises RetryableError; a call that did arrive is not undone."""
-        try:
+        with reaching_redis():
             if isinstance(self._client, RedisCluster):
                 return self._run_pipeline(self._client, calls)
             return [self._run_one(key, arguments) for key, arguments in calls]
-        except (RedisError, OSError) as error:
-            raise RetryableError("redis", f"{type(error).__name__}: {error}") from error
 
     def _run_one(self, key: str, arguments: Sequence[bytes]) -> bytes:
         try:

@@ -252,6 +252,11 @@ def test_a_limit_that_is_used_up_costs_redis_nothing(server: RedisServer) -> Non
         verdicts = admit(ledger, 10, 20, full)
         assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before
     assert all(verdict.reason == "small" and verdict.limits for verdict in verdicts)
+    later = ledger.admit(
+        [Polled("t", 0, 20, 21)], [Claim(Token("t", 0, 20), SCOPE, DataCategory.ERROR, 1, "a", NOW, full)], NOW + 2
+    )
+    assert later[0].reason == "small"
+    assert value(server, f"dropped:small{{1}}2:{int(NOW // 86_400)}") == 5 + 10 + 1
     raised = (Quota("small", QuotaScope.PROJECT, limit=50, window_s=3600, reason_code="small"),)
-    assert all(verdict.fate is Fate.ACCEPTED for verdict in admit(ledger, 20, 30, raised))
+    assert all(verdict.fate is Fate.ACCEPTED for verdict in admit(ledger, 21, 31, raised))
     ledger.refund(SCOPE, DataCategory.ERROR, 1, NOW, full)

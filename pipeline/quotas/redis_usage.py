@@ -1,0 +1,126 @@
+"""Usage: what each quota has counted now, read from Redis for an operator. Goes through the names of all counters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.quotas.model import Quota, QuotaScope
+from pipeline.quotas.redis_client import Client, reaching_redis
+from pipeline.quotas.window import window_at
+from pipeline.rules.snapshot import Rules
+
+NEARLY_FULL = 0.8
+_NAME = re.compile(r"^(?:quota|bucket|dropped):([A-Za-z0-9_.-]+)\{(\d+)\}([^:]*)(?::(-?\d+))?$")
+_DAY_S = 86_400
+_BATCH = 1_000
+
+
+@dataclass(slots=True)
+class Usage:
+    """One counter now. `owner` is the project, key or `project/group` that it counts; None is the whole organization.
+
+    `limit` None counts only. `resets_at` is in epoch seconds; for a token bucket, when it is full again.
+    `dropped_today` is since midnight UTC; a crash may lose a second's worth of it, the outcomes have them all.
+    """
+
+    quota: str
+    scope: str
+    organization: int
+    owner: str | None
+    used: int
+    limit: int | None
+    resets_at: float | None
+    dropped_today: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """The part of the limit that is used."""
+        return self.used / self.limit if self.limit else None
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether more than 80 % is used."""
+        return self.share is not None and self.share > NEARLY_FULL
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all fields, and the two that follow from them."""
+        return asdict(self) | {"share": self.share, "is_nearly_full": self.is_nearly_full}
+
+
+def read_usage(client: Client, rules: Rules, now: float, *, project: int | None = None, prefix: str = "") -> list[Usage]:
+    """Give the usage of every quota of the rules that has counted or dropped in its present window, the fullest first.
+
+    `project` leaves what concerns that project: its own counters, its keys', its groups' and its organization's.
+    """
+    found: dict[tuple[str, int, str], Usage] = {}
+    with reaching_redis():
+        for key in _keys(client, prefix, "quota:*", "bucket:*", "dropped:*"):
+            _add(found, client, rules, now, key, prefix)
+    usages = [usage for usage in found.values() if project is None or _concerns(usage, rules, project)]
+    return sorted(usages, key=lambda usage: (-(usage.share or 0), usage.quota, usage.organization, usage.owner or ""))
+
+
+def _add(found: dict[tuple[str, int, str], Usage], client: Client, rules: Rules, now: float, key: str, prefix: str) -> None:
+    name = _NAME.match(key)
+    if name is None:
+        return
+    kind, (quota_id, organization, owner, slot) = key.partition(":")[0], name.groups()
+    quota = _quota(rules, quota_id, owner)
+    if quota is None:
+        return
+    usage = found.get((quota_id, int(organization), owner))
+    if usage is None:
+        usage = Usage(quota_id, str(quota.scope), int(organization), owner or None, 0, quota.limit, None)
+    if kind == "dropped":
+        if int(slot) != int(now // _DAY_S):
+            return
+        usage.dropped_today = _number(client.get(prefix + key))
+    elif kind == "bucket" and quota.bucket is not None:
+        debt, at = (float(value or 0) for value in client.hmget(prefix + key, ["debt", "at"]))
+        left = max(0.0, debt - max(0.0, now - at) * quota.bucket.refill_per_s)
+        usage.used, usage.limit, usage.resets_at = round(left), quota.bucket.burst, now + left / quota.bucket.refill_per_s
+    elif quota.window_s is not None:
+        window = window_at(now, quota.window_s, int(organization))
+        if int(slot) != window.slot:
+            return
+        usage.used = _number(client.get(prefix + key)) - _number(client.get(f"{prefix}r:{key}"))
+        usage.resets_at = window.end
+        if quota.spike is not None:
+            stem = key.rpartition(":")[0]
+            past = sum(_number(client.get(f"{prefix}{stem}:{window.slot - back}")) for back in range(1, quota.spike.windows + 1))
+            usage.limit = max(quota.spike.minimum, int(quota.spike.factor * past / quota.spike.windows))
+    found[quota_id, int(organization), owner] = usage
+
+
+def _quota(rules: Rules, quota_id: str, owner: str) -> Quota | None:
+    """Find the quota of a counter: the project's own where the counter is a project's, else any that has the id."""
+    project = owner.partition("/")[0]
+    places = [rules.project(int(project))] if project.isdigit() else []
+    for place in (*places, rules.default, *rules.projects.values()):
+        for quota in place.quotas:
+            if quota.id == quota_id:
+                return quota
+    return None
+
+
+def _concerns(usage: Usage, rules: Rules, project: int) -> bool:
+    own = rules.project(project).project
+    if usage.owner is None:
+        return usage.organization == own.organization
+    if usage.scope == QuotaScope.KEY:
+        return usage.owner in {str(key.id) for key in own.keys}
+    return usage.owner.partition("/")[0] == str(project)
+
+
+def _keys(client: Client, prefix: str, *patterns: str) -> Iterator[str]:
+    escaped = "".join(f"\\{c}" if c in "*?[]\\" else c for c in prefix)
+    for pattern in patterns:
+        for key in client.scan_iter(match=escaped + pattern, count=_BATCH):
+            yield key.decode("utf-8", "replace")[len(prefix) :]
+
+
+def _number(value: Any) -> int:
+    return int(value) if value is not None else 0
