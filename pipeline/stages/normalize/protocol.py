@@ -97,7 +97,10 @@ def _error(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     return result if result and type(result.get("type")) is str else None
 
 
-_error_fields = record({"type": string, "name": string, "value": free_value(500, 5), "reason": string}, "eventprocessingerror")
+_error_fields = record(
+    {"type": string, "name": string, "value": free_value(500, 5), "reason": string, "sdk_time": string, "server_time": string},
+    "eventprocessingerror",
+)
 
 _module_versions = mapping(string)
 
