@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.filters.globs import GlobSet
 from pipeline.filters.releases import compare_versions
+from pipeline.model.headers import sent_headers
 
 MAX_DEPTH = 50
 """Conditions inside conditions; more is a mistake, and would overflow the stack."""
@@ -18,7 +19,7 @@ MAX_DEPTH = 50
 class Subject:
     """What a condition is asked about: a normalized event and the connection's address."""
 
-    event: Mapping[str, Any]
+    event: dict[str, Any]
     client_ip: str | None = None
 
     def get(self, name: str) -> Any:
@@ -49,13 +50,14 @@ class ConditionError(ValueError):
     """A condition that cannot be used; the text says why."""
 
 
-def _field(event: Mapping[str, Any], name: str) -> Any:
+def _field(event: dict[str, Any], name: str) -> Any:
     """Look up `name` in an event. Tags and headers are pairs, and the names of both may hold dots."""
     head, _, rest = name.partition(".")
     if head == "tags" and rest:
-        return _pair_value(event.get("tags"), rest, ignore_case=False)
+        return next((tag[1] for tag in event.get("tags") or () if tag and tag[0] == rest), None)
     if name.startswith("request.headers."):
-        return _pair_value((event.get("request") or {}).get("headers"), name.removeprefix("request.headers."), ignore_case=True)
+        wanted = name.removeprefix("request.headers.").lower()
+        return next((value for header, value in sent_headers(event) if header == wanted), None)
     return _walk(event, name)
 
 
@@ -68,14 +70,6 @@ def _walk(value: Any, name: str) -> Any:
         if not separator:
             return None
         value = value.get(head)
-    return None
-
-
-def _pair_value(pairs: Any, key: str, *, ignore_case: bool) -> Any:
-    wanted = key.lower() if ignore_case else key
-    for name, value in pairs or ():
-        if isinstance(name, str) and (name.lower() if ignore_case else name) == wanted:
-            return value
     return None
 
 

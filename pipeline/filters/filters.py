@@ -12,6 +12,7 @@ from pipeline.filters.filter_file import FilterFile, read_filter_file
 from pipeline.filters.globs import GlobSet
 from pipeline.filters.localhost import is_localhost
 from pipeline.filters.relay import read_relay_settings
+from pipeline.model.headers import sent_headers
 from pipeline.model.rule_file import Layer
 
 
@@ -83,5 +84,4 @@ def error_messages(event: dict[str, Any]) -> Iterator[str]:
 
 def user_agent(event: dict[str, Any]) -> str | None:
     """Give the event's User-Agent header."""
-    headers = (event.get("request") or {}).get("headers") or ()
-    return next((value for name, value in headers if name and value and name.lower() == "user-agent"), None)
+    return next((value for name, value in sent_headers(event) if name == "user-agent"), None)

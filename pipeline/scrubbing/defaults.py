@@ -21,7 +21,8 @@ _MESSAGE_RULES = ("@email:replace", "@creditcard:replace", "@iban:replace", "@us
 
 _COOKIES = (
     "sentrysid", "sudo", "su", "session", "__session", "sessionid", "user_session", "symfony", "phpsessid", "fasthttpsessionid",
-    "mysession", "irissessionid", "_vercel_jwt", "csrf", "xsrf", "_xsrf", "_csrf", "csrf-token", "csrf_token", "xsrf-token", "xsrf_token", "fastcsrf",
+    "mysession", "irissessionid", "_vercel_jwt", "csrf",
+    "xsrf", "_xsrf", "_csrf", "csrf-token", "csrf_token", "xsrf-token", "xsrf_token", "fastcsrf",
     "_iris_csrf",
 )  # fmt: skip
 """Cookies that hold a session or guard one."""

@@ -100,13 +100,13 @@ class _Scrubbing:
             if place.field.by_type is not None:
                 place = place.of_type(value.get("type"))
             if place.object_taken is None:
-                self._visit_object(value, place, (path, key))
+                self._visit_object(value, place, _inside(path, key))
             else:
                 self._take(container, key, path, place.object_taken)
         elif kind is list:
             rule = place.object_taken if place.field.is_pairs else place.array_taken
             if rule is None:
-                self._visit_list(value, place, (path, key))
+                self._visit_list(value, place, _inside(path, key))
             else:
                 self._take(container, key, path, rule)
         elif (kind is int or kind is float) and place.number_taken is not None:
@@ -128,7 +128,7 @@ class _Scrubbing:
         if (place.field.free or place.field.is_pairs) and value and all(map(_is_pair, value)):
             for index, pair in enumerate(value):
                 if pair[1] is not None:
-                    self._visit(pair, 1, pair[1], place.child(pair[0]), (path, index))
+                    self._visit(pair, 1, pair[1], place.child(pair[0]), _inside(path, index))
             return
         for index, item in enumerate(value):
             if item is not None:
@@ -201,6 +201,10 @@ class _Scrubbing:
                 child = node[part] = {}
             node = child
         return node
+
+
+def _inside(path: Path, key: str | int) -> Path:
+    return path if path is _UNNOTED else (path, key)
 
 
 def _visit_meta(meta: dict[str, Any], place: Place, visit: Any) -> None:

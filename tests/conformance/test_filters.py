@@ -1,4 +1,4 @@
-"""Inbound filters, case by case against `suites/ingest/filters.jsonl`, and which conditions are refused (spec/ingest.md, section 2)."""
+"""Inbound filters against `suites/ingest/filters.jsonl`, and the conditions that are refused (spec/ingest.md, section 2)."""
 
 from __future__ import annotations
 

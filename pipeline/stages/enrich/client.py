@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pipeline.model.headers import sent_headers
 from pipeline.model.user_agent import UserAgent, parse_user_agent
 
 _BRAND = re.compile(r'"([^"]{1,100})"\s*;\s*v\s*=\s*"([^"]{1,50})"')
@@ -17,10 +18,9 @@ def add_client_contexts(event: dict[str, Any]) -> None:
 
     The system is `os` where the program runs in the browser, else `client_os`: a server's `os` is its own.
     """
-    sent = (event.get("request") or {}).get("headers")
-    if not sent:
+    headers = dict(sent_headers(event))
+    if not headers:
         return
-    headers = {name.lower(): value for name, value in sent if name and value}
     header = headers.get("user-agent")
     agent = parse_user_agent(header) if header else UserAgent()
     contexts = event.setdefault("contexts", {})

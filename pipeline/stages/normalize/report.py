@@ -112,6 +112,9 @@ def printable(value: Any) -> Any:
     if isinstance(value, float):
         return value if value - value == 0 else str(value)
     if isinstance(value, dict | list):
-        text = to_json_text(value)
-        return value if text is not None else None
+        try:
+            orjson.dumps(value)
+        except TypeError:  # nested too deep, or integers beyond 64 bits
+            return (to_json_text(value) or "")[:MAX_KEPT_VALUE_BYTES]
+        return value
     return None

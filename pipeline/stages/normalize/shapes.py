@@ -93,9 +93,8 @@ def values(item: Parser) -> Parser:
             else:
                 report.invalid(path, "expected a list or values object", value)
             return None
-        if not raw:
-            return None
         inner = (path, "values")
-        return {"values": [item(entry, (inner, index), report) for index, entry in enumerate(raw) if entry is not None]}
+        items = [item(entry, (inner, index), report) for index, entry in enumerate(raw) if entry is not None]
+        return {"values": items} if items else None
 
     return parse
