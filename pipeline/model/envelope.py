@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.model.event_id import parse_event_id
+from pipeline.model.event_id import has_event_id_form, parse_event_id
 
 MAX_ITEMS = 500
 
@@ -68,8 +69,8 @@ def parse_envelope(body: bytes) -> Envelope:
     if not body:
         raise EnvelopeError("empty request body")
     header, offset = _read_header(body, 0, "invalid envelope header")
-    event_id, dsn = parse_event_id(header.get("event_id")), Dsn.parse(header.get("dsn"))
-    if (event_id is None and header.get("event_id") is not None) or (dsn is None and header.get("dsn") is not None):
+    event_id, dsn = header.get("event_id"), Dsn.parse(header.get("dsn"))
+    if (event_id is not None and not has_event_id_form(event_id)) or (dsn is None and header.get("dsn") is not None):
         raise EnvelopeError("invalid envelope header")
     items: list[EnvelopeItem] = []
     while offset < len(body):
@@ -77,7 +78,7 @@ def parse_envelope(body: bytes) -> Envelope:
             raise EnvelopeError(f"more than {MAX_ITEMS} items")
         item, offset = _read_item(body, offset)
         items.append(item)
-    return Envelope(header, event_id, dsn, tuple(items))
+    return Envelope(header, parse_event_id(event_id), dsn, tuple(items))
 
 
 def _read_item(body: bytes, offset: int) -> tuple[EnvelopeItem, int]:
@@ -101,17 +102,20 @@ def _read_header(body: bytes, offset: int, refusal: str) -> tuple[dict[str, Any]
     """Read the JSON object at `offset`; give it with the offset after its newline (or the end of the body)."""
     end = body.find(b"\n", offset)
     end = len(body) if end < 0 else end
-    try:
-        header = msgspec.json.decode(body[offset:end])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        header, end = _read_spread_header(body, offset, refusal)
+    line = body[offset:end]
+    header = None
+    if line.endswith(b"}"):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            header = msgspec.json.decode(line)
+    if header is None:
+        header, end = _read_other_header(body, offset, refusal)
         _require_termination(body, end)
     if not isinstance(header, dict):
         raise EnvelopeError(refusal)
     return header, min(end + 1, len(body))
 
 
-def _read_spread_header(body: bytes, offset: int, refusal: str) -> tuple[Any, int]:
+def _read_other_header(body: bytes, offset: int, refusal: str) -> tuple[Any, int]:
     """Read a header that is not exactly one line: spread over several, or followed by something else on its own."""
     text = body[offset : offset + 1_000_000].decode("latin-1")  # one character a byte: offsets stay what they are
     start = len(text) - len(text.lstrip(" \t\r\n"))

@@ -46,6 +46,15 @@ def test_a_header_may_be_spread_over_lines() -> None:
     assert [(item.type, item.payload) for item in envelope.items] == [("event", b"{}")]
 
 
+def test_a_nil_event_id_is_none() -> None:
+    assert parse_envelope(b'{"event_id":"00000000-0000-0000-0000-000000000000"}').event_id is None
+
+
+def test_a_header_s_line_ends_with_it() -> None:
+    assert refusal(b'{"event_id":null}\r\n') == "missing newline after header or payload"
+    assert parse_envelope(b'\n {"event_id":null}\n').items == ()
+
+
 def test_a_payload_of_stated_length_may_hold_newlines_and_any_bytes() -> None:
     payload = b"\n\xff\x00\n{}"
     envelope = parse_envelope(b'{}\n{"type":"attachment","length":%d}\n%b\n{"type":"event"}\n{}' % (len(payload), payload))
@@ -62,6 +71,8 @@ def test_a_payload_of_stated_length_may_hold_newlines_and_any_bytes() -> None:
         (b'{"length":1}\n{}\n', "invalid item header"),
         (b"[]\n{}\n", "invalid item header"),
         (b'{"type":"event"} {}\n', "missing newline after header or payload"),
+        (b'{"type":"event"}\r\n{}\n', "missing newline after header or payload"),
+        (b'{"type":"event","length":2}\n{}\r\n', "missing newline after header or payload"),
         (b"\n", "unexpected end of file"),
     ],
 )
