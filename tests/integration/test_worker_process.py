@@ -1,0 +1,285 @@
+"""The worker's process as an operator runs it: `pipeline worker` on a real broker and a real Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from confluent_kafka import Producer
+from support.kafka_broker import Broker, fresh_settings, produce, read_all
+from support.redis_server import RedisServer
+
+from pipeline.runtimes.generated_events import generate_events, ingest_message
+from pipeline.settings import Settings
+
+pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+
+
+class Installation:
+    """A broker's topics, a Redis, a rules folder and a settings file; runs `pipeline` commands on them."""
+
+    def __init__(self, broker: Broker, folder: Path) -> None:
+        self.broker = broker
+        self.settings = fresh_settings(broker, partitions=2)
+        self.redis = RedisServer(folder / "redis")
+        self.redis.start()
+        self.folder = folder
+        self.rules = folder / "rules"
+        (self.rules / "default").mkdir(parents=True)
+        (self.rules / "default" / "grouping.toml").write_text('enhancement_base = "none"\nbuiltin_fingerprints = false\n')
+        self.port = free_port()
+        self.write_settings()
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def write_settings(self, *more: str) -> None:
+        kafka = self.settings.kafka
+        names = {"brokers": kafka.brokers, "consumer_group": kafka.consumer_group, "events_in": kafka.events_in}
+        names |= {"events_out": kafka.events_out, "outcomes": kafka.outcomes, "dead_letters": kafka.dead_letters}
+        lines = [f'rules = "{self.rules}"', "[kafka]", "session_timeout_s = 6.0", *(f'{k} = "{v}"' for k, v in names.items())]
+        lines += ["[redis]", f'url = "{self.redis.url}"', "[web]", f"port = {self.port}", 'host = "127.0.0.1"', *more]
+        (self.folder / "settings.toml").write_text("\n".join(lines) + "\n")
+
+    def pipeline(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipeline", *arguments, "--settings", str(self.folder / "settings.toml")]
+        return subprocess.run(command, capture_output=True, text=True, check=check, cwd=ROOT)
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "pipeline", "worker", "--settings", str(self.folder / "settings.toml")]
+        with (self.folder / "worker.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        self.processes.append(process)
+        until(lambda: self.ready().get("ready") is True, what=self.log)
+        return process
+
+    def log(self) -> str:
+        return (self.folder / "worker.log").read_text()
+
+    def get(self, path: str) -> bytes:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as error:
+            return bytes(error.read())
+        except OSError:
+            return b"{}"
+
+    def ready(self) -> dict[str, Any]:
+        return dict(json.loads(self.get("/ready")))
+
+    def feed(self, number: int, project_id: int = 1, seed: int = 1) -> None:
+        events = generate_events(seed, frames=3)
+        produce(self.broker, self.settings.kafka.events_in, [ingest_message(next(events), project_id)[1] for _ in range(number)])
+
+    def stored(self) -> list[dict[str, Any]]:
+        return [orjson.loads(message.value() or b"")[2] for message in read_all(self.broker, self.settings.kafka.events_out)]
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        self.redis.stop()
+
+
+@pytest.fixture
+def installation(broker: Broker, tmp_path: Path) -> Iterator[Installation]:
+    installation = Installation(broker, tmp_path)
+    yield installation
+    installation.close()
+
+
+def until(condition: Callable[[], bool], within_s: float = 60, what: Callable[[], str] = lambda: "") -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s {what()}"
+        time.sleep(0.2)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_from_start_to_sigterm(installation: Installation) -> None:
+    process = installation.worker()
+    installation.feed(300)
+    until(lambda: len(installation.stored()) == 300)
+
+    assert json.loads(installation.get("/health"))["alive"] is True
+    assert json.loads(installation.get("/rules"))["refused"] is None
+    metrics = installation.get("/metrics").decode()
+    assert "pipeline_events_total 300.0" in metrics
+    assert 'pipeline_outcomes_total{category="error",outcome="accepted",reason=""} 300.0' in metrics
+    until(lambda: counted(installation) == 300)
+
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert time.monotonic() - started < 10
+    lines = [json.loads(line) for line in installation.log().splitlines() if line.startswith("{")]
+    assert {"time", "level", "logger", "message"} <= lines[0].keys()
+    assert len(lines) < 100, "a line per event"
+
+
+def counted(installation: Installation) -> int:
+    minutes = json.loads(installation.get("/counts?minutes=5"))["minutes"]
+    return sum(count["quantity"] for minute in minutes for count in minute["counts"] if count["project_id"] == 1)
+
+
+def test_live_counts_leave_out_what_was_aborted(installation: Installation) -> None:
+    installation.worker()
+    kafka = installation.settings.kafka
+    producer = Producer({"bootstrap.servers": kafka.brokers, "transactional.id": kafka.consumer_group + "-test"})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(kafka.outcomes, orjson.dumps({"project_id": 1, "outcome": 1, "category": 1, "quantity": 1_000}))
+    producer.flush()
+    producer.abort_transaction(20)
+    installation.feed(5)
+    until(lambda: counted(installation) == 5)
+
+
+def test_a_second_signal_leaves_at_once_and_loses_nothing(installation: Installation) -> None:
+    process = installation.worker()
+    installation.feed(2_000)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+    assert time.monotonic() - started < 1.5
+    installation.worker()
+    until(lambda: len(installation.stored()) >= 2_000, 90)
+    stored = installation.stored()
+    assert len(stored) == len({event["event_id"] for event in stored}) == 2_000
+
+
+def test_redis_away_pauses_and_comes_back(installation: Installation) -> None:
+    installation.worker()
+    installation.redis.kill()
+    installation.feed(100)
+    until(lambda: installation.ready().get("state") == "waiting")
+    assert "redis" in installation.ready()["why"]
+    assert json.loads(installation.get("/health"))["alive"] is True
+    assert installation.stored() == []
+    installation.redis.start()
+    until(lambda: len(installation.stored()) == 100)
+    until(lambda: installation.ready().get("ready") is True)
+
+
+def test_a_broken_edit_of_rules_is_refused_and_a_good_one_is_taken(installation: Installation) -> None:
+    installation.worker()
+    version = json.loads(installation.get("/rules"))["version"]
+    file = installation.rules / "default" / "quotas.toml"
+    file.write_text("[[quota]\nno TOML")
+    until(lambda: json.loads(installation.get("/rules"))["refused"] is not None)
+    assert "quotas.toml:1" in json.loads(installation.get("/rules"))["refused"]
+    assert json.loads(installation.get("/rules"))["version"] == version
+    file.write_text('[[quota]]\nid = "none"\nscope = "project"\ncategories = ["error"]\nlimit = 0\nreason_code = "closed"\n')
+    until(lambda: json.loads(installation.get("/rules"))["version"] != version)
+    installation.feed(10)
+
+    def refused() -> bool:
+        outcomes = [
+            orjson.loads(message.value() or b"")
+            for message in read_all(installation.broker, installation.settings.kafka.outcomes)
+        ]
+        return sum(outcome["reason"] == "closed" for outcome in outcomes) == 10
+
+    until(refused)
+    assert installation.stored() == []
+
+
+def test_too_many_dead_letters_stop_consumption_and_lose_nothing(installation: Installation) -> None:
+    installation.write_settings("[dead_letters]", "min_count = 20")
+    installation.worker()
+    topic = installation.settings.kafka.events_in
+    produce(installation.broker, topic, [b"\xc1garbage"] * 50)
+    until(lambda: installation.ready().get("state") == "halted")
+    assert "invalid_msgpack" in installation.ready()["why"]
+    assert read_all(installation.broker, installation.settings.kafka.dead_letters) == []
+    for process in installation.processes:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    installation.write_settings("[dead_letters]", "max_ratio = 1.0")
+    installation.worker()
+    until(lambda: len(read_all(installation.broker, installation.settings.kafka.dead_letters)) == 50)
+
+
+def test_without_topics_it_says_what_to_do(installation: Installation) -> None:
+    text = (installation.folder / "settings.toml").read_text()
+    (installation.folder / "settings.toml").write_text(text.replace(installation.settings.kafka.outcomes, "not-there"))
+    done = installation.pipeline("worker", check=False)
+    assert done.returncode == 1
+    assert "not-there" in done.stderr
+    assert "pipeline topics" in done.stderr
+
+
+def test_offsets_and_redis_move_together(installation: Installation) -> None:
+    process = installation.worker()
+    for number in (100, 200):  # in two batches at least, so that Redis knows the first to be committed
+        installation.feed(100, seed=number)
+        until(lambda number=number: len(installation.stored()) == number)
+    assert installation.pipeline("offsets", "reset", "--to", "earliest", "--yes", check=False).returncode == 2, "a worker runs"
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+    assert installation.pipeline("offsets", "show").returncode == 0
+
+    move_kafka_alone(installation.settings, 0)
+    shown = installation.pipeline("offsets", "show", check=False)
+    assert shown.returncode == 1
+    assert "redis is ahead" in shown.stdout
+    assert "nothing was changed" in installation.pipeline("offsets", "reset", "--to", "earliest").stdout
+    installation.pipeline("offsets", "reset", "--to", "earliest", "--yes")
+    assert installation.pipeline("offsets", "show").returncode == 0
+    installation.worker()
+    until(lambda: len(installation.stored()) == 400)
+
+
+def move_kafka_alone(settings: Settings, offset: int) -> None:
+    from pipeline.runtimes.kafka_offsets import GroupOffsets
+
+    group = GroupOffsets(settings.kafka)
+    group.write(dict.fromkeys(group.read(), offset))
+
+
+def test_load_produces_at_a_rate(installation: Installation) -> None:
+    started = time.monotonic()
+    installation.pipeline("load", "--count", "60", "--rate", "30")
+    assert time.monotonic() - started >= 1.9
+    assert len(read_all(installation.broker, installation.settings.kafka.events_in)) == 60
+
+
+def test_topics_check_names_what_does_not_fit(installation: Installation) -> None:
+    assert installation.pipeline("topics", "check").returncode == 0
+    installation.write_settings("[input]", "max_record_bytes = 15000000")
+    checked = installation.pipeline("topics", "check", check=False)
+    assert checked.returncode == 1
+    assert "max.message.bytes" in checked.stdout
+    assert "exists" in installation.pipeline("topics", "create").stdout
+
+
+def test_environment_reaches_the_settings(installation: Installation) -> None:
+    environment = {**os.environ, "PIPELINE_KAFKA_BROKERS": "127.0.0.1:1"}
+    command = [sys.executable, "-m", "pipeline", "worker", "--settings", str(installation.folder / "settings.toml")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    assert done.returncode == 1
+    assert "pipeline: " in done.stderr
