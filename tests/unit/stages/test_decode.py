@@ -5,6 +5,8 @@ from typing import Any
 
 import msgpack
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.events import broken_lines, odd_events, wrap
 from support.records import PROJECT_ID, RECEIVED, make_record, project_context
 
@@ -311,3 +313,21 @@ class TestBadInput:
     def test_what_the_reader_could_not_cut_is_dead_for_the_reader_s_reason(self) -> None:
         assert the_reason(make_record(b"\xc1", Form.MSGPACK, damage="invalid_msgpack: byte 0xc1")) == "invalid_msgpack"
         assert the_reason(make_record(b"", damage="invalid_compression: the file ends early")) == "invalid_compression"
+
+    @given(
+        st.sampled_from([Form.JSON, Form.MSGPACK, Form.ENVELOPE]),
+        st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=3)), max_size=4),
+    )
+    def test_no_bytes_disappear_or_raise(self, form: Form, damages: list[tuple[int, bytes]]) -> None:
+        body = {
+            Form.JSON: json.dumps(message()).encode(),
+            Form.MSGPACK: packed().body,
+            Form.ENVELOPE: envelope(("event", b'{"message": "a"}'), ("session", b"{}"), ("attachment", b"123")).body,
+        }[form]
+        for at, damage in damages:
+            body = body[:at] + damage + body[at + 1 :]
+        record = make_record(body, form, project_id=None)
+        ends = decode(record, CONTEXT)
+        assert ends
+        assert len([end for end in ends if isinstance(end, Item)]) <= 1
+        assert all(end.position == record.position if isinstance(end, Outcome) else end.record is record for end in ends)
