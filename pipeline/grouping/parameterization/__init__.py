@@ -15,8 +15,8 @@ MAX_CHARS = 8_392
 """More of a message is not looked at: what normalization leaves of the longest message, 8,192 characters and 200 of grace."""
 
 REPLACERS = {
-    "2023-01-11": Replacer(patterns_2023.PATTERNS),
-    "2026-11-22": Replacer(patterns_2026.PATTERNS),
+    "2023-01-11": Replacer(patterns_2023.PATTERNS, patterns_2023.START),
+    "2026-11-22": Replacer(patterns_2026.PATTERNS, patterns_2026.START),
 }
 """Sentry's set of its grouping configuration of that date, and ours, which knows more kinds and guards its edges better."""
 

@@ -41,5 +41,8 @@ RFC_2822 = (
 PYTHON = r"datetime.datetime\((?=.*\))[^)]*+\)"
 """The repr of a datetime, up to the first closing bracket, which must be on the same line."""
 
+START = r"[SMTWFJAOND][a-z][a-z]|datetime"
+"""How those begin that do not begin with a digit."""
+
 ANY = f"{RFC_1123}|{LONG}|{RFC_850}|{RFC_3339}|{DATETIME}|{KITCHEN}|{DATE}|{TIME}|{ASCTIME}|{RFC_2822}|{PYTHON}"
 """All of them, in the order in which they are tried."""

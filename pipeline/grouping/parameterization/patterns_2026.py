@@ -12,6 +12,12 @@ from pipeline.grouping.parameterization.patterns_2023 import PATTERNS as PATTERN
 _TLD = "com|net|org|edu|gov|info|biz|dev|cloud|internal|local|test|io|ai|co|eu|uk|de|fr|nl|ch|se|pl|ru|jp|cn|kr|br|au|ca|us"
 """Endings that name a host in a message. Left out are those that code and files use as well, such as `py`, `rs`, `in`, `me`."""
 
+START = rf"""
+    [-=:\d] | [a-fA-F][0-9a-fA-F]{{0,3}}[-:] | \b[a-fA-F][0-9a-fA-F]{{6}} | \b(?:ws|http|ftp) | {dates.START}
+  | (?<![\w.@/-])[a-zA-Z0-9-]{{1,63}}\.
+"""
+"""What every match begins with; see the older set."""
+
 PATTERNS = {
     "url": PATTERNS_2023["url"],
     "hostname": rf"(?<![\w.@/-])(?:[a-zA-Z0-9-]{{1,63}}\.)+(?:{_TLD})(?![\w-]|\.\w)",

@@ -17,13 +17,15 @@ _AFTER_EQUALS = frozenset({"quoted_str", "bool"})
 class Replacer:
     """Patterns in order of preference, compiled to one alternation. E-mail addresses always come first.
 
+    `start` is what every match begins with: places where it does not hold are passed over quickly.
+
     Addresses are not part of the alternation: as a pattern, `local+@domain` tries every start of a long word and scans
     to its end each time (168 ms for 8,192 times `a`). Here the `@` is found first and the address grown from it.
     """
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
-        alternatives = (f"(?P<{kind}>{pattern})" for kind, pattern in patterns.items())
-        self._others = re.compile("|".join(alternatives), re.VERBOSE)
+    def __init__(self, patterns: Mapping[str, str], start: str) -> None:
+        alternatives = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in patterns.items())
+        self._others = re.compile(f"(?={start})(?:{alternatives})", re.VERBOSE)
 
     def __call__(self, text: str) -> str:
         """Give the text with each match replaced by `<kind>`."""
