@@ -4,39 +4,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
-from pipeline.model.user_agent import parse_user_agent
+from pipeline.model.user_agent import CACHED, MAX_LENGTH, parse_user_agent
 
-_EXTENSION_VALUES = re.compile(
-    r"""
-      top\.GLOBALS | originalCreateNotification | canvas\.contentDocument | MyApp_RemoveAllHighlights
-    | http://tt\.epicplay\.com | http://loading\.retry\.widdit\.com/
-    | can't\ find\ variable:\ ZiteReader | jigsaw\ is\ not\ defined | ComboSearch\ is\ not\ defined | atomicFindClose
-    | fb_xd_fragment                                              # Facebook's frame
-    | bmi_SafeAddOnload | EBCallBackMessageReceived               # proxies that rewrite pages
-    | conduitPage                                                 # a toolbar
-    | null\ is\ not\ an\ object\ \(evaluating\ 'elt\.parentNode'\)  # a search app on iOS
-    | plugin\.setSuspendState\ is\ not\ a\ function               # speech recognition
-    | Extension\ context\ invalidated | can't\ access\ dead\ object
-    | webkit-masked-url:
-    | Cannot\ redefine\ property:\ (?:solana|ethereum)            # wallets
-    | undefined\ is\ not\ an\ object\ \(evaluating\ 'a\.L'\)      # translation on iOS
-    | Permission\ denied\ to\ access\ property\ .{0,3}(?:correspondingUseElement|document)
-    """,
-    re.IGNORECASE | re.VERBOSE,
+_EXTENSION_TEXTS = (
+    "top.globals",
+    "originalcreatenotification",
+    "canvas.contentdocument",
+    "myapp_removeallhighlights",
+    "http://tt.epicplay.com",
+    "http://loading.retry.widdit.com/",
+    "can't find variable: zitereader",
+    "jigsaw is not defined",
+    "combosearch is not defined",
+    "atomicfindclose",
+    "fb_xd_fragment",
+    "bmi_safeaddonload",
+    "ebcallbackmessagereceived",
+    "conduitpage",
+    "null is not an object (evaluating 'elt.parentnode')",
+    "plugin.setsuspendstate is not a function",
+    "extension context invalidated",
+    "can't access dead object",
+    "webkit-masked-url:",
+    "cannot redefine property: solana",
+    "cannot redefine property: ethereum",
+    "undefined is not an object (evaluating 'a.l')",
+    'permission denied to access property "correspondinguseelement"',
+    'permission denied to access property "document"',
 )
+"""What errors of extensions, toolbars, proxies that rewrite pages, wallets and in-browser translators say, in lower case."""
 
-_EXTENSION_SOURCES = re.compile(
-    r"""
-      ^chrome(?:-extension)?:// | ^moz-extension:// | ^safari(?:-web)?-extension:// | ^webkit-masked-url
-    | graph\.facebook\.com | connect\.facebook\.net
-    | eatdifferent\.com\.woopra-ns\.com | static\.woopra\.com/js/woopra\.js
-    | 127\.0\.0\.1:4001/isrunning | webappstoolbarba\.texthelp\.com/
-    | metrics\.itunes\.apple\.com\.edgesuite\.net/ | kaspersky-labs\.com
-    """,
-    re.IGNORECASE | re.VERBOSE,
+_EXTENSION_SCHEMES = ("chrome://", "chrome-extension://", "moz-extension://", "safari-extension://", "safari-web-extension://")
+_EXTENSION_PLACES = (
+    "webkit-masked-url",
+    "graph.facebook.com",
+    "connect.facebook.net",
+    "eatdifferent.com.woopra-ns.com",
+    "static.woopra.com/js/woopra.js",
+    "127.0.0.1:4001/isrunning",
+    "webappstoolbarba.texthelp.com/",
+    "metrics.itunes.apple.com.edgesuite.net/",
+    "kaspersky-labs.com",
 )
+"""Where their scripts come from."""
 
 _NO_SOURCE = frozenset({"<anonymous>", "[native code]"})
 
@@ -96,17 +109,27 @@ def is_extension_error(event: dict[str, Any]) -> bool:
     if not first:
         return False
     said = first.get("value")
-    if said and _EXTENSION_VALUES.search(said):
+    if said and _holds(said.lower(), _EXTENSION_TEXTS):
         return True
     for frame in reversed((first.get("stacktrace") or {}).get("frames") or ()):
         source = frame.get("abs_path") if frame else None
         if source and source not in _NO_SOURCE:
-            return _EXTENSION_SOURCES.search(source) is not None
+            source = source.lower()
+            return source.startswith(_EXTENSION_SCHEMES) or _holds(source, _EXTENSION_PLACES)
     return False
+
+
+def _holds(text: str, parts: tuple[str, ...]) -> bool:
+    return any(part in text for part in parts)
 
 
 def is_crawler(header: str) -> bool:
     """Say whether a User-Agent header is that of a crawler, a link preview or a health check."""
+    return _is_crawler(header[:MAX_LENGTH])
+
+
+@lru_cache(maxsize=CACHED)
+def _is_crawler(header: str) -> bool:
     return _CRAWLERS.search(header) is not None and _WELCOME_CRAWLERS.search(header) is None
 
 

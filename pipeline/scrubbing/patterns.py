@@ -108,7 +108,10 @@ _TELLING = (
     r"(?i)password|secret|passwd|api[-_]key|apikey|auth|credentials|mysql_pwd|privatekey|private[-_]key"
     r"|token(?:(?!token)[^\s:=]){0,1000}[:=]|^otp$|^two[-_]factor$"
 )
-_TELLING_WORDS = ("password", "secret", "passwd", "api", "auth", "credentials", "mysql_pwd", "private", "token", "otp", "factor")
+_TELLING_WORDS = (
+    "password", "secret", "passwd", "api_key", "api-key", "apikey", "auth", "credentials", "mysql_pwd", "privatekey",
+    "private_key", "private-key", "token", "otp", "two-factor", "two_factor",
+)  # fmt: skip
 
 _KINDS: dict[str, tuple[Pattern, ...]] = {
     "imei": (Pattern(re.compile(r"\b\d{2}-?\d{6}-?\d{6}-?\d{1,2}\b"), may_match=lambda text: b"0" * 14 in text.digits),),

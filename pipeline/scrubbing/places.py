@@ -54,6 +54,7 @@ class Root:
 
     def __init__(self, applications: Sequence[Application]) -> None:
         self.applications = sorted(applications, key=lambda application: application.selector.rank)
+        self.tells_items_apart = any("index" in application.selector.kinds for application in self.applications)
         self.count = 0
         self.plans: dict[tuple[object, ...], Plan] = {}
         self._event = Place(self, None, None, None, EVENT)
@@ -92,7 +93,9 @@ class Place:
         return found
 
     def item(self, index: int) -> Place:
-        """Give the place of a list's item."""
+        """Give the place of a list's item: one for all of them, unless a selector names an index."""
+        if not self.root.tells_items_apart:
+            index = -1
         found = self._children.get(index)
         if found is None:
             if self.depth >= MAX_STEPS:

@@ -65,6 +65,10 @@ class Selector(Protocol):
     def rank(self) -> tuple[object, ...]:
         """Give the place in the order in which rules apply."""
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Give the kinds of items that its paths are made of."""
+
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
         """Say whether the value at the end of `steps` (outermost first) is selected."""
 
@@ -80,6 +84,11 @@ class Path:
         """Give the place in the order in which rules apply."""
         kinds = ("type", "index", "key", "any", "deep")
         return (3, *((kinds.index(kind), str(value)) for kind, value in self.items))
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Give the kinds of its items."""
+        return frozenset(kind for kind, _ in self.items)
 
     def is_specific(self) -> bool:
         """Say whether the path names something, rather than a kind of value or anything at any depth."""
@@ -126,6 +135,11 @@ class Both:
         """Give the place in the order in which rules apply."""
         return (0, *(part.rank for part in self.parts))
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Give the kinds of items that its paths are made of."""
+        return frozenset[str]().union(*(part.kinds for part in self.parts))
+
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
         """Say whether the value at the end of `steps` is selected."""
         return all(part.matches(steps, pii) for part in self.parts)
@@ -142,6 +156,11 @@ class Either:
         """Give the place in the order in which rules apply."""
         return (1, *(part.rank for part in self.parts))
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Give the kinds of items that its paths are made of."""
+        return frozenset[str]().union(*(part.kinds for part in self.parts))
+
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
         """Say whether the value at the end of `steps` is selected."""
         return any(part.matches(steps, pii) for part in self.parts)
@@ -157,6 +176,11 @@ class Not:
     def rank(self) -> tuple[object, ...]:
         """Give the place in the order in which rules apply."""
         return (2, self.part.rank)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Give the kinds of items that its path is made of."""
+        return self.part.kinds
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
         """Say whether the value at the end of `steps` is selected."""

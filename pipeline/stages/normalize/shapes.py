@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.stages.normalize.report import Path, Report
-from pipeline.stages.normalize.values import Parser
+from pipeline.stages.normalize.values import Parser, string
 
 
 def record(
@@ -31,6 +31,9 @@ def record(
         result: dict[str, Any] = {}
         for key, raw in value.items():
             parser = fields.get(key)
+            if parser is string and type(raw) is str:  # most fields are, and a call costs more than all the rest
+                result[key] = raw
+                continue
             if parser is None:
                 if keep is None:
                     if name_others:
