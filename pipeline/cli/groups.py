@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import orjson
+from rich.markup import escape
 
 from pipeline.cli.options import fail, settings_file_option, stdout
 from pipeline.grouping.decisions import FILE, Decisions
@@ -63,7 +64,7 @@ def merge(target: str, others: tuple[str, ...], project: int, rules: str | None,
     path = _path(rules, settings_file, project)
     decisions = _read(path).merged(project, target, others, note)
     _write(path, decisions)
-    stdout.print(f"{len(set(others) - {target})} joined group [bold]{decisions.groups[target]}[/] ({path})")
+    stdout.print(f"{len(set(others) - {target})} joined group [bold]{decisions.groups[target]}[/] ({escape(str(path))})")
 
 
 @groups.command()
@@ -83,7 +84,7 @@ def split(hashes: tuple[str, ...], project: int, rules: str | None, note: str, s
     decisions = _read(path).split(project, hashes, note)
     _write(path, decisions)
     for hash_ in hashes:
-        stdout.print(f"{hash_} is group [bold]{decisions.groups[hash_]}[/] ({path})")
+        stdout.print(f"{hash_} is group [bold]{decisions.groups[hash_]}[/] ({escape(str(path))})")
 
 
 @groups.command("list")
@@ -100,7 +101,7 @@ def list_(project: int, rules: str | None, settings_file: Path | None, *, as_jso
         if as_json:
             print(orjson.dumps({"id": id_, "note": note, "hashes": hashes}).decode())
         else:
-            stdout.print(f"[bold]{id_}[/]  {note}", highlight=False)
+            stdout.print(f"[bold]{id_}[/]  {escape(note)}")
             for hash_ in hashes:
                 stdout.print(f"  {hash_}")
 

@@ -1,7 +1,7 @@
 """What fingerprint rules read of an event, taken out once and only when a rule asks.
 
-Matchers look at items of six groups: messages, log (logger and level), exceptions, frames, tags, and sdk or family. Of each
-group that a rule names, one item must satisfy all of the rule's matchers at once (spec/grouping.md, section 6.2).
+Matchers look at items of groups: messages, log (logger and level), exceptions, frames, tags, sdk, family, release. Of each group
+that a rule names, one item must satisfy all of the rule's matchers at once (spec/grouping.md, section 6.2).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ GROUP_OF_KEY = {
     "app": "frames",
     "sdk": "sdk",
     "family": "family",
+    "release": "release",
 }
 
 
@@ -147,4 +148,5 @@ _READERS: dict[str, Callable[[dict[str, Any]], list[Item]]] = {
     "tags": _tags,
     "sdk": _sdk,
     "family": _family,
+    "release": lambda event: [_texts(event, "release")],
 }

@@ -18,7 +18,12 @@ ALIASES = {
     "stack.package": "package",
     "stack.function": "function",
 }
-KEYS = frozenset({"type", "value", "module", "path", "package", "function", "message", "logger", "level", "family", "app", "sdk"})
+KEYS = frozenset(
+    {
+        *("type", "value", "module", "path", "package", "function", "app"),
+        *("message", "logger", "level", "release", "family", "sdk"),
+    }
+)
 """What a matcher can look at, besides `tags.<name>`."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
