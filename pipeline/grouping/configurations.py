@@ -24,6 +24,10 @@ class Configuration:
     """
     flag_unknown_variables: bool
     """A fingerprint's unknown `{{ variable }}` becomes `<unrecognized-variable-...>` instead of staying as text."""
+    parameterize_fingerprints: bool
+    """A fingerprint's value that is the event's message is parameterized as the message itself would be."""
+    parameterize_spawned_lines: bool
+    """The source line with which Python's multiprocessing starts a process has its file numbers parameterized."""
     strip_bundle_hashes: bool
     """`app.3f2a91c.js` and `app.77b0e1d.js` are one JavaScript file."""
     strip_generated_java_names: bool
@@ -36,6 +40,8 @@ NEWSTYLE_2023 = Configuration(
     exception_order="stack-first",
     lone_script_frame="drop-url",
     flag_unknown_variables=False,
+    parameterize_fingerprints=False,
+    parameterize_spawned_lines=False,
     strip_bundle_hashes=False,
     strip_generated_java_names=False,
 )
@@ -47,6 +53,8 @@ PIPELINE_2026 = Configuration(
     exception_order="type-first",
     lone_script_frame="drop-nameless",
     flag_unknown_variables=True,
+    parameterize_fingerprints=True,
+    parameterize_spawned_lines=True,
     strip_bundle_hashes=True,
     strip_generated_java_names=True,
 )

@@ -21,9 +21,10 @@ from pipeline.grouping.fingerprints.variables import is_default, is_unknown, res
 from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, load_grouping_toml
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
 from pipeline.grouping.memory import Memory
+from pipeline.grouping.parameterization import normalize_message
 from pipeline.grouping.platforms import platform_of
 from pipeline.grouping.stacks import Stack, StackMemory, StackReader, find_stacks, write_back
-from pipeline.grouping.strategies.context import StrategyContext, Variants, text_of
+from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
 from pipeline.grouping.tracing import trace
 from pipeline.grouping.variants import (
     Variant,
@@ -110,12 +111,23 @@ class Fingerprint(NamedTuple):
 
     def resolved(self, event: dict[str, Any], configuration: Configuration) -> tuple[str, ...]:
         """Give the values with their variables filled in; those of `{{ default }}` stay."""
-        return tuple(
-            f"<unrecognized-variable-{variable_in(value)}>"
-            if configuration.flag_unknown_variables and is_unknown(value)
-            else resolve(value, event)
-            for value in self.values
-        )
+        messages = _messages(event) if configuration.parameterize_fingerprints else set()
+        resolved = []
+        for value in self.values:
+            text = resolve(value, event)
+            if configuration.flag_unknown_variables and is_unknown(value):
+                text = f"<unrecognized-variable-{variable_in(value)}>"
+            elif text in messages:
+                text = normalize_message(text, configuration.parameterization)
+            resolved.append(text)
+        return tuple(resolved)
+
+
+def _messages(event: dict[str, Any]) -> set[str]:
+    entry = event.get("logentry")
+    entries = [text_of(entry, "formatted"), text_of(entry, "message")] if isinstance(entry, dict) else []
+    values = [text_of(exception, "value") for exception in interface_values(event, "exception")]
+    return {text for text in (*entries, *values) if text}
 
 
 class Grouper:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.grouping.component import Component
@@ -17,11 +18,10 @@ def exception(event: dict[str, Any], ctx: StrategyContext) -> Variants:
     exceptions = interface_values(event, "exception")
     if not exceptions:
         return {}
-    compared = len(exceptions) > 1 and has_ids(exceptions)
-    components = [_exception(one, ctx, whole=ctx.whole or compared) for one in exceptions]
-    if compared:
-        chosen, ctx.main_exception_id = representatives(exceptions, [_identity(variants) for variants in components])
-        components = [components[index] for index in chosen]
+    chosen: Sequence[int] = range(len(exceptions))
+    if len(exceptions) > 1 and has_ids(exceptions):
+        chosen, ctx.main_exception_id = representatives(exceptions, lambda one: _identity(_exception(one, ctx, whole=True)))
+    components = [_exception(exceptions[index], ctx, whole=ctx.whole) for index in chosen]
     if len(components) == 1:
         return components[0]
 

@@ -6,7 +6,7 @@ another problem than a group of two: equal members count once, and one member le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -31,16 +31,20 @@ def has_ids(exceptions: Sequence[dict[str, Any]]) -> bool:
     return all(_id(exception, "exception_id") is not None for exception in exceptions)
 
 
-def representatives(exceptions: Sequence[dict[str, Any]], identities: Sequence[object]) -> tuple[list[int], int | None]:
+def representatives(
+    exceptions: Sequence[dict[str, Any]], identity: Callable[[dict[str, Any]], object]
+) -> tuple[list[int], int | None]:
     """Give the indexes of the exceptions that stand for all, and the id of the one that a group came down to.
 
-    All of them, in payload order, where the tree is broken. `identities` are equal for exceptions that would group alike.
+    All of them, in payload order, where the tree is broken. `identity` is equal for exceptions that would group alike.
     """
     tree = _build(exceptions)
     try:
         root = _root(tree)
         tops = sorted(_top_level(root, tree, exceptions), key=lambda index: _type(exceptions[index]), reverse=True)
-        distinct = [next(same) for _, same in groupby(tops, key=lambda index: identities[index])]
+        distinct = (
+            tops if len(tops) == 1 else [next(same) for _, same in groupby(tops, key=lambda top: identity(exceptions[top]))]
+        )
         if len(distinct) == 1:
             return _first_path(distinct[0], tree, exceptions), _id(exceptions[distinct[0]], "exception_id")
     except _BrokenTreeError:

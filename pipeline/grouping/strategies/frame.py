@@ -8,8 +8,10 @@ from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.frame import Frame
 from pipeline.grouping.function_names import trim_function
+from pipeline.grouping.parameterization import parameterize
 from pipeline.grouping.platforms import WITH_CONTEXT_LINES, family_of
 from pipeline.grouping.strategies.java_names import clean_file, clean_function, clean_module
+from pipeline.grouping.strategies.message import STRIPPED
 from pipeline.grouping.strategies.script_names import strip_bundle_hash
 
 MAX_CONTEXT_LINE_CHARS = 120
@@ -19,6 +21,7 @@ _WEB_ORIGINS = ("http:", "https:", "applewebdata:", "blob:")
 _ERB_SUFFIX = re.compile(r"__\d{4,}_\d{4,}$")
 _NAMELESS_SCRIPT = frozenset({"?", "<anonymous function>", "<anonymous>", "Anonymous function"})
 _NATIVE_SCRIPT = frozenset({"[native code]", "native code", "eval code", "<anonymous>"})
+_SPAWNED = "spawn_main("
 _SEPARATORS = re.compile(r"[/\\]")
 
 
@@ -34,7 +37,7 @@ def frame_component(frame: Frame, platform: str, configuration: Configuration) -
     module = _module(frame, platform, configuration)
     if module.contributes and filename.contributes:
         filename.update(contributes=False, hint="module takes precedence")
-    line = _context_line(frame, family) if platform in WITH_CONTEXT_LINES else None
+    line = _context_line(frame, platform, configuration) if platform in WITH_CONTEXT_LINES else None
     function = _function(frame, platform, family, configuration)
     if frame.has_source_map and line is not None and line.contributes and function.values:
         function.update(contributes=False, hint="ignored because sourcemap used and context line available")
@@ -116,13 +119,16 @@ def _function(frame: Frame, platform: str, family: str, configuration: Configura
     return component
 
 
-def _context_line(frame: Frame, family: str) -> Component:
+def _context_line(frame: Frame, platform: str, configuration: Configuration) -> Component:
     raw = frame.context_line or ""
     line = " ".join(raw.expandtabs(2).split())
-    component = Component("context-line", [line] if line else [])
+    hint = None
+    if configuration.parameterize_spawned_lines and platform == "python" and _SPAWNED in line:
+        line, hint = parameterize(line, configuration.parameterization), STRIPPED
+    component = Component("context-line", [line] if line else [], hint=hint)
     if line and len(raw) > MAX_CONTEXT_LINE_CHARS:
         component.update(contributes=False, hint="discarded because line too long")
-    elif line and family == "javascript" and not frame.function and is_url(frame.abs_path):
+    elif line and family_of(platform) == "javascript" and not frame.function and is_url(frame.abs_path):
         component.update(contributes=False, hint="discarded because from URL origin and no function")
     return component
 

@@ -72,6 +72,22 @@ def test_an_unknown_variable_is_flagged_only_in_ours() -> None:
         assert make_grouper(toml=toml).explain(event).variants["custom-fingerprint"].values == ("a", value, "error")
 
 
+def test_a_fingerprint_that_is_the_message_is_parameterized_only_in_ours() -> None:
+    for toml, value in ((OWN, "order <int> is gone"), (PUBLISHED, "order 17 is gone")):
+        for sent in ("{{ message }}", "{{ value }}", "order 17 is gone"):
+            exception = {"type": "E", "value": "order 17 is gone"}
+            event = {"platform": "python", "fingerprint": [sent, "n 17"], "exception": {"values": [exception]}}
+            assert make_grouper(toml=toml).explain(event).variants["custom-fingerprint"].values == (value, "n 17")
+
+
+def test_processes_that_python_spawns_start_alike_only_in_ours() -> None:
+    line = "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd={}, pipe_handle={})"
+    one, other = (_stack("python", context_line=line.format(*numbers), filename="<string>") for numbers in ((5, 27), (6, 31)))
+
+    assert _hashes(one, OWN) == _hashes(other, OWN)
+    assert _hashes(one, PUBLISHED) != _hashes(other, PUBLISHED)
+
+
 @pytest.mark.parametrize(
     ("name", "stripped"),
     [

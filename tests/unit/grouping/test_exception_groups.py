@@ -18,7 +18,8 @@ def _exception(id_: int, parent: int | None = None, *, group: bool = False, type
 
 
 def _chosen(exceptions: list[dict[str, Any]], identities: str | None = None) -> tuple[list[int], int | None]:
-    return representatives(exceptions, identities or "abcdefghij"[: len(exceptions)])
+    letters = identities or "abcdefghij"
+    return representatives(exceptions, lambda one: letters[next(n for n, other in enumerate(exceptions) if other is one)])
 
 
 def test_a_group_of_equal_members_comes_down_to_one_and_its_chain() -> None:
