@@ -189,15 +189,7 @@ def _print_diagnoses(event_id: str, project_id: int, diagnoses: list[FrameDiagno
         return
     print(f"event {event_id}, project {project_id}; the frame that crashed is the last")
     for diagnosis in diagnoses:
-        print(f"\n{diagnosis.outcome:<14}{diagnosis.frame}")
-        if diagnosis.resolved_to is not None:
-            print(f"{'is':>12}  {diagnosis.resolved_to}")
-        for line in diagnosis.tried:
-            print(f"{'tried':>12}  {line}")
-        for line in diagnosis.found:
-            print(f"{'found':>12}  {line}")
-        if diagnosis.action is not None:
-            print(f"{'do':>12}  {diagnosis.action}")
+        print(f"\n{diagnosis.to_text()}")
     print()
 
 

@@ -86,8 +86,10 @@ class Artifacts:
 
     def look_up(self, keys: Iterable[ModuleKey]) -> dict[ModuleKey, Module]:
         """Find every module of a batch."""
+        wanted = dict.fromkeys(keys)
+        self._indexes.refresh(key.origin.project_id for key in wanted)
         now = self._clock()
-        return {key: self._module(key, now) for key in dict.fromkeys(keys)}
+        return {key: self._module(key, now) for key in wanted}
 
     def index(self, project_id: int) -> ProjectIndex:
         """Give what is known of a project's bundles."""

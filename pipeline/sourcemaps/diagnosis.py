@@ -30,6 +30,15 @@ class FrameDiagnosis:
     found: list[str] = field(default_factory=list)
     action: str | None = None
 
+    def to_text(self) -> str:
+        """Print for people: what became of the frame, each name that was tried, what that means, what to do."""
+        lines = [f"{self.outcome:<14}{self.frame}"]
+        lines += [f"{'is':>12}  {self.resolved_to}"] if self.resolved_to is not None else []
+        lines += [f"{'tried':>12}  {line}" for line in self.tried]
+        lines += [f"{'found':>12}  {line}" for line in self.found]
+        lines += [f"{'do':>12}  {self.action}"] if self.action is not None else []
+        return "\n".join(lines)
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -195,6 +204,8 @@ def _explain_missing(diagnosis: FrameDiagnosis, asked: _Asked) -> None:
     of_release = [pair for pair in same_name if (pair[0].release, pair[0].dist) == (origin.release, origin.dist)]
     for bundle, other in (of_release or same_name)[:3]:
         diagnosis.found.append(f"{bundle.stored.name} has {name} as {other}, which is not one of the names tried")
+    if asked.index.bundles and not same_name:
+        diagnosis.found.append(f"no bundle of project {origin.project_id} has a file called {name}")
     diagnosis.action = _add_command(asked.module)
     if origin.release is None and asked.debug_id is None:
         diagnosis.found.append("the event names neither a release nor debug ids: there is nothing to find its artifacts by")

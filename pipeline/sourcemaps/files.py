@@ -55,7 +55,10 @@ class Files:
 
     def peek(self, text_key: str) -> SourceText | None:
         """Give a text that is in memory."""
-        return self._texts.get(text_key)
+        text = self._texts.get(text_key)
+        if text is not None:  # what it takes grows as it is used
+            self._texts.put(text_key, text, text.cost_bytes)
+        return text
 
     @property
     def is_scraping(self) -> bool:

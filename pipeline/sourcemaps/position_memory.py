@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.sourcemaps.engine import MAX_POSITION, Position
+from pipeline.sourcemaps.source_text import CONTEXT_COST_BYTES
 
 _MAX_POSITIONS = 20_000
-"""Per map. Some 1 kB each with their context lines: 20 MB at most for one map."""
+"""Per map: 30 MB at most for one map."""
 
 
 class PositionMemory:
@@ -18,6 +19,11 @@ class PositionMemory:
     def __init__(self, find: Callable[[int, int], Position | None]) -> None:
         self._find = find
         self._known: dict[tuple[int, int], Position | None] = {}
+
+    @property
+    def cost_bytes(self) -> int:
+        """What the remembered positions take, with their context lines."""
+        return len(self._known) * CONTEXT_COST_BYTES
 
     def __call__(self, line: int, column: int) -> Position | None:
         """Look up, from memory where it was asked before."""

@@ -11,6 +11,9 @@ from typing import NamedTuple
 CONTEXT_LINES = 5
 _MAX_LINES = 1_000_000
 """Lines past this one have no context: an index of all newlines of a hostile file would take more memory than the file."""
+_MAX_CONTEXTS = 2_000
+"""Remembered per file: floods of events repeat their frames."""
+CONTEXT_COST_BYTES = 1_500
 _LINE_END = re.compile(rb"\r\n?|\n")
 _LINE_END_BYTES = b"\r\n"
 _TRIM_ABOVE, _WINDOW, _BEFORE_COLUMN, _EDGE = 150, 140, 60, 5
@@ -27,12 +30,14 @@ class Context(NamedTuple):
 class SourceText:
     """A file's bytes with their digest and an index of their lines, both made when they are first asked for."""
 
-    __slots__ = ("_digest", "_starts", "content")
+    __slots__ = ("_contexts", "_digest", "_fixed_cost_bytes", "_starts", "content")
 
     def __init__(self, content: bytes) -> None:
         self.content = content
         self._digest: bytes | None = None
         self._starts: array[int] | None = None
+        self._contexts: dict[tuple[int, int], Context | None] = {}
+        self._fixed_cost_bytes: int | None = None
 
     @property
     def digest(self) -> bytes:
@@ -43,8 +48,10 @@ class SourceText:
 
     @property
     def cost_bytes(self) -> int:
-        """What it takes in memory, with the index."""
-        return len(self.content) + 8 * min(self._count_line_ends(), _MAX_LINES) + 1_024
+        """What it takes in memory, with the index and the contexts that are remembered."""
+        if self._fixed_cost_bytes is None:
+            self._fixed_cost_bytes = len(self.content) + 8 * min(self._count_line_ends(), _MAX_LINES) + 1_024
+        return self._fixed_cost_bytes + len(self._contexts) * CONTEXT_COST_BYTES
 
     @property
     def line_count(self) -> int:
@@ -53,6 +60,15 @@ class SourceText:
 
     def context(self, line: int, column: int) -> Context | None:
         """Give the lines around `line` (from 1); the line itself is trimmed around `column`. None outside the file."""
+        try:
+            return self._contexts[line, column]
+        except KeyError:
+            if len(self._contexts) >= _MAX_CONTEXTS:
+                self._contexts.clear()
+            context = self._contexts[line, column] = self._context(line, column)
+            return context
+
+    def _context(self, line: int, column: int) -> Context | None:
         count = self.line_count
         if not 0 < line <= count:
             return None

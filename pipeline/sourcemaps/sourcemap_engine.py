@@ -37,13 +37,18 @@ class SourcemapMap:
     """A parsed map."""
 
     def __init__(self, source_map: bytes) -> None:
-        self.cost_bytes = len(source_map) * _BYTES_PER_CHARACTER + 4096
+        self._fixed_cost_bytes = len(source_map) * _BYTES_PER_CHARACTER + 4096
         self._texts: dict[tuple[int, int], SourceText | None] = {}
         try:
             self._sections = list(_sections(_read_json(source_map), 0, 0))
         except _DECODE_ERRORS as error:
             raise MalformedMapError(f"{type(error).__name__}: {error}") from None
         self.locate = PositionMemory(self._locate)
+
+    @property
+    def cost_bytes(self) -> int:
+        """The library's objects, and the positions that are remembered."""
+        return self._fixed_cost_bytes + self.locate.cost_bytes
 
     def _locate(self, line: int, column: int) -> Position | None:
         at = (line - 1, column - 1)

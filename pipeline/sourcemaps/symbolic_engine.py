@@ -37,8 +37,8 @@ class SymbolicMap:
 
     @property
     def cost_bytes(self) -> int:
-        """The map's text, kept for the view; the mapped cache, about twice the text; the view where there is one."""
-        return len(self._source_map) * (5 if self._view is not None else 3) + 4096
+        """The map's text, kept for the view; the mapped cache, about twice the text; the view; the positions."""
+        return len(self._source_map) * (5 if self._view is not None else 3) + 4096 + self.locate.cost_bytes
 
     def _locate(self, line: int, column: int) -> Position | None:
         """Look where the view has a token, then let the cache add scope and context.

@@ -22,6 +22,7 @@ from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
 ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
 IMAGES = {"debug_meta": {"images": [{"type": "sourcemap", "code_file": URL, "debug_id": ID}]}}
 CODE_FILE, MAP_FILE = FILES
+DOCS = Path(__file__).parents[3] / "docs" / "sourcemaps.md"
 
 
 def with_map(content: bytes) -> list[BuiltFile]:
@@ -84,7 +85,11 @@ FAILURES: dict[str, tuple[Callable[[Broken], object], dict[str, Any], str]] = {
         {},
         "the file has no sourceMappingURL",
     ),
-    "no map": (lambda broken: broken.add([CODE_FILE], release="shop@1"), {}, ""),
+    "no map": (
+        lambda broken: broken.add([CODE_FILE], release="shop@1"),
+        {},
+        "no bundle of project 7 has a file called app.min.js.map",
+    ),
     "map under another dist": (
         lambda broken: (broken.add([CODE_FILE], release="shop@1"), broken.add([MAP_FILE], "b.zip", release="shop@1", dist="x")),
         {},
@@ -110,6 +115,7 @@ def test_what_is_wrong_is_said_and_what_is_printed_fixes_it(
     assert diagnosis.outcome == "unresolved"
     assert found in "\n".join(diagnosis.found)
     assert diagnosis.tried
+    assert diagnosis.to_text() in DOCS.read_text(), "docs/sourcemaps.md shows another output"
     assert diagnosis.action is not None
     broken.do(diagnosis.action)
     again = broken.diagnose(event(**more))
