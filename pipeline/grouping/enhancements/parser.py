@@ -22,7 +22,7 @@ MAX_REMEMBERED_FILES = 256
 _BLANKS = re.compile(r"[ \t]*")
 _KEY = re.compile(r'(?:"([a-zA-Z0-9_.-]+)"|([a-zA-Z0-9_.-]+)):')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_UNQUOTED = re.compile(r"\S*")
+_UNQUOTED = re.compile(r"\S*", re.ASCII)
 _FLAG = re.compile(r"([\^v]?)([+-])([a-zA-Z_-]+?)(?=[\s#+^-]|v[+-]|$)")
 _SETTING = re.compile(r"([a-z-]+)\s*=\s*([a-zA-Z0-9_.-]+)")
 _MATCHER_AHEAD = re.compile(r'!?(?:"[a-zA-Z0-9_.-]+"|[a-zA-Z0-9_.-]+):')

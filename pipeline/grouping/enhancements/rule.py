@@ -37,7 +37,7 @@ WITHOUT_EFFECT = frozenset({"prefix", "sentinel"})
 """Flags that users still have in their files, and that never change a hash (spec, section 5.3)."""
 
 _LONG_NAMES = {"type": "error.type", "value": "error.value", "mechanism": "error.mechanism"}
-_PLAIN = re.compile(r'[^\s"]\S*')
+_PLAIN = re.compile(r'[^\s"]\S*', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def test_reads_every_part_of_a_rule() -> None:
         "function:foo#bar +sentinel v-prefix",
         "path:C:\\src\\* -app",
         "function:{a,b}[c-d]? +group",
+        "module:a\u00a0b +app",
     ],
 )
 def test_prints_back_to_what_it_read(text: str) -> None:

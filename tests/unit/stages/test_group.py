@@ -48,3 +48,14 @@ def test_the_batch_s_clock_ends_a_change_of_configuration() -> None:
     assert after is not None
     assert len(during.secondary_hashes) == 1
     assert after.secondary_hashes == ()
+
+
+def test_an_exception_group_of_one_kind_is_titled_by_its_member() -> None:
+    members = [{"type": "Inner", "value": "v", "mechanism": {"exception_id": 1, "parent_id": 0}}]
+    root = {"type": "Group", "value": "1 error", "mechanism": {"exception_id": 0, "is_exception_group": True}}
+    item = _item(1, {"type": "error", "title": "Group: 1 error", "exception": {"values": [*members, root]}})
+
+    group(item, _context({1: make_grouper()}))
+
+    assert item.event["title"] == "Inner: v"
+    assert item.event["metadata"]["type"] == "Inner"
