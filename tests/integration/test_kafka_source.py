@@ -119,7 +119,7 @@ def test_the_base_is_what_was_committed(broker: Broker, open_source: Open) -> No
         while len(batch.records) < 10 and batch.ends[0] < 10 * (round_ + 1):
             source.rewind()
             batch = next_batch(source)
-        assert [tuple(part)[1:] for part in batch.polled] == [(0, 10 * round_, 10 * (round_ + 1))]
+        assert [(part.base, part.end) for part in batch.polled] == [(10 * round_, 10 * (round_ + 1))]
         sink.commit((), settings.kafka.events_in, batch.ends, batch.membership)
         source.committed(batch.ends)
 

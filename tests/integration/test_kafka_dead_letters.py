@@ -1,0 +1,200 @@
+"""Dead letters on a real broker: they keep their place, and come back once, whatever interrupts a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import KafkaException, Message, Producer
+from support.kafka_broker import Broker, fresh_settings, read_all
+
+from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.record import Token
+from pipeline.quotas.embedded_redis import EmbeddedRedis
+from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes import dead_letters_kafka
+from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted
+from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic, Replayed, replay_letters
+from pipeline.runtimes.generated_events import generate_events, ingest_message
+from pipeline.runtimes.kafka_topics import topic_id
+from pipeline.runtimes.worker_batch import TOKEN_HEADER, make_record
+from pipeline.runtimes.worker_encoding import dead_letter
+from pipeline.settings import Settings
+from pipeline.stages.contract import Context
+from pipeline.stages.runner import run
+from pipeline.wiring import redis_ledger
+
+pytestmark = pytest.mark.kafka
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+def settings(broker: Broker) -> Settings:
+    return fresh_settings(broker, partitions=2)
+
+
+def bury(
+    settings: Settings, number: int, *, stage: str = "group", reason: str = "internal", project_id: int = 1, at: float = NOW
+) -> None:
+    """Put dead letters on the topic as a worker would."""
+    producer = Producer({"bootstrap.servers": settings.kafka.brokers})
+    events = generate_events(1, frames=1)
+    for offset in range(number):
+        _, body = ingest_message(next(events), project_id, start_time=NOW)
+        record = make_record(body, settings.kafka.events_in, Token("first-topic", 1, offset), NOW, {})
+        output = dead_letter(DeadLetter(record, stage, reason, "KeyError: x"), {}, settings.kafka.dead_letters, at)
+        producer.produce(output.topic, output.value, headers=list(output.headers))
+    producer.flush()
+
+
+def listed(settings: Settings, wanted: Wanted | None = None) -> list[StoredLetter]:
+    topic = DeadLetterTopic(settings)
+    try:
+        done = topic.replayed()
+        return [letter for letter in topic.letters(wanted or Wanted()) if letter.place not in done]
+    finally:
+        topic.close()
+
+
+def replay(settings: Settings, wanted: Wanted | None = None) -> Replayed:
+    return replay_letters(settings, wanted or Wanted(), lambda _: None)
+
+
+def tokens(messages: list[Message]) -> list[bytes]:
+    return sorted(dict(message.headers() or ())[TOKEN_HEADER] for message in messages)
+
+
+def test_filters_by_stage_reason_project_and_time(settings: Settings) -> None:
+    bury(settings, 2)
+    bury(settings, 3, stage="decode", reason="invalid_json")
+    bury(settings, 4, project_id=2)
+    bury(settings, 5, at=NOW + 100)
+    assert len(listed(settings)) == 14
+    assert len(listed(settings, Wanted(stage="decode"))) == 3
+    assert len(listed(settings, Wanted(reason="internal"))) == 11
+    assert len(listed(settings, Wanted(project_id=2))) == 4
+    assert len(listed(settings, Wanted(since=NOW + 50))) == 5
+    assert len(listed(settings, Wanted(until=NOW + 50))) == 9
+    one = listed(settings)[7].place
+    assert [letter.place for letter in listed(settings, Wanted(places=frozenset({one})))] == [one]
+
+
+def test_an_empty_topic_has_none(settings: Settings) -> None:
+    assert listed(settings) == []
+    assert replay(settings) == Replayed(0, 0)
+    assert listed(settings, Wanted(places=frozenset({Place(0, 7)}))) == []
+
+
+def test_each_comes_back_once_with_its_first_token(broker: Broker, settings: Settings) -> None:
+    bury(settings, 10)
+    bodies = sorted(letter.body for letter in listed(settings))
+    assert replay(settings).letters == 10
+    assert replay(settings) == Replayed(0, 10)
+    returned = read_all(broker, settings.kafka.events_in)
+    assert sorted(message.value() or b"" for message in returned) == bodies
+    assert tokens(returned) == sorted(f"first-topic/1/{offset}".encode() for offset in range(10))
+    assert listed(settings) == []
+
+
+def test_filters_do_not_pass_over_the_others(settings: Settings) -> None:
+    bury(settings, 3)
+    bury(settings, 2, stage="decode")
+    assert replay(settings, Wanted(stage="decode")).letters == 2
+    assert len(listed(settings)) == 3
+    assert replay(settings).letters == 3
+
+
+class Interrupted(Exception):  # noqa: N818 -- as ctrl-C is
+    pass
+
+
+def test_an_interrupted_replay_is_taken_up_where_it_stopped(
+    broker: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(settings, 25)
+    monkeypatch.setattr(dead_letters_kafka, "LETTERS_PER_TRANSACTION", 10)
+
+    def interrupt(progress: Replayed) -> None:
+        if progress.letters >= 10:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        replay_letters(settings, Wanted(), interrupt)
+    assert replay(settings) == Replayed(15, 10)
+    assert len(tokens(read_all(broker, settings.kafka.events_in))) == 25
+
+
+def test_killed_in_the_middle_of_a_transaction_nothing_comes_back_twice(
+    broker: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(settings, 5)
+
+    class Dying(Producer):
+        def commit_transaction(self, *_: object) -> None:
+            self.flush()
+            raise Interrupted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dead_letters_kafka, "Producer", Dying)
+        with pytest.raises(Interrupted):
+            replay(settings)
+    assert replay(settings) == Replayed(5, 0)
+    assert len(read_all(broker, settings.kafka.events_in)) == 5
+
+
+def test_two_replays_at_once_bring_back_each_once(broker: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    bury(settings, 25)
+    monkeypatch.setattr(dead_letters_kafka, "LETTERS_PER_TRANSACTION", 10)
+    other: list[Replayed] = []
+
+    def start_another(progress: Replayed) -> None:
+        if progress.letters == 10 and not other:
+            other.append(replay(settings))
+
+    with pytest.raises(KafkaException):
+        replay_letters(settings, Wanted(), start_another)
+    assert other == [Replayed(15, 10)]
+    assert len(tokens(read_all(broker, settings.kafka.events_in))) == 25
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    with EmbeddedRedis() as server:
+        yield server.url
+
+
+@pytest.mark.redis
+def test_a_replayed_event_is_no_duplicate_of_itself_and_is_charged_once(
+    broker: Broker, settings: Settings, redis_url: str, tmp_path: object
+) -> None:
+    """It claimed its id and charged its quota before it died; the worker meets it again elsewhere on the topic."""
+    from pathlib import Path
+
+    from support.kafka_broker import admin
+
+    from pipeline.quotas.ledger import Polled
+
+    rules_dir = Path(str(tmp_path)) / "rules"
+    (rules_dir / "default").mkdir(parents=True)
+    (rules_dir / "default" / "quotas.toml").write_text(
+        '[[quota]]\nid = "q"\nscope = "project"\ncategories = ["error"]\nlimit = 1\nwindow_s = 3600\nreason_code = "over"\n'
+    )
+    rules = RulesFolder(rules_dir).current
+    ledger = redis_ledger(settings, redis_url)
+    client = admin(broker)
+    topic = topic_id(client, settings.kafka.events_in)
+    _, body = ingest_message(next(generate_events(1, frames=1)), 1, start_time=NOW)
+
+    def handle(offset: int, headers: dict[str, bytes], content: bytes = body) -> list[str]:
+        record = make_record(content, "in", Token(topic, 0, offset), NOW, headers)
+        polled = (Polled(topic, 0, offset, offset + 1),)
+        result = run([record], Context(now=NOW, rules=rules, ledger=ledger, polled=polled))
+        return [item.event_id for item in result.events] + [str(o.reason) for o in result.outcomes if o.reason]
+
+    (event_id,) = handle(5, {})
+    assert handle(9, {}) == ["duplicate"]
+    assert handle(10, {TOKEN_HEADER: f"{topic}/0/5".encode()}) == [event_id]
+    _, another = ingest_message(next(generate_events(2, frames=1)), 1, start_time=NOW)
+    assert handle(11, {}, another) == ["over"]
+    ledger.close()

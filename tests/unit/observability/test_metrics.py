@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.model.category import DataCategory
+from pipeline.model.outcome import Fate, Outcome
+from pipeline.model.scope import Scope
+from pipeline.observability import metric_defs
+from pipeline.observability.metric_defs import METRICS, Kind, Metric
+from pipeline.observability.worker_metrics import STATES, WorkerMetrics
+from pipeline.runtimes.worker import State
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_every_metric_says_what_it_is_and_what_to_do(metric: Metric) -> None:
+    assert metric.name.startswith("pipeline_")
+    assert metric.unit
+    assert metric.meaning.endswith(".")
+    assert metric.when_high.endswith(".")
+    assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
+
+
+def test_outcomes_are_added_up_by_reason() -> None:
+    metrics = WorkerMetrics()
+    outcome = Outcome(1.0, Scope(1, 2), Fate.FILTERED, "localhost", "e", DataCategory.ERROR, 1)
+    metrics.batch_committed(
+        records=3,
+        size_bytes=10,
+        events=1,
+        new_groups=1,
+        outcomes=[outcome, outcome],
+        dead=[],
+        stage_s={"group": 0.5},
+        run_s=1,
+        commit_s=1,
+    )
+    page = metrics.page().decode()
+    assert 'pipeline_outcomes_total{category="error",outcome="filtered",reason="localhost"} 2.0' in page
+    assert 'pipeline_stage_seconds_total{stage="group"} 0.5' in page
+
+
+def test_a_partition_that_is_gone_leaves_no_series() -> None:
+    metrics = WorkerMetrics()
+    metrics.standing({0: (5, 1.0), 1: (6, 2.0)}, [0, 1])
+    metrics.standing({1: (6, 2.0)}, [1])
+    page = metrics.page().decode()
+    assert 'pipeline_lag_records{partition="1"} 6.0' in page
+    assert 'partition="0"' not in page
+
+
+def test_one_state_holds() -> None:
+    assert tuple(State) == STATES
+    metrics = WorkerMetrics()
+    metrics.state(State.HALTED)
+    page = metrics.page().decode()
+    assert 'pipeline_state{state="halted"} 1.0' in page
+    assert 'pipeline_state{state="running"} 0.0' in page
+
+
+def test_totals_that_others_keep_only_grow() -> None:
+    metrics = WorkerMetrics()
+    for hits in (5, 5, 9, 0):
+        metrics.totals(metric_defs.CACHE_LOOKUPS, {("maps", "hit"): hits})
+    assert 'pipeline_cache_lookups_total{cache="maps",result="hit"} 9.0' in metrics.page().decode()

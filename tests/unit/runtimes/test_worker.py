@@ -1,0 +1,276 @@
+"""The loop with a source and a sink of lists: what it commits, what it drops, what it waits for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgpack
+import msgspec
+import orjson
+import pytest
+from support.records import whole_context
+
+from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.record import Token
+from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.quotas.ledger import Polled
+from pipeline.runtimes import worker as worker_module
+from pipeline.runtimes.worker import State, Worker
+from pipeline.runtimes.worker_batch import WorkerBatch, WorkerRecord, make_record
+from pipeline.runtimes.worker_commit import CommitError
+from pipeline.runtimes.worker_lag import Lag
+from pipeline.runtimes.worker_outputs import Output
+from pipeline.settings import DeadLetters, Kafka, Settings
+from pipeline.stages.contract import Context
+from pipeline.stages.runner import BatchResult, run
+
+CONTEXT = whole_context()
+
+
+class ListSource:
+    """Gives what is not committed yet, again and again, as a broker would."""
+
+    def __init__(self, bodies: list[bytes], batch_size: int = 100) -> None:
+        self.bodies, self.batch_size = bodies, batch_size
+        self.position = self.base = 0
+        self.lag, self.errors, self.partitions = Lag(), [], [0]
+        self.waits: list[float] = []
+        self.closed = False
+        self.on_idle: Callable[[], None] = lambda: None
+        self.moves_while_waiting = False
+
+    def poll(self) -> WorkerBatch | None:
+        bodies = self.bodies[self.position : self.position + self.batch_size]
+        if not bodies:
+            self.on_idle()
+            return None
+        records = []
+        for offset, body in enumerate(bodies, self.position):
+            records.append(WorkerRecord(make_record(body, "in", Token("t", 0, offset), 1e9, {}), 0, offset, {}))
+        self.position += len(bodies)
+        return WorkerBatch(records, {0: self.base}, {0: self.position}, "t", None)
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        if self.moves_while_waiting:
+            self.rewind()
+            return False
+        return True
+
+    def resume(self) -> None: ...
+
+    def committed(self, ends: Mapping[int, int]) -> None:
+        self.base = ends[0]
+
+    def rewind(self) -> None:
+        self.position = self.base
+
+    def passed(self) -> tuple[dict[int, int], Any]:
+        return {}, None
+
+    def watch_lag(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class ListSink:
+    def __init__(self, failures: int = 0) -> None:
+        self.commits: list[tuple[list[Output], int]] = []
+        self.failures = failures
+        self.errors: list[str] = []
+
+    def commit(self, outputs: Iterable[Output], topic: str, ends: Mapping[int, int], membership: Any) -> None:  # noqa: ARG002
+        if self.failures:
+            self.failures -= 1
+            raise CommitError("refused")
+        self.commits.append((list(outputs), ends[0]))
+
+    def close(self) -> None: ...
+
+    def values(self, topic: str) -> list[Output]:
+        return [output for outputs, _ in self.commits for output in outputs if output.topic == topic]
+
+
+def event(number: int, **fields: Any) -> bytes:
+    event_id = f"{number + 1:032x}"
+    payload = orjson.dumps({"event_id": event_id, "message": f"m{number}", "platform": "python", **fields})
+    body = {"type": "event", "event_id": event_id, "project_id": 1, "start_time": 1_700_000_000, "payload": payload}
+    return bytes(msgpack.packb(body))
+
+
+def make(source: ListSource, sink: ListSink, settings: Settings | None = None) -> tuple[Worker, WorkerMetrics]:
+    def context(polled: tuple[Polled, ...]) -> Context:
+        return replace(CONTEXT, polled=polled)
+
+    metrics = WorkerMetrics()
+    worker = Worker(settings or Settings(), source, sink, context, metrics)
+    source.on_idle = worker.stop
+    return worker, metrics
+
+
+def events(sink: ListSink) -> list[str]:
+    return [orjson.loads(output.value)[2]["event_id"] for output in sink.values("events")]
+
+
+def test_commits_what_the_stages_made_of_it() -> None:
+    source, sink = ListSource([event(n) for n in range(250)]), ListSink()
+    worker, metrics = make(source, sink)
+    worker.run()
+    assert [end for _, end in sink.commits] == [100, 200, 250]
+    assert events(sink) == [f"{n + 1:032x}" for n in range(250)]
+    assert source.closed
+    assert worker.state is State.STOPPED
+    assert b"pipeline_records_total 250.0" in metrics.page()
+
+
+def test_a_failed_commit_is_read_again() -> None:
+    source, sink = ListSource([event(n) for n in range(10)]), ListSink(failures=2)
+    worker, metrics = make(source, sink)
+    worker.run()
+    assert len(events(sink)) == 10
+    assert b'pipeline_batches_dropped_total{why="commit"} 2.0' in metrics.page()
+
+
+def failing(when: Callable[[list[Any]], Exception | None]) -> Callable[..., BatchResult]:
+    def failing_run(records: list[Any], ctx: Context) -> BatchResult:
+        error = when(records)
+        if error is not None:
+            raise error
+        return run(records, ctx)
+
+    return failing_run
+
+
+def test_a_poison_record_is_found_and_its_neighbours_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = [event(n) for n in range(64)]
+
+    def poisoned(records: list[Any]) -> Exception | None:
+        return ZeroDivisionError("ours") if any(record.body == bodies[37] for record in records) else None
+
+    monkeypatch.setattr(worker_module, "run", failing(poisoned))
+    source, sink = ListSource(bodies), ListSink()
+    worker, _ = make(source, sink)
+    worker.run()
+    (letter,) = sink.values("ingest-events-dlq")
+    assert letter.value == bodies[37]
+    headers = dict(letter.headers)
+    assert (headers["stage"], headers["reason"], headers["source-offset"]) == (b"worker", b"internal", b"37")
+    assert len(events(sink)) == 63
+    assert [end for _, end in sink.commits] == sorted(end for _, end in sink.commits), "each part stands on the last"
+    assert source.base == 64
+
+
+def test_parts_of_a_split_batch_cover_all_and_stand_on_each_other() -> None:
+    source = ListSource([event(n) for n in range(7)])
+    batch = source.poll()
+    assert batch is not None
+    first, second = batch.halves()
+    assert [(part.base, part.end) for part in first.polled + second.polled] == [(0, 3), (3, 7)]
+    assert [*first.records, *second.records] == batch.records
+
+
+def test_waits_for_a_service_with_the_batch_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [RetryableError("redis", "gone", retry_in_s=0.02)] * 3
+    monkeypatch.setattr(worker_module, "run", failing(lambda _: answers.pop() if answers else None))
+    source, sink = ListSource([event(1)]), ListSink()
+    worker, metrics = make(source, sink)
+    worker.run()
+    assert len(events(sink)) == 1
+    assert len(source.waits) >= 3
+    assert b'pipeline_service_errors_total{service="redis"} 3.0' in metrics.page()
+
+
+def test_a_batch_whose_partitions_moved_while_waiting_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [RetryableError("redis", "gone", retry_in_s=0.02)]
+    monkeypatch.setattr(worker_module, "run", failing(lambda _: answers.pop() if answers else None))
+    source, sink = ListSource([event(1)]), ListSink()
+    source.moves_while_waiting = True
+    worker, _ = make(source, sink)
+    worker.run()
+    assert len(sink.commits) == 1
+
+
+def test_a_stale_batch_is_dropped_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [StaleBatchError("gone past")]
+    monkeypatch.setattr(worker_module, "run", failing(lambda _: answers.pop() if answers else None))
+    source, sink = ListSource([event(1)]), ListSink()
+    worker, metrics = make(source, sink)
+    worker.run()
+    assert len(events(sink)) == 1
+    assert b'pipeline_batches_dropped_total{why="stale"} 1.0' in metrics.page()
+
+
+def test_stale_for_ever_says_that_offsets_were_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "run", failing(lambda _: StaleBatchError("gone past")))
+    source, sink = ListSource([event(1)]), ListSink()
+    worker, _ = make(source, sink)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    deadline = threading.Event()
+    for _ in range(200):
+        if "pipeline offsets reset" in worker.why:
+            break
+        deadline.wait(0.02)
+    assert "pipeline offsets reset" in worker.why
+    worker.stop()
+    thread.join(5)
+    assert sink.commits == []
+
+
+def test_over_the_dead_letter_limit_nothing_is_committed_until_it_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "HALTED_RETRY_S", 0.02)
+    tries = []
+
+    def mended(records: list[Any]) -> Exception | None:
+        tries.append(len(records))
+        return None
+
+    monkeypatch.setattr(worker_module, "run", failing(mended))
+    source, sink = ListSource([b"\xc1"] * 30 + [event(1)]), ListSink()
+    worker, _ = make(source, sink, msgspec.structs.replace(Settings(), dead_letters=DeadLetters(min_count=10)))
+    states = []
+    source.wait = lambda _: bool(states.append(worker.state) or (worker.stop() if len(tries) >= 3 else None)) or True  # type: ignore[method-assign]
+    worker.run()
+    assert sink.commits == []
+    assert set(states) == {State.HALTED}
+    assert len(tries) >= 3
+
+
+def test_what_dies_after_it_was_counted_is_taken_out_and_the_rest_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the ledger takes back what it charged for the event that is not stored."""
+    ran: list[int] = []
+
+    def note(records: list[Any]) -> None:
+        ran.append(len(records))
+
+    monkeypatch.setattr(worker_module, "run", failing(note))
+    bodies = [event(n) for n in range(3)] + [event(3, extra={f"k{n}": "x" * 400 for n in range(30)})]
+    source, sink = ListSource(bodies), ListSink()
+    worker, metrics = make(source, sink, msgspec.structs.replace(Settings(), kafka=Kafka(max_output_bytes=10_000)))
+    worker.run()
+    assert ran == [4, 3]
+    (letter,) = sink.values("ingest-events-dlq")
+    assert letter.value == bodies[3]
+    assert dict(letter.headers)["reason"] == b"too_large"
+    assert len(events(sink)) == 3
+    (accepted,) = [orjson.loads(output.value) for output in sink.values("outcomes")]
+    assert accepted["quantity"] == 3
+    assert b'pipeline_dead_letters_total{reason="too_large",stage="publish"} 1.0' in metrics.page()
+
+
+def test_stop_ends_after_the_batch() -> None:
+    source, sink = ListSource([event(n) for n in range(500)]), ListSink()
+    worker, _ = make(source, sink)
+    commit = sink.commit
+
+    def commit_and_stop(*arguments: Any) -> None:
+        commit(*arguments)
+        worker.stop()
+
+    sink.commit = commit_and_stop  # type: ignore[method-assign]
+    worker.run()
+    assert [end for _, end in sink.commits] == [100]

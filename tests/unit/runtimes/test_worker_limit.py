@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pipeline.runtimes.worker_limit import DeadLetterLimit
+from pipeline.settings import DeadLetters
+
+SETTINGS = DeadLetters(max_ratio=0.25, window_s=60.0, min_count=10)
+
+
+def test_a_few_never_stop_anything() -> None:
+    assert not DeadLetterLimit(SETTINGS).would_exceed(9, 9, 0.0)
+
+
+def test_the_ratio_is_that_of_the_window() -> None:
+    limit = DeadLetterLimit(SETTINGS)
+    limit.add(1_000, 0, 0.0)
+    assert not limit.would_exceed(250, 250, 30.0)
+    assert limit.would_exceed(250, 250, 61.0)
+
+
+def test_batches_add_up() -> None:
+    limit = DeadLetterLimit(SETTINGS)
+    for second in range(5):
+        assert not limit.would_exceed(8, 2, float(second))
+        limit.add(8, 2, float(second))
+    assert limit.would_exceed(8, 8, 6.0)
+
+
+def test_a_clean_batch_is_let_through_even_then() -> None:
+    limit = DeadLetterLimit(SETTINGS)
+    limit.add(20, 20, 0.0)
+    assert not limit.would_exceed(5, 0, 1.0)
+
+
+def test_a_ratio_of_one_never_stops() -> None:
+    assert not DeadLetterLimit(DeadLetters(max_ratio=1.0, min_count=1)).would_exceed(100, 100, 0.0)
