@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.model.errors import RetryableError
 from pipeline.model.record import Record
 from pipeline.quotas.ledger import Polled
+from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.outputs import Outputs
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, run
@@ -78,19 +79,21 @@ def replay(
 ) -> Tally:
     """Take every record through the stages and write what it came to. `context` makes a batch's context of what it covers."""
     tally = Tally()
-    for batch in cut_batches(records, max_records, max_bytes):
-        first, last = batch[0].token, batch[-1].token
-        ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
-        result = _run_patiently(batch, ctx)
-        for item in result.events:
-            assert item.message is not None, "publish is the last stage"  # noqa: S101
-            outputs.event(item.message.value)
-        for outcome in result.outcomes:
-            outputs.outcome(outcome)
-        for letter in result.dead:
-            outputs.dead_letter(letter)
-        tally.add(len(batch), result)
-        on_batch(tally)
+    with GarbageBetweenBatches() as garbage:
+        for batch in cut_batches(records, max_records, max_bytes):
+            first, last = batch[0].token, batch[-1].token
+            ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
+            result = _run_patiently(batch, ctx)
+            for item in result.events:
+                assert item.message is not None, "publish is the last stage"  # noqa: S101
+                outputs.event(item.message.value)
+            for outcome in result.outcomes:
+                outputs.outcome(outcome)
+            for letter in result.dead:
+                outputs.dead_letter(letter)
+            tally.add(len(batch), result)
+            on_batch(tally)
+            garbage.after_batch()
     outputs.finish(tally.to_json())
     return tally
 
