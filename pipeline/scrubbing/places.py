@@ -12,7 +12,7 @@ from pipeline.scrubbing.rules import Rule
 from pipeline.scrubbing.selectors import Pii, Selector
 
 MAX_PLACES = 20_000
-"""Places remembered. Senders choose keys, so this bounds what they can make us hold: some 20 MB."""
+"""Keys remembered with their places. Senders choose keys, so this bounds what they can make us hold: some 10 MB."""
 
 MAX_STEPS = 200
 """Deeper values share the place of their ancestor at this depth; normalization leaves nothing so deep."""
@@ -54,14 +54,27 @@ class Root:
 
     def __init__(self, applications: Sequence[Application]) -> None:
         self.applications = sorted(applications, key=lambda application: application.selector.rank)
-        self.tells_items_apart = any("index" in application.selector.kinds for application in self.applications)
+        steps = [step for application in self.applications for step in application.selector.steps]
+        self.tells_items_apart = any(kind == "index" for kind, _ in steps)
+        self._names = frozenset(value for kind, value in steps if kind == "key")
+        self._key_patterns = {
+            pattern.key
+            for application in self.applications
+            for rule in application.rules
+            for pattern in rule.patterns
+            if pattern.key is not None
+        }
         self.count = 0
         self.plans: dict[tuple[object, ...], Plan] = {}
         self._event = Place(self, None, None, None, EVENT)
 
+    def tells_apart(self, key: str) -> bool:
+        """Whether any rule cares what a value's key is; all keys that none cares about share one place."""
+        return key.lower() in self._names or any(pattern.search(key) for pattern in self._key_patterns)
+
     def place(self) -> Place:
         """Give the place of the event itself; all others are reached from there."""
-        if self.count > MAX_PLACES:
+        if self.count >= MAX_PLACES:
             self.count = 0
             self._event = Place(self, None, None, None, EVENT)
         return self._event
@@ -80,7 +93,6 @@ class Place:
         self.depth: int = parent.depth + 1 if parent else 0
         self._children: dict[str | int, Place] = {}
         self._typed: dict[str | None, Place] = {}
-        root.count += 1
 
     def child(self, key: str) -> Place:
         """Give the place under a key."""
@@ -88,9 +100,23 @@ class Place:
         if found is None:
             if self.depth >= MAX_STEPS:
                 return self
-            field = self.field.fields.get(key) or self.field.other or self._inherited
-            found = self._children[key] = Place(self.root, self, key, None, field)
+            if key in self.field.fields or key in (self._other.by_type or ()) or self.root.tells_apart(key):
+                found = Place(self.root, self, key, None, self.field.fields.get(key, self._other))
+            else:
+                found = self._anonymous
+            if self.root.count < MAX_PLACES:
+                self._children[key] = found
+                self.root.count += 1
         return found
+
+    @cached_property
+    def _anonymous(self) -> Place:
+        return Place(self.root, self, "", None, self._other)
+
+    @property
+    def _other(self) -> Field:
+        """The field of keys that are not known."""
+        return self.field.other or self._inherited
 
     def item(self, index: int) -> Place:
         """Give the place of a list's item: one for all of them, unless a selector names an index."""

@@ -42,6 +42,10 @@ class Pii(IntEnum):
     LIKELY = 2
 
 
+Item = tuple[str, str | int]
+"""One item of a path: `("type" | "index" | "key" | "any" | "deep", value)`; keys are in lower case."""
+
+
 class Step(Protocol):
     """One value on the way from the event's root: its key (None for the item of a list) or index, and its types."""
 
@@ -66,8 +70,8 @@ class Selector(Protocol):
         """Give the place in the order in which rules apply."""
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """Give the kinds of items that its paths are made of."""
+    def steps(self) -> tuple[Item, ...]:
+        """Give all items of its paths."""
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
         """Say whether the value at the end of `steps` (outermost first) is selected."""
@@ -75,9 +79,9 @@ class Selector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A dotted path; items are `("type" | "index" | "key" | "any" | "deep", value)`."""
+    """A dotted path."""
 
-    items: tuple[tuple[str, str | int], ...]
+    items: tuple[Item, ...]
 
     @property
     def rank(self) -> tuple[object, ...]:
@@ -86,9 +90,9 @@ class Path:
         return (3, *((kinds.index(kind), str(value)) for kind, value in self.items))
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """Give the kinds of its items."""
-        return frozenset(kind for kind, _ in self.items)
+    def steps(self) -> tuple[Item, ...]:
+        """Give its items."""
+        return self.items
 
     def is_specific(self) -> bool:
         """Say whether the path names something, rather than a kind of value or anything at any depth."""
@@ -103,7 +107,7 @@ class Path:
         return _tail_matches(self.items, len(self.items), steps, len(steps))
 
 
-def _tail_matches(items: tuple[tuple[str, str | int], ...], item: int, steps: Sequence[Step], step: int) -> bool:
+def _tail_matches(items: tuple[Item, ...], item: int, steps: Sequence[Step], step: int) -> bool:
     """Compare backwards. At most one `**` is allowed in a path, so trying each of its lengths is linear."""
     while item:
         kind, value = items[item - 1]
@@ -136,9 +140,9 @@ class Both:
         return (0, *(part.rank for part in self.parts))
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """Give the kinds of items that its paths are made of."""
-        return frozenset[str]().union(*(part.kinds for part in self.parts))
+    def steps(self) -> tuple[Item, ...]:
+        """Give all items of its paths."""
+        return tuple(step for part in self.parts for step in part.steps)
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
         """Say whether the value at the end of `steps` is selected."""
@@ -157,9 +161,9 @@ class Either:
         return (1, *(part.rank for part in self.parts))
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """Give the kinds of items that its paths are made of."""
-        return frozenset[str]().union(*(part.kinds for part in self.parts))
+    def steps(self) -> tuple[Item, ...]:
+        """Give all items of its paths."""
+        return tuple(step for part in self.parts for step in part.steps)
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
         """Say whether the value at the end of `steps` is selected."""
@@ -178,9 +182,9 @@ class Not:
         return (2, self.part.rank)
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """Give the kinds of items that its path is made of."""
-        return self.part.kinds
+    def steps(self) -> tuple[Item, ...]:
+        """Give all items of its path."""
+        return self.part.steps
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
         """Say whether the value at the end of `steps` is selected."""

@@ -10,7 +10,7 @@ from pipeline.stages.normalize.contexts import ensure_trace
 from pipeline.stages.normalize.message import logentry
 from pipeline.stages.normalize.protocol import ALIASES, FIELDS
 from pipeline.stages.normalize.release import dist, environment, release
-from pipeline.stages.normalize.report import Path, Report, kept_meta
+from pipeline.stages.normalize.report import MAX_ERRORS, Path, Report, kept_meta
 from pipeline.stages.normalize.tags import MAX_TAGS, settle_tags, tags
 from pipeline.stages.normalize.user import name_user, settle_ip
 from pipeline.stages.normalize.values import as_uuid
@@ -88,7 +88,7 @@ def normalize_event(
     result["type"] = _kind(result)
     if result["type"] == "csp" and not result["logger"]:
         result["logger"] = "csp"
-    errors = [*result.pop("errors", []), *report.errors]
+    errors = [*result.pop("errors", [])[:MAX_ERRORS], *report.errors]
     if errors:
         result["errors"] = errors
     if report.meta:
