@@ -33,7 +33,7 @@ class Limits:
     """Bounds of memory (bytes), files (bytes) and time (seconds)."""
 
     memory_bytes: int = 512_000_000
-    max_modules: int = 10_000
+    max_modules: int = 5_000
     max_file_bytes: int = 32_000_000
     poll_interval_s: float = 5.0
     retry_failed_s: float = 60.0
@@ -74,8 +74,7 @@ class Artifacts:
         limits: Limits = _DEFAULTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.frames: Counter[ReleaseFrames] = Counter()
-        """Frames looked up since the start, for the share that is resolved per release."""
+        self._frames: Counter[ReleaseFrames] = Counter()
         self._limits = limits
         self._clock = clock
         self._indexes = ProjectIndexes(store, limits.poll_interval_s, clock)
@@ -90,6 +89,10 @@ class Artifacts:
         self._indexes.refresh(key.origin.project_id for key in wanted)
         now = self._clock()
         return {key: self._module(key, now) for key in wanted}
+
+    def frame_counts(self) -> dict[ReleaseFrames, int]:
+        """Give the frames looked up since the start: the share that is resolved per release is a metric. Any thread may ask."""
+        return dict(self._frames)
 
     def index(self, project_id: int) -> ProjectIndex:
         """Give what is known of a project's bundles."""
@@ -127,7 +130,7 @@ class Artifacts:
     def count(self, project_id: int, release: object, frames: FrameCounts) -> None:
         """Count an event's frames for the share that is resolved per release."""
         name = release if isinstance(release, str) else ""
-        if len(self.frames) >= _MAX_RELEASES and (project_id, name, True) not in self.frames:
+        if len(self._frames) >= _MAX_RELEASES and (project_id, name, True) not in self._frames:
             name = "(others)"
-        self.frames[ReleaseFrames(project_id, name, is_resolved=True)] += frames.resolved
-        self.frames[ReleaseFrames(project_id, name, is_resolved=False)] += frames.looked_up - frames.resolved
+        self._frames[ReleaseFrames(project_id, name, is_resolved=True)] += frames.resolved
+        self._frames[ReleaseFrames(project_id, name, is_resolved=False)] += frames.looked_up - frames.resolved

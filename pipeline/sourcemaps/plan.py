@@ -13,6 +13,9 @@ PLATFORMS = ("javascript", "node")
 _NATIVE = frozenset({"native", "[native code]"})
 _NODE_FILE = re.compile(r"(?:(?:app|webpack|[a-zA-Z]):|/)")
 _MAX_IMAGES = 1_000
+_MAX_DEBUG_IDS = 100
+_MAX_URL = 4_096
+"""Bounds of what is remembered per module."""
 
 Frame = dict[str, Any]
 
@@ -22,11 +25,12 @@ class PlannedStacktrace:
     """A stacktrace with, for each frame, the module to look in; None for a frame that is not looked up.
 
     `container` is the exception or thread that gets the `raw_stacktrace`; the event's own stacktrace has none.
+    `frames` may hold other things than frames: they keep their places.
     """
 
     container: dict[str, Any] | None
     stacktrace: dict[str, Any]
-    frames: list[Frame]
+    frames: list[Any]
     modules: list[ModuleKey | None]
 
 
@@ -54,7 +58,9 @@ def plan_event(event: dict[str, Any], project_id: int) -> Plan | None:
     for container, stacktrace in _stacktraces(event):
         frames = _unresolved_frames(container, stacktrace)
         modules = [
-            _module_key(frame, origin, images) if is_looked_up(frame, frame.get("platform") or platform) else None
+            _module_key(frame, origin, images)
+            if isinstance(frame, dict) and is_looked_up(frame, frame.get("platform") or platform)
+            else None
             for frame in frames
         ]
         stacktraces.append(PlannedStacktrace(container, stacktrace, frames, modules))
@@ -69,7 +75,7 @@ def is_looked_up(frame: Frame, platform: object) -> bool:
     return (
         platform in PLATFORMS
         and isinstance(abs_path, str)
-        and abs_path != ""
+        and 0 < len(abs_path) <= _MAX_URL
         and isinstance(line, int)
         and not is_builtin(abs_path, platform)
     )
@@ -98,12 +104,12 @@ def _stacktraces(event: dict[str, Any]) -> list[tuple[dict[str, Any] | None, dic
     return found
 
 
-def _frames(stacktrace: object) -> list[Frame]:
+def _frames(stacktrace: object) -> list[Any]:
     frames = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
-    return [frame for frame in frames if isinstance(frame, dict)] if isinstance(frames, list) else []
+    return frames if isinstance(frames, list) else []
 
 
-def _unresolved_frames(container: dict[str, Any] | None, stacktrace: dict[str, Any]) -> list[Frame]:
+def _unresolved_frames(container: dict[str, Any] | None, stacktrace: dict[str, Any]) -> list[Any]:
     """Give the frames; those of an event that was resolved before are what it kept as raw, so that again gives the same."""
     frames = _frames(stacktrace)
     raw = _frames(container.get("raw_stacktrace")) if container is not None else []
@@ -111,8 +117,8 @@ def _unresolved_frames(container: dict[str, Any] | None, stacktrace: dict[str, A
     return raw if was_resolved else frames
 
 
-def _is_symbolicated(frame: Frame) -> bool:
-    data = frame.get("data")
+def _is_symbolicated(frame: object) -> bool:
+    data = frame.get("data") if isinstance(frame, dict) else None
     return isinstance(data, dict) and data.get("symbolicated") is True
 
 
@@ -131,6 +137,6 @@ def _origin(event: dict[str, Any], project_id: int) -> tuple[Origin, dict[str, s
         project_id,
         release if isinstance(release, str) and release else None,
         dist if isinstance(dist, str) and dist else None,
-        tuple(sorted(set(images.values()))),
+        tuple(sorted(set(images.values()))[:_MAX_DEBUG_IDS]),
     )
     return origin, images

@@ -10,6 +10,13 @@ from pipeline.sourcemaps.source_text import CONTEXT_COST_BYTES
 _MAX_POSITIONS = 20_000
 """Per map: 30 MB at most for one map."""
 
+_MAX_NAME = 4_096
+"""Longer names are none: a map may call its sources anything."""
+
+
+def _bounded(name: str | None) -> str | None:
+    return name if name is not None and len(name) <= _MAX_NAME else None
+
 
 class PositionMemory:
     """Remembers the answers of one map's look-up, misses too."""
@@ -32,6 +39,8 @@ class PositionMemory:
         except KeyError:
             pass
         found = self._find(line, max(column, 1)) if 1 <= line <= MAX_POSITION and column <= MAX_POSITION else None
+        if found is not None and max(len(found.source or ""), len(found.name or ""), len(found.scope or "")) > _MAX_NAME:
+            found = found._replace(source=_bounded(found.source), name=_bounded(found.name), scope=_bounded(found.scope))
         if len(self._known) >= _MAX_POSITIONS:
             self._known.clear()
         self._known[line, column] = found

@@ -56,7 +56,9 @@ class Probe:
             child.stdin.write(minified)
             child.stdin.write(source_map)
             child.stdin.flush()
-            answered, _, _ = select.select([child.stdout], [], [], self._cpu_s * 4)
+            waiting = select.poll()  # select itself takes no descriptor above 1023
+            waiting.register(child.stdout, select.POLLIN)
+            answered = waiting.poll(self._cpu_s * 4 * 1_000)
             answer = os.read(child.stdout.fileno(), 1) if answered else b""
         except BrokenPipeError:  # it ended before it was asked: another's doing, not this file's
             self.close()

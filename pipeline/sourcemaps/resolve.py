@@ -57,9 +57,11 @@ def _resolve_stacktrace(
     modules: Mapping[ModuleKey, Module],
     find_source: SourceLookup,
     errors: ErrorLog,
-) -> tuple[list[Frame], list[Frame], int]:
+) -> tuple[list[Any], list[Any], int]:
     """Give the raw frames, the resolved frames, and how many were resolved."""
-    raw_frames, frames, resolved = [], [], 0
+    raw_frames: list[Any] = []
+    frames: list[Any] = []
+    resolved = 0
     callsite: str | None = None
     for frame, key in zip(planned.frames, planned.modules, strict=True):
         if key is None:
@@ -91,7 +93,9 @@ def _resolve_stacktrace(
     return raw_frames, frames, resolved
 
 
-def _as_skipped(frame: Frame, platform: object) -> Frame:
+def _as_skipped(frame: Any, platform: object) -> Any:
+    if not isinstance(frame, dict):
+        return frame
     abs_path = frame.get("abs_path")
     if isinstance(abs_path, str) and is_builtin(abs_path, frame.get("platform") or platform):
         return {**frame, "in_app": False}

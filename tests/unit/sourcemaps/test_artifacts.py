@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import obstore.store
 import pytest
 from support.artifact_bundles import BuiltFile, write_bundle
 from support.source_maps import CODE, FILES, MAP, URL, event, frames_of, source_map
@@ -13,6 +14,7 @@ from pipeline.sourcemaps.artifacts import Artifacts, Limits, ReleaseFrames
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engine import ParsedMap
 from pipeline.sourcemaps.folder_store import FolderStore
+from pipeline.sourcemaps.object_store import ObjectStore
 from pipeline.sourcemaps.scraping import Scraped
 from pipeline.sourcemaps.store import StoredBundle, StoreUnavailableError
 from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
@@ -81,6 +83,19 @@ def test_a_bundle_that_arrives_is_found_within_the_poll_interval_also_after_a_mi
     (tmp_path / "7" / "a.zip").unlink()
     clock.now += 5.1
     assert resolve(artifacts, event()) == (1, 0), "a bundle that is removed is forgotten as soon"
+
+
+def test_an_object_store_is_polled_by_its_generation(tmp_path: Path, clock: Clock) -> None:
+    client = obstore.store.MemoryStore()
+    store = ObjectStore(client, relist_s=1_000_000.0, clock=clock)
+    artifacts = Artifacts(store, SymbolicEngine(), disk=DiskCache(tmp_path / "cache", 1_000_000), clock=clock)
+    assert resolve(artifacts, event()) == (1, 0)
+    with write_bundle(tmp_path / "a.zip", FILES, release="shop@1").open("rb") as bundle:
+        store.add(7, "a.zip", bundle)
+    clock.now += 5.1
+    assert resolve(artifacts, event()) == (1, 1)
+    obstore.delete(client, "7/a.zip")
+    assert resolve(artifacts, event()) == (1, 1), "what was read stays usable until the store says otherwise"
 
 
 def test_a_newer_bundle_of_the_same_release_wins_while_running(tmp_path: Path, clock: Clock) -> None:
@@ -232,7 +247,7 @@ def test_frames_are_counted_per_release(tmp_path: Path) -> None:
     for release in ("shop@1", "shop@1", "shop@2"):
         crashed = event(release=release)
         artifacts.count(7, release, resolve(artifacts, crashed))
-    share = {key: count for key, count in artifacts.frames.items() if count}
+    share = {key: count for key, count in artifacts.frame_counts().items() if count}
     assert share == {ReleaseFrames(7, "shop@1", is_resolved=True): 2, ReleaseFrames(7, "shop@2", is_resolved=False): 1}
 
 

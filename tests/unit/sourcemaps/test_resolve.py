@@ -99,6 +99,20 @@ def test_an_event_with_nothing_to_look_up_stays_as_it_is(artifacts: Artifacts) -
     assert resolve(artifacts, python) == (0, 0)
 
 
+def test_what_is_no_frame_keeps_its_place(artifacts: Artifacts) -> None:
+    crashed = event()
+    not_frames: list[Any] = [None, "x"]
+    frames_of(crashed)[:0] = not_frames
+    assert resolve(artifacts, crashed) == (1, 1)
+    assert frames_of(crashed)[:2] == not_frames
+    assert frames_of(crashed)[2]["function"] == "refuse"
+
+
+def test_a_url_without_end_is_not_looked_for(artifacts: Artifacts) -> None:
+    crashed = event({"abs_path": "https://h/" + "x" * 1_000_000, "lineno": 1})
+    assert resolve(artifacts, crashed) == (0, 0)
+
+
 def test_threads_and_the_events_own_stacktrace_are_resolved_too(artifacts: Artifacts) -> None:
     frame = {"abs_path": f"async {URL}", "lineno": 1, "colno": 15}
     crashed: dict[str, Any] = {
