@@ -24,7 +24,7 @@ class Glob:
         self._folds = ignore_case or is_path
         pieces = _SPECIAL.split(self.fold(pattern))
         # `**/x` also matches `x`: a slash beside a wildcard may be missing.
-        self.chunk = max((piece.strip("/") if is_path else piece for piece in pieces), key=len)
+        self.chunk = max((piece.strip("/") for piece in pieces), key=len)
         """A text that every value has that matches."""
         if not self.chunk.isascii():  # the engine has its own idea of other letters' lower case
             self.chunk = ""
