@@ -39,7 +39,7 @@ def frame_component(frame: Frame, platform: str, configuration: Configuration) -
         filename.update(contributes=False, hint="module takes precedence")
     line = _context_line(frame, platform, configuration) if platform in WITH_CONTEXT_LINES else None
     function = _function(frame, platform, family, configuration)
-    if frame.has_source_map and line is not None and line.contributes and function.values:
+    if family == "javascript" and frame.has_source_map and line is not None and line.contributes and function.values:
         function.update(contributes=False, hint="ignored because sourcemap used and context line available")
 
     component = Component("frame", [module, filename, function] if line is None else [module, filename, function, line])
