@@ -77,7 +77,8 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
     from pipeline.runtimes.kafka_source import KafkaSource  # noqa: PLC0415 -- likewise
 
     ledger = worker_ledger(settings)
-    return Worker(settings, KafkaSource(settings), KafkaSink(settings.kafka), worker_context(settings, rules, ledger), metrics)
+    source = KafkaSource(settings, on_revoke=lambda _: ledger.forget())
+    return Worker(settings, source, KafkaSink(settings.kafka), worker_context(settings, rules, ledger), metrics)
 
 
 def worker_ledger(settings: Settings) -> RedisLedger:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from pipeline.model.category import DataCategory
@@ -14,6 +14,7 @@ from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Record
 from pipeline.model.scope import Scope
+from pipeline.quotas.ledger import Polled
 from pipeline.stages import ERRORS
 from pipeline.stages.contract import Batch, Context, Stage, StageResult
 from pipeline.stages.decode import decode
@@ -50,6 +51,7 @@ def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERROR
     result.dead += decoded.dead
 
     items: Batch = decoded.kept
+    ctx = replace(ctx, polled=_with_organizations(ctx.polled, items))
     for stage in stages:
         started = finished
         step = _run_isolated(stage, items, ctx)
@@ -69,11 +71,25 @@ def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERROR
 
 
 def accepted(events: Iterable[Item], now: float) -> list[Outcome]:
-    """Count what was stored: one outcome per project, key and category of the batch (design, section 4)."""
-    counts: Counter[tuple[Scope, DataCategory]] = Counter()
+    """Count what was stored: one outcome per project, key and category of the batch (design, section 4).
+
+    What passed while Redis was away, and was counted nowhere, has the reason `uncounted`.
+    """
+    counts: Counter[tuple[Scope, str | None, DataCategory]] = Counter()
     for item in events:
-        counts[item.scope, item.category] += item.quantity
-    return [Outcome(now, scope, Fate.ACCEPTED, None, None, category, quantity) for (scope, category), quantity in counts.items()]
+        counts[item.scope, "uncounted" if item.is_uncounted else None, item.category] += item.quantity
+    return [
+        Outcome(now, scope, Fate.ACCEPTED, reason, None, category, quantity)
+        for (scope, reason, category), quantity in counts.items()
+    ]
+
+
+def _with_organizations(polled: Sequence[Polled], items: Batch) -> tuple[Polled, ...]:
+    """Name whose events each partition's part holds, before any filter: the ledger takes back what is not asked for again."""
+    organizations: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+    for item in items:
+        organizations[item.record.token[:2]].add(item.scope.organization_id)
+    return tuple(part._replace(organizations=frozenset(organizations[part.topic_id, part.partition])) for part in polled)
 
 
 def _decoded(record: Record, ctx: Context) -> Sequence[Item | Outcome | DeadLetter]:
