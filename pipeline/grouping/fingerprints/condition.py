@@ -14,7 +14,7 @@ _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})
 
 
-class Test:
+class CompiledMatcher:
     """One compiled matcher."""
 
     __slots__ = ("_negated", "_pattern", "glob", "key")
@@ -53,23 +53,24 @@ class Test:
 class Condition:
     """All matchers of one rule."""
 
-    __slots__ = ("_groups", "tests")
+    __slots__ = ("_groups", "_matchers")
 
     def __init__(self, matchers: Iterable[Matcher]) -> None:
-        self.tests = [Test(matcher) for matcher in matchers]
-        self._groups: dict[str, list[Test]] = {}
-        for test in self.tests:
-            self._groups.setdefault(group_of(test.key), []).append(test)
+        self._matchers = [CompiledMatcher(matcher) for matcher in matchers]
+        self._groups: dict[str, list[CompiledMatcher]] = {}
+        for matcher in self._matchers:
+            self._groups.setdefault(group_of(matcher.key), []).append(matcher)
 
     def holds(self, facts: Facts) -> bool:
         """Say whether in each group one item satisfies all matchers of that group. A group without items never does."""
         return all(
-            any(all(test.holds(item) for test in tests) for item in facts.items(group)) for group, tests in self._groups.items()
+            any(all(matcher.holds(item) for matcher in matchers) for item in facts.items(group))
+            for group, matchers in self._groups.items()
         )
 
-    def anchor(self) -> Test | None:
+    def anchor(self) -> CompiledMatcher | None:
         """Give the matcher that fewest events satisfy; None where the rule has none to look it up by."""
-        heaviest = max(self.tests, key=lambda test: test.weight)
+        heaviest = max(self._matchers, key=lambda matcher: matcher.weight)
         return heaviest if heaviest.weight else None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.grouping.fingerprints.condition import Condition, Test
+from pipeline.grouping.fingerprints.condition import CompiledMatcher, Condition
 from pipeline.grouping.fingerprints.facts import Facts
 from pipeline.grouping.fingerprints.glob import Glob
 from pipeline.grouping.literal_index import LiteralIndex
@@ -26,14 +26,14 @@ class Index:
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self._always = 0
-        anchored: dict[str, list[tuple[int, Test]]] = {}
+        anchored: dict[str, list[tuple[int, CompiledMatcher]]] = {}
         for position, condition in enumerate(conditions):
             anchor = condition.anchor()
             if anchor is None:
                 self._always |= 1 << position
             else:
                 anchored.setdefault(anchor.key, []).append((1 << position, anchor))
-        self._by_key = {key: _KeyIndex(tests) for key, tests in anchored.items()}
+        self._by_key = {key: _KeyIndex(matchers) for key, matchers in anchored.items()}
 
     def candidates(self, facts: Facts) -> int:
         """Give the mask of rules whose most telling matcher accepts something in the event, and of those that have none."""
@@ -47,8 +47,8 @@ class Index:
 class _KeyIndex:
     """The rules that hang on one key. All patterns of a key fold values alike, so that a value is folded once."""
 
-    def __init__(self, tests: Sequence[tuple[int, Test]]) -> None:
-        globs = [(bit, test.glob) for bit, test in tests if test.glob is not None]
+    def __init__(self, matchers: Sequence[tuple[int, CompiledMatcher]]) -> None:
+        globs = [(bit, matcher.glob) for bit, matcher in matchers if matcher.glob is not None]
         self._bits = [bit for bit, _ in globs]
         self._globs: list[Glob] = [glob for _, glob in globs]
         self._chunks = LiteralIndex([glob.chunk for glob in self._globs])
