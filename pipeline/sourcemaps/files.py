@@ -60,11 +60,6 @@ class Files:
             self._texts.put(text_key, text, text.cost_bytes)
         return text
 
-    @property
-    def is_scraping(self) -> bool:
-        """Say whether files that nobody uploaded are fetched."""
-        return self._scraper is not None
-
     def find(
         self,
         index: ProjectIndex,

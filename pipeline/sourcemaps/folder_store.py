@@ -18,7 +18,7 @@ class FolderStore:
     """Bundles in a folder, local or on a network file system."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def generation(self, project_id: int) -> str:
         """Give the state of the project's folder: names, sizes and times, read in one scan."""
@@ -28,7 +28,7 @@ class FolderStore:
         """List the zips; links are left out, so that nothing outside the folder is read."""
         found = []
         try:
-            with os.scandir(self._folder / str(project_id)) as entries:
+            with os.scandir(self.folder / str(project_id)) as entries:
                 for entry in entries:
                     if entry.name.endswith(BUNDLE_SUFFIX) and entry.is_file(follow_symlinks=False):
                         with suppress(FileNotFoundError):
@@ -38,21 +38,21 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:
-            raise StoreUnavailableError(f"{self._folder}: {error}") from None
+            raise StoreUnavailableError(f"{self.folder}: {error}") from None
         return sorted(found)
 
     def open(self, project_id: int, bundle: StoredBundle) -> BinaryIO:
         """Open a bundle. Raises FileNotFoundError."""
         try:
-            return (self._folder / str(project_id) / bundle.name).open("rb")
+            return (self.folder / str(project_id) / bundle.name).open("rb")
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise StoreUnavailableError(f"{self._folder}: {error}") from None
+            raise StoreUnavailableError(f"{self.folder}: {error}") from None
 
     def add(self, project_id: int, name: str, content: BinaryIO) -> None:
         """Write beside, then rename: a worker that scans meanwhile sees the bundle whole or not at all."""
-        folder = self._folder / str(project_id)
+        folder = self.folder / str(project_id)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part", delete=False) as part:
@@ -70,10 +70,10 @@ class FolderStore:
 
     def remove(self, project_id: int, name: str) -> None:
         """Delete a bundle's file."""
-        (self._folder / str(project_id) / name).unlink(missing_ok=True)
+        (self.folder / str(project_id) / name).unlink(missing_ok=True)
 
     def projects(self) -> Sequence[int]:
         """Give the ids of the projects that have a folder."""
-        if not self._folder.is_dir():
+        if not self.folder.is_dir():
             return ()
-        return sorted(int(entry.name) for entry in self._folder.iterdir() if entry.name.isascii() and entry.name.isdigit())
+        return sorted(int(entry.name) for entry in self.folder.iterdir() if entry.name.isascii() and entry.name.isdigit())

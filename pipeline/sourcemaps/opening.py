@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 
 
 def open_artifacts(options: settings.Artifacts) -> Artifacts:
-    """Open the store that the settings name, with its caches. Raises ValueError where they name none."""
+    """Open the store that the settings name, with its caches. Raises SettingsError where they name none."""
     store = open_store(options)
+    if isinstance(store, FolderStore) and not store.folder.is_dir():
+        log.warning("%s: no such folder; until it is there, frames stay minified", store.folder)
     limits = Limits(
         memory_bytes=options.memory_bytes,
         max_file_bytes=options.max_file_bytes,
@@ -50,16 +52,19 @@ def _engine(options: settings.Artifacts) -> tuple[Engine, Probe | None]:
 
 
 def open_store(options: settings.Artifacts) -> ArtifactStore:
-    """Open the store alone. Raises ValueError where the settings name none."""
+    """Open the store alone. Raises SettingsError where the settings name none."""
     if not options.url:
-        raise ValueError("no artifact store is configured: give --artifacts, or artifacts.url in the settings")
+        raise settings.SettingsError("no artifact store is configured: give --artifacts, or artifacts.url in the settings")
     if "://" not in options.url:
         return FolderStore(Path(options.url))
     if options.url.startswith("file://"):
         return FolderStore(Path(options.url.removeprefix("file://")))
     from pipeline.sourcemaps.object_store import open_object_store  # noqa: PLC0415 -- a folder does without
 
-    return open_object_store(options.url, timeout_s=options.store_timeout_s, relist_s=options.relist_interval_s)
+    try:
+        return open_object_store(options.url, timeout_s=options.store_timeout_s, relist_s=options.relist_interval_s)
+    except ValueError as error:
+        raise settings.SettingsError(f"artifacts.url: {error}") from None
 
 
 def _disk_cache(options: settings.Artifacts) -> DiskCache | None:

@@ -14,6 +14,7 @@ from support.artifact_bundles import BuiltFile, write_bundle
 from support.source_maps import CODE, FILES, MAP, SOURCE, event, source_map
 
 from pipeline.cli.sourcemaps import sourcemaps
+from pipeline.settings import SettingsError
 
 ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
 
@@ -97,7 +98,10 @@ def test_what_no_event_could_find_is_refused(build: Path, store: Path, tmp_path:
     assert run("add", bundle, "--artifacts", store, "--project", 7).exit_code == 2
     (tmp_path / "b.zip").write_bytes(b"PK")
     assert run("add", tmp_path / "b.zip", "--artifacts", store, "--project", 7, "--release", "r").exit_code == 2
-    assert run("add", bundle, "--project", 7, "--release", "r").exit_code == 2, "no store"
+    with pytest.raises(SettingsError, match="--artifacts"):
+        CliRunner().invoke(sourcemaps, ["add", str(bundle), "--project", "7", "--release", "r"], catch_exceptions=False)
+    with pytest.raises(SettingsError, match="nonsense"):
+        CliRunner().invoke(sourcemaps, ["list", "--artifacts", "nonsense://x"], catch_exceptions=False)
     assert listed(store) == []
 
 
