@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import xxhash
 
 from pipeline.grouping.enhancements import ophio
 from pipeline.grouping.enhancements.rule import EXCEPTION_KEYS, EnhancementRule, FlagAction, Matcher, MatcherKey
@@ -23,8 +26,12 @@ _ANY_FRAME: ophio.MatchFrame = dict.fromkeys(("category", "in_app", "orig_in_app
     "function": b"",
 }
 
-Verdict = frozenset[int]
-"""Positions of rules that do not hold."""
+
+class Verdict(NamedTuple):
+    """What one text of an exception rules out: positions of rules, and a digest of them."""
+
+    failing: frozenset[int]
+    key: bytes
 
 
 class ExceptionKeys:
@@ -41,20 +48,27 @@ class ExceptionKeys:
         for matcher, positions in by_matcher.items():
             self._tests.setdefault(matcher.key, []).append(_Test(matcher, positions))
 
-    def failing(self, exception: dict[str, bytes | None]) -> Verdict:
-        """Give the rules that cannot hold for a stack of this exception; None of a field is an exception without it."""
-        verdict: Verdict = frozenset()
-        for key, tests in self._tests.items():
-            text = exception[_FIELDS[key]]
-            found = self._remembered.get((key, text))
-            if found is None:
-                found = frozenset(position for test in tests if not test.holds(text) for position in test.positions)
-                if text is None or len(text) <= MAX_REMEMBERED_BYTES:
-                    if len(self._remembered) >= MAX_REMEMBERED:
-                        self._remembered.clear()
-                    self._remembered[key, text] = found
-            verdict |= found
-        return verdict
+    def failing(self, exception: dict[str, bytes | None]) -> frozenset[int]:
+        """Give the rules that cannot hold for a stack of this exception."""
+        return frozenset().union(*[verdict.failing for verdict in self._verdicts(exception)])
+
+    def key(self, exception: dict[str, bytes | None]) -> bytes:
+        """Give what a memory of stacks must know of the exception: equal keys, equal rules that fail."""
+        return b"".join([verdict.key for verdict in self._verdicts(exception)])
+
+    def _verdicts(self, exception: dict[str, bytes | None]) -> list[Verdict]:
+        return [self._verdict(key, tests, exception[_FIELDS[key]]) for key, tests in self._tests.items()]
+
+    def _verdict(self, key: MatcherKey, tests: list[_Test], text: bytes | None) -> Verdict:
+        found = self._remembered.get((key, text))
+        if found is None:
+            failing = frozenset(position for test in tests if not test.holds(text) for position in test.positions)
+            found = Verdict(failing, xxhash.xxh3_128_digest(repr(sorted(failing)).encode()))
+            if text is None or len(text) <= MAX_REMEMBERED_BYTES:
+                if len(self._remembered) >= MAX_REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[key, text] = found
+        return found
 
     def __bool__(self) -> bool:
         """Say whether any rule looks at exceptions."""

@@ -51,7 +51,7 @@ class RuleSet:
         """Give what a memory of stacks must know of the exception that owns one."""
         if not self._exception_keys:
             return b""
-        return repr(sorted(self._exception_keys.failing(exception_data(exception)))).encode()
+        return self._exception_keys.key(exception_data(exception))
 
 
 @lru_cache(MAX_REMEMBERED_SETS)
