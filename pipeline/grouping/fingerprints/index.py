@@ -7,6 +7,7 @@ out once and remembered as a bit mask; an event then costs one look-up per disti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from pipeline.grouping.fingerprints.condition import CompiledMatcher, Condition
@@ -14,11 +15,16 @@ from pipeline.grouping.fingerprints.facts import Facts
 from pipeline.grouping.fingerprints.glob import Glob
 from pipeline.grouping.literal_index import LiteralIndex
 
-MAX_REMEMBERED = 20_000
-"""Values whose masks are kept; at most some 15 MB with a thousand rules. Forgotten all at once when full."""
+MAX_REMEMBERED = 50_000
+"""Values whose masks are kept, of all projects together; at most some 30 MB. Forgotten all at once when full."""
 
 MAX_REMEMBERED_CHARS = 256
 """A longer value is worked out each time: it hardly repeats, and would fill the memory."""
+
+_REMEMBERED: dict[tuple[int, Any], int] = {}
+"""Masks by the number of the index that worked them out, and the value. A reload makes new indexes, and so new numbers."""
+
+_NUMBERS = count()
 
 
 class Index:
@@ -52,11 +58,11 @@ class _KeyIndex:
         self._bits = [bit for bit, _ in globs]
         self._globs: list[Glob] = [glob for _, glob in globs]
         self._chunks = LiteralIndex([glob.chunk for glob in self._globs])
-        self._masks: dict[Any, int] = {}
+        self._number = next(_NUMBERS)
 
     def mask(self, value: Any) -> int:
         """Give the rules whose pattern accepts the value: a text, or several of which one is enough."""
-        known = self._masks.get(value)
+        known = _REMEMBERED.get((self._number, value))
         return self._work_out(value) if known is None else known
 
     def _work_out(self, value: Any) -> int:
@@ -68,7 +74,7 @@ class _KeyIndex:
                 if self._globs[position].accepts(folded):
                     mask |= self._bits[position]
         if sum(map(len, texts)) <= MAX_REMEMBERED_CHARS:
-            if len(self._masks) >= MAX_REMEMBERED:
-                self._masks.clear()
-            self._masks[value] = mask
+            if len(_REMEMBERED) >= MAX_REMEMBERED:
+                _REMEMBERED.clear()
+            _REMEMBERED[self._number, value] = mask
         return mask

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.grouping.fingerprints import index
 from pipeline.grouping.fingerprints.condition import Condition
 from pipeline.grouping.fingerprints.facts import Facts
 from pipeline.grouping.fingerprints.parser import parse_rules
@@ -205,6 +206,18 @@ def test_the_worst_pattern_on_the_longest_value_is_bounded(pattern: str, unit: s
     rules.match({"logentry": {"formatted": text}, "stacktrace": {"frames": [{"filename": text}]}})
 
     assert time.process_time() - started < 0.1
+
+
+def test_what_is_remembered_is_bounded_for_all_projects_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_REMEMBERED", remembered := {})
+    monkeypatch.setattr(index, "MAX_REMEMBERED", 10)
+    projects = [FingerprintRules.load([RuleFile("some.rules", f"function:f{number}* -> {number}")]) for number in range(3)]
+
+    for number in range(20):
+        stack = {"stacktrace": {"frames": [{"function": f"f{number}"}, {"function": "x" * 10_000}]}}
+        found = [project.match(stack) is not None for project in projects]
+        assert found == [f"f{number}".startswith(f"f{project}") for project in range(3)]
+        assert 0 < len(remembered) <= 10
 
 
 def test_a_thousand_rules_cost_little_more_than_ten() -> None:
