@@ -9,34 +9,48 @@ local SIGNATURES = 100000 -- a window remembers so many
 local opened = open_sections('admit')
 if not opened then return 'STALE' end
 
--- Duplicates: an id's key holds the token and the arrival of the event that was admitted -------------------------------------
+-- Duplicates: an id's key holds who claimed it, as one whole number, which Redis keeps in half the room of a text: 21 bits of
+-- the arrival in seconds (24 days; windows are at most half of that), then 32 bits of the token. Tokens of one partition
+-- differ by their offsets, so only records of other partitions could be taken for the same: one duplicate in four billion.
 
+local TOKENS, ARRIVALS = 2 ^ 32, 2 ^ 21
 local claims = {} -- by key: {stored = what Redis holds, now = what it will hold}
 
 local function load_claims(keys)
   for from = 1, #keys, 2000 do
     local upto = math.min(from + 1999, #keys)
     local values = redis.call('MGET', unpack(keys, from, upto))
-    for i = from, upto do claims[keys[i]] = {stored = values[i - from + 1], now = values[i - from + 1]} end
+    for i = from, upto do
+      local claim = values[i - from + 1] and number(values[i - from + 1], keys[i])
+      claims[keys[i]] = {stored = claim, now = claim}
+    end
   end
 end
 
 local function claim_stem(section, project)
-  return prefix .. 'dup:{' .. section.organization .. '}' .. project .. ':'
+  local id = tonumber(project)
+  return prefix .. 'dup:{' .. section.organization .. '}' .. struct.pack('<I4I4', id % 2 ^ 32, math.floor(id / 2 ^ 32))
+end
+
+-- The claim that an event makes; second: its arrival.
+local function claim_of(tokens, i)
+  local token, _, arrival = struct.unpack('<I4I4I4', tokens, 12 * i - 11)
+  return arrival % ARRIVALS * TOKENS + token, arrival
 end
 
 local function is_same_token(one, other)
-  return string.sub(one, 1, 8) == string.sub(other, 1, 8)
+  return one % TOKENS == other % TOKENS
 end
 
-local function arrival(token)
-  return (struct.unpack('<I4', token, 9))
+local function is_near(one, other) -- whether one arrived within the window of the other
+  local apart = math.abs(math.floor(one / TOKENS) - math.floor(other / TOKENS))
+  return math.min(apart, ARRIVALS - apart) < duplicate_s
 end
 
 local function write_claims()
   for key, claim in pairs(claims) do
     if claim.now and claim.now ~= claim.stored then
-      redis.call('SET', key, claim.now, 'EX', duplicate_s + late_s)
+      redis.call('SET', key, text(claim.now), 'EX', duplicate_s + late_s)
     elseif claim.stored and not claim.now then
       redis.call('DEL', key)
     end
@@ -135,18 +149,18 @@ end
 local function decide(section, ledger, i)
   local events, c = ledger.events, ledger.events[2][i]
   local charged, quantity, project = section.charged[c], events[3][i], section.labels[c]
-  local token = string.sub(events[5], 12 * i - 11, 12 * i)
+  local own, moment = claim_of(events[5], i)
   local claim = ledger.claims and ledger.claims[i]
   if claim and claim.now then
-    if is_same_token(claim.now, token) then return UNCHARGED end -- a dead letter's second life
-    if math.abs(arrival(claim.now) - arrival(token)) < duplicate_s then return DUPLICATE end
+    if is_same_token(claim.now, own) then return UNCHARGED end -- a dead letter's second life
+    if is_near(claim.now, own) then return DUPLICATE end
   end
   local over_accept_once, verdict = events[6][i] == 1, ACCEPTED
   local mask, is_beyond
   if section.is_plain then
     mask = rejecting_windows(charged, quantity, over_accept_once)
   else
-    mask, is_beyond = rejecting(charged, quantity, over_accept_once, project, arrival(token))
+    mask, is_beyond = rejecting(charged, quantity, over_accept_once, project, moment)
     local signature = #events[7] >= 8 * i and string.sub(events[7], 8 * i - 7, 8 * i)
     if mask > 0 then
       verdict = signature and has_reserve(charged, mask, quantity, signature) and -mask or REJECTED + mask
@@ -169,7 +183,7 @@ local function decide(section, ledger, i)
     if section.is_plain then verdict = REJECTED + mask end
     move(charged, verdict, quantity, project)
   end
-  if claim and verdict < REJECTED then claim.now = token end
+  if claim and verdict < REJECTED then claim.now = own end
   return verdict
 end
 
@@ -177,7 +191,7 @@ local function take_back(section, _, entry)
   move(charged_by(entry), entry.verdict, -entry.quantity, entry.label)
   if duplicate_s > 0 and entry.verdict < REJECTED and entry.verdict ~= DUPLICATE then
     local claim = claims[claim_stem(section, entry.label) .. entry.id]
-    if claim.now and is_same_token(claim.now, entry.token) then claim.now = false end
+    if claim.now and is_same_token(claim.now, (claim_of(entry.token, 1))) then claim.now = false end
   end
 end
 

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _UNCOUNTED = Verdict(uncounted=True)
 _LONGEST_PAUSE_S = 30.0
+_LONGEST_DUPLICATE_WINDOW_S = 12 * 86_400
 
 
 class RedisLedger:
@@ -35,7 +36,7 @@ class RedisLedger:
 
     prefix               goes before every key
     on_unavailable       wait: RetryableError with growing pauses; accept: verdicts say `uncounted`
-    duplicate_window_s   two arrivals of an event id in a project within it are duplicates; about 150 MB per million ids
+    duplicate_window_s   two arrivals of an event id in a project within it are duplicates; at most 12 days
     max_retry_after_s    what a rejected sender is told to wait at most; None for the whole window
     ledger_s             how long decisions are kept: as long as the input topic keeps records
     late_s               how long a counter lives that an outage made late: with a longer one, a window may count anew
@@ -57,6 +58,8 @@ class RedisLedger:
     ) -> None:
         if "{" in prefix or "}" in prefix:
             raise ValueError("a prefix with braces would change which part of a key is its hash tag")
+        if duplicate_window_s > _LONGEST_DUPLICATE_WINDOW_S:
+            raise ValueError(f"duplicates are remembered for {_LONGEST_DUPLICATE_WINDOW_S} s at most")
         self._client = client
         self._prefix = prefix
         self._accepts_when_away = on_unavailable == "accept"

@@ -1,7 +1,8 @@
 """What quotas cost: microseconds of CPU an event, of the client and of a real redis-server, at 1,000 events a batch.
 
-Run with `scripts/bench quotas`. Budgets (three quotas each): client 3, Redis 4, with duplicates 12; 10 more for each distinct project in a batch; 1 for an event
-whose project is known to be over its limit; the same with 10 or 100,000 projects configured; 160 MB per million event ids.
+Run with `scripts/bench quotas`. Budgets (three quotas each): client 3, Redis 4, with duplicates 12; 10 more for each distinct
+project in a batch; 1 for an event whose project is known to be over its limit; the same with 10 or 100,000 projects configured;
+160 MB per million event ids.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def count_cost(groups: int) -> Cost:
     return cost
 
 
-def duplicate_bytes(events: int = 200_000) -> float:
+def duplicate_bytes(events: int = 1_000_000) -> float:
     """Measure Redis's memory for an event id."""
     with RedisServer() as server, server.client() as client:
         ledger = RedisLedger(connect(server.url, 5))
