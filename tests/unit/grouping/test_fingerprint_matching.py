@@ -209,7 +209,8 @@ def test_the_worst_pattern_on_the_longest_value_is_bounded(pattern: str, unit: s
 
 
 def test_what_is_remembered_is_bounded_for_all_projects_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "_REMEMBERED", remembered := {})
+    remembered: dict[tuple[int, Any], int] = {}
+    monkeypatch.setattr(index, "_REMEMBERED", remembered)
     monkeypatch.setattr(index, "MAX_REMEMBERED", 10)
     projects = [FingerprintRules.load([RuleFile("some.rules", f"function:f{number}* -> {number}")]) for number in range(3)]
 
