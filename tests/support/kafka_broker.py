@@ -44,6 +44,7 @@ class Broker:
             "KAFKA_PORT": str(self.port),
             "KAFKA_DATA": str(folder / "kafka"),
             "KAFKA_HEAP": "384m",
+            "KAFKA_OWNER": str(os.getpid()),
         }
         if properties:
             (folder / "extra.properties").write_text(properties)
