@@ -7,127 +7,35 @@ new at most 1.5 ms (`scripts/bench grouping`).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Self, TypeVar
 
-from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
+from pipeline.grouping.algorithm import Algorithm, Applied, Fingerprint, load_algorithm
 from pipeline.grouping.decisions import Decisions
 from pipeline.grouping.enhancements.rule import EnhancementRule
-from pipeline.grouping.enhancements.ruleset import load_rule_set
 from pipeline.grouping.explanation import Explanation, MatchedRule
 from pipeline.grouping.fingerprints.rule import Rule
-from pipeline.grouping.fingerprints.rules import FingerprintRules, Match
-from pipeline.grouping.fingerprints.variables import is_default, is_unknown, resolve, variable_in
-from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, load_grouping_toml
-from pipeline.grouping.hashing import HASH_KINDS, HashKind
+from pipeline.grouping.fingerprints.rules import FingerprintRules
+from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, GroupingToml, load_grouping_toml
 from pipeline.grouping.memory import Memory
-from pipeline.grouping.parameterization import normalize_message
-from pipeline.grouping.platforms import platform_of
-from pipeline.grouping.stacks import Stack, StackMemory, StackReader, find_stacks, write_back
-from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
+from pipeline.grouping.stacks import Stack, StackMemory, find_stacks, write_back
+from pipeline.grouping.strategies.context import text_of
 from pipeline.grouping.tracing import trace
-from pipeline.grouping.variants import (
-    Variant,
-    checksum_variants,
-    component_variants,
-    custom_variants,
-    hashes_of,
-    plain_variants,
-    salted_variants,
-    with_fallback,
-)
-from pipeline.model.errors import InvalidRulesError
+from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.grouping import Grouping
 from pipeline.model.rule_file import Layer, RuleFile
 
+T = TypeVar("T")
+
 MEMORY_BYTES = 32_000_000
-"""What all projects' memories of stacks take together: some 8,000 stacks of 25 frames."""
+"""What all projects' memories of stacks take together: some 7,000 stacks of 25 frames, 12,000 of 12."""
 
 STACKS: StackMemory = Memory(MEMORY_BYTES)
 """Shared by all groupers of the process: the rules in force are part of the key, so that a reload forgets nothing of use."""
 
 DEFAULT_FINGERPRINT = ["{{ default }}"]
-
-
-class Algorithm(NamedTuple):
-    """A configuration with its rules and hash: what maps a normalized event and its fingerprint to hashes."""
-
-    configuration: Configuration
-    kind: HashKind
-    stacks: StackReader
-
-    def variants(
-        self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], *, whole: bool
-    ) -> dict[str, Variant]:
-        """Give every way to group the event. With `whole` the trees are complete, else only as far as hashes need them."""
-        checksum = event.get("checksum")
-        if isinstance(checksum, str) and checksum:
-            return checksum_variants(checksum, self.kind)
-        ctx = StrategyContext(
-            self.configuration, platform_of(event), lambda stacktrace: self._stack(stacktrace, stacks, whole=whole), whole
-        )
-        if not fingerprint.defaults:
-            roots = component_variants(event, ctx, self.kind) if whole else {}
-            variants = custom_variants(
-                roots, fingerprint.resolved(event, self.configuration), self.kind, is_builtin=fingerprint.is_builtin
-            )
-        else:
-            roots = component_variants(event, ctx, self.kind)
-            if fingerprint.is_plain:
-                variants = plain_variants(roots, self.kind)
-            else:
-                variants = salted_variants(roots, fingerprint.resolved(event, self.configuration), self.kind)
-        if ctx.main_exception_id is not None:
-            event["main_exception_id"] = ctx.main_exception_id
-        return with_fallback(variants, self.kind)
-
-    def _stack(self, stacktrace: Any, stacks: dict[int, Stack], *, whole: bool) -> Variants | None:
-        stack = stacks.get(id(stacktrace))
-        if stack is None:
-            return None
-        return self.stacks.trees(stack) if whole else self.stacks.variants(stack)
-
-
-class Fingerprint(NamedTuple):
-    """An event's fingerprint: as the rules or the sender wrote it."""
-
-    values: list[str]
-    match: Match | None
-
-    @property
-    def defaults(self) -> int:
-        """Count the values that stand for the event's own grouping."""
-        return sum(map(is_default, self.values))
-
-    @property
-    def is_plain(self) -> bool:
-        """Say whether the fingerprint changes nothing."""
-        return len(self.values) == 1 and self.defaults == 1
-
-    @property
-    def is_builtin(self) -> bool:
-        """Say whether a rule that came with the release gave it."""
-        return self.match is not None and self.match.is_builtin
-
-    def resolved(self, event: dict[str, Any], configuration: Configuration) -> tuple[str, ...]:
-        """Give the values with their variables filled in; those of `{{ default }}` stay."""
-        messages = _messages(event) if configuration.parameterize_fingerprints else set()
-        resolved = []
-        for value in self.values:
-            text = resolve(value, event)
-            if configuration.flag_unknown_variables and is_unknown(value):
-                text = f"<unrecognized-variable-{variable_in(value)}>"
-            elif text in messages:
-                text = normalize_message(text, configuration.parameterization)
-            resolved.append(text)
-        return tuple(resolved)
-
-
-def _messages(event: dict[str, Any]) -> set[str]:
-    entry = event.get("logentry")
-    entries = [text_of(entry, "formatted"), text_of(entry, "message")] if isinstance(entry, dict) else []
-    values = [text_of(exception, "value") for exception in interface_values(event, "exception")]
-    return {text for text in (*entries, *values) if text}
+NO_SETTINGS = GroupingToml(enhancement_base="none", builtin_fingerprints=False)
+"""In place of settings that are refused, so that the mistakes of the other files are found as well."""
 
 
 class Grouper:
@@ -148,20 +56,14 @@ class Grouper:
     @classmethod
     def load(cls, layers: Sequence[Layer], bases: Layer, memory: StackMemory = STACKS) -> Self:
         """Read the layers' rule files, the default's layer first. Raises InvalidRulesError with every mistake of every file."""
-        errors = []
-        parts: list[Any] = []
-        for load in (
-            lambda: _load_algorithms(layers, bases, memory),
-            lambda: _load_fingerprints(layers, bases),
-            lambda: Decisions.load(layers),
-        ):
-            try:
-                parts.append(load())
-            except InvalidRulesError as error:
-                errors += error.errors
-        if errors:
-            raise InvalidRulesError(errors)
-        (algorithm, previous), fingerprints, decisions = parts
+        errors: list[RuleError] = []
+        settings = _attempt(errors, lambda: load_grouping_toml(layers, bases)) or NO_SETTINGS
+        algorithm = _attempt(errors, lambda: _load_algorithm(settings, layers, bases, memory))
+        previous = _attempt(errors, lambda: _load_previous(settings, layers, bases, memory)) if settings.has_previous else None
+        fingerprints = _attempt(errors, lambda: _load_fingerprints(settings, layers, bases))
+        decisions = _attempt(errors, lambda: Decisions.load(layers))
+        if errors or algorithm is None or fingerprints is None or decisions is None:
+            raise InvalidRulesError(list(dict.fromkeys(errors)))
         return cls(algorithm, fingerprints, decisions, previous)
 
     @property
@@ -186,7 +88,7 @@ class Grouper:
             grouping=grouped.grouping,
             matched_rule=MatchedRule(str(rule), rule.file, rule.line, rule.is_builtin) if rule is not None else None,
             title=grouped.grouping.title or text_of(event, "title"),
-            variants=grouped.variants,
+            variants=grouped.applied.variants,
             touched_frames=[touched for stack in grouped.stacks.values() for touched in trace(stack, self._algorithm.stacks)],
         )
 
@@ -196,8 +98,10 @@ class Grouper:
             write_back(stack.frames, self._algorithm.stacks.changes(stack))
         fingerprint = self._fingerprint(event)
         event["fingerprint"] = fingerprint.values
-        variants = self._algorithm.variants(event, fingerprint, stacks, whole=whole)
-        hashes = hashes_of(variants)
+        applied = self._algorithm.apply(event, fingerprint, stacks, whole=whole)
+        if applied.main_exception_id is not None:
+            event["main_exception_id"] = applied.main_exception_id
+        hashes = applied.hashes
         before = self._hashes_of_before(event, fingerprint, stacks, now)
         decided = self._decisions.group_of(hashes)
         published = before if self._is_changing(now) else ()
@@ -209,7 +113,7 @@ class Grouper:
             decided_group_id=decided if decided is not None else self._decisions.group_of(before),
             title=fingerprint.match.title if fingerprint.match is not None else None,
         )
-        return _Grouped(grouping, variants, fingerprint, stacks)
+        return _Grouped(grouping, applied, fingerprint, stacks)
 
     def _fingerprint(self, event: dict[str, Any]) -> Fingerprint:
         match = self._fingerprints.match(event)
@@ -233,73 +137,56 @@ class Grouper:
         """Give the hashes of the configuration before, where anyone asks: a decision about one of them outlives the change."""
         if self._previous is None or not (self._decisions.groups or self._is_changing(now)):
             return ()
-        return hashes_of(self._previous[0].variants(event, fingerprint, stacks, whole=False))
+        return self._previous[0].apply(event, fingerprint, stacks, whole=False).hashes
 
 
 class _Grouped(NamedTuple):
     """A grouped event, with what led to its hashes."""
 
     grouping: Grouping
-    variants: dict[str, Variant]
+    applied: Applied
     fingerprint: Fingerprint
     stacks: dict[int, Stack]
 
 
-def _load_algorithms(
-    layers: Sequence[Layer], bases: Layer, memory: StackMemory
-) -> tuple[Algorithm, tuple[Algorithm, float] | None]:
-    own_files = tuple(layer["enhancements.rules"] for layer in layers if "enhancements.rules" in layer)
+def _attempt(errors: list[RuleError], load: Callable[[], T]) -> T | None:
     try:
-        settings = load_grouping_toml(layers, bases)
+        return load()
     except InvalidRulesError as error:
-        _collect_rule_errors(own_files, error)
-        raise
-    algorithm = _algorithm(settings.strategy, settings.hash, settings.enhancement_base, own_files, bases, memory)
-    if not settings.has_previous or settings.previous_until is None:
-        return algorithm, None
-    previous = _algorithm(
-        settings.previous_strategy or settings.strategy,
-        settings.previous_hash or settings.hash,
-        settings.previous_enhancement_base or settings.enhancement_base,
-        own_files,
-        bases,
-        memory,
+        errors += error.errors
+        return None
+
+
+def _load_algorithm(settings: GroupingToml, layers: Sequence[Layer], bases: Layer, memory: StackMemory) -> Algorithm:
+    files = _enhancement_files(settings.enhancement_base, layers, bases)
+    return load_algorithm(settings.strategy, settings.hash, files, memory)
+
+
+def _load_previous(
+    settings: GroupingToml, layers: Sequence[Layer], bases: Layer, memory: StackMemory
+) -> tuple[Algorithm, float] | None:
+    if settings.previous_until is None:
+        return None
+    files = _enhancement_files(settings.previous_enhancement_base or settings.enhancement_base, layers, bases)
+    algorithm = load_algorithm(
+        settings.previous_strategy or settings.strategy, settings.previous_hash or settings.hash, files, memory
     )
     ends = dt.datetime.combine(settings.previous_until, dt.time(), dt.UTC) + dt.timedelta(days=1)
-    return algorithm, (previous, ends.timestamp())
+    return algorithm, ends.timestamp()
 
 
-def _collect_rule_errors(files: Sequence[RuleFile], errors: InvalidRulesError) -> None:
-    """Add the mistakes of rules to those of the settings, which say where the rules begin."""
-    try:
-        load_rule_set(tuple(files))
-    except InvalidRulesError as more:
-        errors.errors.extend(more.errors)
-
-
-def _algorithm(
-    strategy: str, hash_: str, base: str | None, own: tuple[RuleFile, ...], bases: Layer, memory: StackMemory
-) -> Algorithm:
-    file = _base_file(bases, BASE_PREFIX, base)
-    rules = load_rule_set((*((file,) if file is not None else ()), *own))
-    configuration, kind = CONFIGURATIONS[strategy], HASH_KINDS[hash_]
-    return Algorithm(configuration, kind, StackReader(rules, configuration, kind, memory))
-
-
-def _base_file(bases: Layer, prefix: str, date: str | None) -> RuleFile | None:
-    """Give the base of a date; without one the newest."""
-    if date == "none":
-        return None
-    if date is not None:
-        return bases[f"{prefix}{date}{BASE_SUFFIX}"]
-    newest = max((name for name in bases if name.startswith(prefix) and name.endswith(BASE_SUFFIX)), default=None)
-    return bases[newest] if newest is not None else None
-
-
-def _load_fingerprints(layers: Sequence[Layer], bases: Layer) -> FingerprintRules:
+def _load_fingerprints(settings: GroupingToml, layers: Sequence[Layer], bases: Layer) -> FingerprintRules:
     files = [layer["fingerprints.rules"] for layer in reversed(layers) if "fingerprints.rules" in layer]
-    try:
-        wanted = load_grouping_toml(layers, bases).builtin_fingerprints
-    except InvalidRulesError:  # reported with the rest of the settings
-        wanted = False
-    return FingerprintRules.load(files, _base_file(bases, "fingerprints@", None) if wanted else None)
+    return FingerprintRules.load(files, _newest(bases, "fingerprints@") if settings.builtin_fingerprints else None)
+
+
+def _enhancement_files(date: str | None, layers: Sequence[Layer], bases: Layer) -> tuple[RuleFile, ...]:
+    """Give the files of stack-trace rules, those that win last; without a date the newest base comes first."""
+    base = _newest(bases, BASE_PREFIX) if date is None else bases.get(f"{BASE_PREFIX}{date}{BASE_SUFFIX}")
+    own = [layer["enhancements.rules"] for layer in layers if "enhancements.rules" in layer]
+    return (*([base] if base is not None else []), *own)
+
+
+def _newest(bases: Layer, prefix: str) -> RuleFile | None:
+    name = max((name for name in bases if name.startswith(prefix) and name.endswith(BASE_SUFFIX)), default=None)
+    return bases[name] if name is not None else None

@@ -1,0 +1,121 @@
+"""Algorithm: a configuration with its rules and hash, applied to one event and its fingerprint."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
+from pipeline.grouping.enhancements.ruleset import load_rule_set
+from pipeline.grouping.fingerprints.rules import Match
+from pipeline.grouping.fingerprints.variables import is_default, is_unknown, resolve, variable_in
+from pipeline.grouping.hashing import HASH_KINDS, HashKind
+from pipeline.grouping.parameterization import normalize_message
+from pipeline.grouping.platforms import platform_of
+from pipeline.grouping.stacks import Stack, StackMemory, StackReader
+from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
+from pipeline.grouping.variants import (
+    Variant,
+    checksum_variants,
+    component_variants,
+    custom_variants,
+    hashes_of,
+    plain_variants,
+    salted_variants,
+    with_fallback,
+)
+from pipeline.model.rule_file import RuleFile
+
+
+class Applied(NamedTuple):
+    """What an algorithm made of an event. `main_exception_id` is set where a group of exceptions came down to one."""
+
+    variants: dict[str, Variant]
+    main_exception_id: int | None
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """The hashes to publish, the primary first."""
+        return hashes_of(self.variants)
+
+
+class Fingerprint(NamedTuple):
+    """An event's fingerprint: as the rules or the sender wrote it."""
+
+    values: list[str]
+    match: Match | None
+
+    @property
+    def defaults(self) -> int:
+        """Count the values that stand for the event's own grouping."""
+        return sum(map(is_default, self.values))
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether the fingerprint changes nothing."""
+        return len(self.values) == 1 and self.defaults == 1
+
+    @property
+    def is_builtin(self) -> bool:
+        """Say whether a rule that came with the release gave it."""
+        return self.match is not None and self.match.is_builtin
+
+    def resolved(self, event: dict[str, Any], configuration: Configuration) -> tuple[str, ...]:
+        """Give the values with their variables filled in; those of `{{ default }}` stay."""
+        messages = _messages(event) if configuration.parameterize_fingerprints else set()
+        resolved = []
+        for value in self.values:
+            text = resolve(value, event)
+            if configuration.flag_unknown_variables and is_unknown(value):
+                text = f"<unrecognized-variable-{variable_in(value)}>"
+            elif text in messages:
+                text = normalize_message(text, configuration.parameterization)
+            resolved.append(text)
+        return tuple(resolved)
+
+
+def _messages(event: dict[str, Any]) -> set[str]:
+    entry = event.get("logentry")
+    entries = [text_of(entry, "formatted"), text_of(entry, "message")] if isinstance(entry, dict) else []
+    values = [text_of(exception, "value") for exception in interface_values(event, "exception")]
+    return {text for text in (*entries, *values) if text}
+
+
+class Algorithm(NamedTuple):
+    """What maps a normalized event and its fingerprint to hashes."""
+
+    configuration: Configuration
+    kind: HashKind
+    stacks: StackReader
+
+    def apply(self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], *, whole: bool) -> Applied:
+        """Give every way to group the event. With `whole` the trees are complete, else only as far as hashes need them."""
+        checksum = event.get("checksum")
+        if isinstance(checksum, str) and checksum:
+            return Applied(checksum_variants(checksum, self.kind), None)
+        ctx = StrategyContext(
+            self.configuration, platform_of(event), lambda stacktrace: self._stack(stacktrace, stacks, whole=whole), whole
+        )
+        if not fingerprint.defaults:
+            roots = component_variants(event, ctx, self.kind) if whole else {}
+            variants = custom_variants(
+                roots, fingerprint.resolved(event, self.configuration), self.kind, is_builtin=fingerprint.is_builtin
+            )
+        else:
+            roots = component_variants(event, ctx, self.kind)
+            if fingerprint.is_plain:
+                variants = plain_variants(roots, self.kind)
+            else:
+                variants = salted_variants(roots, fingerprint.resolved(event, self.configuration), self.kind)
+        return Applied(with_fallback(variants, self.kind), ctx.main_exception_id)
+
+    def _stack(self, stacktrace: Any, stacks: dict[int, Stack], *, whole: bool) -> Variants | None:
+        stack = stacks.get(id(stacktrace))
+        if stack is None:
+            return None
+        return self.stacks.trees(stack) if whole else self.stacks.variants(stack)
+
+
+def load_algorithm(strategy: str, hash_name: str, rule_files: tuple[RuleFile, ...], memory: StackMemory) -> Algorithm:
+    """Put an algorithm together; the rules of later files win. Raises InvalidRulesError."""
+    configuration, kind = CONFIGURATIONS[strategy], HASH_KINDS[hash_name]
+    return Algorithm(configuration, kind, StackReader(load_rule_set(rule_files), configuration, kind, memory))
