@@ -50,7 +50,8 @@ class Maps:
         if known is not None:
             return known
         parsed = self._parse(minified, source_map)
-        self._parsed.put(key, parsed, parsed.map.cost_bytes if parsed.map is not None else _MALFORMED_COST_BYTES)
+        if parsed.reason is not Verdict.UNKNOWN:
+            self._parsed.put(key, parsed, parsed.map.cost_bytes if parsed.map is not None else _MALFORMED_COST_BYTES)
         return parsed
 
     def peek(self, key: bytes) -> Parsed | None:
@@ -65,8 +66,8 @@ class Maps:
         without_names = None
         if verdict is not Verdict.HARMLESS:
             code, without_names = _NO_CODE, verdict
-            verdict = self._try(code, source_map)
-            if verdict is not Verdict.HARMLESS:
+            verdict = self._try(code, source_map) if verdict is not Verdict.UNKNOWN else verdict
+            if verdict in {Verdict.CRASHED, Verdict.TOO_SLOW}:
                 return Parsed(None, malformed=f"the parser does not survive it: {verdict}", reason=verdict)
         try:
             return Parsed(self._engine.parse(code.content, source_map.content), reason=without_names)

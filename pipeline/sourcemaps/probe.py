@@ -17,13 +17,15 @@ import weakref
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import IO
 
 log = logging.getLogger(__name__)
 STACK_BYTES = 32 * 1024 * 1024
 """What the child parses with. The worker has twice as much: what passes here cannot overflow there."""
 LENGTHS = struct.Struct("<QQ")
 """A request begins with the sizes of the minified file and of the map."""
-PARSED, MALFORMED = b"+", b"-"
+READY, PARSED, MALFORMED = b".", b"+", b"-"
+_START_S = 30.0
 _PACKAGE_ROOT = str(Path(__file__).parents[2])
 
 
@@ -56,10 +58,7 @@ class Probe:
             child.stdin.write(minified)
             child.stdin.write(source_map)
             child.stdin.flush()
-            waiting = select.poll()  # select itself takes no descriptor above 1023
-            waiting.register(child.stdout, select.POLLIN)
-            answered = waiting.poll(self._cpu_s * 4 * 1_000)
-            answer = os.read(child.stdout.fileno(), 1) if answered else b""
+            answer = _read_answer(child.stdout, self._cpu_s * 4)
         except BrokenPipeError:  # it ended before it was asked: another's doing, not this file's
             self.close()
             return Verdict.UNKNOWN
@@ -70,7 +69,7 @@ class Probe:
         if answer:
             return Verdict.HARMLESS
         status = self.close()
-        return Verdict.TOO_SLOW if not answered or status == -signal.SIGPROF else Verdict.CRASHED
+        return Verdict.TOO_SLOW if answer is None or status == -signal.SIGPROF else Verdict.CRASHED
 
     def _start(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([_PACKAGE_ROOT, *(entry for entry in sys.path if entry)])
@@ -83,12 +82,22 @@ class Probe:
             start_new_session=True,  # Ctrl-C is the worker's; the child ends with its stdin
         )
         weakref.finalize(self, _end, self._child)
+        assert self._child.stdout is not None  # noqa: S101 -- started with a pipe
+        if _read_answer(self._child.stdout, _START_S) != READY:
+            raise ChildProcessError("the child process did not come up")
         return self._child
 
     def close(self) -> int | None:
         """End the child process; give its exit status."""
         child, self._child = self._child, None
         return _end(child) if child is not None else None
+
+
+def _read_answer(pipe: IO[bytes], timeout_s: float) -> bytes | None:
+    """Read one byte; none where the child has ended, None where it says nothing in time."""
+    waiting = select.poll()  # select itself takes no descriptor above 1023
+    waiting.register(pipe, select.POLLIN)
+    return os.read(pipe.fileno(), 1) if waiting.poll(timeout_s * 1_000) else None
 
 
 def _end(child: subprocess.Popen[bytes]) -> int:

@@ -10,18 +10,22 @@ import resource
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import BinaryIO
 
 from symbolic import SourceMapCache, SourceMapView, SymbolicError
 
-from pipeline.sourcemaps.probe import LENGTHS, MALFORMED, PARSED, STACK_BYTES
+from pipeline.sourcemaps.probe import LENGTHS, MALFORMED, PARSED, READY, STACK_BYTES
 
 
 def main(requests: BinaryIO, answers: BinaryIO, cpu_s: float, memory_bytes: int) -> None:
     """Serve requests until stdin ends. A request that takes more than `cpu_s` ends the process by SIGPROF."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    with suppress(ValueError, OSError):  # not every system bounds memory
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     threading.stack_size(STACK_BYTES)
+    answers.write(READY)
+    answers.flush()
     while header := requests.read(LENGTHS.size):
         minified_size, map_size = LENGTHS.unpack(header)
         minified, source_map = requests.read(minified_size), requests.read(map_size)

@@ -152,6 +152,20 @@ def test_a_child_that_was_killed_by_another_is_not_the_files_fault() -> None:
     probe.close()
 
 
+def test_without_a_child_process_there_are_positions_and_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be tried is not parsed; the map alone has never killed anything."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    maps = Maps(SymbolicEngine(), Probe(), 1_000_000)
+    parsed = maps.get(SourceText(CODE), SourceText(MAP))
+    assert parsed.reason is Verdict.UNKNOWN
+    assert parsed.map is not None
+    position = parsed.map.locate(1, 15)
+    assert position is not None
+    assert (position.line, position.scope) == (2, None)
+    monkeypatch.undo()
+    assert maps.get(SourceText(CODE), SourceText(MAP)).reason is None, "it is tried again, not remembered"
+
+
 def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
     worker = LiveWorker(tmp_path)
