@@ -17,7 +17,7 @@ _NATIVE = frozenset({"objc", "cocoa", "native"})
 _NAMELESS = frozenset({None, "", "<redacted>", "<unknown>"})
 
 Event = dict[str, Any]
-TrimFunction = Callable[[str, str | None], str]
+TrimFunction = Callable[[str, str], str]
 
 
 def metadata(event: Event, trim_function: TrimFunction | None = None) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def metadata(event: Event, trim_function: TrimFunction | None = None) -> dict[st
             filename = frame.get("filename") or frame.get("abs_path")
             if filename:
                 result["filename"] = filename
-            name, platform = frame["function"], frame.get("platform") or event.get("platform")
+            name, platform = frame["function"], frame.get("platform") or event.get("platform") or "other"
             result["function"] = trim_function(name, platform) if trim_function else name
         return result
     entry = event.get("logentry") or {}

@@ -64,6 +64,10 @@ def _words(*words: str) -> Hint:
 
 
 ANYTHING = Pattern(re.compile(r"[^\n]+"))
+"""Every line by itself."""
+
+WHOLE = Pattern(re.compile(r"(?s)."), whole_text=True)
+"""The text from its beginning to its end."""
 
 _IPV4 = rf"\b(?:{_OCTET}\.){{3}}{_OCTET}\b"
 _HEX = r"[0-9a-fA-F]{1,4}"
@@ -106,11 +110,11 @@ _PEM_KEY = rf"(?s)-----BEGIN{_PEM_EDGE}[\t ]{{0,50}}\r?\n?((?:(?!-----BEGIN).)+?
 
 _TELLING = (
     r"(?i)password|secret|passwd|api[-_]key|apikey|auth|credentials|mysql_pwd|privatekey|private[-_]key"
-    r"|token(?:(?!token)[^\s:=]){0,1000}[:=]|^otp$|^two[-_]factor$"
+    r"|token(?:(?!token)[^\s:=]){0,1000}[:=]|^otp$|^two[-_]factor$|\bbearer\s+[^\s]"
 )
 _TELLING_WORDS = (
     "password", "secret", "passwd", "api_key", "api-key", "apikey", "auth", "credentials", "mysql_pwd", "privatekey",
-    "private_key", "private-key", "token", "otp", "two-factor", "two_factor",
+    "private_key", "private-key", "token", "bearer", "otp", "two-factor", "two_factor",
 )  # fmt: skip
 
 _KINDS: dict[str, tuple[Pattern, ...]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.scrubbing.fields import EVENT, Field
-from pipeline.scrubbing.patterns import ANYTHING, Haystack, Pattern
+from pipeline.scrubbing.patterns import ANYTHING, WHOLE, Haystack, Pattern
 from pipeline.scrubbing.rules import Rule
 from pipeline.scrubbing.selectors import Pii, Selector
 
@@ -200,8 +200,10 @@ class Place:
         return any(pattern.key is not None and pattern.key.search(self.key or "") for pattern in rule.patterns)
 
     def _trials(self, rule: Rule) -> list[Trial]:
-        if rule.anything or self._key_tells(rule):
+        if rule.anything:
             return [Trial(rule, ANYTHING, always=True)]
+        if self._key_tells(rule):
+            return [Trial(rule, WHOLE, always=True)]
         return [Trial(rule, pattern) for pattern in rule.patterns]
 
     def _rules(self, kind: str) -> list[Rule]:

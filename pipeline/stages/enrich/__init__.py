@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.grouping.function_names import trim_function
 from pipeline.model.item import Item
 from pipeline.model.title import culprit, metadata, title
 from pipeline.stages.contract import Context
@@ -21,7 +22,7 @@ def enrich(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage has
 def enrich_event(event: dict[str, Any]) -> None:
     """Add contexts of the user agent, then `title`, `culprit`, `metadata` and `location`. What the sender named wins."""
     add_client_contexts(event)
-    found = metadata(event)
+    found = metadata(event, trim_function)
     event["metadata"] = found
     event["title"] = title(event["type"], found)
     event["culprit"] = event.get("culprit") or event.get("transaction") or culprit(event)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import re
+import time
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.filters.globs import GlobError, GlobSet, compile_glob
+
+
+@given(st.text("ab*?", max_size=8), st.text("abc", max_size=10))
+def test_stars_and_question_marks_match_as_everywhere(pattern: str, text: str) -> None:
+    assert compile_glob(pattern, ignore_case=False).matches(text) == (bool(pattern) and fnmatchcase(text, pattern))
+
+
+@given(
+    st.lists(st.lists(st.text("ab*", max_size=3), min_size=1, max_size=3).filter(any), min_size=1, max_size=3),
+    st.text("ab", max_size=8),
+)
+def test_braces_are_all_their_alternatives(groups: list[list[str]], text: str) -> None:
+    pattern = "".join("{" + ",".join(group) + "}" for group in groups)
+    expected = "".join("(?:" + "|".join(part.replace("*", ".*") for part in group) + ")" for group in groups)
+    assert compile_glob(pattern, ignore_case=False).matches(text) == (re.fullmatch(expected, text) is not None)
+
+
+def test_many_stars_take_no_time() -> None:
+    started = time.process_time()
+    assert not compile_glob("*a?" * 30 + "*[b]*c", ignore_case=True).matches("a" * 8_192)
+    assert time.process_time() - started < 1
+
+
+def test_braces_that_multiply_are_refused() -> None:
+    with pytest.raises(GlobError, match="alternatives"):
+        compile_glob("{a,b}" * 12, ignore_case=True)
+
+
+def test_a_set_leaves_out_what_does_not_parse() -> None:
+    globs = GlobSet(["[bad", "ok*", ""])
+    assert globs.matches("OK then")
+    assert not globs.matches("")
+    assert [pattern for pattern, _ in globs.errors] == ["[bad"]

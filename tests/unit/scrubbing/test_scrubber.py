@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from pipeline.scrubbing.places import MAX_PLACES
+from pipeline.scrubbing.scrubber import Scrubber
+
+DEFAULTS = {"scrubData": True, "scrubDefaults": True}
+
+
+def _scrub(event: dict[str, Any], applications: dict[str, list[str]] | None = None, **settings: Any) -> dict[str, Any]:
+    Scrubber.from_relay({**DEFAULTS, **settings}, {"applications": applications} if applications else None).scrub(event)
+    return event
+
+
+def test_what_normalization_refused_is_scrubbed_where_it_is_kept() -> None:
+    event = _scrub(
+        {
+            "user": {"id": "1"},
+            "_meta": {"user": {"data": {"password": {"": {"val": "hunter2", "err": ["invalid_data"]}}}}},
+            "errors": [{"type": "invalid_data", "name": "user.data.password", "value": "hunter2"}],
+        }
+    )
+    assert event["_meta"]["user"]["data"]["password"][""]["val"] == "[Filtered]"
+    assert event["errors"][0]["value"] == "[Filtered]"
+
+
+def test_a_second_group_of_rules_leaves_earlier_redactions_alone() -> None:
+    event = _scrub({"extra": {"a": "card 4111111111111111 of a@b.co"}}, {"$string": ["@email:replace"]})
+    assert event["extra"]["a"] == "card [Filtered] of [email]"
+    assert event["_meta"]["extra"]["a"][""] == {
+        "rem": [["@creditcard:filter", "s", 5, 15], ["@email:replace", "s", 19, 26]],
+        "len": 31,
+    }
+
+
+def test_the_mark_of_a_cut_survives() -> None:
+    remark = {"rem": [["!limit", "s", 22, 25]], "len": 900}
+    event = _scrub({"extra": {"a": "card 4111111111111111 ..."}, "_meta": {"extra": {"a": {"": remark}}}})
+    assert event["extra"]["a"] == "card [Filtered] ..."
+    assert event["_meta"]["extra"]["a"][""]["rem"] == [["@creditcard:filter", "s", 5, 15], ["!limit", "s", 16, 19]]
+
+
+def test_scrubbing_again_changes_nothing() -> None:
+    event = _scrub({"extra": {"password": "p", "t": "4111111111111111"}, "request": {"headers": [["Authorization", "x"], None]}})
+    again = _scrub({**event})
+    assert again == event
+
+
+def test_a_hashed_address_becomes_the_users_id() -> None:
+    event = _scrub({"user": {"ip_address": "192.0.2.7"}}, {"$user.ip_address": ["@ip:hash"]}, scrubData=False)
+    assert set(event["user"]) == {"id"}
+    assert len(event["user"]["id"]) == 40
+    assert event["_meta"]["user"]["ip_address"][""] == {"rem": [["pii:ip_address", "x"]]}
+
+
+def test_keys_of_the_senders_choosing_are_not_remembered_without_end() -> None:
+    scrubber = Scrubber.from_relay(DEFAULTS, None)
+    for number in range(30):
+        scrubber.scrub({"extra": {f"password{number}-{index}": "x" for index in range(1_000)}})
+    assert all(root.count <= MAX_PLACES + 1_000 for root in scrubber._roots)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token" * 3_200,
+        "-----BEGIN RSA PRIVATE KEY-----" * 500 + "-----END",
+        "a@" * 8_000,
+        "::" * 8_000,
+        "4 " * 8_000,
+        "bearer " * 2_300,
+    ],
+)
+def test_hostile_texts_take_no_time(text: str) -> None:
+    started = time.process_time()
+    _scrub({"extra": {"a": text}}, {"$string": ["@email", "@ip", "@userpath"]})
+    assert time.process_time() - started < 1
