@@ -1,4 +1,4 @@
-"""Write the pages that repeat what the code says: docs/configuration.md, from pipeline/settings.py.
+"""Write what repeats the code: docs/configuration.md from pipeline/settings.py, the metrics in docs/operations.md.
 
 scripts/generate_docs.py           write them
 scripts/generate_docs.py --check   say which are stale; exit 1 if any
@@ -66,7 +66,24 @@ def _environment(module: ast.Module) -> Iterator[tuple[str, str]]:
                 yield ".".join(ast.literal_eval(path)), ast.literal_eval(variable)
 
 
-PAGES = {"docs/configuration.md": configuration}
+METRICS_BEGIN, METRICS_END = "<!-- metrics: generated -->", "<!-- end of metrics -->"
+
+
+def operations() -> str:
+    """Give the page of operations, with the table of metrics from pipeline/observability/metric_defs.py between its marks."""
+    sys.path.insert(0, str(ROOT))
+    from pipeline.observability.metric_defs import METRICS  # noqa: PLC0415 -- found only with the repository on the path
+
+    before, _, rest = (ROOT / "docs/operations.md").read_text().partition(METRICS_BEGIN)
+    lines = ["", "| metric | kind | unit | labels | what | when it is high |", "|---|---|---|---|---|---|"]
+    for metric in METRICS:
+        name = metric.name + ("_total" if metric.kind == "counter" else "")
+        labels = ", ".join(metric.labels)
+        lines.append(f"| `{name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} | {metric.when_high} |")
+    return before + METRICS_BEGIN + "\n".join(lines) + "\n" + METRICS_END + rest.partition(METRICS_END)[2]
+
+
+PAGES = {"docs/configuration.md": configuration, "docs/operations.md": operations}
 
 
 def main() -> int:

@@ -131,7 +131,9 @@ def run_process(
 ) -> NoReturn:
     """Run until a signal. Ends the process: exit 0 after a signal, 1 after a crash."""
     app = make_app(settings, outcome_partitions)
-    counts = LiveCounts(app, settings.kafka.outcomes, outcome_partitions)
+    # Without live counts the agent listens to a topic that nobody writes: an application without any agent does not start.
+    counted = (settings.kafka.outcomes, outcome_partitions) if settings.web.live_counts else (f"{app.conf.id}-idle", 1)
+    counts = LiveCounts(app, *counted)
     add_views(app, worker, rules, metrics, counts, settings)
     process = Process(app, HotPath(worker), RulesWatch(rules, metrics))
     process.execute_from_commandline()

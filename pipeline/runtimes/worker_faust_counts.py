@@ -33,7 +33,8 @@ class LiveCounts:
     """
 
     def __init__(self, app: faust.App, topic_name: str, partitions: int) -> None:
-        topic = app.topic(topic_name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        raw = {"key_serializer": "raw", "value_serializer": "raw", "key_type": bytes, "value_type": bytes}
+        topic = app.topic(topic_name, partitions=partitions, **raw)
         # Faust refuses a table whose partitions are not its source's: a topic that got more of them gets a new table.
         name = f"outcomes-by-minute-{partitions}"
         self._table = app.GlobalTable(name, default=int, partitions=partitions, help="quantity by partition, project, ...")
