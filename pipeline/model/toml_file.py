@@ -37,7 +37,10 @@ def convert(values: dict[str, Any], file: RuleFile, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         message = str(error)
         path = _JSON_PATH.search(message)
-        line = find_key(file.text, path[1] if path else _quoted(message))
+        place = path[1] if path else ""
+        if not place or "unknown field" in message:
+            place = f"{place}.{_quoted(message)}".lstrip(".")
+        line = find_key(file.text, place)
         text = file.text.splitlines()[line - 1] if line else ""
         raise InvalidRulesError([RuleError(file.path, line, None, message, text)]) from None
 

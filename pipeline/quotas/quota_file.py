@@ -62,8 +62,8 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield "fair_share", "only an organization's `limit` can be shared fairly"
         if self.sample_rate is not None and self.scope != "group":
             yield "sample_rate", "only a group's excess is sampled"
-        if self.reserve and self.scope == "group":
-            yield "reserve", "a reserve is for groups not seen before: a group's own quota has none"
+        if self.reserve and (self.scope == "group" or self.window_s is None):
+            yield "reserve", "a reserve is for groups not seen before in a window: a group's quota or a token bucket has none"
 
     def _problems_of_limit(self) -> Iterator[tuple[str, str]]:
         if (self.burst is None) != (self.refill_per_s is None):
