@@ -28,7 +28,8 @@ def main() -> None:
         title, culprit = first["data"]["title"][:70], first["data"].get("culprit", "")[:50]
         print(f"  {len(events):3} x  {first['platform']:<10}  {title:<70}  {culprit}")
 
-    pair = next((pair for events in ranked if (pair := differing(events))), None)
+    pairs = [pair for events in ranked if (pair := differing(events))]
+    pair = next(iter(sorted(pairs, key=lambda pair: not was_minified(pair[0]))), None)
     if pair is not None:
         files = [file_of(event["event_id"], recorded) for event in pair]
         print("\nWhy these two are one group:")
@@ -46,6 +47,11 @@ def differing(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, A
         if other["data"]["title"] != events[0]["data"]["title"]:
             return events[0], other
     return None
+
+
+def was_minified(event: dict[str, Any]) -> bool:
+    """Say whether source maps had a part in it: two builds of one program falling together shows most."""
+    return any("raw_stacktrace" in exception for exception in (event["data"].get("exception") or {}).get("values") or [])
 
 
 def file_of(event_id: str, recorded: Path) -> Path:

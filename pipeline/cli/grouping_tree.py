@@ -21,7 +21,7 @@ _RULE_IN_HINT = re.compile(r"by stack trace rule \((.*)\)$")
 
 def print_explanation(explanation: Explanation, console: Console | None = None) -> None:
     """Print one event's grouping: `*` and colour mark what contributes, brackets say why not."""
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, soft_wrap=True)
     console.print(_heading(explanation))
     origins = {str(touched.rule).lower(): touched.rule.origin for touched in explanation.touched_frames}
     for name, variant in explanation.variants.items():
@@ -33,7 +33,7 @@ def print_explanation(explanation: Explanation, console: Console | None = None) 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print whether and why two events group together, or what differs first."""
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, soft_wrap=True)
     verdict = Text("together", "bold green") if comparison.together else Text("apart", "bold red")
     console.print(Text.assemble(verdict, ": ", comparison.reason))
     if comparison.shared:

@@ -22,7 +22,7 @@ from pipeline.wiring import explain_context
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NOW = 1_795_348_800.0
-MAX_FRAMES = 12
+MAX_FRAMES = 6
 """Frames shown of a stack, from the crash on; a recursion has thousands."""
 
 ENVELOPES = sorted(path for path in RECORDED.rglob("*.envelope") if not path.name.startswith("other-"))
@@ -65,7 +65,7 @@ def describe(item: Item, ctx: Context) -> Iterator[str]:
     for name in ("browser", "os", "client_os", "device", "runtime"):
         context = (event.get("contexts") or {}).get(name)
         if isinstance(context, dict):
-            yield f"{name}: {context.get('name') or context.get('model')} {context.get('version') or ''}".rstrip()
+            yield f"{name}: {context.get("name") or context.get("model")} {context.get('version') or ''}".rstrip()
     for error in event.get("errors") or []:
         yield f"error: {error.get('type')} {error.get('name') or error.get('url') or ''}".rstrip()
     for exception in (event.get("exception") or {}).get("values") or []:
