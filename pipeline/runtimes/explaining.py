@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.grouping.explanation import Explanation
 from pipeline.model.item import Item
+from pipeline.model.outcome import Fate
 from pipeline.model.record import Record
 from pipeline.stages import EXPLAINED
 from pipeline.stages.contract import Context
@@ -13,13 +14,16 @@ from pipeline.stages.runner import run
 
 
 def prepared_items(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Item]:
-    """Give each event as grouping meets it. `on_lost` gets a line for what never comes that far."""
+    """Give each event as grouping meets it. `on_lost` gets a line for one that never comes that far.
+
+    What is no error event (a session, a client report) is passed over without a word.
+    """
     for record in records:
         result = run([record], ctx, EXPLAINED)
         for letter in result.dead:
             on_lost(f"{record.source}:{record.position}: dead letter in {letter.stage}: {letter.reason} {letter.detail}".rstrip())
         for outcome in result.outcomes:
-            if outcome.event_id is not None or outcome.reason is not None:
+            if outcome.fate is not Fate.ACCEPTED and outcome.reason != "unsupported":
                 on_lost(f"{record.source}:{record.position}: {outcome.fate.label}: {outcome.reason}")
         yield from result.events
 
