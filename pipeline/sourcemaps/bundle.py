@@ -6,6 +6,7 @@ disk by its name, and what a bundle declares is checked against what it holds.
 
 from __future__ import annotations
 
+import errno
 import struct
 import zipfile
 import zlib
@@ -102,6 +103,10 @@ def open_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
             yield archive
     except _ZIP_ERRORS as error:
         raise DamagedBundleError(f"not a readable zip: {error}") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise DamagedBundleError("not a readable zip: an offset outside the file") from None
 
 
 def read_member(archive: zipfile.ZipFile, member: str, max_bytes: int) -> bytes:

@@ -33,9 +33,9 @@ class ErrorLog:
         """Say that the map has nothing at a place of `url`."""
         self._add((url, line, column), "invalid_location", {"column": column, "row": line, "source": url})
 
-    def missing_source_content(self, module: Module, source: str | None) -> None:
+    def missing_source_content(self, module: Module, source: str) -> None:
         """Say that neither the map nor the artifacts hold an original file."""
-        fields = {"source": source or "", "sourcemap": module.map_url}
+        fields = {"source": source, "sourcemap": module.map_url}
         self._add((module.key.url, source), "missing_source_content", fields)
 
     def _add(self, identity: tuple[object, ...], kind: str, fields: dict[str, Any]) -> None:
@@ -60,4 +60,5 @@ def _fields(problem: Problem) -> dict[str, Any]:
 
 
 def _is_ours(error: object) -> bool:
-    return isinstance(error, dict) and error.get("symbolicator_type") in SENTRY_TYPES
+    kind = error.get("symbolicator_type") if isinstance(error, dict) else None
+    return isinstance(kind, str) and kind in SENTRY_TYPES

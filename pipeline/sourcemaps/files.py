@@ -80,7 +80,7 @@ class Files:
             return Unusable(str(error), "too_large")
         except DamagedBundleError as error:
             return Unusable(str(error), "damaged_bundle")
-        except (StoreUnavailableError, FileNotFoundError) as error:
+        except (StoreUnavailableError, OSError) as error:
             return Unusable(str(error), "store_unavailable", is_temporary=True)
         attempted(Attempt(url or found.file.url, "not_attempted"))
         file = found.file

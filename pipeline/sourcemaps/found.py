@@ -79,7 +79,7 @@ class Module:
     minified: SourceText | None = None
     text_key: str | None = None
     reference: str | None = None
-    """How the built file names its map."""
+    """How the built file names its map; `data:` alone for one that it carries."""
     map: ParsedMap | None = None
     map_key: bytes | None = None
     map_url: str | None = None

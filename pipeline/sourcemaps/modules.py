@@ -25,7 +25,8 @@ def load_module(key: ModuleKey, index: ProjectIndex, files: Files, maps: Maps) -
         if not code.is_single:
             return _failed(module, "missing_source", key.url, Unusable(f"its sourceMappingURL: {error}"))
         reference = inline = None
-    module.minified, module.text_key, module.reference = code.text, code.text_key, reference
+    module.minified, module.text_key = code.text, code.text_key
+    module.reference = reference if inline is None else "data:"
     if inline is not None:
         module.map_url = module.source_base = key.url
         module.resolved_with = code.resolved_with

@@ -88,6 +88,8 @@ class ProjectIndexes:
                 bundle = read_bundle(stored, file)
         except FileNotFoundError:
             bundle = Bundle(stored, damage=("gone while it was read",))
+        except OSError as error:
+            raise StoreUnavailableError(f"{stored.name}: {error}") from None
         for damage in bundle.damage[:3]:
             log.warning("artifact bundle %d/%s: %s", project_id, stored.name, damage)
         return bundle

@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 _DEBUG_ID = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})(?:-?([0-9a-f]{1,8}))?")
 
+_MAX_REFERENCE = 4_096
+
 
 class InvalidDataUrlError(ValueError):
     """A `data:` URL that does not decode."""
@@ -27,7 +29,10 @@ def normalize_debug_id(value: object) -> str | None:
 
 def find_map_reference(minified: bytes, headers: Mapping[str, str]) -> str | None:
     """Give the reference to the map as written; a header wins over the last comment. `headers` have lower-case names."""
-    return headers.get("sourcemap") or headers.get("x-sourcemap") or find_map_comment(minified)
+    reference = headers.get("sourcemap") or headers.get("x-sourcemap") or find_map_comment(minified)
+    if reference is not None and len(reference) > _MAX_REFERENCE and not reference.startswith("data:"):
+        return None
+    return reference
 
 
 def find_map_comment(minified: bytes) -> str | None:

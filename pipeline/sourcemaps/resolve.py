@@ -145,8 +145,8 @@ def _resolved_frame(
         if context is None:
             text = find_source(module, position.source)
             context = text.context(position.line, position.column) if text is not None else None
-    if context is None:
-        errors.missing_source_content(module, position.source)
+            if context is None:
+                errors.missing_source_content(module, position.source)
     _put_context(frame, context)
     data = raw.get("data")
     frame["data"] = {

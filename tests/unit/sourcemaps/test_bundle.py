@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import tracemalloc
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 from support.artifact_bundles import BuiltFile, write_bundle
+from support.source_maps import FILES
 
 from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, TooLargeError, open_zip, read_bundle, read_member
 from pipeline.sourcemaps.store import StoredBundle
@@ -103,3 +106,20 @@ def test_a_manifest_may_name_what_the_zip_does_not_hold() -> None:
     bundle = bundle_of(zip_of(manifest_json=b'{"files": {"a": {"url": "~/a.js", "headers": null}}}'))
     assert bundle.files == ()
     assert "does not hold" in bundle.damage[0]
+
+
+def test_no_byte_changed_makes_reading_fail(tmp_path: Path) -> None:
+    whole = write_bundle(tmp_path / "a.zip", FILES, release="r").read_bytes()
+    chance = random.Random(7)
+    path = tmp_path / "changed.zip"
+    for _ in range(1_500):
+        changed = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 2, 8))):
+            first = len(whole) - 400 if chance.random() < 0.6 else 0  # the directory, where offsets and sizes are, or anywhere
+            changed[chance.randrange(first, len(whole))] = chance.choice((0, 255, chance.randrange(256)))
+        path.write_bytes(changed[: chance.choice((len(whole), len(whole), chance.randrange(len(whole))))])
+        with path.open("rb") as file:
+            bundle = read_bundle(STORED, file)
+            for entry in bundle.files:
+                with suppress(DamagedBundleError), open_zip(file) as archive:
+                    read_member(archive, entry.member, 1_000_000)

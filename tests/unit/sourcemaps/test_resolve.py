@@ -225,7 +225,7 @@ HOSTILE = st.fixed_dictionaries(
         | st.fixed_dictionaries({"images": JSON | st.lists(st.fixed_dictionaries({"type": JSON, "debug_id": JSON}))}),
         "release": JSON | st.just("shop@1"),
         "dist": JSON,
-        "errors": JSON,
+        "errors": JSON | st.lists(st.fixed_dictionaries({"symbolicator_type": JSON})),
     },
 )
 
