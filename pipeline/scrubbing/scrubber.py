@@ -79,6 +79,7 @@ class _Scrubbing:
     def run(self, place: Place) -> None:
         user = self.event.get("user")
         address = user.get("ip_address") if user else None
+        was_address = isinstance(address, str) and _is_address(address)
         self._visit_object(self.event, place, None)
         self._visit_notes(place)
         for plan, found in self.found.items():
@@ -86,8 +87,8 @@ class _Scrubbing:
             if trials:
                 for container, key, text, path in found:
                     self._search(plan, trials, container, key, text, path)
-        if address and user:
-            _keep_pseudonym(user, self._note)
+        if was_address:
+            _keep_pseudonym(self.event.get("user") or {}, self._note)
 
     def _visit(self, container: Any, key: str | int, value: Any, place: Place, path: Path) -> None:
         """Look at one value; `path` is that of its container."""
@@ -248,11 +249,18 @@ def _keep_pseudonym(user: dict[str, Any], note: Any) -> None:
     address = user.get("ip_address")
     if not address or any(user.get(name) for name in ("id", "username", "email")):
         return
+    if _is_address(address):
+        return
+    user["id"] = user.pop("ip_address")
+    noted = note((None, "user"), "ip_address")
+    note((None, "user"), "id").update(noted)
+    noted.clear()
+    noted["rem"] = [["pii:ip_address", "x"]]
+
+
+def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_address(address)
+        ipaddress.ip_address(text)
     except ValueError:
-        user["id"] = user.pop("ip_address")
-        noted = note((None, "user"), "ip_address")
-        note((None, "user"), "id").update(noted)
-        noted.clear()
-        noted["rem"] = [["pii:ip_address", "x"]]
+        return False
+    return True

@@ -78,7 +78,7 @@ def normalize_event(
     _message(event, result, report)
     _tags(event, result, report, max_tags)
     _lone_stacktrace(result)
-    settle_ip(result, client_ip if infer_ip else None)
+    settle_ip(result, client_ip, infer=infer_ip)
     name_user(result)
     result.setdefault("contexts", {})
     ensure_trace(result)

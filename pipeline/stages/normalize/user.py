@@ -54,29 +54,32 @@ def user(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     return result
 
 
-def settle_ip(event: dict[str, Any], client_ip: str | None) -> None:
+def settle_ip(event: dict[str, Any], client_ip: str | None, *, infer: bool) -> None:
     """Fill in the user's address: REMOTE_ADDR first, then the connection's.
 
     Where the event names none, the connection's is the user's only on platforms that run at the user's own machine,
     or where the SDK's settings ask for it (`infer_ip`: "auto"; "never" takes none and removes the placeholder).
+    Without `infer` only REMOTE_ADDR is looked at, and a placeholder that it does not fill stays.
     """
     found = event.get("user") or {}
-    infer = ((event.get("sdk") or {}).get("settings") or {}).get("infer_ip")
+    wish = ((event.get("sdk") or {}).get("settings") or {}).get("infer_ip")
     given = found.get("ip_address")
     remote = ((event.get("request") or {}).get("env") or {}).get("REMOTE_ADDR")
     remote = remote if isinstance(remote, str) and is_ip(remote) else None
+    connection = client_ip if infer else None
     address = given
-    if given == AUTO:
-        address = None if infer == "never" else remote or client_ip or AUTO
-    elif given is None and infer != "never":
-        address = remote or (client_ip if infer == "auto" or event.get("platform") in _INFERRED else None)
-    if address == given:
-        return
-    if address is None:
+    if wish == "never":
+        address = None if given == AUTO else given
+    elif given == AUTO:
+        address = remote or connection or (None if infer else AUTO)
+    elif given is None:
+        address = remote or (connection if wish == "auto" or event.get("platform") in _INFERRED else None)
+    if address is not None:
+        event["user"] = {**found, "ip_address": address}
+    elif given is not None:
         del found["ip_address"]
-    else:
-        found["ip_address"] = address
-    event["user"] = found
+    if not event.get("user"):
+        event.pop("user", None)
 
 
 def name_user(event: dict[str, Any]) -> None:

@@ -57,6 +57,10 @@ def test_a_hashed_address_becomes_the_users_id() -> None:
     assert event["_meta"]["user"]["ip_address"][""] == {"rem": [["pii:ip_address", "x"]]}
 
 
+def test_what_was_no_address_stays_where_it_is() -> None:
+    assert _scrub({"user": {"ip_address": "{{auto}}"}})["user"] == {"ip_address": "{{auto}}"}
+
+
 def test_keys_of_the_senders_choosing_are_not_remembered_without_end() -> None:
     scrubber = Scrubber.from_relay(DEFAULTS, None)
     for number in range(30):
