@@ -1,0 +1,23 @@
+# syntax=docker/dockerfile:1
+# The worker's image: locked packages, our code, no compiler, no root.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /build
+COPY requirements.lock ./
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY pipeline pipeline
+RUN pip install --no-cache-dir "setuptools>=80" && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && /venv/bin/pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 10001 --create-home --home-dir /home/pipeline pipeline
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=build /venv /venv
+COPY rules /etc/pipeline/rules
+ENV PIPELINE_RULES=/etc/pipeline/rules
+USER 10001
+WORKDIR /home/pipeline
+EXPOSE 6066
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["pipeline"]
+CMD ["worker"]

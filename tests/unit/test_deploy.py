@@ -1,0 +1,98 @@
+"""What is deployed fits its schema, and says the same as the code: ports, paths, metrics, settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.observability.metric_defs import METRICS
+from pipeline.settings import ENVIRONMENT, load_settings
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = [
+    (path.name, document)
+    for path in sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+KUBERNETES_VERSION = "1.33"
+
+EXPOSED = {metric.name + suffix for metric in METRICS for suffix in ("", "_total", "_bucket", "_count", "_sum")}
+
+
+@pytest.mark.parametrize("document", [one for _, one in MANIFESTS], ids=[f"{name}-{one['kind']}" for name, one in MANIFESTS])
+def test_manifests_fit_the_schema_of_kubernetes(document: dict[str, Any]) -> None:
+    kubernetes_validate = pytest.importorskip(
+        "kubernetes_validate", reason="the schemas come with kubernetes-validate: pip install kubernetes-validate"
+    )
+    kubernetes_validate.validate(document, KUBERNETES_VERSION, strict=True)
+
+
+def container() -> dict[str, Any]:
+    (found,) = [one for _, one in MANIFESTS if one["kind"] == "StatefulSet"]
+    (only,) = found["spec"]["template"]["spec"]["containers"]
+    return dict(only)
+
+
+def test_every_worker_of_the_stateful_set_has_its_own_slot() -> None:
+    slot = next(variable for variable in container()["env"] if variable["name"] == "PIPELINE_SLOT")
+    assert slot["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+
+
+def test_settings_in_the_config_map_are_settings(tmp_path: Path) -> None:
+    (config,) = [one for _, one in MANIFESTS if one["kind"] == "ConfigMap"]
+    file = tmp_path / "settings.toml"
+    file.write_text(config["data"]["settings.toml"])
+    load_settings(file, environment={})
+
+
+def test_environment_names_exist() -> None:
+    names = {variable["name"] for variable in container()["env"]}
+    for service in COMPOSE["services"].values():
+        names |= {name for name in service.get("environment", {}) if name.startswith("PIPELINE_")}
+    assert names <= ENVIRONMENT.keys()
+
+
+def test_pods_stop_within_their_grace() -> None:
+    (found,) = [one for _, one in MANIFESTS if one["kind"] == "StatefulSet"]
+    assert found["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 10
+
+
+def test_no_container_runs_as_root_or_without_limits() -> None:
+    assert container()["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container()["resources"]["limits"].keys() == {"cpu", "memory"}
+    assert re.search(r"^USER 10001$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    for name in ("kafka", "redis", "worker-1", "worker-2"):
+        service = COMPOSE["services"][name]
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}, name
+        assert service["healthcheck"]["test"], name
+
+
+def test_two_workers_of_compose_have_different_slots() -> None:
+    slots = [COMPOSE["services"][name]["environment"]["PIPELINE_SLOT"] for name in ("worker-1", "worker-2")]
+    assert len(set(slots)) == 2
+
+
+def expressions() -> list[str]:
+    dashboard = json.loads((ROOT / "deploy/grafana/event-pipeline.json").read_text())
+    alerts = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+    found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return found + [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("expression", expressions())
+def test_dashboard_and_alerts_ask_for_metrics_that_exist(expression: str) -> None:
+    asked = set(re.findall(r"pipeline_\w+", expression))
+    assert asked
+    assert asked <= EXPOSED
+
+
+def test_every_metric_is_on_the_dashboard() -> None:
+    asked = {name for expression in expressions() for name in re.findall(r"pipeline_\w+", expression)}
+    missing = [metric.name for metric in METRICS if not any(name.startswith(metric.name) for name in asked)]
+    assert set(missing) <= {"pipeline_batch_bytes", "pipeline_new_groups", "pipeline_reports_suppressed"}
