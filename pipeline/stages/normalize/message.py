@@ -13,8 +13,10 @@ from pipeline.stages.normalize.values import json_string, string, trim
 
 LIMIT, ALLOWANCE = 8192, 200
 
-_PRINTF = re.compile(r"%(?:\(([^)%]{1,100})\))?[#0+ -]*(?:\d{1,9}|\*)?(?:\.\d{0,9})?([a-zA-Z%])")
-_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]{0,100})\}")
+_PRINTF = re.compile(
+    r"%(?:\((?P<name>[^)%]{1,100})\))?(?P<flags>[#0+-]{0,5})(?:\d{1,9}|\*)?(?:\.\d{0,9})?[hlL]{0,2}(?P<conversion>[diouxXeEfFgGcrsa%])"
+)
+_BRACES = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]{0,100})\}")
 _params = free_value(2048, 5)
 
 
@@ -54,13 +56,14 @@ def logentry(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
 
 def fill(template: str, params: Any) -> str:
     """Put parameters into a message, printf's way where it holds a `%`, else by braces; the message itself where that fails."""
-    if not params:
+    if params is None:
         return template
+    filling = _Filling(params)
     try:
         if "%" in template:
-            return _Filling(params).substitute(_PRINTF, template, lambda match: "%" if match[2] == "%" else None)
+            return filling.substitute(_PRINTF, template, filling.printf)
         if "{" in template:
-            return _Filling(params).substitute(_BRACES, template, lambda match: match[0][0] if match[0] in {"{{", "}}"} else None)
+            return filling.substitute(_BRACES, template, filling.braces)
     except _UnfilledError:
         pass
     return template
@@ -72,31 +75,45 @@ class _Filling:
     def __init__(self, params: Any) -> None:
         self.params = params
         self.next = 0
-        self.room = LIMIT + ALLOWANCE + 1
+        self.left = LIMIT + ALLOWANCE + 1
 
-    def substitute(self, pattern: re.Pattern[str], template: str, literal: Callable[[re.Match[str]], str | None]) -> str:
-        parts: list[str] = []
-        end = 0
-        for match in pattern.finditer(template[: self.room]):
-            parts.append(template[end : match.start()])
-            fixed = literal(match)
-            parts.append(fixed if fixed is not None else self.parameter(match[1]))
-            end = match.end()
-        parts.append(template[end:])
-        return "".join(parts)
+    def substitute(self, pattern: re.Pattern[str], template: str, replace: Callable[[re.Match[str]], str]) -> str:
+        """Replace every placeholder of the part of the message that can be kept."""
+        return pattern.sub(replace, template[: LIMIT + ALLOWANCE + 1])
 
-    def parameter(self, name: str | None) -> str:
+    def printf(self, match: re.Match[str]) -> str:
+        """Give what stands for a printf placeholder. Widths and precisions count for nothing."""
+        conversion = match["conversion"]
+        if conversion == "%":
+            return "%"
+        value = self.parameter(match["name"])
+        if type(value) is int and conversion in "xXo":
+            return format(value, f"#{conversion}" if "#" in match["flags"] else conversion)
+        return self.printed(value, quoted=conversion == "r")
+
+    def braces(self, match: re.Match[str]) -> str:
+        """Give what stands for a placeholder in braces; doubled braces stand for one."""
+        return match[0][0] if match["name"] is None else self.printed(self.parameter(match["name"]))
+
+    def parameter(self, name: str | None) -> Any:
+        """Look up a parameter by name or index, or take the next."""
         try:
             if type(self.params) is dict:
-                value = self.params[name or ""]
-            else:
-                index = int(name) if name else self.next
-                self.next += 0 if name else 1
-                value = self.params[index]
+                return self.params[name or ""]
+            if name:
+                return self.params[int(name)]
+            self.next += 1
+            return self.params[self.next - 1]
         except (KeyError, IndexError, ValueError):
             raise _UnfilledError from None
-        if type(value) is str:
-            return value[: self.room]
-        if value is None or isinstance(value, bool):
+
+    def printed(self, value: Any, *, quoted: bool = False) -> str:
+        """Print a parameter: text as it is, everything else as JSON."""
+        if value is None:
             raise _UnfilledError
-        return (to_json_text(value) or "")[: self.room]
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        text = value if type(value) is str and not quoted else to_json_text(value) or ""
+        text = text[: self.left]  # what comes after is cut off in any case, and a short message can name a long parameter often
+        self.left -= len(text)
+        return text
