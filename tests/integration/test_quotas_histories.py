@@ -6,9 +6,11 @@ Whatever happened, the counters must hold what the published decisions add up to
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
-from support.quota_histories import check, check_firsts, live
+import redis
+from support.quota_histories import check, check_firsts, check_spans, live
 from support.redis_servers import RedisServer
 
 from pipeline.quotas.redis_client import connect
@@ -37,7 +39,41 @@ def test_counters_hold_what_was_published(block: int, rules_change: bool, rememb
             check(world, client, seed)
             if not rules_change:
                 check_firsts(world, seed)
+                check_spans(world, client, seed)
     connection.close()
+
+
+def test_an_emptied_redis_is_reported(server: RedisServer) -> None:
+    """At some moment all is gone. A worker that had counted for an organization, and calls for it again, says so."""
+    connection = connect(server.url, 5)
+    reported = 0
+    with server.client() as client:
+        for seed in range(100):
+            client.flushall()
+            worker = RedisLedger(connection, remember_s=0)
+            known: set[int] = set()
+            live(
+                seed,
+                partial(_same, worker),
+                rules_change=False,
+                workers_at_once=1,
+                disturb=partial(_flush, client, worker, known, seed % 5),
+            )
+            called_again = {organization for organization in known if client.exists(f"epoch:{{{organization}}}")}
+            assert (worker.losses > 0) == bool(called_again), f"seed {seed}"
+            reported += worker.losses > 0
+    connection.close()
+    assert reported > 40
+
+
+def _same(worker: RedisLedger) -> RedisLedger:
+    return worker
+
+
+def _flush(client: redis.Redis, worker: RedisLedger, known: set[int], at: int, step: int) -> None:
+    if step == at:
+        client.flushall()
+        known.update(worker._epochs)
 
 
 def test_the_histories_hold_what_they_are_for(server: RedisServer) -> None:

@@ -14,14 +14,22 @@ from pipeline.quotas.redis_client import Client
 from pipeline.quotas.redis_ledger import RedisLedger
 
 
-def live(seed: int, new_worker: Callable[[], RedisLedger], *, rules_change: bool) -> World:
-    """Let a world run until everything is committed: restarts, rebalances, crashes, zombies, new rules."""
+def live(
+    seed: int,
+    new_worker: Callable[[], RedisLedger],
+    *,
+    rules_change: bool,
+    workers_at_once: int = 3,
+    disturb: Callable[[int], None] = lambda _: None,
+) -> World:
+    """Let a world run until everything is committed: restarts, rebalances, crashes, zombies, new rules, other disturbances."""
     rng = random.Random(seed)
     world = World(rng, new_worker)
-    workers = [new_worker() for _ in range(3)]
-    for _ in range(rng.randint(3, 12)):
-        at = rng.randrange(3)
-        if rng.random() < 0.2:
+    workers = [new_worker() for _ in range(workers_at_once)]
+    for step in range(rng.randint(3, 12)):
+        disturb(step)
+        at = rng.randrange(workers_at_once)
+        if rng.random() < 0.2 and workers_at_once > 1:
             workers[at] = new_worker()  # a restart: local memories are gone
         if rules_change and rng.random() < 0.3:
             world.version = rng.randrange(VERSIONS)
@@ -38,7 +46,9 @@ def live(seed: int, new_worker: Callable[[], RedisLedger], *, rules_change: bool
 def check(world: World, client: Client, seed: int) -> None:
     """Compare what Redis holds with what was published."""
     assert _numbers(client, "quota:*", None) == world.expected_counters(), f"seed {seed}"
-    assert _numbers(client, "group:*", "seen") == world.expected_groups(), f"seed {seed}"
+    seen = world.expected_groups()
+    assert _numbers(client, "group:*", "seen") == seen, f"seed {seed}"
+    assert _hours(client) == seen, f"seed {seed}"
     accepted = Counter(
         (record.scope.project_id, record.event_id)
         for record, verdict, _ in world.published.values()
@@ -61,6 +71,13 @@ def check_firsts(world: World, seed: int) -> None:
         assert not hashes & stored or any(new_by_hash[hash_] for hash_ in hashes), f"seed {seed}: a group without a first"
 
 
+def check_spans(world: World, client: Client, seed: int) -> None:
+    """While the rules stay the same, first and last seen are those of the stored events."""
+    for key, (first, last) in world.expected_spans().items():
+        found = client.hmget(key, ["first", "last"])
+        assert [float(value) for value in cast("list[bytes]", found)] == [first, last], f"seed {seed}: {key}"
+
+
 def _components(world: World) -> list[set[str]]:
     """Hashes that some stored event shares."""
     components: list[set[str]] = []
@@ -71,6 +88,15 @@ def _components(world: World) -> list[set[str]]:
         components = [component for component in components if component not in touching]
         components.append(set(record.hashes).union(*touching))
     return components
+
+
+def _hours(client: Client) -> Counter[str]:
+    """Times seen by group, added up from its hours."""
+    found: Counter[str] = Counter()
+    for key in client.scan_iter(match="hours:*", count=1_000):
+        group = key.decode().rpartition(":")[0].replace("hours:", "group:", 1)
+        found[group] += sum(int(value) for value in cast("list[bytes]", client.hvals(key)))
+    return found
 
 
 def _numbers(client: Client, pattern: str, field: str | None) -> Counter[str]:

@@ -6,7 +6,7 @@ The model is the promise itself: whatever happened on the way, the counters hold
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -225,6 +225,14 @@ class World:
     @staticmethod
     def _slot(record: Seen, window_s: int) -> int:
         return int((record.received - record.scope.organization_id % window_s) // window_s)
+
+    def expected_spans(self) -> dict[str, tuple[float, float]]:
+        """First and last seen of stored events, by group."""
+        times: defaultdict[str, list[float]] = defaultdict(list)
+        for record, _, counted in self.published.values():
+            if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
+                times[f"group:{{{record.scope.organization_id}}}{record.scope.project_id}:{record.group}"].append(record.received)
+        return {group: (min(seen), max(seen)) for group, seen in times.items()}
 
     def expected_groups(self) -> Counter[str]:
         """Times seen, by group."""
