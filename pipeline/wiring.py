@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipeline.grouping.grouper import STACKS
+from pipeline.observability import metric_defs
 from pipeline.observability.worker_metrics import WorkerMetrics
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.quotas.ledger import Ledger, Polled
@@ -78,7 +80,15 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
 
     ledger = worker_ledger(settings)
     source = KafkaSource(settings, on_revoke=lambda _: ledger.forget())
-    return Worker(settings, source, KafkaSink(settings.kafka), worker_context(settings, rules, ledger), metrics)
+    context = worker_context(settings, rules, ledger)
+    return Worker(settings, source, KafkaSink(settings.kafka), context, metrics, watch=lambda: _watch(metrics, ledger))
+
+
+def _watch(metrics: WorkerMetrics, ledger: RedisLedger) -> None:
+    """Bring the counters up to what the ledger and the memories keep by themselves."""
+    metrics.totals(metric_defs.DATA_LOSSES, {(): ledger.losses})
+    metrics.totals(metric_defs.UNCOUNTED, {(): ledger.uncounted})
+    metrics.totals(metric_defs.CACHE_LOOKUPS, {("stacks", "hit"): STACKS.hits, ("stacks", "miss"): STACKS.misses})
 
 
 def worker_ledger(settings: Settings) -> RedisLedger:

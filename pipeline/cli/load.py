@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -49,7 +50,7 @@ def load(
         if not recorded:
             fail("the input holds no events")
         number = count or len(recorded)
-        events = itertools.islice(itertools.cycle(recorded), number)
+        events: Iterator[tuple[dict[str, Any], int]] = itertools.islice(itertools.cycle(recorded), number)
     else:
         number = count or 1_000
         events = ((event, project or 1) for event in itertools.islice(generate_events(seed, kinds=kinds), number))
@@ -64,7 +65,7 @@ def load(
     print(f"{sent:,} events to {settings.kafka.events_in}")
 
 
-def _recorded(inputs: tuple[str, ...], settings: Settings, project: int | None) -> Iterator[tuple[dict[str, object], int]]:
+def _recorded(inputs: tuple[str, ...], settings: Settings, project: int | None) -> Iterator[tuple[dict[str, Any], int]]:
     """Read recorded input as replay does; gives events with their project. What holds no event is left out."""
     from pipeline.model.item import Item
     from pipeline.rules.folder import load_rules

@@ -48,7 +48,7 @@ def ingest_message(event: dict[str, Any], project_id: int, *, start_time: float 
     """Wrap an event as Relay does (spec/ingest.md, section 5); gives key and value. An event without an id gets a random one."""
     arrival = int(time.time() if start_time is None else start_time)
     event_id = event.get("event_id") or uuid.uuid4().hex
-    message = {
+    message: dict[str, Any] = {
         "type": "event",
         "payload": orjson.dumps({"timestamp": arrival, **event, "event_id": event_id}),
         "start_time": arrival,

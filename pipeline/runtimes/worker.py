@@ -78,7 +78,10 @@ class State(StrEnum):
 
 
 class Worker:
-    """The hot path. `run` blocks in the thread that calls it; `stop` may be called from any."""
+    """The hot path. `run` blocks in the thread that calls it; `stop` may be called from any.
+
+    `watch` is called about once a second, to bring metrics up to date that others keep.
+    """
 
     def __init__(
         self,
@@ -87,12 +90,15 @@ class Worker:
         sink: Sink,
         context: Callable[[tuple[Polled, ...]], Context],
         metrics: WorkerMetrics,
+        *,
+        watch: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._source = source
         self._sink = sink
         self._context = context
         self._metrics = metrics
+        self._watch = watch
         self._limit = DeadLetterLimit(settings.dead_letters)
         self._stopping = threading.Event()
         self._next_chores = 0.0
@@ -249,6 +255,7 @@ class Worker:
             ends, membership = self._source.passed()
             if ends:
                 self._commit_positions(ends, membership)
+        self._watch()
         self._source.watch_lag()
         self._metrics.standing(self._source.lag.by_partition(time.time()), self._source.partitions)
         for errors in (self._source.errors, self._sink.errors):

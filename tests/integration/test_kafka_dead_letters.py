@@ -130,7 +130,7 @@ def test_killed_in_the_middle_of_a_transaction_nothing_comes_back_twice(
 ) -> None:
     bury(settings, 5)
 
-    class Dying(Producer):
+    class Dying(Producer):  # type: ignore[misc]  # the client has no types here
         def commit_transaction(self, *_: object) -> None:
             self.flush()
             raise Interrupted

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def test_a_broken_edit_of_rules_is_refused_and_a_good_one_is_taken(installation:
             orjson.loads(message.value() or b"")
             for message in read_all(installation.broker, installation.settings.kafka.outcomes)
         ]
-        return sum(outcome["reason"] == "closed" for outcome in outcomes) == 10
+        return [outcome["reason"] for outcome in outcomes].count("closed") == 10
 
     until(refused)
     assert installation.stored() == []
@@ -237,7 +238,7 @@ def test_offsets_and_redis_move_together(installation: Installation) -> None:
     process = installation.worker()
     for number in (100, 200):  # in two batches at least, so that Redis knows the first to be committed
         installation.feed(100, seed=number)
-        until(lambda number=number: len(installation.stored()) == number)
+        until(partial(has_stored, installation, number))
     assert installation.pipeline("offsets", "reset", "--to", "earliest", "--yes", check=False).returncode == 2, "a worker runs"
     process.send_signal(signal.SIGTERM)
     process.wait(10)
@@ -252,6 +253,10 @@ def test_offsets_and_redis_move_together(installation: Installation) -> None:
     assert installation.pipeline("offsets", "show").returncode == 0
     installation.worker()
     until(lambda: len(installation.stored()) == 400)
+
+
+def has_stored(installation: Installation, number: int) -> bool:
+    return len(installation.stored()) == number
 
 
 def move_kafka_alone(settings: Settings, offset: int) -> None:

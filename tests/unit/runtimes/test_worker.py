@@ -36,7 +36,8 @@ class ListSource:
     def __init__(self, bodies: list[bytes], batch_size: int = 100) -> None:
         self.bodies, self.batch_size = bodies, batch_size
         self.position = self.base = 0
-        self.lag, self.errors, self.partitions = Lag(), [], [0]
+        self.lag, self.partitions = Lag(), [0]
+        self.errors: list[str] = []
         self.waits: list[float] = []
         self.closed = False
         self.on_idle: Callable[[], None] = lambda: None
@@ -232,8 +233,15 @@ def test_over_the_dead_letter_limit_nothing_is_committed_until_it_is_mended(monk
     monkeypatch.setattr(worker_module, "run", failing(mended))
     source, sink = ListSource([b"\xc1"] * 30 + [event(1)]), ListSink()
     worker, _ = make(source, sink, msgspec.structs.replace(Settings(), dead_letters=DeadLetters(min_count=10)))
-    states = []
-    source.wait = lambda _: bool(states.append(worker.state) or (worker.stop() if len(tries) >= 3 else None)) or True  # type: ignore[method-assign]
+    states: list[State] = []
+
+    def note_state(seconds: float) -> bool:  # noqa: ARG001
+        states.append(worker.state)
+        if len(tries) >= 3:
+            worker.stop()
+        return True
+
+    source.wait = note_state  # type: ignore[method-assign]
     worker.run()
     assert sink.commits == []
     assert set(states) == {State.HALTED}
@@ -271,6 +279,6 @@ def test_stop_ends_after_the_batch() -> None:
         commit(*arguments)
         worker.stop()
 
-    sink.commit = commit_and_stop  # type: ignore[method-assign]
+    sink.commit = commit_and_stop  # type: ignore[method-assign, assignment]
     worker.run()
     assert [end for _, end in sink.commits] == [100]

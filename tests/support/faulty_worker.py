@@ -60,9 +60,14 @@ class KillPoint:
 
 
 class FaultySource(KafkaSource):
-    def __init__(self, settings: Settings, at: At) -> None:
+    def __init__(self, settings: Settings, at: At, on_revoke: Callable[[], None]) -> None:
+        def revoke(gone: Sequence[int]) -> None:
+            if gone:
+                at("in_revoke")
+            on_revoke()
+
         self._at = at
-        super().__init__(settings, on_revoke=lambda gone: at("in_revoke") if gone else None)
+        super().__init__(settings, on_revoke=revoke)
 
     def poll(self) -> WorkerBatch | None:
         batch = super().poll()
@@ -116,8 +121,9 @@ def main(settings_file: str, *fault: Any) -> None:
     set_up_logs(settings.reports)
     at = KillPoint(fault[0], int(fault[1]), fault[2]) if fault else KillPoint()
     rules, metrics = RulesFolder(Path(settings.rules)), WorkerMetrics()
-    context = worker_context(settings, rules, FaultyLedger(worker_ledger(settings), at))
-    worker = Worker(settings, FaultySource(settings, at), FaultySink(settings, at), context, metrics)
+    ledger = worker_ledger(settings)
+    context = worker_context(settings, rules, FaultyLedger(ledger, at))
+    worker = Worker(settings, FaultySource(settings, at, ledger.forget), FaultySink(settings, at), context, metrics)
     run_process(settings, worker, rules, metrics, outcome_partitions=count_partitions(settings, settings.kafka.outcomes))
 
 

@@ -1,0 +1,341 @@
+"""What the worker costs beside the stages, on a real broker: CPU of all threads of this process, the broker's and Redis's apart.
+
+    scripts/bench worker                    cost per event beside the stages, the stock Faust agent, two workers
+    scripts/bench worker --latency 30       from raw to stored at 10 events/s, for so many seconds
+    scripts/bench worker --soak 1000000     memory of a worker over so many events
+
+Good: at most 40 us of CPU an event beside the stages; p99 below 300 ms; memory flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import resource
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+import orjson
+from confluent_kafka import Consumer, Producer
+from support.kafka_broker import Broker, fresh_settings, shared_broker
+
+from pipeline.model.record import Token
+from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.quotas.embedded_redis import EmbeddedRedis
+from pipeline.quotas.ledger import Polled
+from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes.generated_events import generate_events, ingest_message
+from pipeline.runtimes.kafka_sink import KafkaSink
+from pipeline.runtimes.kafka_source import KafkaSource
+from pipeline.runtimes.worker import Worker
+from pipeline.runtimes.worker_batch import make_record
+from pipeline.settings import Redis, Settings
+from pipeline.stages.runner import run
+from pipeline.wiring import worker_context, worker_ledger
+
+ROOT = Path(__file__).parents[2]
+BATCH = 1_000
+
+
+def main() -> None:
+    """Print the figures that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=8_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--latency", type=int, metavar="SECONDS")
+    parser.add_argument("--soak", type=int, metavar="EVENTS")
+    options = parser.parse_args()
+    broker = shared_broker()
+    with EmbeddedRedis() as redis:
+        if options.latency:
+            measure_latency(broker, redis.url, options.latency)
+        elif options.soak:
+            soak(broker, redis.url, options.soak)
+        else:
+            compare(broker, redis.url, options.events, options.rounds)
+
+
+def compare(broker: Broker, redis_url: str, events: int, rounds: int) -> None:
+    """Take turns between the bare stages, the worker and the stock agent, so that a busy machine slows all of them."""
+    figures: dict[str, list[float]] = {"bare stages": [], "worker": [], "worker, stages left out": [], "stock Faust agent": []}
+    for _ in range(rounds):
+        settings = _settings(broker, redis_url)
+        bodies = _bodies(events)
+        figures["bare stages"].append(_in_child(_bare_stages, settings, bodies))
+        _fill(settings, _bodies(events))  # other ids: the same ones would be duplicates
+        figures["worker"].append(_in_child(_worker, settings, events))
+        without = _settings(broker, redis_url)
+        _fill(without, bodies)
+        figures["worker, stages left out"].append(_in_child(_worker_without_stages, without, events))
+        figures["stock Faust agent"].append(_in_child(_stock_agent, without, events))
+    size = sum(map(len, bodies)) // len(bodies)
+    print(f"{events:,} events of {size:,} bytes, batches of {BATCH}, transactions on; us of CPU per event, median of {rounds}")
+    for name, seconds in figures.items():
+        print(f"  {name:28}{median(seconds) / events * 1e6:8.1f}   ({min(seconds) / events * 1e6:.1f} at best)")
+    beside = [worker - bare for worker, bare in zip(figures["worker"], figures["bare stages"], strict=True)]
+    print(f"  {'worker minus bare stages':28}{median(beside) / events * 1e6:8.1f}   (40 are allowed)")
+    settings = _settings(broker, redis_url)
+    _fill(settings, _bodies(events))
+    started = time.perf_counter()
+    two = _two_workers(settings, events)
+    rate = events / (time.perf_counter() - started)
+    print(f"  {'two workers together':28}{two / events * 1e6:8.1f}   ({rate:,.0f} events/s with their start-up)")
+
+
+def measure_latency(broker: Broker, redis_url: str, seconds: int) -> None:
+    """Time from produce to what a committed reader sees, at 10 events/s."""
+    settings = _settings(broker, redis_url)
+    source, sink, worker = _make_worker(settings)
+    del source, sink
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    reader = Consumer(
+        {
+            "bootstrap.servers": broker.address,
+            "group.id": settings.kafka.consumer_group + "-reader",
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 10,
+        }
+    )
+    reader.subscribe([settings.kafka.events_out])
+    producer = Producer({"bootstrap.servers": broker.address, "linger.ms": 0})
+    sent: dict[str, float] = {}
+    seen: dict[str, float] = {}
+    events = generate_events(1)
+    started = time.monotonic()
+    number = 0
+    warm_up = 30
+    while len(seen) < seconds * 10 + warm_up and time.monotonic() - started < seconds + 60:
+        if number < seconds * 10 + warm_up and time.monotonic() - started >= number / 10:
+            key, body = ingest_message(next(events), 1)
+            sent[key.hex()] = time.monotonic()
+            producer.produce(settings.kafka.events_in, body)
+            producer.poll(0)
+            number += 1
+        message = reader.poll(0.002)
+        if message is not None and message.error() is None:
+            seen[orjson.loads(message.value() or b"")[2]["event_id"]] = time.monotonic()
+    worker.stop()
+    thread.join()
+    times = sorted((seen[event_id] - moment) * 1e3 for event_id, moment in itertools.islice(sent.items(), warm_up, None))
+    at = {share: times[min(len(times) - 1, int(len(times) * share))] for share in (0.5, 0.9, 0.99)}
+    print(f"{len(times)} events at 10/s: " + ", ".join(f"p{share * 100:.0f} {ms:.0f} ms" for share, ms in at.items()))
+
+
+def soak(broker: Broker, redis_url: str, events: int) -> None:
+    """Memory of a worker process, ten readings over the run."""
+    settings = _settings(broker, redis_url)
+    settings = msgspec.structs.replace(settings, quotas=msgspec.structs.replace(settings.quotas, duplicate_window_s=60))
+    feeder = multiprocessing.Process(target=_feed, args=(settings, events), daemon=True)
+    feeder.start()
+    _, sink, worker = _make_worker(settings)
+    done = 0
+    commit = sink.commit
+    next_print = 0
+
+    def counting(outputs: Any, topic: str, ends: Any, membership: Any) -> None:
+        nonlocal done, next_print
+        kept = list(outputs)
+        commit(kept, topic, ends, membership)
+        done += sum(output.topic == settings.kafka.events_out for output in kept)
+        if done >= next_print:
+            next_print += events // 10
+            print(f"  {done:>10,} events  {_rss_mb():7.1f} MB", flush=True)
+        if done >= events:
+            worker.stop()
+
+    sink.commit = counting  # type: ignore[method-assign]
+    worker.run()
+
+
+def _rss_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def _settings(broker: Broker, redis_url: str) -> Settings:
+    settings = fresh_settings(broker, partitions=4)
+    return msgspec.structs.replace(settings, redis=Redis(url=redis_url), rules=str(ROOT / "rules"))
+
+
+def _bodies(events: int) -> list[bytes]:
+    made = generate_events(1)
+    return [ingest_message(next(made), 1 + number % 5)[1] for number in range(events)]
+
+
+def _fill(settings: Settings, bodies: list[bytes]) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka.brokers, "compression.type": "lz4", "linger.ms": 20})
+    for body in bodies:
+        while True:
+            try:
+                producer.produce(settings.kafka.events_in, body)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush()
+
+
+def _feed(settings: Settings, events: int) -> None:
+    made = generate_events(2)
+    for _ in range(0, events, 2_000):
+        _fill(settings, [ingest_message(next(made), 1)[1] for _ in range(2_000)])
+
+
+def _in_child(function: Callable[..., float], *arguments: Any) -> float:
+    """Run in a process of its own: nothing that ran before is in its memory or among its threads."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def _make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, Worker]:
+    source, sink = KafkaSource(settings), KafkaSink(settings.kafka)
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings))
+    return source, sink, Worker(settings, source, sink, context, WorkerMetrics())
+
+
+def _bare_stages(settings: Settings, bodies: list[bytes]) -> float:
+    """Give the CPU seconds of the stages alone, with Redis, in the same batches."""
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings))
+    records = [make_record(body, "in", Token("bare", 0, number), 1e9, {}) for number, body in enumerate(bodies)]
+    before = time.process_time()
+    for start in range(0, len(records), BATCH):
+        part = records[start : start + BATCH]
+        run(part, context((Polled(settings.kafka.events_in, 0, start, start + len(part)),)))
+    return time.process_time() - before
+
+
+def _worker(settings: Settings, events: int) -> float:
+    """Give the CPU seconds from the first poll that brought something to the last commit."""
+    source, sink, worker = _make_worker(settings)
+    return _timed(worker, source, sink, events)
+
+
+def _worker_without_stages(settings: Settings, events: int) -> float:
+    """Give the same where the stages' results are made up, as large as the real ones: the worker's own cost alone."""
+    from pipeline.model.category import DataCategory
+    from pipeline.model.item import Item
+    from pipeline.model.message import StorageMessage
+    from pipeline.model.scope import Scope
+    from pipeline.runtimes import worker as module
+    from pipeline.stages.runner import BatchResult, accepted
+
+    headers = tuple((name, b"value") for name in ("operation", "version", "event_id", "group_id", "project_id", "primary_hash"))
+
+    def made_up(records: Any, ctx: Any) -> BatchResult:
+        items = []
+        for record in records:
+            message = StorageMessage(b"1", record.body, headers, 1, "e", 1, "h")
+            items.append(Item(record, Scope(1, 1), DataCategory.ERROR, 1, 1e9, "e", {}, message=message))
+        return BatchResult(items, accepted(items, ctx.now))
+
+    module.run = made_up  # type: ignore[assignment, attr-defined]
+    source, sink, worker = _make_worker(settings)
+    return _timed(worker, source, sink, events)
+
+
+def _timed(worker: Worker, source: KafkaSource, sink: KafkaSink, events: int) -> float:
+    began: list[float] = []
+    reached: dict[int, int] = {}
+    poll, commit = source.poll, sink.commit
+    sink._ready_producer()  # registering with the coordinator is start-up
+
+    def first_poll() -> Any:
+        if not began and source.partitions:
+            began.append(time.process_time())
+        return poll()
+
+    def counted(outputs: Any, topic: str, ends: Any, membership: Any) -> None:
+        commit(outputs, topic, ends, membership)
+        reached.update(ends)
+        if sum(reached.values()) >= events:
+            worker.stop()
+
+    source.poll, sink.commit = first_poll, counted  # type: ignore[method-assign]
+    worker.run()
+    return time.process_time() - began[0]
+
+
+def _two_workers(settings: Settings, events: int) -> float:
+    """Give the CPU seconds of two worker processes that share the partitions, until all is committed."""
+    from support.kafka_broker import committed
+
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Manager() as manager:
+        over, spent = manager.Event(), manager.list()
+        processes = [spawn.Process(target=_one_of_two, args=(settings, over, spent)) for _ in range(2)]
+        for process in processes:
+            process.start()
+        while sum(max(0, offset) for offset in committed(settings).values()) < events:
+            time.sleep(0.3)
+        over.set()
+        for process in processes:
+            process.join()
+        return float(sum(spent))
+
+
+def _one_of_two(settings: Settings, over: Any, spent: Any) -> None:
+    _, _, worker = _make_worker(settings)
+
+    def stop_when_over() -> None:
+        over.wait()
+        worker.stop()
+
+    threading.Thread(target=stop_when_over, daemon=True).start()
+    before = time.process_time()
+    worker.run()
+    spent.append(time.process_time() - before)
+
+
+def _stock_agent(settings: Settings, events: int) -> float:
+    """Give the CPU seconds of a Faust agent as its documentation shows it: consume, produce, nothing else."""
+    import asyncio
+
+    import faust
+
+    app = faust.App(
+        settings.kafka.consumer_group + "-stock",
+        broker=f"kafka://{settings.kafka.brokers}",
+        store="memory://",
+        web_enabled=False,
+        topic_replication_factor=1,
+        topic_partitions=4,
+        datadir=tempfile.mkdtemp(),
+        consumer_auto_offset_reset="earliest",
+        producer_max_request_size=2_000_000,
+    )
+    source = app.topic(settings.kafka.events_in, value_type=bytes, value_serializer="raw")
+    target = app.topic(settings.kafka.events_out, value_type=bytes, value_serializer="raw")
+    seen = 0
+    began = ended = 0.0
+    all_seen = asyncio.Event()
+
+    @app.agent(source)  # type: ignore[untyped-decorator]  # faust has no types here
+    async def copy(stream: Any) -> None:
+        nonlocal seen, began, ended
+        async for value in stream:
+            began = began or time.process_time()
+            await target.send(value=value)
+            seen += 1
+            if seen == events:
+                ended = time.process_time()
+                all_seen.set()
+
+    async def serve() -> None:
+        await app.start()
+        await all_seen.wait()
+        await app.stop()
+
+    asyncio.get_event_loop_policy().get_event_loop().run_until_complete(serve())
+    return ended - began
+
+
+if __name__ == "__main__":
+    main()
