@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import xxhash
 
+from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
+from pipeline.model.scope import Scope
 from pipeline.quotas.call import Call, Section, SectionReply
 from pipeline.quotas.charges import Charges
 from pipeline.quotas.continuity import Continuity
@@ -21,6 +24,14 @@ _FIRST = Counted(Verdict(), is_new=True)
 _NEXT = Counted(Verdict(), is_new=False)
 
 
+class _Combo(NamedTuple):
+    """What the events of one group have in common, for one hour of theirs: `number` is its place in the call."""
+
+    number: int
+    charges: Charges
+    sample_rate: float | None
+
+
 class Counting:
     """One call of count."""
 
@@ -28,59 +39,50 @@ class Counting:
         self.call = Call(polled, extra=(list, list, list))
         self._sightings = sightings
         self._now = now
-        self._combos: dict[tuple[object, ...], tuple[int, Charges]] = {}
-        self._charges: dict[tuple[int, int], Charges] = {}
+        self._by_number: dict[tuple[int, int], _Combo] = {}
+        recent: dict[tuple[Scope, DataCategory, int, tuple[str, ...], int], _Combo] = {}
+        part = None
         for place, sighting in enumerate(sightings):
-            self._fill(place, sighting)
+            token, scope, category, quantity, event_id, received, event_time, group_id, hashes, user, _, quotas, reserve = (
+                sighting
+            )
+            if part is None or not part.holds(scope[0], token):
+                part = self.call.part(scope[0], token)
+            moment = clamped(event_time)
+            key = (scope, category, group_id, hashes, int(moment) // 3_600)
+            combo = recent.get(key)
+            if combo is None or combo.charges.source is not quotas or not combo.charges.start <= received < combo.charges.end:
+                combo = recent[key] = self._combo(part.section, sighting, int(moment) // 3_600)
+            part.places.append(place)
+            part.offsets.append(token[2])
+            part.combos.append(combo.number)
+            part.quantities.append(quantity)
+            part.ids.append(event_id)
+            part.arrivals.append(received)
+            times, users, flags = part.extra
+            times.append(moment)
+            users.append((user or "")[:_MAX_USER_CHARS])
+            is_in_sample = combo.sample_rate is not None and _fraction(event_id) < combo.sample_rate
+            flags.append((_KEEP_IN_SAMPLE if is_in_sample else 0) | (_ON_RESERVE if reserve is not None else 0))
         self.call.name_rest(continuity.is_known)
 
-    def _fill(self, place: int, sighting: Sighting) -> None:
+    def _combo(self, section: Section, sighting: Sighting, hour: int) -> _Combo:
+        """Enter a group's events of an hour into the call; worked out once for all that share it."""
         scope = sighting.scope
-        part = self.call.part(scope.organization_id, sighting.token)
-        combo, charges = self._combo(part.section, sighting)
-        part.places.append(place)
-        part.offsets.append(sighting.token.offset)
-        part.combos.append(combo)
-        part.quantities.append(sighting.quantity)
-        part.ids.append(sighting.event_id)
-        part.arrivals.append(sighting.received)
-        rate = _sample_rate(charges.quotas)
-        flags = _KEEP_IN_SAMPLE if rate is not None and _fraction(sighting.event_id) < rate else 0
-        times, users, all_flags = part.extra
-        times.append(clamped(sighting.event_time))
-        users.append((sighting.user or "")[:_MAX_USER_CHARS])
-        all_flags.append(flags | _ON_RESERVE if sighting.reserve_reason is not None else flags)
-
-    def _combo(self, section: Section, sighting: Sighting) -> tuple[int, Charges]:
-        """Give the combo of a group at an hour; worked out once for all the events that share it."""
-        received = clamped(sighting.received)
-        hour = int(clamped(sighting.event_time)) // 3_600
-        key = (sighting.scope, sighting.category, sighting.group_id, sighting.hashes, hour, id(sighting.quotas))
-        known = self._combos.get(key)
-        if known is not None and known[1].start <= received < known[1].end:
-            return known
         quotas = [
             quota
             for quota in sighting.quotas
             if quota.scope is QuotaScope.GROUP
             and quota.id is not None
             and quota.window_s
-            and quota.matches(sighting.scope, sighting.category)
+            and quota.matches(scope, sighting.category)
         ]
-        charges = Charges(sighting.quotas, quotas, sighting.scope, received, sighting.group_id)
-        index = section.combo(
-            charges.counters,
-            [
-                f"{sighting.scope.project_id}:{sighting.group_id}",
-                sighting.hashes,
-                hour // 24,
-                hour % 24,
-                max(sighting.retention_days, 1) * 86_400,
-            ],
-        )
-        self._combos[key] = known = (index, charges)
-        self._charges[section.organization, index] = charges
-        return known
+        charges = Charges(sighting.quotas, quotas, scope, clamped(sighting.received), sighting.group_id)
+        retention_s = max(sighting.retention_days, 1) * 86_400
+        label = [f"{scope.project_id}:{sighting.group_id}", sighting.hashes, hour // 24, hour % 24, retention_s]
+        combo = _Combo(section.combo(charges.counters, label), charges, _sample_rate(quotas))
+        self._by_number[section.organization, combo.number] = combo
+        return combo
 
     def read(self, replies: Sequence[SectionReply], max_retry_s: int | None) -> list[Counted]:
         """Give the answers in the order of the sightings."""
@@ -89,22 +91,24 @@ class Counting:
             for part, part_reply in zip(section.parts.values(), reply.parts, strict=True):
                 earlier = dict(part_reply.reasons)
                 for i, code in enumerate(part_reply.verdicts):
-                    place = part.places[i]
-                    charges = self._charges[section.organization, part.combos[i]]
-                    if code >= _REJECTED:
-                        verdict = charges.rejection(code - _REJECTED, self._now, max_retry_s)
-                        if i + 1 in earlier:
-                            verdict = Verdict(Fate.RATE_LIMITED, earlier[i + 1] or None)
-                        counted[place] = Counted(verdict, is_new=False)
-                    elif code >= _NOT_NEW:
-                        counted[place] = Counted(
-                            Verdict(Fate.RATE_LIMITED, self._sightings[place].reserve_reason or None), is_new=False
-                        )
-                    elif code >= _SAMPLED:
-                        counted[place] = Counted(Verdict(), is_new=code % 2 == _NEW, sample_rate=_sample_rate(charges.quotas))
-                    elif code == _NEW:
-                        counted[place] = _FIRST
+                    if code == _NEW:
+                        counted[part.places[i]] = _FIRST
+                    elif code:
+                        combo = self._by_number[section.organization, part.combos[i]]
+                        counted[part.places[i]] = self._answer(code, part.places[i], combo, earlier.get(i + 1), max_retry_s)
         return counted
+
+    def _answer(self, code: int, place: int, combo: _Combo, earlier: str | None, max_retry_s: int | None) -> Counted:
+        """Give the answer for an event that was sampled or rejected; `earlier` is the reason that an earlier attempt gave."""
+        if code < _NOT_NEW:
+            return Counted(Verdict(), is_new=code % 2 == _NEW, sample_rate=combo.sample_rate)
+        if code < _REJECTED:
+            verdict = Verdict(Fate.RATE_LIMITED, self._sightings[place].reserve_reason or None)
+        elif earlier is not None:
+            verdict = Verdict(Fate.RATE_LIMITED, earlier or None)
+        else:
+            verdict = combo.charges.rejection(code - _REJECTED, self._now, max_retry_s)
+        return Counted(verdict, is_new=False)
 
 
 def _sample_rate(quotas: Sequence[Quota]) -> float | None:
