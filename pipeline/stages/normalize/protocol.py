@@ -128,7 +128,7 @@ FIELDS: dict[str, Parser] = {
     "level": level,
     "fingerprint": _fingerprint,
     "culprit": text(200),
-    "transaction": text(200),
+    "transaction": text(200, strip=True),
     "transaction_info": _transaction_info,
     "time_spent": _time_spent,
     "logger": text(64, deny="\r\n"),

@@ -44,13 +44,15 @@ def string(value: Any, path: Path, report: Report) -> str | None:
     return None
 
 
-def text(limit: int, allowance: int = 0, *, deny: str = "") -> Parser:
-    """Make a parser of strings of at most `limit` characters, none of which is in `deny`."""
+def text(limit: int, allowance: int = 0, *, deny: str = "", strip: bool = False) -> Parser:
+    """Make a parser of strings of at most `limit` characters, none of which is in `deny`; `strip`: blanks around it go first."""
     most = limit + allowance
 
     def parse(value: Any, path: Path, report: Report) -> str | None:
         if type(value) is not str:
             return string(value, path, report)
+        if strip:
+            value = value.strip()
         for character in deny:
             if character in value:
                 report.invalid(path, f"invalid character {character!r}", value)
