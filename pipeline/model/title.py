@@ -5,7 +5,7 @@ All take a normalized event, but trust nothing about it that a normalized event 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 MAX_TITLE = 100
@@ -17,14 +17,23 @@ _NATIVE = frozenset({"objc", "cocoa", "native"})
 _NAMELESS = frozenset({None, "", "<redacted>", "<unknown>"})
 
 Event = dict[str, Any]
-TrimFunction = Callable[[str, str], str]
 
 
-def metadata(event: Event, trim_function: TrimFunction | None = None) -> dict[str, Any]:
-    """Give what the title is made of: for errors `{type?, value, filename?, function?}`, else `{title}`.
+def name_event(event: Event, rule_title: str | None = None) -> None:
+    """Set `metadata`, `title`, `culprit` and `location` of a grouped event: grouping decides which frames are the user's.
 
-    `trim_function(name, platform)` shortens native function names; without it they stay whole.
+    `rule_title` is what a fingerprint rule called it. A culprit that the sender named wins.
     """
+    found = metadata(event)
+    event["metadata"] = found
+    event["title"] = rule_title or title(event.get("type"), found)
+    event["culprit"] = event.get("culprit") or event.get("transaction") or culprit(event)
+    if "filename" in found:
+        event["location"] = found["filename"]
+
+
+def metadata(event: Event) -> dict[str, Any]:
+    """Give what the title is made of: for errors `{type?, value, filename?, function?}`, else `{title}`."""
     exception = _main_exception(event)
     if event.get("type") == "error" and exception is not None:
         result: dict[str, Any] = {"value": cut(exception.get("value") or "", MAX_VALUE)}
@@ -35,8 +44,7 @@ def metadata(event: Event, trim_function: TrimFunction | None = None) -> dict[st
             filename = frame.get("filename") or frame.get("abs_path")
             if filename:
                 result["filename"] = filename
-            name, platform = frame["function"], frame.get("platform") or event.get("platform") or "other"
-            result["function"] = trim_function(name, platform) if trim_function else name
+            result["function"] = frame["function"]
         return result
     entry = event.get("logentry") or {}
     message = (entry.get("formatted") or entry.get("message") or "").strip()

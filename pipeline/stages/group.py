@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.model.item import Item
-from pipeline.model.title import metadata, title
+from pipeline.model.title import name_event
 from pipeline.stages.contract import Context
 
 
@@ -11,14 +11,10 @@ def group(item: Item, ctx: Context) -> Item:
     """Compute the event's hashes under its project's rules.
 
     Takes    normalized, symbolicated events. Gives every one of them; rejects nothing.
-    Writes   `grouping`; in the event, frames' in_app and function names, the fingerprint in force, and where an exception group
-             comes down to one exception, that one's title.
+    Writes   `grouping`; in the event, frames' in_app and function names, the fingerprint in force, then what it is called: title,
+             culprit, location and metadata follow from which frames are the user's, and from which exception is the main one.
     Cost     some 50 µs for a stack seen before, one millisecond for a new one. Running twice gives the same result.
     """
-    event = item.event
-    named_by = event.get("main_exception_id")
-    item.grouping = ctx.rules.project(item.scope.project_id).grouper.group(event, now=ctx.now)
-    if event.get("main_exception_id") != named_by:
-        event["metadata"] = metadata(event)
-        event["title"] = title(event.get("type"), event["metadata"])
+    item.grouping = ctx.rules.project(item.scope.project_id).grouper.group(item.event, now=ctx.now)
+    name_event(item.event, item.grouping.title)
     return item

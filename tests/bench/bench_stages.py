@@ -17,7 +17,7 @@ import orjson
 from pipeline.filters.filters import Filters
 from pipeline.model.envelope import parse_envelope
 from pipeline.scrubbing.scrubber import Scrubber
-from pipeline.stages.enrich import enrich_event
+from pipeline.stages.enrich import add_client_contexts
 from pipeline.stages.normalize import normalize_event
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "recorded"
@@ -71,7 +71,7 @@ def main() -> None:
         ("normalize", normalized, orjson.loads),
         ("filter", lambda event: FILTERS.first_match(event, "198.51.100.7"), lambda body: normalized(orjson.loads(body))),
         ("scrub", SCRUBBER.scrub, lambda body: normalized(orjson.loads(body))),
-        ("enrich", enrich_event, lambda body: normalized(orjson.loads(body))),
+        ("enrich", add_client_contexts, lambda body: normalized(orjson.loads(body))),
     ]
     print(f"{'parse + print':14} {floor:7.1f} us")
     total = 0.0

@@ -13,7 +13,7 @@ from support.suites import suite_cases
 
 from pipeline.model.item import Item
 from pipeline.stages.decode import decode
-from pipeline.stages.enrich.client import add_client_contexts
+from pipeline.stages.enrich import add_client_contexts
 from pipeline.stages.normalize import normalize_event
 
 ODDITIES = {"135"}

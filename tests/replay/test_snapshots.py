@@ -13,6 +13,7 @@ import pytest
 from support.command import ARTIFACTS, RECORDED, RULES
 
 from pipeline.model.item import Item
+from pipeline.model.title import name_event
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.explaining import prepared_items
 from pipeline.runtimes.readers import Inputs
@@ -57,15 +58,15 @@ def describe(item: Item, ctx: Context) -> Iterator[str]:
     """Print what a reader wants to see of an event: what it says, where it broke, how it groups and why."""
     event = item.event
     explanation = ctx.rules.project(item.scope.project_id).grouper.explain(event)
-    yield f"title: {explanation.title}"
-    for name in ("culprit", "level", "platform", "release", "environment"):
+    name_event(event, explanation.title)
+    for name in ("title", "culprit", "level", "platform", "release", "environment"):
         yield f"{name}: {event.get(name)}"
     for key, value in event.get("tags") or []:
         yield f"tag {key}: {value}"
     for name in ("browser", "os", "client_os", "device", "runtime"):
         context = (event.get("contexts") or {}).get(name)
         if isinstance(context, dict):
-            yield f"{name}: {context.get("name") or context.get("model")} {context.get('version') or ''}".rstrip()
+            yield f"{name}: {context.get('name') or context.get('model')} {context.get('version') or ''}".rstrip()
     for error in event.get("errors") or []:
         yield f"error: {error.get('type')} {error.get('name') or error.get('url') or ''}".rstrip()
     for exception in (event.get("exception") or {}).get("values") or []:

@@ -89,8 +89,6 @@ def _data(item: Item) -> dict[str, Any]:
         "tags": promoted_tags(event),
         "hashes": list(grouping.hashes),
     }
-    if grouping.title is not None:
-        data["title"] = grouping.title
     if item.sample_rate:
         data["sample_rate"] = item.sample_rate
     return data

@@ -14,8 +14,9 @@ from support import snuba
 from support.suites import ROOT
 
 from pipeline.filters.filters import Filters
+from pipeline.model.title import name_event
 from pipeline.scrubbing.scrubber import Scrubber
-from pipeline.stages.enrich import enrich_event
+from pipeline.stages.enrich import add_client_contexts
 from pipeline.stages.normalize import normalize_event
 from pipeline.stages.normalize.protocol import ALIASES, FIELDS
 
@@ -79,7 +80,8 @@ def _through(event: dict[str, Any]) -> dict[str, Any]:
     result = normalize_event(event, received=RECEIVED, project_id=7, event_id=EVENT_ID, client_ip="192.0.3.1")
     FILTERS.first_match(result, "192.0.3.1")
     SCRUBBER.scrub(result)
-    enrich_event(result)
+    add_client_contexts(result)
+    name_event(result)
     return result
 
 

@@ -146,10 +146,6 @@ def test_a_group_that_people_decided_on_is_the_event_s() -> None:
     assert the_body(EVENT, Grouping(HASHES, (), decided_group_id=99))["group_id"] == 99
 
 
-def test_a_rule_s_title_replaces_the_event_s() -> None:
-    assert the_body(EVENT, Grouping(HASHES, (), title="Payments"))["data"]["title"] == "Payments"
-
-
 @pytest.mark.parametrize(("rate", "kept"), [(0.25, 0.25), (None, None)])
 def test_a_sampled_event_says_what_it_stands_for(rate: float | None, kept: float | None) -> None:
     assert the_body(EVENT | {"sample_rate": 0.9}, sample_rate=rate)["data"].get("sample_rate") == kept

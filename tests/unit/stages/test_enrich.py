@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.enrich.client import add_client_contexts
+from pipeline.stages.enrich import add_client_contexts
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
 PHONE = (

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.stages.enrich import enrich_event
+from pipeline.model.title import name_event
 
 
-def _enriched(**event: Any) -> dict[str, Any]:
+def _named(**event: Any) -> dict[str, Any]:
     event.setdefault("type", "error")
-    enrich_event(event)
+    name_event(event)
     return event
 
 
@@ -18,7 +18,7 @@ FRAMES = [
 
 
 def test_an_error_is_named_after_its_last_exception() -> None:
-    event = _enriched(
+    event = _named(
         exception={
             "values": [{"type": "A", "value": "cause"}, {"type": "B", "value": "two\nlines", "stacktrace": {"frames": FRAMES}}]
         }
@@ -29,23 +29,24 @@ def test_an_error_is_named_after_its_last_exception() -> None:
     assert event["metadata"] == {"type": "B", "value": "two\nlines", "filename": "shop/pay.py", "function": "pay"}
 
 
-def test_native_names_lose_their_arguments() -> None:
-    frames = [{"function": "shop::pay(int, char const*)", "in_app": True}]
-    event = _enriched(platform="native", exception={"values": [{"type": "SIGSEGV", "stacktrace": {"frames": frames}}]})
-    assert event["metadata"]["function"] == "shop::pay"
+def test_a_fingerprint_rule_may_name_the_event() -> None:
+    event: dict[str, Any] = {"type": "error", "exception": {"values": [{"type": "A", "value": "x"}]}}
+    name_event(event, "Payments are down")
+    assert event["title"] == "Payments are down"
+    assert event["metadata"]["type"] == "A"
 
 
 def test_the_sender_may_name_the_culprit() -> None:
-    assert _enriched(culprit="own", transaction="/t")["culprit"] == "own"
-    assert _enriched(transaction="/t")["culprit"] == "/t"
+    assert _named(culprit="own", transaction="/t")["culprit"] == "own"
+    assert _named(transaction="/t")["culprit"] == "/t"
 
 
 def test_a_message_is_its_own_title() -> None:
-    event = _enriched(type="default", logentry={"formatted": "  first line\nsecond"})
+    event = _named(type="default", logentry={"formatted": "  first line\nsecond"})
     assert event["title"] == "first line"
     assert "location" not in event
 
 
 def test_nothing_has_a_title_as_well() -> None:
-    assert _enriched(type="default")["title"] == "<unlabeled event>"
-    assert _enriched(exception={"values": [None]})["title"]
+    assert _named(type="default")["title"] == "<unlabeled event>"
+    assert _named(exception={"values": [None]})["title"]
