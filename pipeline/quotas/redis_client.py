@@ -27,7 +27,7 @@ def reaching_redis() -> Iterator[None]:
 
 
 def connect(url: str, timeout_s: float) -> Client:
-    """Give a client; nothing is sent before its first use.
+    """Give a client. A single server is not asked before its first use; a cluster is, and may raise RetryableError.
 
     `url` is redis://, rediss:// (TLS) or unix://; `redis+cluster://` and `rediss+cluster://` name any node of a cluster.
     The client retries once, at once, for a connection that an idle server closed. Waiting is the runtime's business.
@@ -36,4 +36,7 @@ def connect(url: str, timeout_s: float) -> Client:
     if not parts.scheme.endswith("+cluster"):
         return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1))
     plain = urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster")))
-    return RedisCluster.from_url(plain, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1))
+    with reaching_redis():
+        return RedisCluster.from_url(
+            plain, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1)
+        )

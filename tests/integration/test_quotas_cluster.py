@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, cast
@@ -12,6 +13,7 @@ from support.quota_histories import check, live
 from support.redis_servers import redis_cluster
 
 from pipeline.model.category import DataCategory
+from pipeline.model.errors import RetryableError
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
@@ -27,7 +29,7 @@ NOW = 4_102_444_800.0
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[RedisCluster]:
-    with redis_cluster() as url:
+    with redis_cluster() as (url, _):
         client = cast("RedisCluster", connect(url, 5))
         yield client
         client.close()
@@ -64,3 +66,30 @@ def test_counters_hold_what_was_published(block: int, client: RedisCluster) -> N
     for seed in range(block * 25, (block + 1) * 25):
         client.flushall(target_nodes=RedisCluster.PRIMARIES)
         check(live(seed, lambda: RedisLedger(client, remember_s=0), rules_change=True), client, seed)
+
+
+def test_a_node_that_is_away_is_waited_for() -> None:
+    """The other organizations' calls have arrived: when the node is back, all get the decisions that they got before."""
+    quotas = (Quota("o", QuotaScope.ORGANIZATION, limit=3, window_s=60, reason_code="o"),)
+    claims = [
+        Claim(Token("t", 0, at), Scope(at % 40, 1000), DataCategory.ERROR, 1, f"{at:032x}", NOW, quotas) for at in range(200)
+    ]
+    with redis_cluster() as (url, servers):
+        cluster = cast("RedisCluster", connect(url, 1))
+        ledger = RedisLedger(cluster)
+        servers[2].pause()
+        with pytest.raises(RetryableError):
+            ledger.admit([Polled("t", 0, 0, 200)], claims, NOW)
+        servers[2].resume()
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                verdicts = ledger.admit([Polled("t", 0, 0, 200)], claims, NOW)
+                break
+            except RetryableError:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        assert Counter(verdict.fate for verdict in verdicts) == {Fate.ACCEPTED: 120, Fate.RATE_LIMITED: 80}
+        counted = [int(cast("bytes", cluster.get(key))) for key in cluster.scan_iter(match="quota:*")]
+        assert counted == [3] * 40
+        cluster.close()

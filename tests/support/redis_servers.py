@@ -86,8 +86,8 @@ class RedisServer:
 
 
 @contextmanager
-def redis_cluster(size: int = 3) -> Iterator[str]:
-    """Start a real cluster of `size` primaries; gives its URL."""
+def redis_cluster(size: int = 3) -> Iterator[tuple[str, list[RedisServer]]]:
+    """Start a real cluster of `size` primaries; gives its URL and its servers."""
     servers = [RedisServer(port=_free_port(), cluster_enabled="yes", cluster_node_timeout="2000") for _ in range(size)]
     try:
         slots = 16_384
@@ -103,7 +103,7 @@ def redis_cluster(size: int = 3) -> Iterator[str]:
         while not all(_is_whole(server, size) for server in servers):
             assert time.monotonic() < deadline, "the cluster does not come together"
             time.sleep(0.05)
-        yield f"redis+cluster://127.0.0.1:{servers[0].port}"
+        yield f"redis+cluster://127.0.0.1:{servers[0].port}", servers
     finally:
         for server in servers:
             server.stop()
