@@ -33,7 +33,10 @@ HOW_TO_GET_ONE = (
 
 
 class Broker:
-    """One broker. It can be killed and started again; its data stays."""
+    """One broker. It can be killed and started again; its data stays.
+
+    `properties` are added to its own; `{port}` and `{controller}` in them stand for the two ports.
+    """
 
     def __init__(self, folder: Path, properties: str = "") -> None:
         self.port = _free_port()
@@ -47,7 +50,8 @@ class Broker:
             "KAFKA_OWNER": str(os.getpid()),
         }
         if properties:
-            (folder / "extra.properties").write_text(properties)
+            placed = properties.replace("{port}", str(self.port)).replace("{controller}", str(self.port + 1))
+            (folder / "extra.properties").write_text(placed)
             self._environment["KAFKA_PROPERTIES"] = str(folder / "extra.properties")
 
     def start(self) -> None:

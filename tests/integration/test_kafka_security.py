@@ -1,0 +1,106 @@
+"""TLS and SASL by settings alone: a broker that takes nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.kafka_broker import Broker
+
+from pipeline.runtimes.kafka_config import client_config
+from pipeline.runtimes.kafka_sink import KafkaSink
+from pipeline.runtimes.kafka_source import KafkaSource
+from pipeline.runtimes.kafka_topics import check_topics, create_topics
+from pipeline.runtimes.worker_faust import make_app
+from pipeline.runtimes.worker_outputs import Output
+from pipeline.settings import Kafka, Settings
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+LOGIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required username="broker" password="inner"'
+
+
+@pytest.fixture
+def secure_settings(tmp_path: Path) -> Iterator[Settings]:
+    make_certificate(tmp_path)
+    pem = tmp_path / "broker.pem"
+    pem.write_text((tmp_path / "key.pem").read_text() + (tmp_path / "cert.pem").read_text())
+    broker = Broker(
+        tmp_path,
+        properties="\n".join(
+            [
+                "listeners=SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+                "advertised.listeners=SASL_SSL://127.0.0.1:{port}",
+                "inter.broker.listener.name=SASL_SSL",
+                "sasl.enabled.mechanisms=PLAIN",
+                "sasl.mechanism.inter.broker.protocol=PLAIN",
+                f'listener.name.sasl_ssl.plain.sasl.jaas.config={LOGIN} user_broker="inner" user_pipeline="s3cret";',
+                "ssl.keystore.type=PEM",
+                f"ssl.keystore.location={pem}",
+                "ssl.truststore.type=PEM",
+                f"ssl.truststore.location={tmp_path / 'cert.pem'}",
+                "",
+            ]
+        ),
+    )
+    broker.start()
+    yield Settings(
+        kafka=Kafka(
+            brokers=broker.address,
+            security_protocol="SASL_SSL",
+            ssl_ca_file=str(tmp_path / "cert.pem"),
+            sasl_mechanism="PLAIN",
+            sasl_username="pipeline",
+            sasl_password="s3cret",
+        )
+    )
+    broker.stop()
+
+
+def make_certificate(folder: Path) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:
+    create_topics(secure_settings, 1)
+    assert list(check_topics(secure_settings)) == []
+    source, sink = KafkaSource(secure_settings), KafkaSink(secure_settings.kafka)
+    deadline = time.monotonic() + 30
+    while not source.partitions:
+        assert time.monotonic() < deadline
+        source.poll()
+    sink.commit(
+        [Output(secure_settings.kafka.events_in, None, b"x")], secure_settings.kafka.events_in, {0: 0}, source._membership
+    )
+    batch = None
+    while batch is None:
+        assert time.monotonic() < deadline
+        batch = source.poll()
+    assert [entry.record.body for entry in batch.records] == [b"x"]
+    source.close()
+    sink.close()
+
+
+def test_faust_gets_the_same_credentials(tmp_path: Path) -> None:
+    make_certificate(tmp_path)
+    kafka = Kafka(security_protocol="SASL_SSL", ssl_ca_file=str(tmp_path / "cert.pem"), sasl_username="u", sasl_password="p")
+    credentials = make_app(Settings(kafka=kafka), 1).conf.broker_credentials
+    assert (credentials.username, credentials.password, credentials.protocol.value) == ("u", "p", "SASL_SSL")
+    assert credentials.mechanism.value == "SCRAM-SHA-512"
+    assert credentials.ssl_context is not None
+    tls_only = msgspec.structs.replace(kafka, security_protocol="SSL")
+    assert make_app(Settings(kafka=tls_only), 1).conf.broker_credentials.protocol.value == "SSL"
+    assert make_app(Settings(), 1).conf.broker_credentials is None
+
+
+def test_what_is_not_set_is_left_to_the_client() -> None:
+    assert {name for name in client_config(Kafka()) if name.startswith(("ssl.", "sasl."))} == set()
+    names = client_config(Kafka(security_protocol="SASL_SSL", sasl_username="u", ssl_key_password="k"))
+    assert names["sasl.mechanism"] == "SCRAM-SHA-512"
+    assert names["ssl.key.password"] == "k"
