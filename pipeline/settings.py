@@ -9,9 +9,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,8 +50,12 @@ class Quotas(_Section, frozen=True):
     on_unavailable: Literal["wait", "accept"] = "wait"
     """wait: partitions pause and nothing is lost. accept: events pass uncounted, and a metric says so."""
     duplicates: bool = True
-    duplicate_window_s: int = 3_600
-    """An event id seen again in its project within this time is refused. About 150 MB of Redis memory per million ids."""
+    duplicate_window_s: Annotated[int, Meta(ge=1, le=12 * 86_400)] = 3_600
+    """An event id seen again in its project within this time is refused. At most 160 MB of Redis memory per million ids."""
+    ledger_s: Annotated[int, Meta(ge=60)] = 7 * 86_400
+    """How long decisions are kept: at least as long as the input topic keeps records."""
+    late_s: Annotated[int, Meta(ge=60)] = 3_600
+    """A backlog as old as this is still counted exactly: so long a counter or an event id outlives its window."""
 
 
 class Artifacts(_Section, frozen=True):

@@ -53,6 +53,8 @@ def redis_ledger(settings: Settings, url: str, prefix: str = "", *, remember_s: 
         on_unavailable=settings.quotas.on_unavailable,
         duplicates=settings.quotas.duplicates,
         duplicate_window_s=settings.quotas.duplicate_window_s,
+        ledger_s=settings.quotas.ledger_s,
+        late_s=settings.quotas.late_s,
         remember_s=remember_s,
     )
 
