@@ -38,11 +38,16 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     from pipeline.rules.folder import load_rules
 
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
+    snapshot = load_rules(Path(settings.rules))
+    by_project = {None: snapshot.default.quotas} | {number: own.quotas for number, own in snapshot.projects.items()}
     now = time.time()
     try:
-        usages = read_usage(_redis(settings), load_rules(Path(settings.rules)), now, project=project)
+        usages = read_usage(_redis(settings), by_project, now)
     except RetryableError as error:
         fail(str(error))
+    if project is not None:
+        owner = snapshot.project(project).project
+        usages = [usage for usage in usages if usage.concerns(project, owner.organization, [key.id for key in owner.keys])]
     if as_json:
         for usage in usages:
             print(json.dumps(usage.to_json()))
@@ -112,4 +117,7 @@ def _redis(settings: Settings) -> Client:
 
     if settings.redis.url is None:
         fail("no Redis is named: set redis.url in the settings, or PIPELINE_REDIS_URL")
-    return connect(settings.redis.url, settings.redis.timeout_s)
+    try:
+        return connect(settings.redis.url, settings.redis.timeout_s)
+    except ValueError as error:
+        fail(f"redis.url: {error}")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.quotas.model import Quota, QuotaScope
 from pipeline.quotas.redis_client import Client, reaching_redis
 from pipeline.quotas.window import window_at
-from pipeline.rules.snapshot import Rules
 
 NEARLY_FULL = 0.8
 _NAME = re.compile(r"^(?:quota|bucket|dropped):([A-Za-z0-9_.-]+)\{(\d+)\}([^:]*)(?::(-?\d+))?$")
 _DAY_S = 86_400
 _BATCH = 1_000
+
+QuotasByProject = Mapping[int | None, Sequence[Quota]]
+"""The quotas in force, by project; those of projects without rules of their own under None."""
 
 
 @dataclass(slots=True)
@@ -35,6 +37,14 @@ class Usage:
     resets_at: float | None
     dropped_today: int = 0
 
+    def concerns(self, project: int, organization: int, keys: Sequence[int]) -> bool:
+        """Whether a project is counted here: by itself, by one of its keys or groups, or with its organization."""
+        if self.owner is None:
+            return self.organization == organization
+        if self.scope == QuotaScope.KEY:
+            return self.owner in map(str, keys)
+        return self.owner.partition("/")[0] == str(project)
+
     @property
     def share(self) -> float | None:
         """The part of the limit that is used."""
@@ -50,25 +60,23 @@ class Usage:
         return asdict(self) | {"share": self.share, "is_nearly_full": self.is_nearly_full}
 
 
-def read_usage(client: Client, rules: Rules, now: float, *, project: int | None = None, prefix: str = "") -> list[Usage]:
-    """Give the usage of every quota of the rules that has counted or dropped in its present window, the fullest first.
-
-    `project` leaves what concerns that project: its own counters, its keys', its groups' and its organization's.
-    """
+def read_usage(client: Client, quotas: QuotasByProject, now: float, prefix: str = "") -> list[Usage]:
+    """Give the usage of every quota that has counted or dropped in its present window, the fullest first."""
     found: dict[tuple[str, int, str], Usage] = {}
     with reaching_redis():
         for key in _keys(client, prefix, "quota:*", "bucket:*", "dropped:*"):
-            _add(found, client, rules, now, key, prefix)
-    usages = [usage for usage in found.values() if project is None or _concerns(usage, rules, project)]
-    return sorted(usages, key=lambda usage: (-(usage.share or 0), usage.quota, usage.organization, usage.owner or ""))
+            _add(found, client, quotas, now, key, prefix)
+    return sorted(found.values(), key=lambda usage: (-(usage.share or 0), usage.quota, usage.organization, usage.owner or ""))
 
 
-def _add(found: dict[tuple[str, int, str], Usage], client: Client, rules: Rules, now: float, key: str, prefix: str) -> None:
+def _add(
+    found: dict[tuple[str, int, str], Usage], client: Client, quotas: QuotasByProject, now: float, key: str, prefix: str
+) -> None:
     name = _NAME.match(key)
     if name is None:
         return
     kind, (quota_id, organization, owner, slot) = key.partition(":")[0], name.groups()
-    quota = _quota(rules, quota_id, owner)
+    quota = _quota(quotas, quota_id, owner)
     if quota is None:
         return
     usage = found.get((quota_id, int(organization), owner))
@@ -95,24 +103,12 @@ def _add(found: dict[tuple[str, int, str], Usage], client: Client, rules: Rules,
     found[quota_id, int(organization), owner] = usage
 
 
-def _quota(rules: Rules, quota_id: str, owner: str) -> Quota | None:
+def _quota(quotas: QuotasByProject, quota_id: str, owner: str) -> Quota | None:
     """Find the quota of a counter: the project's own where the counter is a project's, else any that has the id."""
     project = owner.partition("/")[0]
-    places = [rules.project(int(project))] if project.isdigit() else []
-    for place in (*places, rules.default, *rules.projects.values()):
-        for quota in place.quotas:
-            if quota.id == quota_id:
-                return quota
-    return None
-
-
-def _concerns(usage: Usage, rules: Rules, project: int) -> bool:
-    own = rules.project(project).project
-    if usage.owner is None:
-        return usage.organization == own.organization
-    if usage.scope == QuotaScope.KEY:
-        return usage.owner in {str(key.id) for key in own.keys}
-    return usage.owner.partition("/")[0] == str(project)
+    own = quotas.get(int(project), ()) if project.isdigit() else ()
+    everywhere = (quota for place in quotas.values() for quota in place)
+    return next((quota for quota in (*own, *quotas.get(None, ()), *everywhere) if quota.id == quota_id), None)
 
 
 def _keys(client: Client, prefix: str, *patterns: str) -> Iterator[str]:
