@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,11 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiokafka
 import orjson
 import pytest
 from confluent_kafka import Producer
 from support.kafka_broker import Broker, fresh_settings, produce, read_all
 from support.redis_server import RedisServer
+from support.snuba import check_outcome, check_published_event
 
 from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.settings import Settings
@@ -137,6 +140,38 @@ def test_from_start_to_sigterm(installation: Installation) -> None:
     lines = [json.loads(line) for line in installation.log().splitlines() if line.startswith("{")]
     assert {"time", "level", "logger", "message"} <= lines[0].keys()
     assert len(lines) < 100, "a line per event"
+
+
+def test_a_stock_consumer_reads_what_snuba_takes(installation: Installation) -> None:
+    """Recorded events in; on the other side aiokafka as it comes, Snuba's checks, its key and its headers."""
+    installation.worker()
+    installation.pipeline("load", str(ROOT / "tests/fixtures/recorded"), "--count", "60")
+
+    async def read() -> list[Any]:
+        consumer = aiokafka.AIOKafkaConsumer(
+            installation.settings.kafka.events_out,
+            bootstrap_servers=installation.broker.address,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+        )
+        await consumer.start()
+        try:
+            return [await asyncio.wait_for(consumer.getone(), 60) for _ in range(60)]
+        finally:
+            await consumer.stop()
+
+    messages = asyncio.run(read())
+    assert len(messages) == 60
+    for message in messages:
+        assert check_published_event(message.value) == []
+        event = orjson.loads(message.value)[2]
+        headers = dict(message.headers)
+        assert message.key == str(event["project_id"]).encode()
+        assert (headers["operation"], headers["version"]) == (b"insert", b"2")
+        assert headers["event_id"].decode() == event["event_id"]
+    outcomes = [orjson.loads(one.value() or b"") for one in read_all(installation.broker, installation.settings.kafka.outcomes)]
+    assert [check_outcome(outcome) for outcome in outcomes if check_outcome(outcome)] == []
 
 
 def counted(installation: Installation) -> int:
