@@ -66,7 +66,7 @@ class Artifacts(_Section, frozen=True):
     engine: Literal["symbolic", "sourcemap"] = "symbolic"
     """symbolic resolves function names by scope; sourcemap is pure Python and gives positions only."""
     memory_bytes: int = 512_000_000
-    """What parsed maps and built files may take in a worker: an estimate of three to five times a map's text."""
+    """What parsed maps and built files may take in a worker; a map is counted with five times its text."""
     max_file_bytes: int = 32_000_000
     """A larger map or built file is not used: parsing a map of 14 MB already takes 220 MB for a moment."""
     poll_interval_s: float = 5.0

@@ -21,10 +21,9 @@ def _bounded(name: str | None) -> str | None:
 class PositionMemory:
     """Remembers the answers of one map's look-up, misses too."""
 
-    __slots__ = ("_find", "_known")
+    __slots__ = ("_known",)
 
-    def __init__(self, find: Callable[[int, int], Position | None]) -> None:
-        self._find = find
+    def __init__(self) -> None:
         self._known: dict[tuple[int, int], Position | None] = {}
 
     @property
@@ -32,13 +31,16 @@ class PositionMemory:
         """What the remembered positions take, with their context lines."""
         return len(self._known) * CONTEXT_COST_BYTES
 
-    def __call__(self, line: int, column: int) -> Position | None:
-        """Look up, from memory where it was asked before."""
+    def look_up(self, line: int, column: int, find: Callable[[int, int], Position | None]) -> Position | None:
+        """Give what was found before, else what `find` gives.
+
+        `find` is not kept: a map that its memory points back to would stay until the garbage collector comes by.
+        """
         try:
             return self._known[line, column]
         except KeyError:
             pass
-        found = self._find(line, max(column, 1)) if 1 <= line <= MAX_POSITION and column <= MAX_POSITION else None
+        found = find(line, max(column, 1)) if 1 <= line <= MAX_POSITION and column <= MAX_POSITION else None
         if found is not None and max(len(found.source or ""), len(found.name or ""), len(found.scope or "")) > _MAX_NAME:
             found = found._replace(source=_bounded(found.source), name=_bounded(found.name), scope=_bounded(found.scope))
         if len(self._known) >= _MAX_POSITIONS:

@@ -43,12 +43,16 @@ class SourcemapMap:
             self._sections = list(_sections(_read_json(source_map), 0, 0))
         except _DECODE_ERRORS as error:
             raise MalformedMapError(f"{type(error).__name__}: {error}") from None
-        self.locate = PositionMemory(self._locate)
+        self._positions = PositionMemory()
 
     @property
     def cost_bytes(self) -> int:
         """The library's objects, and the positions that are remembered."""
-        return self._fixed_cost_bytes + self.locate.cost_bytes
+        return self._fixed_cost_bytes + self._positions.cost_bytes
+
+    def locate(self, line: int, column: int) -> Position | None:
+        """Find the token at or left of a place, on the same line."""
+        return self._positions.look_up(line, column, self._locate)
 
     def _locate(self, line: int, column: int) -> Position | None:
         at = (line - 1, column - 1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -143,6 +145,23 @@ def test_maps_are_let_go_of_when_they_take_too_much(tmp_path: Path) -> None:
     assert artifacts._maps._parsed.held_bytes <= 1_500_000 * 3 // 4
     assert artifacts._files._texts.held_bytes <= 1_500_000 // 4
     assert all(kept.module.map is None and kept.module.minified is None for kept in artifacts._modules.values())
+
+
+def test_a_map_that_is_let_go_of_is_gone_at_once(tmp_path: Path) -> None:
+    """Not when the garbage collector comes by: that may be gigabytes later."""
+    write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
+    artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine())
+    resolve(artifacts, event())
+    ((parsed, _),) = artifacts._maps._parsed._entries.values()
+    assert parsed.map is not None
+    gone = weakref.ref(parsed.map)
+    del parsed
+    gc.disable()
+    try:
+        artifacts._maps._parsed._entries.clear()
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_map_over_the_limit_is_named_and_its_frame_stays(tmp_path: Path) -> None:
