@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+WIDTH_WITHOUT_TERMINAL = 200
+
 
 def filter_options(function: F) -> F:
     """Add the options that say which dead letters are meant."""
@@ -45,6 +47,7 @@ def dead_letters() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, without a limit.")
 def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_json: bool, **filters: Any) -> None:
     """List dead letters, the sums by stage and reason last. Those that were replayed are left out."""
+    from rich.console import Console
     from rich.table import Table
 
     from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic
@@ -77,7 +80,8 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
     if not kinds:
         print("no dead letters")
         return
-    stdout.print(table)
+    # Without a terminal the table would be cut to 80 columns.
+    (stdout if stdout.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)).print(table)
     for (stage, reason), number in sorted(kinds.items()):
         stdout.print(f"{number:>8,}  {stage}: {reason}")
 

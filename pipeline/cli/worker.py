@@ -34,10 +34,10 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
         settings_file,
         {("rules",): rules, ("artifacts", "url"): artifacts, ("web", "port"): web_port, ("kafka", "slot"): slot},
     )
-    set_up_logs(settings.reports)
-    start_reporting(settings.reports)
-    rules_folder = RulesFolder(Path(settings.rules))
     metrics = WorkerMetrics()
+    set_up_logs(settings.reports)
+    start_reporting(settings.reports, metrics.report_suppressed)
+    rules_folder = RulesFolder(Path(settings.rules))
     try:
         partitions = count_partitions(settings, settings.kafka.outcomes)
     except KafkaException as error:

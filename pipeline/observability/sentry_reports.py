@@ -27,11 +27,16 @@ _KEPT_EXTRA = frozenset({"stage", "kind", "state", "records", "bases", "ends", "
 class ReportFilter:
     """Decides about each report: what is taken out, and whether it goes at all."""
 
-    def __init__(self, own_project_id: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        own_project_id: int | None,
+        on_suppressed: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._own_project_id = own_project_id
+        self._on_suppressed = on_suppressed
         self._clock = clock
         self._sent: list[float] = []
-        self.suppressed = 0
 
     def __call__(self, report: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ARG002 -- sentry-sdk's signature
         """Give the report without payloads; None where it must not go."""
@@ -41,22 +46,21 @@ class ReportFilter:
         now = self._clock()
         self._sent = [moment for moment in self._sent if moment > now - 60.0]
         if len(self._sent) >= REPORTS_PER_MINUTE:
-            self.suppressed += 1
+            self._on_suppressed()
             return None
         self._sent.append(now)
         return _without_payloads(report)
 
 
-def start_reporting(reports: Reports) -> ReportFilter | None:
-    """Report errors that are logged; None where no DSN is configured."""
+def start_reporting(reports: Reports, on_suppressed: Callable[[], None]) -> None:
+    """Report errors that are logged, where a DSN is configured. `on_suppressed` is called for each that there was no room for."""
     if reports.sentry_dsn is None:
-        return None
-    report_filter = ReportFilter(project_of_dsn(reports.sentry_dsn))
+        return
     sentry_sdk.init(
         dsn=reports.sentry_dsn,
         environment=reports.environment,
         release=f"event-pipeline@{__version__}",
-        before_send=report_filter,  # type: ignore[arg-type]  # the SDK's event type is a TypedDict of many optional keys
+        before_send=ReportFilter(project_of_dsn(reports.sentry_dsn), on_suppressed),  # type: ignore[arg-type]  # the SDK's event type is a TypedDict of many optional keys
         default_integrations=False,
         integrations=[LoggingIntegration(level=None, event_level=logging.ERROR)],
         include_local_variables=False,  # they hold events
@@ -65,7 +69,6 @@ def start_reporting(reports: Reports) -> ReportFilter | None:
         max_breadcrumbs=0,
         traces_sample_rate=None,
     )
-    return report_filter
 
 
 def project_of_dsn(dsn: str) -> int | None:

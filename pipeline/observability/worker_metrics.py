@@ -89,6 +89,10 @@ class WorkerMetrics:
         """Count a change of the rules folder: `loaded` or `refused`."""
         self._of(defs.RULES_RELOADS).labels(result).inc()
 
+    def report_suppressed(self) -> None:
+        """Count a report of our own failures that was not sent."""
+        self._of(defs.REPORTS_SUPPRESSED).inc()
+
     def totals(self, metric: Metric, totals: Mapping[tuple[str, ...], float]) -> None:
         """Bring a counter up to totals that somebody else keeps, by labels."""
         for labels, total in totals.items():
