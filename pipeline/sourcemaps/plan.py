@@ -53,30 +53,36 @@ class Plan:
 def plan_event(event: dict[str, Any], project_id: int) -> Plan | None:
     """Find the frames to look up; None where there are none, and the event stays as it is."""
     platform = event.get("platform")
-    origin, images = _origin(event, project_id)
-    stacktraces = []
-    for container, stacktrace in _stacktraces(event):
-        frames = _unresolved_frames(container, stacktrace)
-        modules = [
-            _module_key(frame, origin, images)
-            if isinstance(frame, dict) and is_looked_up(frame, frame.get("platform") or platform)
-            else None
-            for frame in frames
-        ]
-        stacktraces.append(PlannedStacktrace(container, stacktrace, frames, modules))
-    if not any(key is not None for planned in stacktraces for key in planned.modules):
+    found = [(container, stacktrace, _unresolved_frames(container, stacktrace)) for container, stacktrace in _stacktraces(event)]
+    looked_up = [[is_looked_up(frame, platform) for frame in frames] for _, _, frames in found]
+    if not any(any(each) for each in looked_up):
         return None
-    return Plan(stacktraces)
+    origin, images = _origin(event, project_id)
+    return Plan(
+        [
+            PlannedStacktrace(
+                container,
+                stacktrace,
+                frames,
+                [_module_key(frame, origin, images) if wanted else None for frame, wanted in zip(frames, each, strict=True)],
+            )
+            for (container, stacktrace, frames), each in zip(found, looked_up, strict=True)
+        ]
+    )
 
 
-def is_looked_up(frame: Frame, platform: object) -> bool:
+def is_looked_up(frame: object, event_platform: object) -> bool:
     """Say whether a frame names a place in a file that may have been built. Line 0 does, to be named an invalid location."""
-    abs_path, line = frame.get("abs_path"), frame.get("lineno")
+    if not isinstance(frame, dict):
+        return False
+    platform = frame.get("platform") or event_platform
+    if platform not in PLATFORMS:
+        return False
+    abs_path = frame.get("abs_path")
     return (
-        platform in PLATFORMS
-        and isinstance(abs_path, str)
+        isinstance(abs_path, str)
         and 0 < len(abs_path) <= _MAX_URL
-        and isinstance(line, int)
+        and isinstance(frame.get("lineno"), int)
         and not is_builtin(abs_path, platform)
     )
 
