@@ -12,6 +12,12 @@ Config = dict[str, Any]
 REQUEST_OVERHEAD_BYTES = 1_000_000
 """What a fetch response may hold beside its records; a response above `receive.message.max.bytes` kills the connection."""
 
+LARGEST_RECORD_BYTES = 100_000_000
+"""What the client lets through. Events are checked before, dead letters are as large as what came in; the topics' limits judge."""
+
+QUEUE_BYTES = 150_000_000
+"""What waits in the producer. A record that is larger than the queue would never fit, and stop its batch for ever."""
+
 
 def client_config(kafka: Kafka) -> Config:
     """Give what every client needs: addresses and credentials."""
@@ -83,8 +89,8 @@ def producer_config(kafka: Kafka) -> Config:
         "enable.idempotence": True,
         "linger.ms": 5,
         "batch.size": 1_000_000,  # small beside max_output_bytes: a batch is cut by the first record that does not fit
-        "message.max.bytes": kafka.max_output_bytes + REQUEST_OVERHEAD_BYTES,
-        "queue.buffering.max.kbytes": 4 * (kafka.max_output_bytes // 1_000),
+        "message.max.bytes": LARGEST_RECORD_BYTES,
+        "queue.buffering.max.kbytes": QUEUE_BYTES // 1_000,
         "queue.buffering.max.messages": 100_000,
         "sticky.partitioning.linger.ms": 10,
         "partitioner": "murmur2_random",  # as Java clients do, so that a project's partition is the same for all producers

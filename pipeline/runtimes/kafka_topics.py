@@ -38,7 +38,9 @@ def wanted_topics(settings: Settings) -> list[Topic]:
         Topic(kafka.events_out, {"max.message.bytes": kafka.max_output_bytes, "retention.ms": _DAY_MS}, delete),
         Topic(kafka.outcomes, {"retention.ms": _DAY_MS}, delete),
         Topic(
-            kafka.dead_letters, {"max.message.bytes": record_bytes + REQUEST_OVERHEAD_BYTES, "retention.ms": 7 * _DAY_MS}, delete
+            kafka.dead_letters,
+            {"max.message.bytes": record_bytes + 2 * REQUEST_OVERHEAD_BYTES, "retention.ms": 7 * _DAY_MS},
+            delete,
         ),
     ]
     if kafka.outcomes_billing is not None:
@@ -71,12 +73,14 @@ def check_topics(settings: Settings) -> Iterator[str]:
     """Name what does not fit, one sentence each; nothing where all is well. Raises KafkaException."""
     admin = AdminClient(client_config(settings.kafka))
     known = admin.list_topics(timeout=TIMEOUT_S).topics
+    limits: dict[str, int] = {}
     for topic in wanted_topics(settings):
         if topic.name not in known:
             yield f"{topic.name} does not exist: pipeline topics create"
             continue
         resource = ConfigResource(ResourceType.TOPIC, topic.name)
         found = admin.describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
+        limits[topic.name] = int(found["max.message.bytes"].value)
         for name, least in topic.at_least.items():
             value = int(found[name].value)
             if 0 <= value < least:  # -1 is without limit
@@ -84,6 +88,9 @@ def check_topics(settings: Settings) -> Iterator[str]:
         for name, wanted in topic.exactly.items():
             if found[name].value != wanted:
                 yield f"{topic.name}: {name} is {found[name].value!r}, and must be {wanted!r}"
+    coming, kept = limits.get(settings.kafka.events_in), limits.get(settings.kafka.dead_letters)
+    if coming is not None and kept is not None and coming >= kept:
+        yield f"{settings.kafka.dead_letters} takes {kept} bytes, and {settings.kafka.events_in} {coming}: what comes in must fit"
 
 
 def count_partitions(settings: Settings, name: str) -> int:

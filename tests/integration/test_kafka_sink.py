@@ -129,3 +129,10 @@ def test_every_worker_without_a_slot_has_its_own_transactional_id() -> None:
     assert KafkaSink(kafka)._id != KafkaSink(kafka)._id
     named = msgspec.structs.replace(kafka, slot="a")
     assert KafkaSink(named)._id == KafkaSink(named)._id
+
+
+def test_a_dead_letter_larger_than_any_event_may_be_goes_out(broker: Broker) -> None:
+    settings = fresh_settings(broker, max_output_bytes=30_000)
+    letter = Output(settings.kafka.dead_letters, None, os.urandom(10_500_000))
+    commit(KafkaSink(settings.kafka), settings, [event(settings), letter])
+    assert [len(message) for message in read_all(broker, settings.kafka.dead_letters)] == [10_500_000]
