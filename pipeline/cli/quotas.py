@@ -46,8 +46,8 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     except RetryableError as error:
         fail(str(error))
     if project is not None:
-        owner = snapshot.project(project).project
-        usages = [usage for usage in usages if usage.concerns(project, owner.organization, [key.id for key in owner.keys])]
+        shown = snapshot.project(project).project
+        usages = [usage for usage in usages if usage.concerns(project, shown.organization, [key.id for key in shown.keys])]
     if as_json:
         for usage in usages:
             print(json.dumps(usage.to_json()))

@@ -1,6 +1,7 @@
 -- Admit: refuse duplicates and what is over a quota. Only an admitted event claims its id and charges its counters.
 -- Columns of events: offsets, combos, quantities, ids (16 bytes each), tokens (8 bytes, then 4 of arrival), flags (1: over
--- accept once) and signatures (8 bytes each); the last two end with the last event that needs them. A combo's label is its project.
+-- accept once) and signatures (8 bytes each); the last two end with the last event that needs them.
+-- A combo's label is its project.
 -- Everything is read first and written last: a script does not roll back.
 
 local duplicate_s = settings[1] -- 0: duplicates are not looked for

@@ -29,31 +29,36 @@ local function add(group, label, quantity)
   group.hours[day][hour] = (group.hours[day][hour] or 0) + quantity
 end
 
-local function write_group(group)
+local function load_group(group)
   local key = prefix .. 'group:' .. group.name
   local saved = redis.call('HMGET', key, 'seen', 'dropped', 'first', 'last')
-  local seen = number(saved[1], key) + group.seen
-  local dropped = number(saved[2], key) + group.dropped
+  group.key = key
+  group.seen_before, group.dropped_before = number(saved[1], key), number(saved[2], key)
+  group.first_before, group.last_before = saved[3] and number(saved[3], key), saved[4] and number(saved[4], key)
+end
+
+local function write_group(group)
   for day, hours in pairs(group.hours) do
     local hours_key = prefix .. 'hours:' .. group.name .. ':' .. day
     for hour, quantity in pairs(hours) do
-      if quantity ~= 0 and redis.call('HINCRBY', hours_key, hour, string.format('%.0f', quantity)) == 0 then
+      if quantity ~= 0 and redis.call('HINCRBY', hours_key, hour, text(quantity)) == 0 then
         redis.call('HDEL', hours_key, hour)
       end
     end
     if group.retention_s > 0 then redis.call('EXPIRE', hours_key, group.retention_s) end
   end
+  local seen, dropped = group.seen_before + group.seen, group.dropped_before + group.dropped
   if seen <= 0 and dropped <= 0 then
-    redis.call('DEL', key)
+    redis.call('DEL', group.key)
     return
   end
-  local first, last = tonumber(saved[3] or nil), tonumber(saved[4] or nil)
+  redis.call('HSET', group.key, 'seen', text(seen), 'dropped', text(dropped))
   if group.first then
-    first, last = math.min(first or group.first, group.first), math.max(last or group.last, group.last)
-    redis.call('HSET', key, 'first', string.format('%.17g', first), 'last', string.format('%.17g', last))
+    local first = math.min(group.first_before or group.first, group.first)
+    local last = math.max(group.last_before or group.last, group.last)
+    redis.call('HSET', group.key, 'first', string.format('%.17g', first), 'last', string.format('%.17g', last))
   end
-  redis.call('HSET', key, 'seen', string.format('%.0f', seen), 'dropped', string.format('%.0f', dropped))
-  if group.retention_s > 0 then redis.call('EXPIRE', key, group.retention_s) end
+  if group.retention_s > 0 then redis.call('EXPIRE', group.key, group.retention_s) end
   if #group.users > 0 then
     local users_key = prefix .. 'users:' .. group.name
     for from = 1, #group.users, 1000 do
@@ -243,6 +248,7 @@ for _, section in ipairs(opened) do
 end
 decide_all(opened, decide)
 load_counters() -- those of outer charges
+for _, group in pairs(groups) do load_group(group) end
 for _, move in ipairs(outer) do charge(unpack(move)) end
 write_counters()
 write_hashes()

@@ -1,7 +1,7 @@
 -- The request, and the counters that it names: read in bulk, moved in memory, written once each.
 --
--- ARGV[1] = {prefix, epoch, ledger_s, late_s, began, settings, sections}; `ledger.lua` tells what follows. `began` is the caller's
--- clock when its attempt at the batch began.
+-- ARGV[1] = {prefix, epoch, ledger_s, late_s, began, settings, sections}; `ledger.lua` tells what follows. `began` is the
+-- caller's clock when its attempt at the batch began.
 -- A counter has a name, `stem:slot`, and a definition: {limit, ends, reason, reserve, kind, ...}. Its kind says how it limits:
 --   nil                              a fixed window: at most `limit` while the window lasts (-1: counted only)
 --   'spike', factor, windows, minimum, keep_s

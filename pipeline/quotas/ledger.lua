@@ -1,14 +1,14 @@
 -- The ledger: what makes admit and count repeatable (design, section 6).
 --
--- A ledger is one string per organization and partition: {floor, high, began, chunks}. `floor` is the highest committed offset
--- that a caller named, `high` the end of the furthest call, `began` when the newest attempt began. A chunk holds the decisions of one call, as that call sent it:
--- {from, to, tables, events, verdicts}, valid for offsets in [from, to). A chunk is only unpacked where a call covers its
--- offsets again, so that in quiet times an event costs the ledger one number.
+-- A ledger is one string per organization and partition: {floor, high, began, chunks}. `floor` is the highest committed
+-- offset that a caller named, `high` the end of the furthest call, `began` when the newest attempt began. A chunk holds the
+-- decisions of one call, as that call sent it: {from, to, tables, events, verdicts}, valid for offsets in [from, to). It is
+-- unpacked only where a call covers its offsets again, so that in quiet times an event costs the ledger one number.
 --
--- A section is {organization, {{partition, base, upto}, ...}, {{stem, what the caller dropped by itself}, ...}}; the arguments after the first are, for each section, its
--- tables and the events of each of its partitions, as columns. A combo is what some events have in common: the counters that
--- they charge, and a label. Tables are {names, definition of each, definitions, lists of counters, labels}: the counters'
--- names and definitions, the combos' lists and labels.
+-- A section is {organization, {{partition, base, upto}, ...}, {{stem, what the caller dropped by itself}, ...}}. After the
+-- first argument come, for each section, its tables, then the events of each of its partitions, as columns. A combo is what
+-- some events have in common: the counters that they charge, and a label. Tables are {names, definition of each,
+-- definitions, lists of counters, labels}: the counters' names and definitions, the combos' lists and labels.
 
 local ZOMBIE_S = 60
 
@@ -46,7 +46,8 @@ local function recall(known, chunk, from, upto)
     if offset >= from and offset < upto then
       local name = name_of(events, i)
       known[name] = {
-        name = name, tables = tables, combo = combos[i], label = tables[5][combos[i]], quantity = quantities[i], verdict = verdicts[i],
+        name = name, tables = tables, combo = combos[i], label = tables[5][combos[i]],
+        quantity = quantities[i], verdict = verdicts[i],
         id = string.sub(ids, 16 * i - 15, 16 * i), token = string.sub(tokens, 12 * i - 11, 12 * i),
       }
     end

@@ -39,7 +39,7 @@ class RedisLedger:
     duplicate_window_s   two arrivals of an event id in a project within it are duplicates; at most 12 days
     max_retry_after_s    what a rejected sender is told to wait at most; None for the whole window
     ledger_s             how long decisions are kept: as long as the input topic keeps records
-    late_s               how long a counter lives that an outage made late: with a longer one, a window may count anew
+    late_s               a backlog as old as this is counted exactly: so long a counter or an id outlives its window
     remember_s           how long a limit that is used up is not asked for again
     """
 
