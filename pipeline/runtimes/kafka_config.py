@@ -13,7 +13,7 @@ REQUEST_OVERHEAD_BYTES = 1_000_000
 """What a fetch response may hold beside its records; a response above `receive.message.max.bytes` kills the connection."""
 
 LARGEST_RECORD_BYTES = 100_000_000
-"""What the client lets through. Events are checked before, dead letters are as large as what came in; the topics' limits judge."""
+"""What the client lets through: events are checked before, dead letters are as large as what came in. The topics judge."""
 
 QUEUE_BYTES = 150_000_000
 """What waits in the producer. A record that is larger than the queue would never fit, and stop its batch for ever."""

@@ -34,6 +34,8 @@ COUNTED_STAGES = frozenset(stage.name for stage in ERRORS) - {"normalize", "filt
 
 IDLE_CHORES_EVERY_S = 1.0
 STALE_BEFORE_WARNING = 5
+FAILURES_BEFORE_WAITING = 3
+"""Commits that fail in a row. Fewer are a rebalance or a broker's restart."""
 HALTED_RETRY_S = 15.0
 """How long a batch over the dead-letter limit rests before it is tried again: rules may have been mended meanwhile."""
 
@@ -103,6 +105,7 @@ class Worker:
         self._stopping = threading.Event()
         self._next_chores = 0.0
         self._stale_in_a_row = 0
+        self._failed_in_a_row = 0
         self.state = State.STARTING
         self.why = ""
         """Why the worker is waiting or halted."""
@@ -190,12 +193,9 @@ class Worker:
         try:
             self._sink.commit(encoded.outputs, self._settings.kafka.events_in, batch.ends, batch.membership)
         except CommitError as error:
-            self._metrics.batch_dropped("commit")
-            log.warning("batch not committed, read again: %s", error, extra=_place(batch))
-            self._source.rewind()
-            return False
+            return self._dropped_uncommitted(batch, error)
         self._source.committed(batch.ends)
-        self._stale_in_a_row = 0
+        self._stale_in_a_row = self._failed_in_a_row = 0
         result, run_s, commit_s = encoded.result, worked - started, time.perf_counter() - worked
         self._limit.add(len(batch.records), len(result.dead), time.time())
         _log_own_failures(result.dead)
@@ -233,8 +233,18 @@ class Worker:
             self._chores()
         return False
 
+    def _dropped_uncommitted(self, batch: WorkerBatch, error: CommitError) -> bool:
+        """Read a batch again of which nothing is visible. Where that goes on, say so and wait between the tries."""
+        self._metrics.batch_dropped("commit")
+        log.warning("batch not committed, read again: %s", error, extra=_place(batch))
+        self._failed_in_a_row += 1
+        self._source.rewind()
+        if self._failed_in_a_row >= FAILURES_BEFORE_WAITING:
+            self._hold(State.WAITING, f"kafka: {error}", min(10.0, self._failed_in_a_row))
+        return False
+
     def _dropped_as_stale(self, error: StaleBatchError) -> bool:
-        """Another worker has gone past this batch. Where that goes on, nobody has: somebody moved the offsets back."""
+        """Drop a batch that another worker has gone past. Where that goes on, nobody has: the offsets were moved back."""
         self._metrics.batch_dropped("stale")
         self._stale_in_a_row += 1
         self._source.rewind()

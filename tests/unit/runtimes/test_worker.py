@@ -136,6 +136,22 @@ def test_a_failed_commit_is_read_again() -> None:
     assert b'pipeline_batches_dropped_total{why="commit"} 2.0' in metrics.page()
 
 
+def test_commits_that_fail_again_and_again_are_said_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "FAILURES_BEFORE_WAITING", 1)
+    source, sink = ListSource([event(1)]), ListSink(failures=1)
+    worker, _ = make(source, sink)
+    said: list[tuple[State, str]] = []
+
+    def mended_meanwhile(seconds: float) -> bool:  # noqa: ARG001
+        said.append((worker.state, worker.why))
+        return False
+
+    source.wait = mended_meanwhile  # type: ignore[method-assign]
+    worker.run()
+    assert said == [(State.WAITING, "kafka: refused")]
+    assert len(sink.commits) == 1
+
+
 def failing(when: Callable[[list[Any]], Exception | None]) -> Callable[..., BatchResult]:
     def failing_run(records: list[Any], ctx: Context) -> BatchResult:
         error = when(records)
