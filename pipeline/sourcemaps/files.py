@@ -73,7 +73,10 @@ class Files:
         """Find a file by debug id or by what may have been its URL when it was uploaded."""
         found = index.find(origin, candidate_urls(url) if url is not None else (), debug_id=debug_id, file_type=file_type)
         if found is None:
-            return self._scrape(url, attempted)
+            missing = self._scrape(url, attempted)
+            if isinstance(missing, Unusable) and index.out_of_date is not None:
+                return Unusable(index.out_of_date, "store_unavailable", is_temporary=True)
+            return missing
         try:
             text_key, text = self._read(origin.project_id, found)
         except TooLargeError as error:

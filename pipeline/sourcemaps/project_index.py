@@ -23,11 +23,13 @@ class FoundFile(NamedTuple):
 
 
 class ProjectIndex:
-    """All bundles of one project, the newest first. Immutable: a bundle that comes or goes makes another index."""
+    """All bundles of one project, the newest first. A bundle that comes or goes makes another index."""
 
     def __init__(self, bundles: Iterable[Bundle], generation: str = "") -> None:
         self.generation = generation
         self.serial = next(_serials)
+        self.out_of_date: str | None = None
+        """Why the store could not be asked the last time, so that what is missing here may be there."""
         self.bundles = sorted(bundles, key=lambda bundle: (bundle.stored.added, bundle.stored.name), reverse=True)
         self._by_debug_id: dict[str, list[Bundle]] = defaultdict(list)
         self._by_url: dict[tuple[str | None, str | None, str], list[Bundle]] = defaultdict(list)

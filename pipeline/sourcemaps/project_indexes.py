@@ -65,7 +65,9 @@ class ProjectIndexes:
             generation = self._store.generation(project_id)
             if generation != watched.index.generation:
                 self._rebuild(project_id, watched, generation)
+            watched.index.out_of_date = None
         except StoreUnavailableError as error:
+            watched.index.out_of_date = str(error)
             log.warning("artifacts of project %d are not up to date: %s", project_id, error)
 
     def _rebuild(self, project_id: int, watched: _Watched, generation: str) -> None:

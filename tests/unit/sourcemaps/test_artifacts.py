@@ -226,7 +226,9 @@ def test_a_store_that_is_away_fails_frames_until_it_is_back(tmp_path: Path, cloc
     store = CountingStore(tmp_path)
     artifacts = Artifacts(store, SymbolicEngine(), clock=clock)
     store.is_away = True
-    assert resolve(artifacts, event()) == (1, 0)
+    crashed = event()
+    assert resolve(artifacts, crashed) == (1, 0)
+    assert crashed["errors"][0]["reason"] == "store_unavailable"
     calls = store.calls.total()
     resolve(artifacts, event())
     assert store.calls.total() == calls, "it is not asked again at once"
