@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from pipeline.grouping.grouper import STACKS
 from pipeline.observability import metric_defs
-from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.quotas.ledger import Ledger, Polled
 from pipeline.quotas.redis_client import connect

@@ -8,7 +8,7 @@ import sys
 import click
 
 from pipeline import __version__
-from pipeline.model.errors import InvalidRulesError
+from pipeline.model.errors import BrokerError, InvalidRulesError
 
 COMMANDS = {
     "replay": "Take recorded events from files through all stages, with no broker.",
@@ -66,6 +66,9 @@ def main() -> None:
         for mistake in error.errors:
             print(mistake, file=sys.stderr)
         sys.exit(USAGE_ERROR)
+    except BrokerError as error:
+        print(f"kafka: {error}", file=sys.stderr)
+        sys.exit(1)
     except SettingsError as error:
         print(f"settings: {error}", file=sys.stderr)
         sys.exit(USAGE_ERROR)

@@ -51,8 +51,10 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
     from rich.table import Table
 
     from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic
+    from pipeline.runtimes.kafka_errors import broker_errors
 
-    topic = DeadLetterTopic(load_settings(settings_file))
+    with broker_errors("read dead letters"):
+        topic = DeadLetterTopic(load_settings(settings_file))
     try:
         done = topic.replayed()
         table = Table(box=None, pad_edge=False)
@@ -94,11 +96,13 @@ def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
     """Show one dead letter: its headers, and as much of its content as can be read."""
     from pipeline.runtimes.dead_letters import Wanted, parse_place
     from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic
+    from pipeline.runtimes.kafka_errors import broker_errors
 
     parsed = parse_place(place)
     if parsed is None:
         fail(f"{place!r} is no place, such as 3:120")
-    topic = DeadLetterTopic(load_settings(settings_file))
+    with broker_errors("read dead letters"):
+        topic = DeadLetterTopic(load_settings(settings_file))
     try:
         letter = next(topic.letters(Wanted(places=frozenset({parsed}))), None)
     finally:
@@ -123,10 +127,12 @@ def replay(settings_file: Path | None, **filters: Any) -> None:
     May be interrupted and run again, with the same filters or others: what was replayed is marked on the topic.
     """
     from pipeline.runtimes.dead_letters_kafka import replay_letters
+    from pipeline.runtimes.kafka_errors import broker_errors
 
-    progress = replay_letters(
-        load_settings(settings_file), _wanted(**filters), lambda done: stderr.print(f"{done.letters:,} replayed")
-    )
+    with broker_errors("replay dead letters (run it again: what was replayed is marked)"):
+        progress = replay_letters(
+            load_settings(settings_file), _wanted(**filters), lambda done: stderr.print(f"{done.letters:,} replayed")
+        )
     print(f"replayed {progress.letters:,}; {progress.already:,} had been replayed before")
 
 

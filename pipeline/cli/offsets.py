@@ -27,16 +27,18 @@ def show(settings_file: Path | None) -> None:
     from rich.table import Table
 
     from pipeline.quotas.redis_floors import read_floors
+    from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_offsets import GroupOffsets
 
     settings = load_settings(settings_file)
     group = GroupOffsets(settings.kafka)
-    floors = read_floors(_redis(settings), group.topic_id())
+    with broker_errors("read offsets"):
+        floors, standing = read_floors(_redis(settings), group.topic_id()), group.read()
     table = Table(box=None, pad_edge=False)
     for title in ("partition", "first", "committed", "end", "lag", "redis floor", ""):
         table.add_column(title, justify="right" if title else "left")
     behind = False
-    for partition, (first, committed, end) in group.read().items():
+    for partition, (first, committed, end) in standing.items():
         floor = floors.get(partition)
         is_ahead = floor is not None and floor > (first if committed is None else committed)
         behind = behind or is_ahead
@@ -59,16 +61,16 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
 
     Records that are read again are stored again; their quotas are charged again where the event's id was forgotten meanwhile.
     """
-    from confluent_kafka import KafkaException
-
     from pipeline.quotas.redis_floors import forget_floors
+    from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_offsets import GroupOffsets
 
     if (where is None) == (moment is None):
         fail("one of --to and --at is needed")
     settings = load_settings(settings_file)
     group = GroupOffsets(settings.kafka)
-    standing = {partition: place for partition, place in group.read().items() if not only or partition in only}
+    with broker_errors("read offsets"):
+        standing = {partition: place for partition, place in group.read().items() if not only or partition in only}
     if moment is not None:
         found = group.at_time(moment)
         target = {partition: found[partition] for partition in standing}
@@ -86,11 +88,9 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     if not yes:
         print("nothing was changed; --yes does it")
         return
-    try:
-        # Kafka first: stopped in between, workers find Redis ahead, say so and stand still, and this can be run again.
+    # Kafka first: stopped in between, workers find Redis ahead, say so and stand still, and this can be run again.
+    with broker_errors("move offsets (all workers must have left the group)"):
         group.write(target)
-    except KafkaException as error:
-        fail(f"Kafka refused: {error.args[0].str()}. All workers must have left the group.")
     forgotten = forget_floors(_redis(settings), group.topic_id(), set(target))
     print(f"done; Redis forgot {forgotten} ledgers")
 

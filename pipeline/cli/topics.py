@@ -21,9 +21,11 @@ def topics() -> None:
 @click.option("--partitions", type=click.IntRange(1), default=8, show_default=True, help="Of each topic that is created.")
 def create(settings_file: Path | None, partitions: int) -> None:
     """Create the topics that are missing, with their settings; harmless where they exist."""
+    from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_topics import create_topics
 
-    created, existing = create_topics(load_settings(settings_file), partitions)
+    with broker_errors("create topics"):
+        created, existing = create_topics(load_settings(settings_file), partitions)
     for name in created:
         print(f"created {name}")
     for name in existing:
@@ -34,9 +36,11 @@ def create(settings_file: Path | None, partitions: int) -> None:
 @settings_file_option
 def check(settings_file: Path | None) -> None:
     """Hold the topics against what the workers need; exit 1 where something does not fit."""
+    from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_topics import check_topics
 
-    complaints = list(check_topics(load_settings(settings_file)))
+    with broker_errors("check topics"):
+        complaints = list(check_topics(load_settings(settings_file)))
     for complaint in complaints:
         print(complaint)
     if complaints:

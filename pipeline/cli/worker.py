@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -20,12 +19,11 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
 
     Ends at SIGTERM after the batch at hand; a second one ends it at once, and still loses nothing.
     """
-    from confluent_kafka import KafkaException
-
     from pipeline.observability.logs import set_up_logs
+    from pipeline.observability.prometheus_metrics import WorkerMetrics
     from pipeline.observability.sentry_reports import start_reporting
-    from pipeline.observability.worker_metrics import WorkerMetrics
     from pipeline.rules.folder import RulesFolder
+    from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_topics import count_partitions
     from pipeline.runtimes.worker_faust import run_process
     from pipeline.wiring import make_worker
@@ -38,10 +36,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)
     rules_folder = RulesFolder(Path(settings.rules))
-    try:
+    with broker_errors(f"{settings.kafka.outcomes} (pipeline topics check tells more)"):
         partitions = count_partitions(settings, settings.kafka.outcomes)
-    except KafkaException as error:
-        print(f"pipeline: {settings.kafka.outcomes}: {error.args[0].str()}; pipeline topics check tells more", file=sys.stderr)
-        sys.exit(1)
     processor = make_worker(settings, rules_folder, metrics)
     run_process(settings, processor, rules_folder, metrics, outcome_partitions=partitions)

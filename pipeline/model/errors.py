@@ -40,3 +40,7 @@ class RetryableError(Exception):
 
 class StaleBatchError(Exception):
     """Another worker has gone past this batch: drop it, and read again from what is committed."""
+
+
+class BrokerError(Exception):
+    """Kafka said no, or nothing at all, to a command; the text says what was tried."""

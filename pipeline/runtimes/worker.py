@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError
-from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.worker_batch import WorkerBatch, project_of
 from pipeline.runtimes.worker_commit import CommitError

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import faust
 from mode import Service
 
-from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.worker import Worker
 from pipeline.runtimes.worker_faust_counts import LiveCounts

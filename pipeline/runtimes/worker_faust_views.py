@@ -9,7 +9,7 @@ import faust
 from faust.web import Request, Response, View
 
 from pipeline import __version__
-from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.worker import State, Worker
 from pipeline.runtimes.worker_faust_counts import KEPT_WINDOWS, LiveCounts

@@ -27,7 +27,7 @@ from confluent_kafka import Consumer, Producer
 from support.kafka_broker import Broker, fresh_settings, shared_broker
 
 from pipeline.model.record import Token
-from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.quotas.ledger import Polled
 from pipeline.rules.folder import RulesFolder

@@ -17,7 +17,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from pipeline.observability.logs import set_up_logs
-from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Claim, Counted, Ledger, Polled, Sighting, Verdict
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.kafka_sink import KafkaSink

@@ -7,7 +7,7 @@ from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.scope import Scope
 from pipeline.observability import metric_defs
 from pipeline.observability.metric_defs import METRICS, Kind, Metric
-from pipeline.observability.worker_metrics import STATES, WorkerMetrics
+from pipeline.observability.prometheus_metrics import STATES, WorkerMetrics
 from pipeline.runtimes.worker import State
 
 

@@ -15,7 +15,7 @@ from support.records import whole_context
 
 from pipeline.model.errors import RetryableError, StaleBatchError
 from pipeline.model.record import Token
-from pipeline.observability.worker_metrics import WorkerMetrics
+from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes import worker as worker_module
 from pipeline.runtimes.worker import State, Worker
