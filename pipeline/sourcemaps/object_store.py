@@ -33,7 +33,7 @@ def open_object_store(url: str, *, timeout_s: float, relist_s: float) -> ObjectS
     try:
         client = obstore.store.from_url(
             url,
-            client_options={"timeout": timedelta(seconds=timeout_s)},
+            client_options={"timeout": timedelta(seconds=timeout_s), "allow_http": True},  # as an endpoint of one's own may be
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=timeout_s * 3)},
         )
     except (BaseError, ValueError) as error:
