@@ -103,6 +103,7 @@ def transactional_config(kafka: Kafka, transactional_id: str) -> Config:
     return producer_config(kafka) | {
         "transactional.id": transactional_id,
         "transaction.timeout.ms": timeout_ms,
+        "delivery.report.only.error": True,  # a callback for each event would be our dearest line
         "delivery.timeout.ms": timeout_ms,  # a record that is not delivered by then has lost its transaction anyway
         "socket.timeout.ms": min(10_000, timeout_ms),
     }
