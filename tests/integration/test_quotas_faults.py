@@ -14,7 +14,7 @@ import redis
 from support.redis_servers import RedisServer
 
 from pipeline.model.category import DataCategory
-from pipeline.model.errors import RetryableError
+from pipeline.model.errors import RetryableError, StaleBatchError
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
@@ -260,3 +260,47 @@ def test_a_limit_that_is_used_up_costs_redis_nothing(server: RedisServer) -> Non
     raised = (Quota("small", QuotaScope.PROJECT, limit=50, window_s=3600, reason_code="small"),)
     assert all(verdict.fate is Fate.ACCEPTED for verdict in admit(ledger, 21, 31, raised))
     ledger.refund(SCOPE, DataCategory.ERROR, 1, NOW, full)
+
+
+def at(ledger: RedisLedger, base: int, end: int, now: float) -> list[Verdict]:
+    claims = [Claim(Token("t", 0, at), SCOPE, DataCategory.ERROR, 1, f"{at:032x}", NOW, QUOTAS) for at in range(base, end)]
+    return list(ledger.admit([Polled("t", 0, base, end)], claims, now))
+
+
+def test_clocks_that_run_backwards(server: RedisServer) -> None:
+    """New offsets are decided by any clock. The same offsets by an older attempt's clock are a zombie's, for a minute."""
+    ledger = RedisLedger(connect(server.url, 5))
+    at(ledger, 0, 10, NOW)
+    at(ledger, 10, 20, NOW - 5)
+    at(ledger, 20, 30, NOW - 86_400)
+    at(ledger, 20, 30, NOW)
+    with pytest.raises(StaleBatchError):
+        at(ledger, 20, 30, NOW - 5)
+    at(ledger, 20, 30, NOW - 86_400)
+    assert value(server, ORG_KEY) == 30
+
+
+def test_arrivals_of_no_time_and_quantities_of_any_size(server: RedisServer) -> None:
+    ledger = RedisLedger(connect(server.url, 5))
+    arrivals = [float("nan"), float("inf"), float("-inf"), -1.0, 1e300, 0.0]
+    claims = [
+        Claim(Token("t", 0, at), SCOPE, DataCategory.ERROR, 2**80 if at % 2 else 1, f"{at:032x}", arrival, (QUOTAS[1],))
+        for at, arrival in enumerate(arrivals)
+    ]
+    assert all(verdict.fate is Fate.ACCEPTED for verdict in ledger.admit([Polled("t", 0, 0, 6)], claims, NOW))
+
+
+def test_names_that_try_to_escape(server: RedisServer) -> None:
+    """Topics, event ids, users and hashes are strangers' texts: none of them reaches another organization's keys."""
+    ledger = RedisLedger(connect(server.url, 5))
+    nasty = ["}{2}", "dup:{2}9", "\r\nFLUSHALL\r\n", "\ud800", "a" * 100_000, "\x00", "{1}"]
+    for base, text in enumerate(nasty):
+        polled = [Polled(text, 0, base, base + 1)]
+        token = Token(text, 0, base)
+        ledger.admit(polled, [Claim(token, SCOPE, DataCategory.ERROR, 1, text, NOW, QUOTAS)], NOW)
+        sighting = Sighting(token, SCOPE, DataCategory.ERROR, 1, text, NOW, NOW, 7, (text,), text, 90, QUOTAS)
+        ledger.count(polled, [sighting], NOW)
+    with server.client() as client:
+        for key in cast("list[bytes]", client.keys()):
+            assert key[key.index(b"{") :].startswith(b"{1}"), key
+    assert value(server, ORG_KEY) == len(nasty)
