@@ -75,10 +75,11 @@ class RedisLedger:
         self._counted = Continuity()
         self._epochs: dict[int, str] = {}
         self._failures = 0
+        self._is_batch_counted = True
         self.losses = 0
         """How often Redis was found to have lost what it had acknowledged."""
         self.uncounted = 0
-        """Events that went on without being counted."""
+        """Events that went on without being counted, by one call or both."""
 
     def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Verdict]:
         """Refuse duplicates and what is over a quota; only an admitted event claims its id and charges its quotas."""
@@ -90,7 +91,9 @@ class RedisLedger:
             if not self._accepts_when_away:
                 raise
             self.uncounted += len(claims)
+            self._is_batch_counted = False
             return [_UNCOUNTED] * len(claims)
+        self._is_batch_counted = True
         verdicts = admission.read(replies, self._max_retry_s, self._remember_s)
         self._admitted.finish(polled)
         return verdicts
@@ -104,7 +107,7 @@ class RedisLedger:
         except RetryableError:
             if not self._accepts_when_away:
                 raise
-            self.uncounted += len(sightings)
+            self.uncounted += len(sightings) if self._is_batch_counted else 0  # else admit has said so of them
             return [Counted(_UNCOUNTED, is_new=False)] * len(sightings)
         counted = counting.read(replies, self._max_retry_s)
         if any(answer.verdict.fate is Fate.RATE_LIMITED for answer in counted):
