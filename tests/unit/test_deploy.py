@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -27,9 +28,6 @@ EXPOSED = {metric.name + suffix for metric in METRICS for suffix in ("", "_total
 
 @pytest.mark.parametrize("document", [one for _, one in MANIFESTS], ids=[f"{name}-{one['kind']}" for name, one in MANIFESTS])
 def test_manifests_fit_the_schema_of_kubernetes(document: dict[str, Any]) -> None:
-    kubernetes_validate = pytest.importorskip(
-        "kubernetes_validate", reason="the schemas come with kubernetes-validate: pip install kubernetes-validate"
-    )
     kubernetes_validate.validate(document, KUBERNETES_VERSION, strict=True)
 
 
