@@ -146,7 +146,7 @@ class Chaos:
         self.redis.start()
 
     def _refuse_produce(self) -> None:
-        self._set_outcomes_limit("1")
+        self._set_outcomes_limit("100")  # below 78 the broker cannot write its own markers, and is stuck until it restarts
         time.sleep(2.0)
         self._set_outcomes_limit("1000000")
 
