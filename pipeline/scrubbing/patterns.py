@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|[01]?\d{1,2})"
 _SHAPES = bytes(
@@ -20,25 +19,18 @@ _SEPARATORS = b" \t\n\r-"
 
 
 class Haystack:
-    """A text, seen in ways that are quick to search: lower case, and its shape (digits as 0, letters as A and a)."""
+    """A text, seen in ways that are quick to search: lower case, and its shape (digits as 0, letters as A and a).
+
+    `shape` has question marks for characters beyond ASCII; `digits` is the shape without separators between digits.
+    """
+
+    __slots__ = ("digits", "lower", "shape", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-
-    @cached_property
-    def lower(self) -> str:
-        """The text in lower case."""
-        return self.text.lower()
-
-    @cached_property
-    def shape(self) -> bytes:
-        """The text's shape; characters beyond ASCII are question marks."""
-        return self.text.encode("ascii", "replace").translate(_SHAPES)
-
-    @cached_property
-    def digits(self) -> bytes:
-        """The text's shape without separators between digits."""
-        return self.text.encode("ascii", "replace").translate(_SHAPES, _SEPARATORS)
+        self.lower = text.lower()
+        self.shape = text.encode("ascii", "replace").translate(_SHAPES)
+        self.digits = self.shape.translate(None, _SEPARATORS)
 
 
 Hint = Callable[[Haystack], bool]
@@ -60,7 +52,14 @@ class Pattern:
 
 
 def _words(*words: str) -> Hint:
-    return lambda haystack: any(word in haystack.lower for word in words)
+    def may_match(haystack: Haystack) -> bool:
+        lower = haystack.lower
+        for word in words:  # noqa: SIM110 -- twice as quick as any(), and asked of every event
+            if word in lower:
+                return True
+        return False
+
+    return may_match
 
 
 ANYTHING = Pattern(re.compile(r"[^\n]+"))

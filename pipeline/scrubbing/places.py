@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from pipeline.scrubbing.fields import EVENT, Field
 from pipeline.scrubbing.patterns import ANYTHING, WHOLE, Haystack, Pattern
@@ -46,7 +47,7 @@ class Plan:
 
     def worth_trying(self, haystack: Haystack) -> tuple[Trial, ...]:
         """Leave out the patterns that cannot match anywhere in a text."""
-        return tuple(trial for trial in self.trials if trial.always or trial.pattern.may_match(haystack))
+        return tuple([trial for trial in self.trials if trial.always or trial.pattern.may_match(haystack)])
 
 
 class Root:
@@ -155,6 +156,17 @@ class Place:
     def has_others(self) -> bool:
         """Whether keys that are not known may lead anywhere."""
         return self.field.other is not None or (self.field.free and self.field.pii is not Pii.NEVER)
+
+    def has_nothing_in(self, value: dict[str, Any]) -> bool:
+        """Say at a glance that nothing can be found in an object here; False where that takes a closer look."""
+        return self._only is not None and self._only.isdisjoint(value)
+
+    @cached_property
+    def _only(self) -> frozenset[str] | None:
+        """The only fields of an object in which anything may be found; None where more than these decides."""
+        if self.has_others or self.field.by_type is not None or self.object_taken is not None:
+            return None
+        return frozenset(key for key, _ in self.known_fields)
 
     @cached_property
     def is_live(self) -> bool:

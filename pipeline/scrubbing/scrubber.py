@@ -131,9 +131,12 @@ class _Scrubbing:
                 if pair[1] is not None:
                     self._visit(pair, 1, pair[1], place.child(pair[0]), _inside(path, index))
             return
+        inner = place.item(0)
         for index, item in enumerate(value):
-            if item is not None:
-                self._visit(value, index, item, place.item(index), path)
+            if place.root.tells_items_apart:
+                inner = place.item(index)
+            if item is not None and not (type(item) is dict and inner.has_nothing_in(item)):
+                self._visit(value, index, item, inner, path)
 
     def _visit_notes(self, place: Place) -> None:
         """Look at the originals that normalization kept in `_meta` and `errors`: what is secret at a place is secret there."""
