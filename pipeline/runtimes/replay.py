@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError
 from pipeline.model.record import Record
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.outputs import Outputs
 from pipeline.stages.contract import Context
-from pipeline.stages.runner import BatchResult, run
+from pipeline.stages.runner import AccountingError, BatchResult, run
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +82,7 @@ def replay(
     tally = Tally()
     with GarbageBetweenBatches() as garbage:
         for batch in cut_batches(records, max_records, max_bytes):
-            first, last = batch[0].token, batch[-1].token
-            ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
-            result = _run_patiently(batch, ctx)
+            result = _run_patiently(batch, context)
             for item in result.events:
                 assert item.message is not None, "publish is the last stage"  # noqa: S101
                 outputs.event(item.message.value)
@@ -112,11 +111,21 @@ def cut_batches(records: Iterable[Record], max_records: int, max_bytes: int) -> 
         yield batch
 
 
-def _run_patiently(batch: list[Record], ctx: Context) -> BatchResult:
-    """Run a batch, waiting for services that are away: a replay has all the time there is."""
+def _run_patiently(batch: list[Record], context: Callable[[tuple[Polled, ...]], Context]) -> BatchResult:
+    """Run a batch, waiting for services that are away. One that fails is cut until the record at fault is a dead letter."""
+    first, last = batch[0].token, batch[-1].token
+    ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
     while True:
         try:
             return run(batch, ctx)
         except RetryableError as error:
             log.warning("waiting: %s", error)
             time.sleep(error.retry_in_s)
+        except AccountingError:
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                log.exception("a record that cannot be processed")
+                return BatchResult(dead=[DeadLetter(batch[0], "replay", "internal", f"{type(error).__name__}: {error}")])
+            middle = len(batch) // 2
+            return _run_patiently(batch[:middle], context).joined(_run_patiently(batch[middle:], context))

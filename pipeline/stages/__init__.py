@@ -18,12 +18,12 @@ DECODE = decode
 ERRORS: tuple[Stage, ...] = (
     each("normalize", normalize),
     each("filter", filter_inbound),
-    Stage("admit", admit),
+    Stage("admit", admit, counts=True),
     each("scrub", scrub),
     Stage("symbolicate", symbolicate),
     each("enrich", enrich),
     each("group", group),
-    Stage("count", count),
+    Stage("count", count, counts=True),
     each("publish", publish),
 )
 """What happens to an error event, in this order."""

@@ -65,10 +65,11 @@ ItemFunction = Callable[[Item, Context], Item | Outcome | DeadLetter]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A named step of the order."""
+    """A named step of the order. One that `counts` is told what a batch covers, so that a part of it is another batch."""
 
     name: str
     run: StageFunction
+    counts: bool = False
 
 
 def each(name: str, function: ItemFunction) -> Stage:

@@ -36,9 +36,20 @@ class BatchResult:
     dead: list[DeadLetter] = field(default_factory=list)
     stage_s: dict[str, float] = field(default_factory=dict)
 
+    def joined(self, later: BatchResult) -> BatchResult:
+        """Give both results as one."""
+        seconds = {
+            stage: self.stage_s.get(stage, 0.0) + later.stage_s.get(stage, 0.0) for stage in {**self.stage_s, **later.stage_s}
+        }
+        return BatchResult(self.events + later.events, self.outcomes + later.outcomes, self.dead + later.dead, seconds)
+
 
 def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERRORS) -> BatchResult:
-    """Take records through decode and the stages. Raises RetryableError or StaleBatchError with nothing half done."""
+    """Take records through decode and the stages.
+
+    Raises RetryableError or StaleBatchError with nothing half done, and whatever a stage that counts raises: running again, in
+    smaller batches, counts nothing twice.
+    """
     result = BatchResult()
     started = perf_counter()
     decoded = StageResult()
@@ -104,8 +115,11 @@ def _decoded(record: Record, ctx: Context) -> Sequence[Item | Outcome | DeadLett
 
 
 def _run_isolated(stage: Stage, items: Batch, ctx: Context) -> StageResult:
-    """Run a stage; where it fails, halve the batch until the one item at fault is found: that one is a dead letter."""
-    if not items:
+    """Run a stage; where it fails, halve the batch until the one item at fault is found: that one is a dead letter.
+
+    A stage that counts takes back what a call does not name, so its batch must not be halved here: the runtime cuts the records.
+    """
+    if not items or stage.counts:
         return stage.run(items, ctx)
     try:
         return stage.run(items, ctx)
