@@ -75,6 +75,15 @@ def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: flo
     return context
 
 
+def replay_batch_records(settings: Settings, rules: Rules) -> int:
+    """Give how many records a replay handles together.
+
+    Where a quota gives back, what comes later in the same batch cannot use it: one by one, or the batch's size would show in what
+    is stored. That costs some millisecond an event.
+    """
+    return 1 if any(quota.gives_back for quota in rules.all_quotas()) else settings.batch.max_records
+
+
 def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) -> Worker:
     """Make a worker on Kafka and Redis. Raises SettingsError without a Redis: workers share their quotas."""
     from pipeline.runtimes.kafka_sink import KafkaSink  # noqa: PLC0415 -- a replay starts without Kafka's client

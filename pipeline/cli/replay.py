@@ -19,7 +19,7 @@ from pipeline.runtimes.readers import InputError, Inputs
 from pipeline.runtimes.replay import Tally
 from pipeline.runtimes.replay import replay as run_replay
 from pipeline.settings import load_settings
-from pipeline.wiring import replay_context, replay_ledger
+from pipeline.wiring import replay_batch_records, replay_context, replay_ledger
 
 PLAIN_LINE_EVERY_RECORDS = 50_000
 
@@ -78,7 +78,7 @@ def replay(
                 records,
                 replay_context(settings, snapshot, ledger, now=records.now),
                 outputs,
-                max_records=settings.batch.max_records,
+                max_records=replay_batch_records(settings, snapshot),
                 max_bytes=settings.batch.max_bytes,
                 on_batch=progress.show,
             )

@@ -86,6 +86,11 @@ class Quota:
                 return None
 
     @property
+    def gives_back(self) -> bool:
+        """Whether count may undo what admit charged: once the group is known, for the batches after this one."""
+        return self.scope is QuotaScope.GROUP or self.reserve > 0
+
+    @property
     def is_counted(self) -> bool:
         """Whether Redis keeps a counter for it: rejecting at once needs none, and a quota without id or window is skipped."""
         if self.limit == 0 or self.id is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +34,11 @@ class Rules:
     def project(self, project_id: int) -> ProjectRules:
         """Give a project's rules; one without a folder takes the default's."""
         return self.projects.get(project_id, self.default)
+
+    def all_quotas(self) -> Iterator[Quota]:
+        """Give the quotas of the default and of every project."""
+        for rules in (self.default, *self.projects.values()):
+            yield from rules.quotas
 
     def knows(self, project_id: int) -> bool:
         """Say whether the project has a folder of its own."""

@@ -93,3 +93,23 @@ def test_an_interrupted_run_leaves_no_server_and_nothing_that_looks_finished(
     assert list(folder.iterdir()) == []
     assert not list((tmp_path / "out").glob("*.jsonl"))
     assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_quotas_that_give_back_do_not_show_the_size_of_a_batch(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    shutil.copytree(RULES, rules)
+    (rules / "default" / "quotas.toml").write_text(
+        '[[quota]]\nid = "g"\nscope = "group"\ncategories = ["error"]\nlimit = 3\nwindow_s = 3600\nreason_code = "one_group"\n'
+        '[[quota]]\nid = "p"\nscope = "project"\ncategories = ["error"]\nlimit = 12\nwindow_s = 3600\nreason_code = "project"\n'
+    )
+    source = tmp_path / "in.jsonl"
+    with source.open("w") as file:
+        for number in range(1, 101):
+            message = "flood" if number % 4 else f"rare {'abcdefghijklmnopqrstuvwxyz'[number % 26]}"
+            file.write(f'{{"event_id":"{number:032x}","message":"{message}","platform":"python","timestamp":1795348800}}\n')
+    runs = [
+        replay(source, out=tmp_path / str(size), options=("--project", 1, "--rules", rules, "--batch-size", size))
+        for size in (7, 1000)
+    ]
+    assert runs[0].raw["events.jsonl"] == runs[1].raw["events.jsonl"]
+    assert {outcome["reason"] for outcome in runs[0].outcomes} == {None, "one_group", "project"}
