@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.grouping.grouper import STACKS
+from pipeline.model.errors import RetryableError
 from pipeline.observability import metric_defs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.quotas.ledger import Ledger, Polled
-from pipeline.quotas.redis_client import connect
+from pipeline.quotas.redis_client import connect, reaching_redis
 from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.quotas.uncounted import UncountedLedger
 from pipeline.rules.folder import RulesFolder
@@ -22,6 +24,8 @@ from pipeline.settings import Settings, SettingsError
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.sourcemaps.opening import open_artifacts
 from pipeline.stages.contract import Context, Limits
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -42,13 +46,21 @@ def _own_keys(settings: Settings, url: str) -> Iterator[Ledger]:
     try:
         yield ledger
     finally:
-        ledger.remove_all()
+        try:
+            with reaching_redis():
+                ledger.remove_all()
+        except RetryableError as error:
+            log.warning("the run's keys stay in Redis: %s", error)
 
 
 def redis_ledger(settings: Settings, url: str, prefix: str = "", *, remember_s: float = 1.0) -> RedisLedger:
-    """Connect the ledger to a Redis. For `remember_s` it does not ask again for a limit that is used up."""
+    """Connect the ledger to a Redis. For `remember_s` it does not ask again for a limit that is used up. Raises SettingsError."""
+    try:
+        client = connect(url, settings.redis.timeout_s)
+    except ValueError as error:
+        raise SettingsError(f"redis.url: {error}") from None
     return RedisLedger(
-        connect(url, settings.redis.timeout_s),
+        client,
         prefix=prefix,
         on_unavailable=settings.quotas.on_unavailable,
         duplicates=settings.quotas.duplicates,

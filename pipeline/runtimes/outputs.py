@@ -21,7 +21,10 @@ class OutputError(Exception):
 
 
 class Outputs:
-    """Open files of one run. Used as a context manager: on any error the partial files go, and nothing else was touched."""
+    """Open files of one run. Used as a context manager: on any error the partial files go, and nothing else was touched.
+
+    Whatever cannot be written (a full disk, a folder that went away) raises OutputError.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,35 +32,48 @@ class Outputs:
             folder.mkdir(parents=True, exist_ok=True)
             self._files = {name: (folder / (name + _PARTIAL)).open("wb") for name in (EVENTS, OUTCOMES, DEAD_LETTERS)}
         except OSError as error:
-            raise OutputError(f"cannot write to {folder}: {error.strerror}") from None
+            raise self._unwritable(error) from None
 
     def event(self, value: bytes) -> None:
         """Write one value of the storage topic."""
-        self._files[EVENTS].write(value + b"\n")
+        self._write(EVENTS, value + b"\n")
 
     def outcome(self, outcome: Outcome) -> None:
         """Write one outcome with its record's source and position."""
-        self._files[OUTCOMES].write(orjson.dumps(outcome.to_json(with_origin=True), option=orjson.OPT_APPEND_NEWLINE))
+        self._write(OUTCOMES, orjson.dumps(outcome.to_json(with_origin=True), option=orjson.OPT_APPEND_NEWLINE))
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Write one dead letter."""
-        self._files[DEAD_LETTERS].write(orjson.dumps(letter.to_json(), option=orjson.OPT_APPEND_NEWLINE))
+        self._write(DEAD_LETTERS, orjson.dumps(letter.to_json(), option=orjson.OPT_APPEND_NEWLINE))
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Give the files their names, the summary last: where it is, the rest is whole."""
-        (self.folder / SUMMARY).unlink(missing_ok=True)
-        for name, file in self._files.items():
-            file.close()
-            (self.folder / (name + _PARTIAL)).replace(self.folder / name)
-        partial = self.folder / (SUMMARY + _PARTIAL)
-        partial.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        partial.replace(self.folder / SUMMARY)
+        try:
+            (self.folder / SUMMARY).unlink(missing_ok=True)
+            for name, file in self._files.items():
+                file.close()
+                (self.folder / (name + _PARTIAL)).replace(self.folder / name)
+            partial = self.folder / (SUMMARY + _PARTIAL)
+            partial.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            partial.replace(self.folder / SUMMARY)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _write(self, name: str, line: bytes) -> None:
+        try:
+            self._files[name].write(line)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write to {self.folder}: {error.strerror}")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for name, file in self._files.items():
+        for file in self._files.values():
             with contextlib.suppress(OSError):
                 file.close()
+        for name in (*self._files, SUMMARY):
             (self.folder / (name + _PARTIAL)).unlink(missing_ok=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from pipeline.model.record import Form, Record, Token
 from pipeline.runtimes.cutting import Cut, cut_lines, cut_msgpack, cut_whole
@@ -27,6 +28,8 @@ SUFFIXES = {".jsonl": "lines", ".json": "whole", ".msgpack": "msgpack", ".envelo
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
+"""After a first byte of 0x50 to 0x5f: a frame to be skipped, with which parallel compressors begin."""
 _ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 27}
 """128 MiB: what `zstd --ultra` writes; a frame that asks for more is refused rather than held."""
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
@@ -56,55 +59,61 @@ class Inputs:
         self.skipped: list[str] = []
         """Files of folders whose suffix says that they are no input."""
         self._files = [file for path in paths for file in self._find(Path(path))]
-        self.position = Position(total_bytes=sum(file.stat().st_size for file in self._files))
+        """Each with its size on disk; of a pipe it is 0."""
+        self.position = Position(total_bytes=sum(size for _, size in self._files))
 
     def __iter__(self) -> Iterator[Record]:
-        """Give record after record. A damaged file ends in one damaged record; the next file goes on."""
+        """Give record after record. A damaged file ends in one damaged record; the next file goes on. Raises InputError."""
         offset = 0
         done_bytes = 0
-        for file in self._files:
+        for file, size in self._files:
+            source = _printable(file)
             try:
-                raw = file.open("rb")
+                with file.open("rb") as raw:
+                    form, cuts = self._cuts(file, raw)
+                    is_seekable = raw.seekable()
+                    for cut in cuts:
+                        if is_seekable:
+                            self.position.read_bytes = done_bytes + raw.tell()
+                        yield Record(
+                            body=cut.body,
+                            form=form,
+                            source=source,
+                            position=cut.number,
+                            received=self.now,
+                            token=Token("replay", 0, offset),
+                            project_id=self.project_id,
+                            truncated_from=cut.truncated_from,
+                            damage=cut.damage,
+                        )
+                        offset += 1
             except OSError as error:
-                raise InputError(f"{file}: {error.strerror}") from None
-            with raw:
-                form, cuts = self._cuts(file, raw)
-                for cut in cuts:
-                    self.position.read_bytes = done_bytes + raw.tell()
-                    yield Record(
-                        body=cut.body,
-                        form=form,
-                        source=str(file),
-                        position=cut.number,
-                        received=self.now,
-                        token=Token("replay", 0, offset),
-                        project_id=self.project_id,
-                        truncated_from=cut.truncated_from,
-                        damage=cut.damage,
-                    )
-                    offset += 1
-            done_bytes += file.stat().st_size
+                raise InputError(f"{source}: {error.strerror or error}") from None
+            done_bytes += size
             self.position.read_bytes = done_bytes
 
-    def _find(self, path: Path) -> list[Path]:
-        """List the files of one input; a folder's are taken in sorted order, by suffix."""
+    def _find(self, path: Path) -> list[tuple[Path, int]]:
+        """List the files of one input with their sizes; a folder's are taken in sorted order, by suffix. Raises InputError."""
         if path.is_dir():
-            found = []
+            found: list[tuple[Path, int]] = []
             for file in sorted(path.rglob("*")):
                 if not file.is_file() or any(part.startswith(".") for part in file.relative_to(path).parts):
                     continue
                 if _kind(file) is None:
-                    self.skipped.append(str(file))
+                    self.skipped.append(_printable(file))
                 else:
-                    found.append(file)
+                    found.append((file, file.stat().st_size))
             return found
         try:
-            with path.open("rb"):
-                return [path]
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                with path.open("rb"):  # not a pipe: that one can be opened once only
+                    pass
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from None
+            raise InputError(f"{_printable(path)}: {error.strerror}") from None
+        return [(path, status.st_size)]
 
-    def _cuts(self, file: Path, raw: BinaryIO) -> tuple[Form, Iterator[Cut]]:
+    def _cuts(self, file: Path, raw: io.BufferedReader) -> tuple[Form, Iterator[Cut]]:
         stream = _decompressed(raw)
         kind = _kind(file) or _sniff(stream)
         form = {"msgpack": Form.MSGPACK, "envelope": Form.ENVELOPE}.get(kind, Form.JSON)
@@ -123,6 +132,11 @@ def _guarded(cuts: Iterator[Cut]) -> Iterator[Cut]:
         yield Cut(number + 1, b"", damage=f"invalid_compression: {error}")
 
 
+def _printable(file: Path) -> str:
+    """Give a file's name as text that can be written out: names are bytes, not always UTF-8."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
+
+
 def _kind(file: Path) -> str | None:
     suffixes = [suffix.lower() for suffix in file.suffixes]
     if suffixes and suffixes[-1] in {".gz", ".zst"}:
@@ -130,14 +144,13 @@ def _kind(file: Path) -> str | None:
     return SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
-def _decompressed(raw: BinaryIO) -> io.BufferedReader:
-    magic = raw.read(4)
-    raw.seek(0)
+def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
+    magic = raw.peek(4)[:4]
     if magic.startswith(_GZIP_MAGIC):
         return io.BufferedReader(_Piecewise(gzip.GzipFile(fileobj=raw)), 1 << 18)
-    if magic == _ZSTD_MAGIC:
+    if magic == _ZSTD_MAGIC or (magic[1:] == _ZSTD_SKIPPABLE and magic[0] & 0xF0 == 0x50):
         return io.BufferedReader(_Piecewise(zstd.ZstdFile(raw, options=_ZSTD_OPTIONS)), 1 << 18)
-    return cast(io.BufferedReader, raw)
+    return raw
 
 
 class _Piecewise(io.RawIOBase):

@@ -55,6 +55,14 @@ def test_what_cannot_be_used_is_one_clear_line_and_exit_2(tmp_path: Path, option
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
 
+def test_a_redis_that_no_url_names_is_one_clear_line_and_exit_2(tmp_path: Path) -> None:
+    source = write_events(tmp_path / "in.jsonl", 1)
+    run = pipeline("replay", source, "--out", tmp_path / "out", environment={"PIPELINE_REDIS_URL": "nonsense://x"})
+    assert run.returncode == 2
+    assert run.stderr.startswith("settings: redis.url: ")
+    assert "Traceback" not in run.stderr
+
+
 def test_broken_rules_are_listed_with_file_and_line_and_exit_2(tmp_path: Path) -> None:
     rules = tmp_path / "rules"
     shutil.copytree(RULES, rules)

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.model.category import DataCategory
+from pipeline.model.outcome import Fate, Outcome
+from pipeline.model.scope import Scope
 from pipeline.runtimes.outputs import OutputError, Outputs
 
 
@@ -35,3 +38,20 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
         Outputs(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "outcomes.jsonl", "summary.json"])
+def test_a_full_disk_is_named_and_nothing_stays_that_looks_finished(tmp_path: Path, name: str) -> None:
+    (tmp_path / (name + ".partial")).symlink_to("/dev/full")
+    large = b"x" * 1_000_000
+
+    def write_all() -> None:
+        with Outputs(tmp_path) as outputs:
+            outputs.event(large)
+            outputs.outcome(Outcome(0.0, Scope(1, 1, None), Fate.INVALID, large.decode(), None, DataCategory.ERROR, 1))
+            outputs.finish({"records": 1})
+
+    with pytest.raises(OutputError, match="No space left"):
+        write_all()
+    assert not (tmp_path / "summary.json").exists()
+    assert not list(tmp_path.glob("*.partial"))

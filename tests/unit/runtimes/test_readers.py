@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +104,39 @@ def test_the_position_ends_at_the_size_on_disk(tmp_path: Path) -> None:
     inputs = Inputs([str(write(tmp_path, "a.jsonl.gz", gzip.compress(b"{}\n" * 1000)))], now=1.0)
     assert len(list(inputs)) == 1000
     assert inputs.position.read_bytes == inputs.position.total_bytes > 0
+
+
+def test_a_pipe_is_opened_once_and_read_as_it_comes(tmp_path: Path) -> None:
+    pipe = tmp_path / "events.jsonl"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(b"{}\n" * 1000),), daemon=True)
+    writer.start()
+    assert len(read(pipe)) == 1000
+    writer.join(10)
+    assert not writer.is_alive()
+
+
+def test_a_name_that_is_no_text_becomes_one(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"a\xfe.jsonl", b"a\xff.jsonl", b"a\xff.txt"):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(b"{}")
+    inputs = Inputs([str(folder)], now=1.0)
+    assert [Path(record.source).name for record in inputs] == [r"a\xfe.jsonl", r"a\xff.jsonl"]
+    assert [Path(name).name for name in inputs.skipped] == [r"a\xff.txt"]
+
+
+def test_a_file_is_read_to_its_end_though_it_was_removed_and_one_that_went_before_is_named(tmp_path: Path) -> None:
+    first, second = (write(tmp_path, name, b"{}\n" * 3) for name in ("a.jsonl", "b.jsonl"))
+    records = iter(Inputs([str(first), str(second)], now=1.0))
+    next(records)
+    first.unlink()
+    second.unlink()
+    assert [next(records).position for _ in range(2)] == [2, 3]
+    with pytest.raises(InputError, match=r"b\.jsonl"):
+        next(records)
+
+
+def test_zstandard_may_begin_with_a_frame_to_be_skipped(tmp_path: Path) -> None:
+    skipped = b"\x5a\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"size"
+    assert len(read(write(tmp_path, "a.jsonl.zst", skipped + zstd.compress(b"{}\n" * 5)))) == 5
