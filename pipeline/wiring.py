@@ -103,15 +103,22 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
 
     ledger = worker_ledger(settings)
     source = KafkaSource(settings, on_revoke=lambda _: ledger.forget())
-    context = worker_context(settings, rules, ledger)
-    return Worker(settings, source, KafkaSink(settings.kafka), context, metrics, watch=lambda: _watch(metrics, ledger))
+    store = artifacts(settings)
+    context = worker_context(settings, rules, ledger, store)
+    return Worker(settings, source, KafkaSink(settings.kafka), context, metrics, watch=lambda: _watch(metrics, ledger, store))
 
 
-def _watch(metrics: WorkerMetrics, ledger: RedisLedger) -> None:
+def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None) -> None:
     """Bring the counters up to what the ledger and the memories keep by themselves."""
     metrics.totals(metric_defs.DATA_LOSSES, {(): ledger.losses})
     metrics.totals(metric_defs.UNCOUNTED, {(): ledger.uncounted})
     metrics.totals(metric_defs.CACHE_LOOKUPS, {("stacks", "hit"): STACKS.hits, ("stacks", "miss"): STACKS.misses})
+    if store is not None:
+        counts = store.frame_counts()
+        frames = {
+            (str(key.project_id), key.release, "yes" if key.is_resolved else "no"): float(count) for key, count in counts.items()
+        }
+        metrics.totals(metric_defs.FRAMES, frames)
 
 
 def worker_ledger(settings: Settings) -> RedisLedger:
@@ -121,9 +128,10 @@ def worker_ledger(settings: Settings) -> RedisLedger:
     return redis_ledger(settings, settings.redis.url)
 
 
-def worker_context(settings: Settings, rules: RulesFolder, ledger: Ledger) -> Callable[[tuple[Polled, ...]], Context]:
+def worker_context(
+    settings: Settings, rules: RulesFolder, ledger: Ledger, store: Artifacts | None
+) -> Callable[[tuple[Polled, ...]], Context]:
     """Give the maker of a batch's context: the time of the batch, and the rules in force then."""
-    store = artifacts(settings)
     limits = Limits(max_record_bytes=settings.input.max_record_bytes, unknown_projects=settings.input.unknown_projects)
 
     def context(polled: tuple[Polled, ...]) -> Context:

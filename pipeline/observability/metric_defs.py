@@ -168,6 +168,14 @@ CACHE_LOOKUPS = Metric(
     "Look-ups of each memory, by hit and miss.",
     "Misses above a third: the memory is too small for this worker's projects.",
 )
+FRAMES = Metric(
+    "pipeline_frames",
+    Kind.COUNTER,
+    "frames",
+    ("project_id", "release", "resolved"),
+    "Minified frames that were looked up, by whether source maps resolved them; too many releases add up as `(others)`.",
+    "A release with a low share of `yes`: `pipeline sourcemaps check EVENT` names what is missing and the action that mends it.",
+)
 DATA_LOSSES = Metric(
     "pipeline_redis_data_losses",
     Kind.COUNTER,

@@ -29,7 +29,7 @@ class GarbageBetweenBatches:
         gc.unfreeze()
 
     def after_batch(self) -> None:
-        """Collect now and then."""
+        """Collect now and then; called after a batch, and by a worker that waits for one."""
         self._batches += 1
         if self._batches % EVERY_BATCHES == 0:
             gc.collect()

@@ -16,6 +16,7 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
+from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.worker_batch import WorkerBatch, project_of
 from pipeline.runtimes.worker_commit import CommitError
 from pipeline.runtimes.worker_encoding import Encoded, encode
@@ -115,12 +116,14 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`. A batch that was begun is finished, so that leaving loses and repeats nothing."""
         try:
-            while not self._stopping.is_set():
-                self.last_beat = time.monotonic()
-                batch = self._source.poll()
-                if batch is not None:
-                    self._settle(batch)
-                self._chores()
+            with GarbageBetweenBatches() as garbage:
+                while not self._stopping.is_set():
+                    self.last_beat = time.monotonic()
+                    batch = self._source.poll()
+                    if batch is not None:
+                        self._settle(batch)
+                    self._chores()
+                    garbage.after_batch()
         finally:
             self._enter(State.STOPPED)
             self._source.close()

@@ -10,12 +10,14 @@ Good: at most 40 us of CPU an event beside the stages; p99 below 300 ms; memory 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import multiprocessing
 import resource
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -26,19 +28,22 @@ import orjson
 from confluent_kafka import Consumer, Producer
 from support.kafka_broker import Broker, fresh_settings, shared_broker
 
+from pipeline.model.item import Item
 from pipeline.model.record import Token
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.quotas.ledger import Polled
-from pipeline.rules.folder import RulesFolder
+from pipeline.rules.folder import RulesFolder, load_rules
 from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.runtimes.kafka_sink import KafkaSink
 from pipeline.runtimes.kafka_source import KafkaSource
+from pipeline.runtimes.readers import Inputs
 from pipeline.runtimes.worker import Worker
 from pipeline.runtimes.worker_batch import make_record
 from pipeline.settings import Redis, Settings
+from pipeline.stages.decode import decode
 from pipeline.stages.runner import run
-from pipeline.wiring import worker_context, worker_ledger
+from pipeline.wiring import artifacts, explain_context, worker_context, worker_ledger
 
 ROOT = Path(__file__).parents[2]
 BATCH = 1_000
@@ -167,8 +172,20 @@ def _settings(broker: Broker, redis_url: str) -> Settings:
 
 
 def _bodies(events: int) -> list[bytes]:
-    made = generate_events(1)
-    return [ingest_message(next(made), 1 + number % 5)[1] for number in range(events)]
+    """Give the recorded events over and over, each with an id of its own: equal ones would be duplicates."""
+    recorded = itertools.cycle(_recorded())
+    return [
+        ingest_message({**event, "event_id": uuid.uuid4().hex}, 1 + number % 5)[1]
+        for number, event in zip(range(events), recorded, strict=False)
+    ]
+
+
+@functools.cache
+def _recorded() -> list[dict[str, Any]]:
+    now = time.time()
+    context = explain_context(Settings(), load_rules(ROOT / "rules"), now=now)
+    records = Inputs([str(ROOT / "tests/fixtures/recorded")], now=now)
+    return [item.event for record in records for item in decode(record, context) if isinstance(item, Item)]
 
 
 def _fill(settings: Settings, bodies: list[bytes]) -> None:
@@ -192,18 +209,26 @@ def _feed(settings: Settings, events: int) -> None:
 def _in_child(function: Callable[..., float], *arguments: Any) -> float:
     """Run in a process of its own: nothing that ran before is in its memory or among its threads."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+        return pool.apply(_plainly, (function, arguments))
+
+
+def _plainly(function: Callable[..., float], arguments: tuple[Any, ...]) -> float:
+    """Call, and raise what a pool can carry: an exception with arguments of its own would hang it."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
 
 def _make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, Worker]:
     source, sink = KafkaSource(settings), KafkaSink(settings.kafka)
-    context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings))
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings), artifacts(settings))
     return source, sink, Worker(settings, source, sink, context, WorkerMetrics())
 
 
 def _bare_stages(settings: Settings, bodies: list[bytes]) -> float:
     """Give the CPU seconds of the stages alone, with Redis, in the same batches."""
-    context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings))
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings), artifacts(settings))
     records = [make_record(body, "in", Token("bare", 0, number), 1e9, {}) for number, body in enumerate(bodies)]
     before = time.process_time()
     for start in range(0, len(records), BATCH):
@@ -221,7 +246,6 @@ def _worker(settings: Settings, events: int) -> float:
 def _worker_without_stages(settings: Settings, events: int) -> float:
     """Give the same where the stages' results are made up, as large as the real ones: the worker's own cost alone."""
     from pipeline.model.category import DataCategory
-    from pipeline.model.item import Item
     from pipeline.model.message import StorageMessage
     from pipeline.model.scope import Scope
     from pipeline.runtimes import worker as module

@@ -28,7 +28,7 @@ from pipeline.runtimes.worker_batch import WorkerBatch
 from pipeline.runtimes.worker_faust import run_process
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Settings, load_settings
-from pipeline.wiring import worker_context, worker_ledger
+from pipeline.wiring import artifacts, worker_context, worker_ledger
 
 POINTS = (
     "after_poll",
@@ -122,7 +122,7 @@ def main(settings_file: str, *fault: Any) -> None:
     at = KillPoint(fault[0], int(fault[1]), fault[2]) if fault else KillPoint()
     rules, metrics = RulesFolder(Path(settings.rules)), WorkerMetrics()
     ledger = worker_ledger(settings)
-    context = worker_context(settings, rules, FaultyLedger(ledger, at))
+    context = worker_context(settings, rules, FaultyLedger(ledger, at), artifacts(settings))
     worker = Worker(settings, FaultySource(settings, at, ledger.forget), FaultySink(settings, at), context, metrics)
     run_process(settings, worker, rules, metrics, outcome_partitions=count_partitions(settings, settings.kafka.outcomes))
 
