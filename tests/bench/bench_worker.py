@@ -216,7 +216,7 @@ def _plainly(function: Callable[..., float], arguments: tuple[Any, ...]) -> floa
     """Call, and raise what a pool can carry: an exception with arguments of its own would hang it."""
     try:
         return function(*arguments)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
 
