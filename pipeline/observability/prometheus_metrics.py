@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from pipeline.model.outcome import Outcome
 from pipeline.observability import metric_defs as defs
 from pipeline.observability.metric_defs import Kind, Metric
+
+Labels = TypeVar("Labels", bound=tuple[str, ...])
 
 STATES = ("starting", "running", "waiting", "halted", "stopped")
 
@@ -93,7 +95,7 @@ class WorkerMetrics:
         """Count a report of our own failures that was not sent."""
         self._of(defs.REPORTS_SUPPRESSED).inc()
 
-    def totals(self, metric: Metric, totals: Mapping[tuple[str, ...], float]) -> None:
+    def totals(self, metric: Metric, totals: Mapping[Labels, float]) -> None:
         """Bring a counter up to totals that somebody else keeps, by labels."""
         for labels, total in totals.items():
             grown = total - self._totals.get((metric.name, *labels), 0.0)
