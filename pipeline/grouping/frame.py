@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 Row = tuple[Any, ...]
 """What a frame says, as it came: the fields of `Frame` in order. Its bytes are the key of the memory of stacks."""
+
+
+_NOWHERE: Any = object()
+"""Equal to no line: the first frame follows none."""
 
 
 class Frame(NamedTuple):
@@ -42,18 +45,18 @@ class Frame(NamedTuple):
         )
 
 
-_NO_DATA: Mapping[str, Any] = {}
-
-
 def rows_of(frames: list[dict[str, Any]]) -> list[Row]:
     """Read what grouping needs of each frame, unchecked: this runs for every event."""
     rows = []
-    position: tuple[Any, Any] | None = None
+    last_line = last_column = _NOWHERE
     for frame in frames:
         get = frame.get
-        before, position = position, (get("lineno"), get("colno"))
-        data = get("data")
-        data_get = (data if isinstance(data, dict) else _NO_DATA).get
+        line, column, data = get("lineno"), get("colno"), get("data")
+        orig_in_app = category = None
+        has_source_map = False
+        if data and isinstance(data, dict):
+            orig_in_app, category = data.get("orig_in_app"), data.get("category")
+            has_source_map = data.get("sourcemap") is not None
         rows.append(
             (
                 get("module"),
@@ -65,12 +68,13 @@ def rows_of(frames: list[dict[str, Any]]) -> list[Row]:
                 get("platform"),
                 get("context_line"),
                 get("in_app"),
-                position == before,
-                data_get("orig_in_app"),
-                data_get("sourcemap") is not None,
-                data_get("category"),
+                line == last_line and column == last_column,
+                orig_in_app,
+                has_source_map,
+                category,
             )
         )
+        last_line, last_column = line, column
     return rows
 
 
