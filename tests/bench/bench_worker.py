@@ -229,7 +229,7 @@ def _make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, Worker]:
 def _bare_stages(settings: Settings, bodies: list[bytes]) -> float:
     """Give the CPU seconds of the stages alone, with Redis, in the same batches."""
     context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings), artifacts(settings))
-    records = [make_record(body, "in", Token("bare", 0, number), 1e9, {}) for number, body in enumerate(bodies)]
+    records = [make_record(body, "in", Token(settings.kafka.events_in, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
     before = time.process_time()
     for start in range(0, len(records), BATCH):
         part = records[start : start + BATCH]
