@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Self
 
 import msgspec
@@ -261,7 +262,9 @@ def _keep_pseudonym(user: dict[str, Any], note: Any) -> None:
     noted["rem"] = [["pii:ip_address", "x"]]
 
 
+@lru_cache(maxsize=4_096)
 def _is_address(text: str) -> bool:
+    """Parse an address; they repeat, and normalization leaves none that is longer than an address can be."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

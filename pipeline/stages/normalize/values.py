@@ -9,6 +9,7 @@ import ipaddress
 import re
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from pipeline.stages.normalize.json_text import to_json_text
@@ -211,8 +212,12 @@ def ip_address(value: Any, path: Path, report: Report) -> str | None:
 
 def is_ip(value: str) -> bool:
     """Say whether a string is an address."""
-    if len(value) > 45 or "%" in value:
-        return False
+    return len(value) <= 45 and "%" not in value and _parses_as_ip(value)
+
+
+@lru_cache(maxsize=4_096)
+def _parses_as_ip(value: str) -> bool:
+    """Parse a short text. Addresses repeat, and one takes as long as a frame of a stack."""
     try:
         ipaddress.ip_address(value)
     except ValueError:
