@@ -115,9 +115,7 @@ def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None)
     metrics.totals(metric_defs.CACHE_LOOKUPS, {("stacks", "hit"): STACKS.hits, ("stacks", "miss"): STACKS.misses})
     if store is not None:
         counts = store.frame_counts()
-        frames = {
-            (str(key.project_id), key.release, "yes" if key.is_resolved else "no"): float(count) for key, count in counts.items()
-        }
+        frames = {(str(key.project_id), key.release, "yes" if key.is_resolved else "no"): count for key, count in counts.items()}
         metrics.totals(metric_defs.FRAMES, frames)
 
 
