@@ -210,7 +210,7 @@ def load_settings(
     if file is not None:
         try:
             values = tomllib.loads(file.read_text())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SettingsError(f"{file}: {error}") from None
         _convert(values, str(file))
     for variable, path in ENVIRONMENT.items():

@@ -28,6 +28,8 @@ def parse_toml(file: RuleFile) -> dict[str, Any]:
         text = file.text.splitlines()[line - 1] if line and line <= len(file.text.splitlines()) else ""
         message = _LINE_COLUMN.sub("", str(error)).strip()
         raise InvalidRulesError([RuleError(file.path, line, column, message, text)]) from None
+    except RecursionError:
+        raise InvalidRulesError([RuleError(file.path, None, None, "nested too deep")]) from None
 
 
 def convert(values: dict[str, Any], file: RuleFile, kind: type[T]) -> T:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +31,11 @@ Signature = tuple[tuple[str, int, int], ...]
 """Name, size in bytes and time of change in ns of each rule file of one folder."""
 
 BASES, DEFAULT, PROJECTS = "bases", "default", "projects"
+_PROJECT_ID = re.compile("[1-9][0-9]{0,18}")
+"""Without leading zeros: `7` and `07` would be one project, and one of them in force."""
 _SUFFIXES = (".toml", ".rules")
+_NO_FILE = -1
+"""Stands for the size of what has a rule file's name but cannot be read as one: it must not pass for a file that is absent."""
 
 
 class _Part(NamedTuple):
@@ -108,7 +114,7 @@ class RulesFolder:
             if name in {BASES, DEFAULT}:
                 continue
             number = name.removeprefix(f"{PROJECTS}/")
-            if not (number.isascii() and number.isdecimal()):
+            if not _PROJECT_ID.fullmatch(number):
                 errors.append(RuleError(f"{self.path.name}/{name}", None, None, "a project's folder is named by its number"))
                 continue
             if not is_shared_kept or folder.parts is None:
@@ -128,8 +134,11 @@ class RulesFolder:
         if before is not None and before.signature == signature:
             return before
         layer: dict[str, RuleFile] = {}
-        for file, _, _ in signature:
+        for file, size, _ in signature:
             path = f"{self.path.name}/{name}/{file}"
+            if size == _NO_FILE:
+                errors.append(RuleError(path, None, None, "expected a file; this is a folder, a pipe, or a link to nothing"))
+                continue
             try:
                 layer[file] = RuleFile(path, (self.path / name / file).read_text())
             except (OSError, UnicodeDecodeError) as error:
@@ -200,5 +209,18 @@ def _scan(path: Path) -> dict[str, Signature]:
 
 def _signature(folder: str) -> Signature:
     with os.scandir(folder) as entries:
-        files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(_SUFFIXES) and entry.is_file()]
-    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
+        return tuple(sorted((entry.name, *_looks(entry)) for entry in entries if _is_rule_file(entry)))
+
+
+def _is_rule_file(entry: os.DirEntry[str]) -> bool:
+    """Tell by the name; but what editors leave under a hidden name while they work is none: a link to nothing."""
+    return entry.name.endswith(_SUFFIXES) and not (entry.name.startswith(".") and _looks(entry)[0] == _NO_FILE)
+
+
+def _looks(entry: os.DirEntry[str]) -> tuple[int, int]:
+    """Give size and time of change, through links."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return _NO_FILE, 0
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else (_NO_FILE, 0)

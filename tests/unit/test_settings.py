@@ -47,3 +47,10 @@ def test_a_variable_that_cannot_be_used_is_named() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="nowhere"):
         load_settings(tmp_path / "nowhere.toml", environment={})
+
+
+def test_a_file_nested_without_end_is_refused_like_any_other_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("a = " + "[" * 100_000)
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
+        load_settings(file)

@@ -67,3 +67,8 @@ def test_each_layer_is_checked_as_itself() -> None:
 def test_find_key_does_not_stop_at_a_prefix() -> None:
     assert find_key("days_more = 1\ndays = 2", "days") == 2
     assert find_key("a = 1", "b") is None
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "{a = " * 50_000])
+def test_nesting_without_end_is_a_mistake_like_any_other(text: str) -> None:
+    assert the_error(text).message == "nested too deep"

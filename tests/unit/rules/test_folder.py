@@ -160,3 +160,36 @@ def test_a_file_touched_without_a_change_is_no_new_version(folder: Path) -> None
     write(folder, "projects/7/project.toml", "organization = 3", at_ns=2)
     assert not rules.poll()
     assert rules.refused is None
+
+
+@pytest.mark.parametrize("kind", ["a link to nothing", "a link to itself", "a folder", "a pipe"])
+def test_what_has_a_rule_files_name_and_is_none_is_refused_rather_than_taken_for_absent(folder: Path, kind: str) -> None:
+    path = folder / "default" / "filters.toml"
+    path.unlink(missing_ok=True)
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path if kind == "a link to itself" else "nowhere")
+    with pytest.raises(InvalidRulesError, match=r"default/filters\.toml: expected a file"):
+        load_rules(folder)
+
+
+def test_links_to_files_are_followed_and_an_editors_lock_is_passed_over(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.write_text("enabled = 3")
+    (folder / "default" / ".#quotas.toml").symlink_to("ada@host.1234")
+    load_rules(folder)
+    path = folder / "default" / "scrubbing.toml"
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+    with pytest.raises(InvalidRulesError, match=r"default/scrubbing\.toml:1"):
+        load_rules(folder)
+
+
+@pytest.mark.parametrize("name", ["0", "07", "-1", "\u0661", "9" * 20])
+def test_a_projects_folder_is_named_by_its_number(folder: Path, name: str) -> None:
+    (folder / "projects" / name).mkdir(parents=True)
+    with pytest.raises(InvalidRulesError, match="named by its number"):
+        load_rules(folder)
