@@ -1,27 +1,35 @@
-"""What normalize, filter, scrub and enrich cost for each recorded event, beside parsing and printing its JSON.
+"""What every stage costs for each recorded event, cold and warm, beside parsing and printing its JSON.
 
-Run with `scripts/bench stages`. CPU time of this process, the median of repeated runs over the whole corpus; the ratios hold on
-other machines.
+Run with `scripts/bench stages`. CPU time of this process over the whole corpus, under the shipped rules, with source maps and
+without Redis (its ledger: `scripts/bench quotas`). Cold is the first round: rules are loaded, but nothing is remembered yet.
+Warm is the median of the rounds after it. The ratios hold on other machines.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from pipeline.filters.filters import Filters
-from pipeline.model.envelope import parse_envelope
-from pipeline.scrubbing.scrubber import Scrubber
-from pipeline.stages.enrich import add_client_contexts
-from pipeline.stages.normalize import normalize_event
+from pipeline.model.item import Item
+from pipeline.model.record import Record
+from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.rules.folder import load_rules
+from pipeline.runtimes.readers import Inputs
+from pipeline.settings import load_settings
+from pipeline.stages import DECODE, ERRORS
+from pipeline.stages.contract import Batch, Context
+from pipeline.wiring import replay_context
 
-RECORDED = Path(__file__).parents[1] / "fixtures" / "recorded"
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
 ROUNDS = 15
+NOW = 1_772_366_400.0
 
 FILTERS = Filters.from_relay(
     {
@@ -34,52 +42,72 @@ FILTERS = Filters.from_relay(
         "webCrawlers": {"isEnabled": True},
     }
 )
-SCRUBBER = Scrubber.load([])
 
 
-def recorded_events() -> list[bytes]:
-    """Give the events of the recorded envelopes, as JSON."""
-    found = []
-    for path in sorted(RECORDED.rglob("*.envelope")):
-        found += [item.payload for item in parse_envelope(path.read_bytes()).items if item.type == "event"]
-    return found
+class Stopwatch:
+    """Measures the CPU time of this process, in seconds."""
+
+    def __init__(self) -> None:
+        self._started = time.process_time()
+
+    def lap(self) -> float:
+        """Give what passed since the last lap."""
+        before, self._started = self._started, time.process_time()
+        return self._started - before
 
 
-def normalized(event: dict[str, Any]) -> dict[str, Any]:
-    """Normalize as the stage does."""
-    return normalize_event(event, received=1_772_366_400.0, project_id=1, event_id="0" * 32)
+def one_round(records: Sequence[Record], ctx: Context) -> dict[str, float]:
+    """Take the corpus through every stage once; gives each stage's seconds."""
+    seconds: dict[str, float] = {}
+    watch = Stopwatch()
+    items: Batch = [part for record in records for part in DECODE(record, ctx) if isinstance(part, Item)]
+    seconds["decode"] = watch.lap()
+    for stage in ERRORS:
+        items = stage.run(items, ctx).kept
+        seconds[stage.name] = watch.lap()
+    return seconds
 
 
-def cost_us(run: Callable[[Any], Any], make: Callable[[bytes], Any], bodies: Sequence[bytes]) -> float:
-    """Give the mean cost of one event in microseconds of CPU; what `make` does is not counted."""
-    rounds = []
-    for _ in range(ROUNDS):
-        inputs = [make(body) for body in bodies]
-        started = time.process_time()
-        for value in inputs:
-            run(value)
-        rounds.append((time.process_time() - started) / len(bodies) * 1e6)
-    return statistics.median(rounds)
+def all_filters(records: Sequence[Record], ctx: Context) -> float:
+    """Give the seconds for asking every filter of every event; the shipped rules turn none on."""
+    items: Batch = [part for record in records for part in DECODE(record, ctx) if isinstance(part, Item)]
+    items = ERRORS[0].run(items, ctx).kept  # normalized
+    watch = Stopwatch()
+    for item in items:
+        FILTERS.first_match(item.event, "198.51.100.7")
+    return watch.lap()
+
+
+def floor(bodies: Sequence[bytes]) -> float:
+    """Give the seconds for parsing and printing every event, without looking at it."""
+    watch = Stopwatch()
+    for body in bodies:
+        orjson.dumps(orjson.loads(body))
+    return watch.lap()
 
 
 def main() -> None:
     """Print a line for each stage."""
-    bodies = recorded_events()
-    print(f"{len(bodies)} recorded events, {sum(map(len, bodies)) / len(bodies) / 1000:.1f} kB each")
-    floor = cost_us(lambda body: orjson.dumps(orjson.loads(body)), lambda body: body, bodies)
-    stages: list[tuple[str, Callable[[Any], Any], Callable[[bytes], Any]]] = [
-        ("normalize", normalized, orjson.loads),
-        ("filter", lambda event: FILTERS.first_match(event, "198.51.100.7"), lambda body: normalized(orjson.loads(body))),
-        ("scrub", SCRUBBER.scrub, lambda body: normalized(orjson.loads(body))),
-        ("enrich", add_client_contexts, lambda body: normalized(orjson.loads(body))),
-    ]
-    print(f"{'parse + print':14} {floor:7.1f} us")
-    total = 0.0
-    for name, run, make in stages:
-        cost = cost_us(run, make, bodies)
-        total += cost
-        print(f"{name:14} {cost:7.1f} us  {cost / floor:5.1f} x")
-    print(f"{'together':14} {total:7.1f} us  {total / floor:5.1f} x")
+    settings = load_settings(None, {("artifacts", "url"): str(FIXTURES / "artifacts")})
+    ctx = replay_context(settings, load_rules(ROOT / "rules"), UncountedLedger(), now=NOW)(())
+    records = list(Inputs([str(FIXTURES / "recorded")], now=NOW))
+    bodies = [orjson.dumps(part.event) for record in records for part in DECODE(record, ctx) if isinstance(part, Item)]
+    events = len(bodies)
+    print(f"{events} recorded events, {sum(map(len, bodies)) / events / 1000:.1f} kB each; µs of CPU an event")
+    gc.disable()  # as between the batches of a run
+    cold = one_round(records, ctx)
+    rounds = [one_round(records, ctx) for _ in range(ROUNDS)]
+    least = statistics.median(floor(bodies) for _ in range(ROUNDS)) / events * 1e6
+    warm = {name: statistics.median(seconds[name] for seconds in rounds) for name in cold}
+
+    filters = statistics.median(all_filters(records, ctx) for _ in range(ROUNDS)) / events * 1e6
+
+    print(f"{'':15}{'cold':>9}{'warm':>9}{'warm / floor':>14}")
+    print(f"{'parse + print':15}{'':9}{least:9.1f}{1:14.1f}   the floor")
+    for name, seconds in {**cold, "together": sum(cold.values())}.items():
+        warm_us = warm.get(name, sum(warm.values())) / events * 1e6
+        print(f"{name:15}{seconds / events * 1e6:9.1f}{warm_us:9.1f}{warm_us / least:14.1f}")
+    print(f"{'with all filters on':24}{filters:9.1f}{filters / least:14.1f}   more")
 
 
 if __name__ == "__main__":
