@@ -117,9 +117,12 @@ def _context(name: str, raw: Any, path: Path, report: Report) -> dict[str, Any] 
         bounded: dict[str, Any] | None = _bag(parsed, path, report)
         return bounded
     result = dict(raw)
-    for field, parser in _FIELDS.get(kind, {}).items():
-        if field in result:
-            result[field] = parser(result[field], (path, field), report)
+    fields = _FIELDS.get(kind)
+    if fields is not None:
+        for field, value in raw.items():
+            parser = fields.get(field)
+            if parser is not None and not (parser is string and type(value) is str):
+                result[field] = parser(value, (path, field), report)
     if name == "replay" and "replay_id" in result:
         result["replay_id"] = _replay_id(result["replay_id"], (path, "replay_id"), report)
     if name == "flags" and type(result.get("values")) not in (list, type(None)):
