@@ -65,6 +65,7 @@ class Source(NamedTuple):
     filename: str
     abs_path: str
     module: str | None
+    in_app: bool | None
 
 
 @dataclass(slots=True)

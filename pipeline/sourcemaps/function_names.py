@@ -30,6 +30,8 @@ def choose_name(name: str, minified: str | None, callsite: str | None) -> str:
 
 def fold_repeats(name: str) -> str:
     """Write repeated components shortly: `foo.foo.bar` is `{foo#2}.bar`; the last component stays by itself."""
+    if "." not in name:
+        return name
     *scopes, last = name.split(".")
     folded = []
     for scope, repeats in groupby(scopes):

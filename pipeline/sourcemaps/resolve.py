@@ -139,9 +139,8 @@ def _resolved_frame(
         frame["filename"], frame["abs_path"] = source.filename, source.abs_path
         if source.module is not None:
             frame["module"] = source.module
-        in_app = is_in_app(source.abs_path, source.filename)
-        if in_app is not None:
-            frame["in_app"] = in_app
+        if source.in_app is not None:
+            frame["in_app"] = source.in_app
         if context is None:
             text = find_source(module, position.source)
             context = text.context(position.line, position.column) if text is not None else None
@@ -169,5 +168,5 @@ def _source(module: Module, name: str) -> Source:
             module_name = generate_module(abs_path) if abs_path.startswith(_WITH_MODULE) else None
         if len(module.sources) >= _MAX_SOURCES:
             module.sources.clear()
-        source = module.sources[name] = Source(filename, abs_path, module_name)
+        source = module.sources[name] = Source(filename, abs_path, module_name, is_in_app(abs_path, filename))
     return source
