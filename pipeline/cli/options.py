@@ -67,7 +67,10 @@ def reading_options(function: F) -> F:
             help="The clock of the run: with it, the same input gives the same bytes.  [default: the time]",
         ),
         click.option(
-            "--project", type=click.IntRange(min=1), metavar="ID", help="The project of every event, whatever the input says."
+            "--project",
+            type=click.IntRange(1, 2**63 - 1),
+            metavar="ID",
+            help="The project of every event, whatever the input says.",
         ),
     ):
         function = option(function)

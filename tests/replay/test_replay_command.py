@@ -40,6 +40,7 @@ def test_recorded_events_are_all_accounted_for(tmp_path: Path) -> None:
         (("INPUT", "--out", "OUT", "--settings", "nowhere.toml"), "nowhere.toml"),
         (("INPUT", "--out", "OUT", "--now", "yesterday"), "yesterday"),
         (("INPUT", "--out", "OUT", "--project", "-3"), "--project"),
+        (("INPUT", "--out", "OUT", "--project", "9" * 20), "--project"),
         (("INPUT",), "--out"),
     ],
 )
