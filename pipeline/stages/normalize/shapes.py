@@ -8,6 +8,8 @@ from typing import Any
 from pipeline.stages.normalize.report import Path, Report
 from pipeline.stages.normalize.values import Parser, string
 
+_TEXT = frozenset({str})
+
 
 def record(
     fields: Mapping[str, Parser],
@@ -44,11 +46,12 @@ def record(
                 parsed = parser(raw, (path, key), report)
                 if parsed is not None:
                     result[key] = parsed
-        for alias, key in (aliases or {}).items():
-            if value.get(key) is None and value.get(alias) is not None:
-                parsed = fields[key](value[alias], (path, key), report)
-                if parsed is not None:
-                    result[key] = parsed
+        if aliases is not None:
+            for alias, key in aliases.items():
+                if value.get(key) is None and value.get(alias) is not None:
+                    parsed = fields[key](value[alias], (path, key), report)
+                    if parsed is not None:
+                        result[key] = parsed
         return result
 
     return parse
@@ -62,6 +65,8 @@ def array(item: Parser, *, keep_nulls: bool = True) -> Parser:
             if value is not None:
                 report.invalid(path, "expected an array", value)
             return None
+        if item is string and _TEXT.issuperset(map(type, value)):  # lines of source, mostly
+            return value
         items = [item(raw, (path, index), report) for index, raw in enumerate(value)]
         return items if keep_nulls else [parsed for parsed in items if parsed is not None]
 

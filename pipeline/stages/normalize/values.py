@@ -112,10 +112,10 @@ def integer(lowest: int, highest: int, reason: str) -> Parser:
     """Make a parser of whole numbers within bounds; a fraction is cut off."""
 
     def parse(value: Any, path: Path, report: Report) -> int | None:
-        if type(value) is float and value - value == 0:
-            value = int(value)
         if type(value) is int and lowest <= value <= highest:
             return value
+        if type(value) is float and value - value == 0:
+            return parse(int(value), path, report)
         if value is not None:
             report.invalid(path, reason, value)
         return None
