@@ -37,11 +37,15 @@ class EmbeddedRedis:
         arguments = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(folder)]
         arguments += ["--save", "", "--appendonly", "no", "--daemonize", "no", "--maxmemory-policy", "noeviction"]
         guard = Path(__file__).with_name("redis_guard.py")
-        self._guard = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(guard), str(folder), server, *arguments],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        try:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-S", "-E", str(guard), str(folder), server, *arguments],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            shutil.rmtree(folder)
+            raise NoRedisError(f"{server} cannot be started: {error.strerror}") from None
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.socket.exists():
             if self._guard.poll() is not None or time.monotonic() > deadline:

@@ -5,12 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from pipeline.quotas.embedded_redis import EmbeddedRedis
+from pipeline.quotas.embedded_redis import EmbeddedRedis, NoRedisError
 
 HOLDER = """
 import sys, time
@@ -48,3 +49,11 @@ def test_it_does_not_outlive_its_process_whatever_ends_that(number: signal.Signa
     assert not path.parent.exists()
     with pytest.raises(OSError):  # noqa: PT011 -- refused or gone, both will do
         ping(path)
+
+
+def test_a_server_that_cannot_be_started_is_named_and_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    with pytest.raises(NoRedisError, match="cannot be started: No such file"):
+        EmbeddedRedis()
+    assert list(tmp_path.iterdir()) == []
