@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from rich.table import Table
 from pipeline.cli.options import stdout
 from pipeline.settings import ENVIRONMENT, Settings, load_settings
 
+_CREDENTIALS = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
+
 
 @click.group()
 def config() -> None:
@@ -24,20 +27,33 @@ def config() -> None:
 @click.option("--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def show(settings_file: Path | None, *, as_json: bool) -> None:
-    """Print each setting with its value and its origin: default, file or environment."""
-    in_force = load_settings(settings_file)
+    """Print each setting with its value and its origin: default, file or environment. Secrets are shown as `***`."""
+    in_force = _without_secrets(msgspec.to_builtins(load_settings(settings_file)))
     if as_json:
-        print(orjson.dumps(msgspec.to_builtins(in_force), option=orjson.OPT_INDENT_2).decode())
+        print(orjson.dumps(in_force, option=orjson.OPT_INDENT_2).decode())
         return
     defaults = _flat(msgspec.to_builtins(Settings()))
     variables = {".".join(path): name for name, path in ENVIRONMENT.items() if name in os.environ}
     table = Table(box=None, pad_edge=False)
     for title in ("setting", "value", "from"):
         table.add_column(title)
-    for name, value in _flat(msgspec.to_builtins(in_force)).items():
+    for name, value in _flat(in_force).items():
         origin = variables.get(name) or ("default" if value == defaults[name] else str(settings_file))
         table.add_row(name, "" if value is None else str(value), origin)
     stdout.print(table)
+
+
+def _without_secrets(values: dict[str, Any]) -> dict[str, Any]:
+    """Hide passwords, DSNs, and what stands before the `@` of a URL."""
+    hidden: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            hidden[name] = _without_secrets(value)
+        elif isinstance(value, str):
+            hidden[name] = "***" if name.endswith(("password", "dsn")) else _CREDENTIALS.sub("***@", value)
+        else:
+            hidden[name] = value
+    return hidden
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

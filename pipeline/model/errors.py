@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,14 @@ class StaleBatchError(Exception):
 
 class BrokerError(Exception):
     """Kafka said no, or nothing at all, to a command; the text says what was tried."""
+
+
+def describe_failure(error: BaseException) -> str:
+    """Say what went wrong and where in our code: `KeyError: 'frames' (pipeline/model/title.py:64 in culprit)`."""
+    said = f"{type(error).__name__}: {error}"
+    package = Path(__file__).parents[1]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(package):
+            return f"{said} ({path.relative_to(package.parent)}:{frame.lineno} in {frame.name})"
+    return said

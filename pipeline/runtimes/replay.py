@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import RetryableError
+from pipeline.model.errors import RetryableError, describe_failure
 from pipeline.model.record import Record
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
@@ -126,6 +126,6 @@ def _run_patiently(batch: list[Record], context: Callable[[tuple[Polled, ...]], 
         except Exception as error:
             if len(batch) == 1:
                 log.exception("a record that cannot be processed")
-                return BatchResult(dead=[DeadLetter(batch[0], "replay", "internal", f"{type(error).__name__}: {error}")])
+                return BatchResult(dead=[DeadLetter(batch[0], "replay", "internal", describe_failure(error))])
             middle = len(batch) // 2
             return _run_patiently(batch[:middle], context).joined(_run_patiently(batch[middle:], context))

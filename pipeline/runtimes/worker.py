@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
@@ -156,7 +156,7 @@ class Worker:
                     first, second = batch.halves()
                     return self._settle(first) and self._settle(second)
                 log.exception("a record that cannot be processed", extra=_place(batch))
-                letter = DeadLetter(batch.records[0].record, "worker", "internal", f"{type(error).__name__}: {error}")
+                letter = DeadLetter(batch.records[0].record, "worker", "internal", describe_failure(error))
                 encoded = self._encode(batch, BatchResult(dead=[letter]))
             dead = encoded.result.dead
             if not self._limit.would_exceed(len(batch.records), len(dead), time.time()):

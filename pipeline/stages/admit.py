@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.model.errors import describe_failure
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.quotas.ledger import Claim
@@ -22,7 +23,7 @@ def admit(batch: Batch, ctx: Context) -> StageResult:
         try:
             claims.append(_claim(item, ctx))
         except Exception as error:  # noqa: BLE001 -- the ledger must hear of the whole batch at once, so the one at fault leaves it here
-            result.dead.append(item.died("admit", "internal", f"{type(error).__name__}: {error}"))
+            result.dead.append(item.died("admit", "internal", describe_failure(error)))
         else:
             asking.append(item)
     for item, verdict in zip(asking, ctx.ledger.admit(ctx.polled, claims, ctx.now), strict=True):

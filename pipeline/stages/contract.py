@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
 from pipeline.model.item import Item
 from pipeline.model.outcome import Outcome
 from pipeline.quotas.ledger import Ledger, Polled
@@ -83,7 +83,7 @@ def each(name: str, function: ItemFunction) -> Stage:
             except (RetryableError, StaleBatchError):
                 raise
             except Exception as error:  # noqa: BLE001 -- whatever one event does to us, its neighbours go on
-                result.dead.append(item.died(name, "internal", f"{type(error).__name__}: {error}"))
+                result.dead.append(item.died(name, "internal", describe_failure(error)))
         return result
 
     return Stage(name, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.model.errors import describe_failure
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.model.user import user_tag
@@ -22,7 +23,7 @@ def count(batch: Batch, ctx: Context) -> StageResult:
         try:
             sightings.append(_sighting(item, ctx))
         except Exception as error:  # noqa: BLE001 -- the ledger must hear of the whole batch at once, so the one at fault leaves it here
-            result.dead.append(item.died("count", "internal", f"{type(error).__name__}: {error}"))
+            result.dead.append(item.died("count", "internal", describe_failure(error)))
         else:
             asking.append(item)
     for item, counted in zip(asking, ctx.ledger.count(ctx.polled, sightings, ctx.now), strict=True):

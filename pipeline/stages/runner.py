@@ -10,7 +10,7 @@ from time import perf_counter
 
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Record
@@ -109,7 +109,7 @@ def _decoded(record: Record, ctx: Context) -> Sequence[Item | Outcome | DeadLett
     try:
         parts = decode(record, ctx)
     except Exception as error:  # noqa: BLE001 -- a record is bytes from strangers
-        return [DeadLetter(record, "decode", "internal", f"{type(error).__name__}: {error}")]
+        return [DeadLetter(record, "decode", "internal", describe_failure(error))]
     if not parts:
         raise AccountingError(f"decode does not account for {record.source} {record.position}")
     return parts
@@ -128,7 +128,7 @@ def _run_isolated(stage: Stage, items: Batch, ctx: Context) -> StageResult:
         raise
     except Exception as error:  # noqa: BLE001 -- a bug met by one event must not take its batch along
         if len(items) == 1:
-            detail = f"{type(error).__name__}: {error}"
+            detail = describe_failure(error)
             return StageResult(dead=[items[0].died(stage.name, "internal", detail)])
     middle = len(items) // 2
     first, second = (_run_isolated(stage, half, ctx) for half in (items[:middle], items[middle:]))
