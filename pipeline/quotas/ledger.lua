@@ -93,29 +93,38 @@ local function charged_by(entry)
   return charged
 end
 
+-- Adds a combo of some tables to other tables; gives its number there. `moved` knows what was added before.
+local function move_combo(tables, combo, into, moved)
+  local list = tables[4][combo]
+  if not moved[list] then
+    local indices = {}
+    for at, index in ipairs(list) do
+      local definition = definition_of(tables, index)
+      if not moved[definition] then
+        table.insert(into[3], definition)
+        moved[definition] = #into[3]
+      end
+      table.insert(into[1], tables[1][index])
+      table.insert(into[2], moved[definition])
+      indices[at] = #into[1]
+    end
+    table.insert(into[4], indices)
+    table.insert(into[5], tables[5][combo])
+    moved[list] = #into[4]
+  end
+  return moved[list]
+end
+
+local function tables_of(section) -- as numbers, as they were sent
+  section.tables = section.tables or cmsgpack.unpack(section.packed)
+  return section.tables
+end
+
 -- An event that was decided before keeps its old charges: its combo moves into this call's tables.
 local function adopt(section, ledger, i, entry)
-  if not section.tables then section.tables, section.adopted = cmsgpack.unpack(section.packed), {} end
-  local tables, adopted = section.tables, section.adopted
-  local list = entry.tables[4][entry.combo]
-  if not adopted[list] then
-    local moved = {}
-    for at, index in ipairs(list) do
-      local definition = definition_of(entry.tables, index)
-      if not adopted[definition] then
-        table.insert(tables[3], definition)
-        adopted[definition] = #tables[3]
-      end
-      table.insert(tables[1], entry.tables[1][index])
-      table.insert(tables[2], adopted[definition])
-      moved[at] = #tables[1]
-    end
-    table.insert(tables[4], moved)
-    table.insert(tables[5], entry.label)
-    adopted[list] = #tables[4]
-    section.labels[adopted[list]] = entry.label
-  end
-  ledger.events[2][i], ledger.events[3][i] = adopted[list], entry.quantity
+  local combo = move_combo(entry.tables, entry.combo, tables_of(section), section.adopted)
+  section.labels[combo] = entry.label
+  ledger.events[2][i], ledger.events[3][i] = combo, entry.quantity
   ledger.packed = nil
 end
 
@@ -147,7 +156,7 @@ local function open_sections(call)
     argument = argument + 1
     local tables = cmsgpack.unpack(ARGV[argument])
     local open = {
-      organization = organization, packed = ARGV[argument], partitions = {}, counters = {}, is_plain = true,
+      organization = organization, packed = ARGV[argument], partitions = {}, counters = {}, adopted = {}, is_plain = true,
       charged = tables[4], labels = tables[5], -- by combo: its counters, not their numbers, and its label
     }
     for _, definition in ipairs(tables[3]) do
@@ -195,11 +204,23 @@ local function decide_all(opened, decide)
   end
 end
 
+-- Gives a ledger's tables and events, packed. One of few events, such as a replayed dead letter's, takes its own combos only:
+-- a thousand of them in a call would each keep, and each time unpack, those of all the others.
+local function packed_chunk(section, ledger)
+  local combos = ledger.events[2]
+  if #combos < #section.labels then
+    local own, moved = {{}, {}, {}, {}, {}}, {}
+    for i, combo in ipairs(combos) do combos[i] = move_combo(tables_of(section), combo, own, moved) end
+    return cmsgpack.pack(own), cmsgpack.pack(ledger.events)
+  end
+  local tables = section.tables and cmsgpack.pack(section.tables) or section.packed
+  return tables, ledger.packed or cmsgpack.pack(ledger.events)
+end
+
 local function write_ledger(section, ledger)
   local chunks = ledger.kept
   if #ledger.verdicts > 0 then
-    local tables = section.tables and cmsgpack.pack(section.tables) or section.packed
-    local events = ledger.packed or cmsgpack.pack(ledger.events)
+    local tables, events = packed_chunk(section, ledger)
     table.insert(chunks, 1, {ledger.base, ledger.upto, tables, events, cmsgpack.pack(ledger.verdicts)})
   end
   local value = cmsgpack.pack({ledger.base, math.max(ledger.high, ledger.upto), began, chunks})
