@@ -11,6 +11,8 @@ KEPT_OF_OVERSIZED = 65_536
 """Bytes kept of a record over the limit, so that a person can tell what it was."""
 
 _CHUNK = 1 << 18
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors put before UTF-8; JSON knows no such character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Cut:
     body: bytes
     truncated_from: int | None = None
     damage: str | None = None
+    ended_with_stream: bool = False
+    """Nothing but the end of the stream says that the record is whole."""
 
 
 def cut_lines(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
@@ -28,12 +32,15 @@ def cut_lines(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
     number = 0
     while line := stream.readline(max_bytes + 2):
         number += 1
-        if line.endswith(b"\n") or len(line) <= max_bytes:
+        has_end = line.endswith(b"\n")
+        if has_end or len(line) <= max_bytes:
             body = line.strip(b" \t\r\n")
+            if number == 1:
+                body = body.removeprefix(_BYTE_ORDER_MARK)
             if len(body) > max_bytes:
                 yield Cut(number, body[:KEPT_OF_OVERSIZED], truncated_from=len(body))
             elif body:
-                yield Cut(number, body)
+                yield Cut(number, body, ended_with_stream=not has_end)
             continue
         kept, size = line[:KEPT_OF_OVERSIZED], len(line)
         del line
@@ -49,7 +56,7 @@ def cut_whole(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
     """Take the whole stream as one record; an empty one is one too, so that no file disappears."""
     body = stream.read(max_bytes + 1)
     if len(body) <= max_bytes:
-        yield Cut(1, body)
+        yield Cut(1, body.removeprefix(_BYTE_ORDER_MARK), ended_with_stream=True)
         return
     kept, size = body[:KEPT_OF_OVERSIZED], len(body)
     del body
@@ -70,7 +77,8 @@ def cut_msgpack(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
             body = bytes(scan.kept) + rest
             size = scan.size + len(rest) + _drain(stream)
             whole = size == len(body)
-            yield Cut(number, body if whole else body[:KEPT_OF_OVERSIZED], None if whole else size, f"invalid_msgpack: {error}")
+            kept = body if whole else body[:KEPT_OF_OVERSIZED]
+            yield Cut(number, kept, None if whole else size, f"invalid_msgpack: {error}", ended_with_stream=True)
             return
         if scan.size > max_bytes:
             yield Cut(number, bytes(scan.kept[:KEPT_OF_OVERSIZED]), truncated_from=scan.size)

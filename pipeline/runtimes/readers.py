@@ -12,7 +12,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.model.record import Form, Record, Token
@@ -118,18 +118,26 @@ class Inputs:
         kind = _kind(file) or _sniff(stream)
         form = {"msgpack": Form.MSGPACK, "envelope": Form.ENVELOPE}.get(kind, Form.JSON)
         cutter = {"lines": cut_lines, "msgpack": cut_msgpack}.get(kind, cut_whole)
-        return form, _guarded(cutter(stream, self.max_record_bytes))
+        return form, _with_damage(cutter(stream, self.max_record_bytes), stream)
 
 
-def _guarded(cuts: Iterator[Cut]) -> Iterator[Cut]:
-    """End a damaged compressed file in one damaged record, numbered after the last whole one."""
+def _with_damage(cuts: Iterator[Cut], stream: io.BufferedReader) -> Iterator[Cut]:
+    """End a damaged compressed file in one damaged record: the one that was cut off there, else an empty one after the last."""
     number = 0
-    try:
-        for cut in cuts:
-            number = cut.number
-            yield cut
-    except _DAMAGED as error:
-        yield Cut(number + 1, b"", damage=f"invalid_compression: {error}")
+    for cut in cuts:
+        damage = _damage(stream)
+        number = cut.number
+        if damage is not None and cut.ended_with_stream:
+            yield replace(cut, damage=damage)
+            return
+        yield cut
+    damage = _damage(stream)
+    if damage is not None:
+        yield Cut(number + 1, b"", damage=damage)
+
+
+def _damage(stream: io.BufferedReader) -> str | None:
+    return stream.raw.damage if isinstance(stream.raw, _Piecewise) else None
 
 
 def _printable(file: Path) -> str:
@@ -154,26 +162,28 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
 
 
 class _Piecewise(io.RawIOBase):
-    """Hand on what could be decompressed before the damage: a plain read would lose it to the exception."""
+    """Hand on what could be decompressed before a damage, then end; an exception would take the last piece along."""
 
     def __init__(self, source: gzip.GzipFile | zstd.ZstdFile) -> None:
         self._source = source
+        self.damage: str | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # what BufferedReader passes
-        data = self._source.read1(len(buffer))
+        try:
+            data = self._source.read1(len(buffer))
+        except _DAMAGED as error:
+            self.damage = f"invalid_compression: {error}"
+            return 0
         buffer[: len(data)] = data
         return len(data)
 
 
 def _sniff(stream: io.BufferedReader) -> str:
     """Tell the form of a file without a telling suffix: a msgpack map, an envelope's header line, else JSON lines."""
-    try:
-        head = stream.peek(4096)
-    except _DAMAGED:
-        return "whole"
+    head = stream.peek(4096)
     if head[:1] and (0x80 <= head[0] <= 0x8F or head[0] in {0xDE, 0xDF}):
         return "msgpack"
     first, _, second = head.partition(b"\n")

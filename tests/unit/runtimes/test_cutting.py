@@ -15,12 +15,18 @@ def stream(data: bytes) -> io.BufferedReader:
 
 def test_lines_are_numbered_from_one_and_blank_ones_are_no_records() -> None:
     cuts = list(cut_lines(stream(b'{"a":1}\n\n  \r\n{"b":2}\r\n{"c":3}'), 100))
-    assert cuts == [Cut(1, b'{"a":1}'), Cut(4, b'{"b":2}'), Cut(5, b'{"c":3}')]
+    assert cuts == [Cut(1, b'{"a":1}'), Cut(4, b'{"b":2}'), Cut(5, b'{"c":3}', ended_with_stream=True)]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_record() -> None:
+    mark = b"\xef\xbb\xbf"
+    assert [cut.body for cut in cut_lines(stream(mark + b"{}\n" + mark + b"{}\n"), 100)] == [b"{}", mark + b"{}"]
+    assert [cut.body for cut in cut_whole(stream(mark + b"{}"), 100)] == [b"{}"]
 
 
 @pytest.mark.parametrize("ending", [b"\n", b""])
 def test_a_line_of_exactly_the_limit_is_whole_and_one_more_byte_is_not(ending: bytes) -> None:
-    assert list(cut_lines(stream(b"x" * 50 + ending), 50)) == [Cut(1, b"x" * 50)]
+    assert list(cut_lines(stream(b"x" * 50 + ending), 50)) == [Cut(1, b"x" * 50, ended_with_stream=not ending)]
     [cut] = cut_lines(stream(b"x" * 51 + ending), 50)
     assert (cut.number, cut.truncated_from) == (1, 51)
 
@@ -55,8 +61,8 @@ def test_an_oversized_line_is_not_held_in_memory() -> None:
 
 
 def test_a_whole_file_is_one_record_even_when_it_is_empty() -> None:
-    assert list(cut_whole(stream(b""), 10)) == [Cut(1, b"")]
-    assert list(cut_whole(stream(b"ab\ncd"), 10)) == [Cut(1, b"ab\ncd")]
+    assert [cut.body for cut in cut_whole(stream(b""), 10)] == [b""]
+    assert [cut.body for cut in cut_whole(stream(b"ab\ncd"), 10)] == [b"ab\ncd"]
     [cut] = cut_whole(stream(b"x" * 11), 10)
     assert cut.truncated_from == 11
 

@@ -91,6 +91,9 @@ def test_a_truncated_compressed_file_ends_in_one_damaged_record_and_the_next_fil
     assert len(damaged) == 1
     assert damaged[0].damage is not None
     assert damaged[0].damage.startswith("invalid_compression")
+    read_back = b"\n".join(record.body for record in records[:-1])
+    assert noise.startswith(read_back.replace(b"\n", b"")[:1000])
+    assert damaged[0].body
     assert records[-1].body == b"{}"
     assert len(records) > 100
 
