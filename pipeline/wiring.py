@@ -29,14 +29,17 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def replay_ledger(settings: Settings) -> Iterator[Ledger]:
-    """Give a replay a ledger of its own: its keys have their own prefix and go with it. Raises NoRedisError."""
+def replay_ledger(settings: Settings) -> Iterator[tuple[Ledger, Callable[[], None]]]:
+    """Give a replay a ledger of its own, and what says that its Redis is gone for good: its keys go with the run.
+
+    Raises NoRedisError.
+    """
     if settings.redis.url is not None:
         with _own_keys(settings, settings.redis.url) as ledger:
-            yield ledger
+            yield ledger, lambda: None
         return
     with EmbeddedRedis() as server, _own_keys(settings, server.url) as ledger:
-        yield ledger
+        yield ledger, server.check
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from pipeline.cli.options import clock, fail, inputs_argument, log_plainly, reading_options, settings_options, stderr
 from pipeline.cli.tally_table import print_tally
-from pipeline.quotas.embedded_redis import NoRedisError
+from pipeline.model.errors import GiveUpError
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.outputs import OutputError, Outputs
 from pipeline.runtimes.readers import InputError, Inputs
@@ -73,7 +73,7 @@ def replay(
     snapshot = load_rules(Path(settings.rules))
     try:
         records = Inputs(inputs, now=clock(now), project_id=project, max_record_bytes=settings.input.max_record_bytes)
-        with Outputs(out) as outputs, replay_ledger(settings) as ledger, _Progress(records) as progress:
+        with Outputs(out) as outputs, replay_ledger(settings) as (ledger, check_redis), _Progress(records) as progress:
             tally = run_replay(
                 records,
                 replay_context(settings, snapshot, ledger, now=records.now),
@@ -81,8 +81,9 @@ def replay(
                 max_records=replay_batch_records(settings, snapshot),
                 max_bytes=settings.batch.max_bytes,
                 on_batch=progress.show,
+                check_services=check_redis,
             )
-    except (InputError, OutputError, NoRedisError) as error:
+    except (InputError, OutputError, GiveUpError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)

@@ -40,6 +40,10 @@ class RetryableError(Exception):
         super().__init__(f"{service}: {detail}")
 
 
+class GiveUpError(Exception):
+    """The run cannot go on, and no part of its input is to blame; the text says what a person can do."""
+
+
 class StaleBatchError(Exception):
     """Another worker has gone past this batch: drop it, and read again from what is committed."""
 

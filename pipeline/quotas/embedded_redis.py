@@ -12,11 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline.model.errors import GiveUpError
+
 START_TIMEOUT_S = 10.0
 
 
-class NoRedisError(Exception):
-    """No redis-server is at hand; the text says how to get one."""
+class NoRedisError(GiveUpError):
+    """No redis-server is at hand, or it died; the text says how to get one."""
 
 
 class EmbeddedRedis:
@@ -52,6 +54,11 @@ class EmbeddedRedis:
                 self.close()
                 raise NoRedisError(f"{server} did not start; set PIPELINE_REDIS_URL to use another Redis")
             time.sleep(0.005)
+
+    def check(self) -> None:
+        """Raise NoRedisError where the server has died: nobody will start it again."""
+        if self._guard.poll() is not None:
+            raise NoRedisError("the run's redis-server has died (out of memory?); set PIPELINE_REDIS_URL to use another Redis")
 
     def close(self) -> None:
         """Stop the server and remove its folder; returns when both are gone."""

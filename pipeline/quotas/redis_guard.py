@@ -3,18 +3,21 @@
     python redis_guard.py FOLDER REDIS_SERVER ARGUMENT...
 
 Standard input is the pipe: it ends when the parent does, also by kill -9.
+A server that dies ends the guard as well.
 Run by path, so that only the standard library is loaded.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import select
 import shutil
 import signal
 import subprocess
 import sys
 
+LOOK_EVERY_S = 1.0
+"""How often to look whether the server still runs."""
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h: the signal a process gets when its parent dies; here for the death of this guard."""
 
@@ -32,9 +35,8 @@ def main() -> None:
 
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_guard)  # noqa: PLW1509 -- no threads here
     try:
-        with contextlib.suppress(OSError):
-            while sys.stdin.buffer.read(1):
-                pass
+        while server.poll() is None and not select.select([sys.stdin], [], [], LOOK_EVERY_S)[0]:
+            pass
     finally:
         server.kill()
         server.wait()

@@ -77,12 +77,16 @@ def replay(
     max_records: int,
     max_bytes: int,
     on_batch: Callable[[Tally], None],
+    check_services: Callable[[], None] = lambda: None,
 ) -> Tally:
-    """Take every record through the stages and write what it came to. `context` makes a batch's context of what it covers."""
+    """Take every record through the stages and write what it came to. `context` makes a batch's context of what it covers.
+
+    `check_services` raises GiveUpError where there is no point in waiting for a service that is away.
+    """
     tally = Tally()
     with GarbageBetweenBatches() as garbage:
         for batch in cut_batches(records, max_records, max_bytes):
-            result = _run_patiently(batch, context)
+            result = _run_patiently(batch, context, check_services)
             for item in result.events:
                 assert item.message is not None, "publish is the last stage"  # noqa: S101
                 outputs.event(item.message.value)
@@ -111,7 +115,9 @@ def cut_batches(records: Iterable[Record], max_records: int, max_bytes: int) -> 
         yield batch
 
 
-def _run_patiently(batch: list[Record], context: Callable[[tuple[Polled, ...]], Context]) -> BatchResult:
+def _run_patiently(
+    batch: list[Record], context: Callable[[tuple[Polled, ...]], Context], check_services: Callable[[], None]
+) -> BatchResult:
     """Run a batch, waiting for services that are away. One that fails is cut until the record at fault is a dead letter."""
     first, last = batch[0].token, batch[-1].token
     ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
@@ -119,6 +125,7 @@ def _run_patiently(batch: list[Record], context: Callable[[tuple[Polled, ...]], 
         try:
             return run(batch, ctx)
         except RetryableError as error:
+            check_services()
             log.warning("waiting: %s", error)
             time.sleep(error.retry_in_s)
         except AccountingError:
@@ -128,4 +135,5 @@ def _run_patiently(batch: list[Record], context: Callable[[tuple[Polled, ...]], 
                 log.exception("a record that cannot be processed")
                 return BatchResult(dead=[DeadLetter(batch[0], "replay", "internal", describe_failure(error))])
             middle = len(batch) // 2
-            return _run_patiently(batch[:middle], context).joined(_run_patiently(batch[middle:], context))
+            left, right = (_run_patiently(half, context, check_services) for half in (batch[:middle], batch[middle:]))
+            return left.joined(right)

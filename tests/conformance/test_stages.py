@@ -81,7 +81,7 @@ def rules_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def counting(rules_folder: Path) -> Iterator[Callable[[list[Record]], Context]]:
     """Give a maker of contexts for batches that follow each other, with a Redis of their own."""
-    with replay_ledger(SETTINGS) as ledger:
+    with replay_ledger(SETTINGS) as (ledger, _):
         make = replay_context(SETTINGS, load_rules(rules_folder), ledger, now=START_TIME + 60)
 
         def context(batch: list[Record]) -> Context:

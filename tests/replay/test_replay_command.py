@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from support.command import RECORDED, ROOT, RULES, pipeline, replay
 
+from pipeline.quotas.embedded_redis import find_redis_server
+
 EVENT = '{"event_id":"%032x","message":"order %d failed","platform":"python","timestamp":1795348800}\n'
 
 
@@ -122,3 +124,31 @@ def test_quotas_that_give_back_do_not_show_the_size_of_a_batch(tmp_path: Path) -
     ]
     assert runs[0].raw["events.jsonl"] == runs[1].raw["events.jsonl"]
     assert {outcome["reason"] for outcome in runs[0].outcomes} == {None, "one_group", "project"}
+
+
+def is_server(process: Path, socket: Path) -> bool:
+    try:
+        words = (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+    return words.startswith(bytes(Path(find_redis_server()))) and bytes(socket) in words
+
+
+def test_a_redis_that_dies_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    source = write_events(tmp_path / "in.jsonl", 60_000)
+    command = [sys.executable, "-m", "pipeline", "replay", str(source), "--project", "1", "--out", str(tmp_path / "out")]
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}) as run:
+        deadline = time.monotonic() + 30
+        while not (sockets := list(folder.glob("pipeline-redis-*/redis.sock"))) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        [path] = sockets
+        [server] = [entry for entry in Path("/proc").glob("[0-9]*") if is_server(entry, path)]
+        os.kill(int(server.name), signal.SIGKILL)
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert "redis-server has died" in said
+    assert "Traceback" not in said
+    assert list(folder.iterdir()) == []
+    assert not list((tmp_path / "out").iterdir())
