@@ -33,13 +33,17 @@ def main() -> None:
         if libc is not None:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_guard)  # noqa: PLW1509 -- no threads here
     try:
-        while server.poll() is None and not select.select([sys.stdin], [], [], LOOK_EVERY_S)[0]:
-            pass
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_guard)  # noqa: PLW1509 -- no threads here
+        try:
+            while server.poll() is None and not select.select([sys.stdin], [], [], LOOK_EVERY_S)[0]:
+                pass
+        finally:
+            server.kill()
+            server.wait()
+    except OSError as error:
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 -- the parent says the rest
     finally:
-        server.kill()
-        server.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

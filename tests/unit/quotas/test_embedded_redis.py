@@ -15,7 +15,7 @@ from pipeline.quotas.embedded_redis import EmbeddedRedis, NoRedisError
 
 HOLDER = """
 import sys, time
-from pipeline.quotas.embedded_redis import EmbeddedRedis
+from pipeline.quotas.embedded_redis import EmbeddedRedis, NoRedisError
 with EmbeddedRedis() as server:
     print(server.socket, flush=True)
     time.sleep(60)
@@ -57,3 +57,15 @@ def test_a_server_that_cannot_be_started_is_named_and_leaves_no_folder(tmp_path:
     with pytest.raises(NoRedisError, match="cannot be started: No such file"):
         EmbeddedRedis()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_cannot_be_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "redis-server"
+    broken.write_text("no program")
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("pipeline.quotas.embedded_redis.find_redis_server", lambda: str(broken))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with pytest.raises(NoRedisError):
+        EmbeddedRedis()
+    assert list(folder.iterdir()) == []
