@@ -25,7 +25,7 @@ ROUNDS = 200
 PROJECT_RULES = 1_000
 
 LIMITS_US = {"seen before": 100, "never seen": 1_500, "names": 3_000, "path globs": 4_000}
-"""What the issue allows, in microseconds of CPU."""
+"""The budget, in microseconds of CPU."""
 
 
 def python_event(number: int) -> dict[str, Any]:
