@@ -42,6 +42,7 @@ class Part:
         "partition",
         "places",
         "quantities",
+        "replayed",
         "section",
         "topic_id",
     )
@@ -57,7 +58,13 @@ class Part:
         self.quantities: list[int] = []
         self.ids: list[str] = []
         self.arrivals: list[float] = []
+        self.replayed: set[int] = set()
+        """The offsets of replayed dead letters, also of those that have no event here; such a part covers nothing else."""
         self.extra: list[Any] = [column() for column in extra]
+
+    def header(self) -> list[Any]:
+        """Give the part's name, and the offsets that it covers: a range, or those of replayed dead letters."""
+        return [self.name, sorted(self.replayed)] if self.replayed else [self.name, self.base, self.end]
 
     def holds(self, organization: int, token: Token) -> bool:
         """Say whether an event belongs here."""
@@ -97,7 +104,8 @@ class Section:
 
     def __init__(self, organization: int) -> None:
         self.organization = organization
-        self.parts: dict[tuple[str, int, int | None], Part] = {}
+        self.parts: dict[tuple[str, int, bool], Part] = {}
+        """By topic, partition, and whether its events are replayed dead letters."""
         self.drops: list[tuple[str, int]] = []
         """Stems of quotas, and what was refused by them without asking Redis."""
         self._counters: dict[str, int] = {}
@@ -144,21 +152,19 @@ class Call:
     def part(self, organization: int, token: Token) -> Part:
         """Give the part that an event belongs to.
 
-        A token from outside of what was polled is a replayed dead letter's: it gets a ledger of its own.
+        A token from outside of what was polled is a replayed dead letter's.
         """
         topic_id, partition, offset = token
         section = self.section(organization)
         polled = self._polled.get((topic_id, partition))
-        if polled is not None and polled.base <= offset < polled.end:
-            key: tuple[str, int, int | None] = (topic_id, partition, None)
-            name = f"{_plain(topic_id)}:{partition}"
-        else:
-            key = (topic_id, partition, offset)
-            name = f"{_plain(topic_id)}:{partition}@{offset}"
-            polled = Polled(topic_id, partition, offset, offset + 1)
-        part = section.parts.get(key)
+        is_replayed = polled is None or not polled.base <= offset < polled.end
+        part = section.parts.get((topic_id, partition, is_replayed))
         if part is None:
-            part = section.parts[key] = Part(section, name, polled, self._extra)
+            name = f"{_plain(topic_id)}:{partition}"
+            covered = Polled(topic_id, partition, 0, 0) if polled is None or is_replayed else polled
+            part = section.parts[topic_id, partition, is_replayed] = Part(section, name, covered, self._extra)
+        if is_replayed:
+            part.replayed.add(offset)
         return part
 
     def name_rest(self, is_clean: Callable[[int, Token], bool]) -> None:
@@ -175,7 +181,7 @@ class Call:
         groups = [[section] for section in sections] if per_section else [sections]
         calls = []
         for group in groups:
-            headers = [[str(s.organization), [[p.name, p.base, p.end] for p in s.parts.values()], s.drops] for s in group]
+            headers = [[str(s.organization), [p.header() for p in s.parts.values()], s.drops] for s in group]
             arguments = [_encode([*options, headers])]
             for section in group:
                 arguments.append(section.pack())

@@ -52,10 +52,10 @@ class Continuity:
         """Take in what the ledgers hold. False where one of them holds less than we put there: Redis has lost it."""
         is_whole = True
         for section, reply in zip(call.sections.values(), replies, strict=True):
-            for (topic_id, partition, offset), part_reply in zip(section.parts, reply.parts, strict=True):
-                if offset is not None:
+            for (topic_id, partition, is_replayed), part_reply in zip(section.parts, reply.parts, strict=True):
+                if is_replayed:
                     continue
-                part = section.parts[topic_id, partition, None]
+                part = section.parts[topic_id, partition, False]
                 decided = self._decided.setdefault((topic_id, partition), {})
                 highs = self._highs.setdefault((topic_id, partition), {})
                 is_whole = is_whole and part_reply.high >= highs.get(section.organization, 0)

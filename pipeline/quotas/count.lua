@@ -114,16 +114,15 @@ end
 
 local outer = {} -- {counter, quantity, project, is beyond share}: moved once their counters were read
 
-local function admitted_of(section, ledger)
-  if ledger.admitted then return ledger.admitted end
-  local key = ledger_key('admit', section.organization, ledger.partition)
+local function load_admitted(admitted, key, ours)
   local saved = redis.call('GET', key)
-  local admitted = {key = key, entries = {}, value = saved and cmsgpack.unpack(saved)}
-  ledger.admitted = admitted
-  for _, chunk in ipairs(saved and admitted.value[4] or {}) do
+  if not saved then return end
+  local value = cmsgpack.unpack(saved)
+  admitted.values[key] = value
+  for _, chunk in ipairs(value[4]) do
     local tables, events, verdicts = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
     for i, offset in ipairs(events[1]) do
-      if offset >= chunk[1] and offset < chunk[2] then
+      if offset >= chunk[1] and offset < chunk[2] and (not ours or ours[offset]) then
         admitted.entries[name_of(events, i)] = {
           chunk = chunk, verdicts = verdicts, i = i,
           tables = tables, combo = events[2][i], label = tables[5][events[2][i]], quantity = events[3][i],
@@ -131,7 +130,18 @@ local function admitted_of(section, ledger)
       end
     end
   end
-  return admitted
+end
+
+local function admitted_of(section, ledger)
+  if ledger.admitted then return ledger.admitted end
+  ledger.admitted = {values = {}, entries = {}}
+  local key = ledger_key('admit', section.organization, ledger.partition)
+  if not ledger.holder then
+    load_admitted(ledger.admitted, key)
+  else
+    for holder, ours in pairs(holders_of(key, ledger.offsets)) do load_admitted(ledger.admitted, holder, ours) end
+  end
+  return ledger.admitted
 end
 
 -- Makes an admitted event charged or not, whatever it was before.
@@ -159,10 +169,12 @@ local function write_admitted(ledger)
   local admitted = ledger.admitted
   if not admitted or not admitted.is_changed then return end
   for _, entry in pairs(admitted.entries) do entry.chunk[5] = entry.verdicts end
-  for _, chunk in ipairs(admitted.value[4]) do
-    if type(chunk[5]) == 'table' then chunk[5] = cmsgpack.pack(chunk[5]) end
+  for key, value in pairs(admitted.values) do
+    for _, chunk in ipairs(value[4]) do
+      if type(chunk[5]) == 'table' then chunk[5] = cmsgpack.pack(chunk[5]) end
+    end
+    redis.call('SET', key, cmsgpack.pack(value), 'KEEPTTL')
   end
-  redis.call('SET', admitted.key, cmsgpack.pack(admitted.value), 'KEEPTTL')
 end
 
 -- Deciding and taking back ------------------------------------------------------------------------------------------------

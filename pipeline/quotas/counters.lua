@@ -1,6 +1,6 @@
 -- The request, and the counters that it names: read in bulk, moved in memory, written once each.
 --
--- ARGV[1] = {prefix, epoch, ledger_s, late_s, began, settings, sections}; `ledger.lua` tells what follows. `began` is the
+-- ARGV[1] = {prefix, call_id, ledger_s, late_s, began, settings, sections}; `ledger.lua` tells what follows. `began` is the
 -- caller's clock when its attempt at the batch began.
 -- A counter has a name, `stem:slot`, and a definition: {limit, ends, reason, reserve, kind, ...}. Its kind says how it limits:
 --   nil                              a fixed window: at most `limit` while the window lasts (-1: counted only)
@@ -10,7 +10,7 @@
 --   'fair', part, keep_s             an organization's window, of which `part` is kept for projects within their equal share
 
 local options = cmsgpack.unpack(ARGV[1])
-local prefix, epoch_if_none, ledger_s, late_s, began = options[1], options[2], options[3], options[4], options[5]
+local prefix, call_id, ledger_s, late_s, began = options[1], options[2], options[3], options[4], options[5]
 local settings, sections = options[6], options[7]
 local redis_now = tonumber(redis.call('TIME')[1])
 local CEILING = 2 ^ 62 -- a counter stops here: past 2^63 INCRBY fails, and a script does not roll back

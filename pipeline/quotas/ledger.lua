@@ -5,12 +5,18 @@
 -- decisions of one call, as that call sent it: {from, to, tables, events, verdicts}, valid for offsets in [from, to). It is
 -- unpacked only where a call covers its offsets again, so that in quiet times an event costs the ledger one number.
 --
--- A section is {organization, {{partition, base, upto}, ...}, {{stem, what the caller dropped by itself}, ...}}. After the
--- first argument come, for each section, its tables, then the events of each of its partitions, as columns. A combo is what
--- some events have in common: the counters that they charge, and a label. Tables are {names, definition of each,
--- definitions, lists of counters, labels}: the counters' names and definitions, the combos' lists and labels.
+-- Replayed dead letters carry the tokens of their first lives, which lie in no range that is polled, and are never committed.
+-- Those of one partition and call share a ledger that is named by the call; a key per token says which one holds it now.
+-- All of these live for `ledger_s`.
+--
+-- A section is {organization, {{partition, base, upto}, ...}, {{stem, what the caller dropped by itself}, ...}}; replayed dead
+-- letters of a partition are {partition, {offset, ...}}. After the first argument come, for each section, its tables, then the
+-- events of each of its partitions, as columns. A combo is what some events have in common: the counters that they charge, and
+-- a label. Tables are {names, definition of each, definitions, lists of counters, labels}: the counters' names and definitions,
+-- the combos' lists and labels.
 
 local ZOMBIE_S = 60
+local EVERY_OFFSET = 2 ^ 53
 
 -- Verdicts: REJECTED has a bit added for each counter of the combo that said no; minus such bits is admitted on their reserves.
 -- An admitted event that count rejected stays admitted, its charge given back.
@@ -38,35 +44,45 @@ local function name_of(events, i)
   return events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)
 end
 
--- Adds a chunk's decisions for offsets in [from, upto) to what is known.
-local function recall(known, chunk, from, upto)
+-- Adds a chunk's decisions for offsets in [from, upto), and of these only `ours` where it is given, to what is known. Says
+-- whether those are all that the chunk holds.
+local function recall(known, chunk, from, upto, ours)
   local tables, events, verdicts = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
   local offsets, combos, quantities, ids, tokens = events[1], events[2], events[3], events[4], events[5]
+  local is_all = true
   for i, offset in ipairs(offsets) do
-    if offset >= from and offset < upto then
+    if offset >= from and offset < upto and (not ours or ours[offset]) then
       local name = name_of(events, i)
       known[name] = {
         name = name, tables = tables, combo = combos[i], label = tables[5][combos[i]],
         quantity = quantities[i], verdict = verdicts[i],
         id = string.sub(ids, 16 * i - 15, 16 * i), token = string.sub(tokens, 12 * i - 11, 12 * i),
       }
+    else
+      is_all = false
     end
   end
+  return is_all
 end
 
 local function ledger_key(call, organization, partition)
   return prefix .. 'ledger:' .. call .. ':{' .. organization .. '}' .. partition
 end
 
+-- Whether another call has begun on the same offsets after this one, and would publish what this one takes back. A clock that
+-- is further behind than a zombie sleeps was set back, and holds up nobody.
+local function is_overtaken(newest)
+  return began < newest and newest - began <= ZOMBIE_S
+end
+
 -- Opens the ledger of one partition for a call that covers [base, upto). Nil where the caller is a zombie: another has
--- committed past its base, or has begun on the same offsets after it, and would publish what this call takes back. A clock
--- that is further behind than a zombie sleeps was set back, and holds up nobody.
+-- committed past its base, or has overtaken it.
 local function open_ledger(key, base, upto)
   local ledger = {key = key, base = base, upto = upto, high = 0, known = {}, kept = {}, decided_until = upto}
   local saved = redis.call('GET', key)
   if not saved then return ledger end
   local floor, high, newest, chunks = unpack(cmsgpack.unpack(saved))
-  if base < floor or (base < high and began < newest and newest - began <= ZOMBIE_S) then return nil end
+  if base < floor or (base < high and is_overtaken(newest)) then return nil end
   ledger.high = high
   for _, chunk in ipairs(chunks) do
     local from, to = chunk[1], chunk[2]
@@ -75,6 +91,47 @@ local function open_ledger(key, base, upto)
       chunk[1] = math.max(from, upto)
       ledger.kept[#ledger.kept + 1] = chunk
       ledger.decided_until = math.max(ledger.decided_until, to)
+    end
+  end
+  return ledger
+end
+
+local function token_key(key, offset)
+  return key .. '@' .. string.format('%.0f', offset)
+end
+
+-- Gives the ledgers that hold replayed dead letters now, by key: the offsets that each of them holds.
+local function holders_of(key, offsets)
+  local holders, keys = {}, {}
+  for i, offset in ipairs(offsets) do keys[i] = token_key(key, offset) end
+  for from = 1, #keys, 2000 do
+    local upto = math.min(from + 1999, #keys)
+    for at, holder in ipairs(redis.call('MGET', unpack(keys, from, upto))) do
+      if holder then
+        holder = key .. '@' .. holder
+        holders[holder] = holders[holder] or {}
+        holders[holder][offsets[from + at - 1]] = true
+      end
+    end
+  end
+  return holders
+end
+
+-- Opens a ledger for replayed dead letters of one partition. Nil where another call on one of them has overtaken this one.
+local function open_replayed(key, offsets)
+  local holder = 'call-' .. call_id
+  local ledger = {
+    key = key .. '@' .. holder, holder = holder, tokens_of = key, offsets = offsets, base = 0, upto = EVERY_OFFSET, high = 0,
+    known = {}, kept = {}, decided_until = 0, emptied = {},
+  }
+  for held_by, ours in pairs(holders_of(key, offsets)) do
+    local saved = redis.call('GET', held_by)
+    if saved then
+      local _, _, newest, chunks = unpack(cmsgpack.unpack(saved))
+      if is_overtaken(newest) then return nil end
+      local is_emptied = true
+      for _, chunk in ipairs(chunks) do is_emptied = recall(ledger.known, chunk, 0, EVERY_OFFSET, ours) and is_emptied end
+      if is_emptied then table.insert(ledger.emptied, held_by) end
     end
   end
   return ledger
@@ -167,11 +224,12 @@ local function open_sections(call)
       for at = 1, #list do list[at] = open.counters[list[at]] end
     end
     for p, partition in ipairs(partitions) do
-      local ledger = open_ledger(ledger_key(call, organization, partition[1]), partition[2], partition[3])
-      if not ledger then return nil end
       argument = argument + 1
-      ledger.partition, ledger.packed = partition[1], ARGV[argument]
-      ledger.events = cmsgpack.unpack(ARGV[argument])
+      local key, events = ledger_key(call, organization, partition[1]), cmsgpack.unpack(ARGV[argument])
+      local is_replayed = type(partition[2]) == 'table'
+      local ledger = (is_replayed and open_replayed or open_ledger)(key, partition[2], partition[3])
+      if not ledger then return nil end
+      ledger.partition, ledger.packed, ledger.events = partition[1], ARGV[argument], events
       ledger.verdicts, ledger.reasons = {}, {}
       open.partitions[p] = ledger
     end
@@ -204,8 +262,8 @@ local function decide_all(opened, decide)
   end
 end
 
--- Gives a ledger's tables and events, packed. One of few events, such as a replayed dead letter's, takes its own combos only:
--- a thousand of them in a call would each keep, and each time unpack, those of all the others.
+-- Gives a ledger's tables and events, packed. One of few events takes its own combos only: many such ledgers in a call would
+-- each keep, and each time unpack, those of all the others.
 local function packed_chunk(section, ledger)
   local combos = ledger.events[2]
   if #combos < #section.labels then
@@ -217,6 +275,15 @@ local function packed_chunk(section, ledger)
   return tables, ledger.packed or cmsgpack.pack(ledger.events)
 end
 
+-- From now on the tokens are held by this call's ledger; a ledger that holds none any more goes. Comes before the ledger is
+-- written: a call that the client sent twice finds its own.
+local function take_over(ledger)
+  for _, emptied in ipairs(ledger.emptied) do redis.call('DEL', emptied) end
+  for _, offset in ipairs(ledger.offsets) do
+    redis.call('SET', token_key(ledger.tokens_of, offset), ledger.holder, 'EX', ledger_s)
+  end
+end
+
 local function write_ledger(section, ledger)
   local chunks = ledger.kept
   if #ledger.verdicts > 0 then
@@ -224,6 +291,7 @@ local function write_ledger(section, ledger)
     table.insert(chunks, 1, {ledger.base, ledger.upto, tables, events, cmsgpack.pack(ledger.verdicts)})
   end
   local value = cmsgpack.pack({ledger.base, math.max(ledger.high, ledger.upto), began, chunks})
+  if ledger.holder then take_over(ledger) end
   redis.call('SET', ledger.key, value, 'EX', ledger_s)
 end
 
@@ -231,8 +299,8 @@ end
 local function data_epoch(organization)
   local key = prefix .. 'epoch:{' .. organization .. '}'
   local known = redis.call('GET', key)
-  if not known then redis.call('SET', key, epoch_if_none) end
-  return known or epoch_if_none
+  if not known then redis.call('SET', key, call_id) end
+  return known or call_id
 end
 
 -- Writes the ledgers; gives the reply: for each section its epoch, {high, decided until, verdicts, reasons} of each partition,

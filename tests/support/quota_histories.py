@@ -19,12 +19,13 @@ def live(
     new_worker: Callable[[], RedisLedger],
     *,
     rules_change: bool,
+    replays: bool = False,
     workers_at_once: int = 3,
     disturb: Callable[[int], None] = lambda _: None,
 ) -> World:
     """Let a world run until everything is committed: restarts, rebalances, crashes, zombies, new rules, other disturbances."""
     rng = random.Random(seed)
-    world = World(rng, new_worker)
+    world = World(rng, new_worker, replays=replays)
     workers = [new_worker() for _ in range(workers_at_once)]
     for step in range(rng.randint(3, 12)):
         disturb(step)

@@ -37,6 +37,12 @@ class Seen:
     hashes: tuple[str, ...]
     filtered: frozenset[int]
     dies: frozenset[int]
+    first_life: Token | None = None
+
+    @property
+    def identity(self) -> Token:
+        """What its effects are known by: a replayed dead letter keeps the token of its first life."""
+        return self.first_life or self.token
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class World:
     frozen: list[Frozen] = field(default_factory=list)
     stale: int = 0
     owners: dict[int, RedisLedger] = field(default_factory=dict)
+    replays: bool = False
+    """Whether some of the records are replayed dead letters."""
 
     def __post_init__(self) -> None:
         rng = self.rng
@@ -92,6 +100,9 @@ class World:
             (f"{scope.project_id}-{group}", *shared),
             frozenset(version for version in versions if rng.random() < 0.15),
             frozenset(version for version in versions if rng.random() < 0.05),
+            Token("first", 1 - token.partition % 2, token.offset * 8 + token.partition)
+            if self.replays and rng.random() < 0.6
+            else None,
         )
 
     def quotas(self, version: int) -> tuple[Quota, ...]:
@@ -165,7 +176,7 @@ class World:
     def admit(self, ledger: RedisLedger, batch: Frozen) -> dict[Token, Verdict]:
         kept = [record for record in batch.records if batch.version not in record.filtered]
         quotas = self.quotas(batch.version)
-        claims = [Claim(r.token, r.scope, DataCategory.ERROR, r.quantity, r.event_id, r.received, quotas) for r in kept]
+        claims = [Claim(r.identity, r.scope, DataCategory.ERROR, r.quantity, r.event_id, r.received, quotas) for r in kept]
         return dict(zip([r.token for r in kept], ledger.admit(batch.polled, claims, batch.now), strict=True))
 
     def count(self, ledger: RedisLedger, batch: Frozen, verdicts: dict[Token, Verdict]) -> dict[Token, Counted]:
@@ -177,7 +188,7 @@ class World:
         ]
         sightings = [
             Sighting(
-                r.token,
+                r.identity,
                 r.scope,
                 DataCategory.ERROR,
                 r.quantity,
