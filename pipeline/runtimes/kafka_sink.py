@@ -13,7 +13,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from pipeline.runtimes.kafka_config import transactional_config, transactional_id
+from pipeline.runtimes.kafka_config import transactional_id, worker_producer_config
 from pipeline.runtimes.worker_commit import CommitError, SlotTakenError
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Kafka
@@ -86,7 +86,7 @@ class KafkaSink:
     def _ready_producer(self) -> Producer:
         """Give the producer, built and registered where there is none. Raises CommitError."""
         if self._producer is None:
-            producer = Producer(transactional_config(self._kafka, self._id) | {"error_cb": self._note_error})
+            producer = Producer(worker_producer_config(self._kafka, self._id) | {"error_cb": self._note_error})
             try:
                 # Ends what a former life of this slot left open, whatever it came to.
                 producer.init_transactions(self._kafka.transaction_timeout_s)

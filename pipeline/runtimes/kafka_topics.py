@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, client_config
+from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, client_config, worker_request_bytes
 from pipeline.settings import Settings
 
 TIMEOUT_S = 15.0
@@ -32,19 +32,18 @@ class Topic:
 def wanted_topics(settings: Settings) -> list[Topic]:
     """Give the topics of one installation with the settings of spec/storage.md, section 1."""
     kafka, record_bytes = settings.kafka, settings.input.max_record_bytes
+    request_bytes = worker_request_bytes(kafka) + REQUEST_OVERHEAD_BYTES
+    outcomes = {"max.message.bytes": request_bytes, "retention.ms": _DAY_MS}
+    letter_bytes = max(record_bytes + 2 * REQUEST_OVERHEAD_BYTES, request_bytes)
     delete = {"cleanup.policy": "delete"}
     topics = [
         Topic(kafka.events_in, {"max.message.bytes": record_bytes + REQUEST_OVERHEAD_BYTES, "retention.ms": _DAY_MS}, delete),
         Topic(kafka.events_out, {"max.message.bytes": kafka.max_output_bytes, "retention.ms": _DAY_MS}, delete),
-        Topic(kafka.outcomes, {"retention.ms": _DAY_MS}, delete),
-        Topic(
-            kafka.dead_letters,
-            {"max.message.bytes": record_bytes + 2 * REQUEST_OVERHEAD_BYTES, "retention.ms": 7 * _DAY_MS},
-            delete,
-        ),
+        Topic(kafka.outcomes, outcomes, delete),
+        Topic(kafka.dead_letters, {"max.message.bytes": letter_bytes, "retention.ms": 7 * _DAY_MS}, delete),
     ]
     if kafka.outcomes_billing is not None:
-        topics.append(Topic(kafka.outcomes_billing, {"retention.ms": _DAY_MS}, delete))
+        topics.append(Topic(kafka.outcomes_billing, outcomes, delete))
     return topics
 
 
