@@ -155,7 +155,7 @@ def make_app(settings: Settings, outcome_partitions: int) -> faust.App:
         web_bind=settings.web.host,
         web_port=settings.web.port,
         web_host="127.0.0.1",
-        consumer_auto_offset_reset="latest",
+        consumer_auto_offset_reset="earliest",  # outcomes may come before Faust has its partitions
         stream_wait_empty=False,
         producer_compression_type=None,
     )

@@ -43,6 +43,8 @@ class LiveCounts:
 
     async def _count(self, stream: Any) -> None:
         async for event in stream.events():
+            if event.message.timestamp < time.time() - WINDOW_S * KEPT_WINDOWS:
+                continue  # a backlog is passed over: its windows are over too
             key = read_outcome(event.value)
             if key is not None:
                 counted, quantity = key
