@@ -35,9 +35,14 @@ class RetryableError(Exception):
     """A service is away: nothing is wrong with the batch; run it again in `retry_in_s` seconds."""
 
     def __init__(self, service: str, detail: str, retry_in_s: float = 1.0) -> None:
+        super().__init__(service, detail, retry_in_s)  # what pickle makes it again from
         self.service = service
+        self.detail = detail
         self.retry_in_s = retry_in_s
-        super().__init__(f"{service}: {detail}")
+
+    def __str__(self) -> str:
+        """Print as `redis: what it said`."""
+        return f"{self.service}: {self.detail}"
 
 
 class GiveUpError(Exception):
