@@ -31,7 +31,7 @@ end
 
 local function load_group(group)
   local key = prefix .. 'group:' .. group.name
-  local saved = redis.call('HMGET', key, 'seen', 'dropped', 'first', 'last')
+  local saved = read('HMGET', key, 'seen', 'dropped', 'first', 'last')
   group.key = key
   group.seen_before, group.dropped_before = number(saved[1], key), number(saved[2], key)
   group.first_before, group.last_before = saved[3] and number(saved[3], key), saved[4] and number(saved[4], key)
@@ -115,9 +115,8 @@ end
 local outer = {} -- {counter, quantity, project, is beyond share}: moved once their counters were read
 
 local function load_admitted(admitted, key, ours)
-  local saved = redis.call('GET', key)
-  if not saved then return end
-  local value = cmsgpack.unpack(saved)
+  local value = read_ledger(key)
+  if not value then return end
   admitted.values[key] = value
   for _, chunk in ipairs(value[4]) do
     local tables, events, verdicts = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])

@@ -36,11 +36,31 @@ local function stem_and_slot(counter)
   return stem, tonumber(slot)
 end
 
+-- A key of ours that somebody else has written to. The caller waits until a person has looked, and nothing is written before.
+local function foreign(key, what)
+  error('FOREIGN ' .. key .. ' holds ' .. what, 0)
+end
+
+local function read(command, key, ...)
+  local value = redis.pcall(command, key, ...)
+  if type(value) == 'table' and value.err then
+    if string.find(value.err, 'WRONGTYPE', 1, true) == 1 then foreign(key, 'another type') end
+    error(value.err, 0)
+  end
+  return value
+end
+
 local function number(value, key)
   if not value then return 0 end
   local parsed = tonumber(value)
-  if not parsed then error(key .. ' holds no number') end
+  if not parsed then foreign(key, 'no number') end
   return parsed
+end
+
+-- MGET says nil of a key of another type, too.
+local function check_absent(keys)
+  if #keys == 0 or redis.call('EXISTS', unpack(keys)) == 0 then return end
+  for _, key in ipairs(keys) do read('GET', key) end
 end
 
 local function has(mask, at) -- whether the bit of the counter at that place is set
@@ -61,7 +81,7 @@ end
 
 local function load_bucket(counter)
   counter.key = prefix .. 'bucket:' .. stem_and_slot(counter)
-  local saved = redis.call('HMGET', counter.key, 'debt', 'at')
+  local saved = read('HMGET', counter.key, 'debt', 'at')
   counter.used, counter.at = math.max(0, number(saved[1], counter.key)), number(saved[2], counter.key)
 end
 
@@ -74,8 +94,8 @@ end
 local function load_fair(counter)
   local now_key, before_key = share_key(counter, 0), share_key(counter, 1)
   counter.shares, counter.share_deltas = {}, {}
-  counter.active_now = redis.call('HLEN', now_key) - redis.call('HEXISTS', now_key, '')
-  counter.active_before = redis.call('HLEN', before_key) - redis.call('HEXISTS', before_key, '')
+  counter.active_now = read('HLEN', now_key) - redis.call('HEXISTS', now_key, '')
+  counter.active_before = read('HLEN', before_key) - redis.call('HEXISTS', before_key, '')
   counter.keep_s = counter.definition[7]
 end
 
@@ -92,7 +112,11 @@ local function load_counters()
       keys[at] = prefix .. 'quota:' .. counters[i].name
       keys[at + 1] = prefix .. 'r:quota:' .. counters[i].name
     end
-    local values = redis.call('MGET', unpack(keys))
+    local values, absent = redis.call('MGET', unpack(keys)), {}
+    for at, key in ipairs(keys) do
+      if not values[at] then absent[#absent + 1] = key end
+    end
+    check_absent(absent)
     for i = from, upto do
       local counter, at = counters[i], 2 * (i - from) + 1
       counter.stored = values[at] and number(values[at], keys[at]) -- false where there is no key

@@ -75,13 +75,21 @@ local function is_overtaken(newest)
   return began < newest and newest - began <= ZOMBIE_S
 end
 
+local function read_ledger(key)
+  local saved = read('GET', key)
+  if not saved then return nil end
+  local is_whole, value = pcall(cmsgpack.unpack, saved)
+  if not is_whole or type(value) ~= 'table' or type(value[4]) ~= 'table' then foreign(key, 'no ledger') end
+  return value
+end
+
 -- Opens the ledger of one partition for a call that covers [base, upto). Nil where the caller is a zombie: another has
 -- committed past its base, or has overtaken it.
 local function open_ledger(key, base, upto)
   local ledger = {key = key, base = base, upto = upto, high = 0, known = {}, kept = {}, decided_until = upto}
-  local saved = redis.call('GET', key)
+  local saved = read_ledger(key)
   if not saved then return ledger end
-  local floor, high, newest, chunks = unpack(cmsgpack.unpack(saved))
+  local floor, high, newest, chunks = unpack(saved)
   if base < floor or (base < high and is_overtaken(newest)) then return nil end
   ledger.high = high
   for _, chunk in ipairs(chunks) do
@@ -125,9 +133,9 @@ local function open_replayed(key, offsets)
     known = {}, kept = {}, decided_until = 0, emptied = {},
   }
   for held_by, ours in pairs(holders_of(key, offsets)) do
-    local saved = redis.call('GET', held_by)
+    local saved = read_ledger(held_by)
     if saved then
-      local _, _, newest, chunks = unpack(cmsgpack.unpack(saved))
+      local _, _, newest, chunks = unpack(saved)
       if is_overtaken(newest) then return nil end
       local is_emptied = true
       for _, chunk in ipairs(chunks) do is_emptied = recall(ledger.known, chunk, 0, EVERY_OFFSET, ours) and is_emptied end
@@ -204,6 +212,11 @@ local function repeat_decisions(section, ledger)
   end
 end
 
+-- The organization's data epoch: another one than last time means that Redis has lost what it knew.
+local function epoch_key(organization)
+  return prefix .. 'epoch:{' .. organization .. '}'
+end
+
 -- Opens the ledgers of all sections. Nil, with nothing written yet, where one of them says that the caller is a zombie.
 local function open_sections(call)
   local argument = 1
@@ -214,6 +227,7 @@ local function open_sections(call)
     local tables = cmsgpack.unpack(ARGV[argument])
     local open = {
       organization = organization, packed = ARGV[argument], partitions = {}, counters = {}, adopted = {}, is_plain = true,
+      epoch = read('GET', epoch_key(organization)),
       charged = tables[4], labels = tables[5], -- by combo: its counters, not their numbers, and its label
     }
     for _, definition in ipairs(tables[3]) do
@@ -295,12 +309,9 @@ local function write_ledger(section, ledger)
   redis.call('SET', ledger.key, value, 'EX', ledger_s)
 end
 
--- The organization's data epoch: another one than last time means that Redis has lost what it knew.
-local function data_epoch(organization)
-  local key = prefix .. 'epoch:{' .. organization .. '}'
-  local known = redis.call('GET', key)
-  if not known then redis.call('SET', key, call_id) end
-  return known or call_id
+local function data_epoch(section)
+  if not section.epoch then redis.call('SET', epoch_key(section.organization), call_id) end
+  return section.epoch or call_id
 end
 
 -- Writes the ledgers; gives the reply: for each section its epoch, {high, decided until, verdicts, reasons} of each partition,
@@ -317,7 +328,7 @@ local function finish(opened)
       if counter.limit >= 0 and counter.used >= counter.limit and counter.kind ~= 'bucket' then full[#full + 1] = i end
     end
     for _, dropped in ipairs(sections[s][3]) do write_dropped(dropped[1], dropped[2]) end
-    reply[s] = {data_epoch(section.organization), partitions, full}
+    reply[s] = {data_epoch(section), partitions, full}
   end
   return cmsgpack.pack(reply)
 end

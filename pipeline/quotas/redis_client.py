@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
@@ -9,21 +10,56 @@ from urllib.parse import urlsplit, urlunsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import DataError, RedisClusterException, RedisError, ResponseError
 from redis.retry import Retry
 
 from pipeline.model.errors import RetryableError
 
 Client = redis.Redis | RedisCluster
 
+_AWAY = frozenset(
+    {
+        "ASK",
+        "BUSY",
+        "CLUSTERDOWN",
+        "FOREIGN",  # our scripts' own: a key of ours holds something else, and is named
+        "LOADING",
+        "MASTERDOWN",
+        "MISCONF",
+        "MOVED",
+        "NOREPLICAS",
+        "NOSCRIPT",
+        "OOM",
+        "READONLY",
+        "Script killed",  # by an operator, since it took long; it had written nothing
+        "TRYAGAIN",
+    }
+)
+_CODE = re.compile(r"(?:Error running script \(call to \w+\): )?(?:@?user_script: ?\d+: )*-?([A-Z]+\b|Script killed)")
+"""Where the code of an error stands: before version 7 Redis wraps what a command in a script said."""
+
 
 @contextmanager
 def reaching_redis() -> Iterator[None]:
-    """Say RetryableError for whatever keeps Redis from answering: away, slow, full, a replica, loading, no longer a cluster."""
+    """Say RetryableError for whatever keeps Redis from answering: away, slow, full, a replica, loading, no longer a cluster.
+
+    What Redis says of the call itself (a script's bug, a wrong type) passes as it is: waiting would not mend it.
+    """
     try:
         yield
-    except (RedisError, OSError) as error:
+    except (RedisError, RedisClusterException, OSError) as error:
+        if not _is_away(error):
+            raise
         raise RetryableError("redis", f"{type(error).__name__}: {error}") from error
+
+
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, DataError):
+        return False
+    if not isinstance(error, ResponseError):
+        return True
+    code = _CODE.match(str(error))
+    return error.status_code in _AWAY or (code is not None and code[1] in _AWAY)
 
 
 def connect(url: str, timeout_s: float) -> Client:
