@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import NewTopic
 from support.kafka_broker import Broker, admin, fresh_settings, read_all
 
-from pipeline.runtimes.kafka_sink import FENCES_BEFORE_GIVING_UP, KafkaSink
+from pipeline.runtimes.kafka_sink import KafkaSink
 from pipeline.runtimes.worker_commit import CommitError, SlotTakenError
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Kafka, Settings
