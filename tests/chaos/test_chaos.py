@@ -22,11 +22,11 @@ import msgpack
 import orjson
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
+from confluent_kafka.admin import NewPartitions
 from support import chaos_accounting as accounting
 from support.chaos_cluster import Cluster, Slot, free_port
 from support.faulty_worker import POINTS
-from support.kafka_broker import Broker, admin, committed, fresh_settings
+from support.kafka_broker import Broker, admin, committed, fresh_settings, set_topic
 from support.redis_server import RedisServer
 
 from pipeline.runtimes.generated_events import generate_events
@@ -151,11 +151,7 @@ class Chaos:
         self._set_outcomes_limit("1000000")
 
     def _set_outcomes_limit(self, size: str) -> None:
-        client = admin(self.broker)
-        entry = ConfigEntry("max.message.bytes", size, incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ResourceType.TOPIC, self.settings.kafka.outcomes, incremental_configs=[entry])
-        for future in client.incremental_alter_configs([resource]).values():
-            future.result()
+        set_topic(self.broker, self.settings.kafka.outcomes, "max.message.bytes", size)
 
     def _break_rules(self) -> None:
         file = self.rules / "default" / "quotas.toml"

@@ -9,116 +9,20 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import aiokafka
 import orjson
 import pytest
 from confluent_kafka import Producer
-from support.kafka_broker import Broker, fresh_settings, produce, read_all
-from support.redis_server import RedisServer
+from support.installation import ROOT, Installation, until
+from support.kafka_broker import produce, read_all
 from support.snuba import check_outcome, check_published_event
 
-from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
-
-ROOT = Path(__file__).parents[2]
-
-
-class Installation:
-    """A broker's topics, a Redis, a rules folder and a settings file; runs `pipeline` commands on them."""
-
-    def __init__(self, broker: Broker, folder: Path) -> None:
-        self.broker = broker
-        self.settings = fresh_settings(broker, partitions=2)
-        self.redis = RedisServer(folder / "redis")
-        self.redis.start()
-        self.folder = folder
-        self.rules = folder / "rules"
-        (self.rules / "default").mkdir(parents=True)
-        (self.rules / "default" / "grouping.toml").write_text('enhancement_base = "none"\nbuiltin_fingerprints = false\n')
-        self.port = free_port()
-        self.write_settings()
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def write_settings(self, *more: str) -> None:
-        kafka = self.settings.kafka
-        names = {"brokers": kafka.brokers, "consumer_group": kafka.consumer_group, "events_in": kafka.events_in}
-        names |= {"events_out": kafka.events_out, "outcomes": kafka.outcomes, "dead_letters": kafka.dead_letters}
-        lines = [f'rules = "{self.rules}"', "[kafka]", "session_timeout_s = 6.0", *(f'{k} = "{v}"' for k, v in names.items())]
-        lines += ["[redis]", f'url = "{self.redis.url}"', "[web]", f"port = {self.port}", 'host = "127.0.0.1"', *more]
-        (self.folder / "settings.toml").write_text("\n".join(lines) + "\n")
-
-    def pipeline(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline", *arguments, "--settings", str(self.folder / "settings.toml")]
-        return subprocess.run(command, capture_output=True, text=True, check=check, cwd=ROOT)
-
-    def worker(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "pipeline", "worker", "--settings", str(self.folder / "settings.toml")]
-        with (self.folder / "worker.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
-        self.processes.append(process)
-        until(lambda: self.ready().get("ready") is True, what=self.log)
-        return process
-
-    def log(self) -> str:
-        return (self.folder / "worker.log").read_text()
-
-    def get(self, path: str) -> bytes:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return bytes(answer.read())
-        except urllib.error.HTTPError as error:
-            return bytes(error.read())
-        except OSError:
-            return b"{}"
-
-    def ready(self) -> dict[str, Any]:
-        return dict(json.loads(self.get("/ready")))
-
-    def feed(self, number: int, project_id: int = 1, seed: int = 1) -> None:
-        events = generate_events(seed, frames=3)
-        produce(self.broker, self.settings.kafka.events_in, [ingest_message(next(events), project_id)[1] for _ in range(number)])
-
-    def stored(self) -> list[dict[str, Any]]:
-        return [orjson.loads(message.value() or b"")[2] for message in read_all(self.broker, self.settings.kafka.events_out)]
-
-    def close(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        self.redis.stop()
-
-
-@pytest.fixture
-def installation(broker: Broker, tmp_path: Path) -> Iterator[Installation]:
-    installation = Installation(broker, tmp_path)
-    yield installation
-    installation.close()
-
-
-def until(condition: Callable[[], bool], within_s: float = 60, what: Callable[[], str] = lambda: "") -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s {what()}"
-        time.sleep(0.2)
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_from_start_to_sigterm(installation: Installation) -> None:
@@ -131,7 +35,7 @@ def test_from_start_to_sigterm(installation: Installation) -> None:
     metrics = installation.get("/metrics").decode()
     assert "pipeline_events_total 300.0" in metrics
     assert 'pipeline_outcomes_total{category="error",outcome="accepted",reason=""} 300.0' in metrics
-    until(lambda: counted(installation) == 300)
+    until(lambda: installation.counted() == 300)
 
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -174,11 +78,6 @@ def test_a_stock_consumer_reads_what_snuba_takes(installation: Installation) -> 
     assert [check_outcome(outcome) for outcome in outcomes if check_outcome(outcome)] == []
 
 
-def counted(installation: Installation) -> int:
-    minutes = json.loads(installation.get("/counts?minutes=5"))["minutes"]
-    return sum(count["quantity"] for minute in minutes for count in minute["counts"] if count["project_id"] == 1)
-
-
 def test_live_counts_leave_out_what_was_aborted(installation: Installation) -> None:
     """What came before the agent had its partitions is counted too, as far as its minute is still shown."""
     kafka = installation.settings.kafka
@@ -194,7 +93,7 @@ def test_live_counts_leave_out_what_was_aborted(installation: Installation) -> N
     produce(installation.broker, kafka.outcomes, [outcome] * 3)
     installation.worker()
     installation.feed(5)
-    until(lambda: counted(installation) == 8, what=lambda: str(counted(installation)))
+    until(lambda: installation.counted() == 8, what=lambda: str(installation.counted()))
 
 
 def test_live_counts_can_be_left_out(installation: Installation) -> None:
@@ -205,7 +104,7 @@ def test_live_counts_can_be_left_out(installation: Installation) -> None:
     assert len(installation.stored()) == 5
     assert json.loads(installation.get("/health"))["alive"] is True
     time.sleep(2.0)  # an agent that counts needs less
-    assert counted(installation) == 0
+    assert installation.counted() == 0
 
 
 def test_a_second_signal_leaves_at_once_and_loses_nothing(installation: Installation) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from pipeline.runtimes.kafka_topics import create_topics
 from pipeline.settings import Kafka, Settings
@@ -170,6 +170,15 @@ def committed(settings: Settings) -> dict[int, int]:
 def admin(broker: Broker) -> AdminClient:
     """Give an admin client."""
     return AdminClient({"bootstrap.servers": broker.address, "log_level": 4})
+
+
+def set_topic(broker: Broker, topic: str, name: str, value: str) -> None:
+    """Set one setting of a topic."""
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    client = admin(broker)
+    for future in client.incremental_alter_configs([resource]).values():
+        future.result()
 
 
 def _free_port() -> int:
