@@ -60,12 +60,10 @@ class KafkaSink:
 
     def produce(self, producer: Producer, outputs: Iterable[Output], deadline: float) -> None:
         """Hand the records to the client; where its queue is full, wait for the broker. Raises BufferError at the deadline."""
-        for output in outputs:
+        for topic, key, value, headers in outputs:
             while True:
                 try:
-                    producer.produce(
-                        output.topic, output.value, output.key, headers=list(output.headers), on_delivery=self._on_delivery
-                    )
+                    producer.produce(topic, value, key, headers=list(headers))
                     break
                 except BufferError:
                     if time.monotonic() > deadline:
@@ -86,7 +84,8 @@ class KafkaSink:
     def _ready_producer(self) -> Producer:
         """Give the producer, built and registered where there is none. Raises CommitError."""
         if self._producer is None:
-            producer = Producer(worker_producer_config(self._kafka, self._id) | {"error_cb": self._note_error})
+            callbacks = {"error_cb": self._note_error, "on_delivery": self._on_delivery}
+            producer = Producer(worker_producer_config(self._kafka, self._id) | callbacks)
             try:
                 # Ends what a former life of this slot left open, whatever it came to.
                 producer.init_transactions(self._kafka.transaction_timeout_s)

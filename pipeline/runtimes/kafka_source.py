@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.model.record import Token
 from pipeline.runtimes.kafka_config import client_config, consumer_config
 from pipeline.runtimes.kafka_topics import topic_id as find_topic_id
-from pipeline.runtimes.worker_batch import WorkerBatch, WorkerRecord, make_record
+from pipeline.runtimes.worker_batch import NO_HEADERS, WorkerBatch, WorkerRecord, make_record
 from pipeline.runtimes.worker_lag import Lag
 from pipeline.settings import Batch, Settings
 
@@ -158,15 +158,16 @@ class KafkaSource:
         records = []
         ends: dict[int, int] = {}
         for message in messages:
-            partition, offset = message.partition(), message.offset()
+            partition, offset, received = message.partition(), message.offset(), message.timestamp()[1] / 1e3
             if self._bases[partition] is None:
                 self._bases[partition] = offset
             ends[partition] = offset + 1
-            headers = {name: value for name, value in message.headers() or () if value is not None}
+            raw_headers = message.headers()
+            headers = {name: value for name, value in raw_headers if value is not None} if raw_headers else NO_HEADERS
             token = Token(topic_id, partition, offset)
-            record = make_record(message.value() or b"", self._topic, token, message.timestamp()[1] / 1e3, headers)
+            record = make_record(message.value() or b"", self._topic, token, received, headers)
             records.append(WorkerRecord(record, partition, offset, headers))
-            self.lag.read(partition, offset, message.timestamp()[1] / 1e3)
+            self.lag.read(partition, offset, received)
         # The position, not the last offset + 1: behind transaction markers the latter would leave a lag of 1 for ever.
         for place in self._consumer.position([TopicPartition(self._topic, partition) for partition in ends]):
             ends[place.partition] = max(place.offset, ends[place.partition])

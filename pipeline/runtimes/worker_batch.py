@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -19,10 +20,10 @@ FIRST_FAILURE_HEADER = "pipeline-first-failure"
 """Header of a replayed dead letter: when it first failed, ISO 8601."""
 
 Headers = Mapping[str, bytes]
+NO_HEADERS: Headers = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerRecord:
+class WorkerRecord(NamedTuple):
     """A record with what only the broker knew of it: its own place, and its headers where it has any."""
 
     record: Record
@@ -69,8 +70,8 @@ def make_record(body: bytes, topic: str, token: Token, timestamp_s: float, heade
         form=Form.MSGPACK,
         source=topic,
         position=(token.partition, token.offset),
-        received=_number(headers.get(RECEIVED_HEADER)) or timestamp_s,
-        token=_parse_token(headers.get(TOKEN_HEADER)) or token,
+        received=(headers and _number(headers.get(RECEIVED_HEADER))) or timestamp_s,
+        token=(headers and _parse_token(headers.get(TOKEN_HEADER))) or token,
     )
 
 

@@ -19,5 +19,7 @@ class Output(NamedTuple):
     @property
     def size_bytes(self) -> int:
         """About what the broker will count."""
-        header_bytes = sum(len(name) + len(value) + 8 for name, value in self.headers)
-        return len(self.key or b"") + len(self.value) + header_bytes + RECORD_OVERHEAD_BYTES
+        size = len(self.key or b"") + len(self.value) + RECORD_OVERHEAD_BYTES
+        for name, value in self.headers:
+            size += len(name) + len(value) + 8
+        return size
