@@ -21,19 +21,24 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
+import redis
 from confluent_kafka import Consumer, Producer
 from support.kafka_broker import Broker, fresh_settings, shared_broker
 
+from pipeline.model.category import DataCategory
 from pipeline.model.item import Item
+from pipeline.model.message import StorageMessage
 from pipeline.model.record import Token
+from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.quotas.ledger import Polled
 from pipeline.rules.folder import RulesFolder, load_rules
+from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.runtimes.kafka_sink import KafkaSink
 from pipeline.runtimes.kafka_source import KafkaSource
@@ -42,63 +47,75 @@ from pipeline.runtimes.worker import Worker
 from pipeline.runtimes.worker_batch import make_record
 from pipeline.settings import Redis, Settings
 from pipeline.stages.decode import decode
-from pipeline.stages.runner import run
+from pipeline.stages.runner import BatchResult, accepted, run
 from pipeline.wiring import artifacts, explain_context, worker_context, worker_ledger
 
 ROOT = Path(__file__).parents[2]
 BATCH = 1_000
+WARM_UP_BATCHES = 2
 
 
 def main() -> None:
     """Print the figures that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=8_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--latency", type=int, metavar="SECONDS")
     parser.add_argument("--soak", type=int, metavar="EVENTS")
     options = parser.parse_args()
     broker = shared_broker()
-    with EmbeddedRedis() as redis:
+    with EmbeddedRedis() as server:
         if options.latency:
-            measure_latency(broker, redis.url, options.latency)
+            measure_latency(broker, server.url, options.latency)
         elif options.soak:
-            soak(broker, redis.url, options.soak)
+            soak(broker, server.url, options.soak)
         else:
-            compare(broker, redis.url, options.events, options.rounds)
+            compare(broker, server.url, options.events, options.rounds)
 
 
 def compare(broker: Broker, redis_url: str, events: int, rounds: int) -> None:
-    """Take turns between the bare stages, the worker and the stock agent, so that a busy machine slows all of them."""
-    figures: dict[str, list[float]] = {"bare stages": [], "worker": [], "worker, stages left out": [], "stock Faust agent": []}
+    """Take turns with the same records, so that a busy machine slows all alike; every figure leaves its first batches out."""
+    figures: dict[str, list[float]] = {}
+
+    def note(name: str, seconds_per_event: float) -> None:
+        figures.setdefault(name, []).append(seconds_per_event * 1e6)
+
+    bodies = _bodies(events)
     for _ in range(rounds):
-        settings = _settings(broker, redis_url)
-        bodies = _bodies(events)
-        figures["bare stages"].append(_in_child(_bare_stages, settings, bodies))
-        _fill(settings, _bodies(events))  # other ids: the same ones would be duplicates
-        figures["worker"].append(_in_child(_worker, settings, events))
-        without = _settings(broker, redis_url)
+        settings, without = _settings(broker, redis_url), _settings(broker, redis_url)
+        _fill(settings, bodies)
         _fill(without, bodies)
-        figures["worker, stages left out"].append(_in_child(_worker_without_stages, without, events))
-        figures["stock Faust agent"].append(_in_child(_stock_agent, without, events))
+        bare = _in_child(_bare_stages, settings, bodies)
+        redis.Redis.from_url(redis_url).flushall()  # or the same events would be duplicates
+        whole = _in_child(_worker, settings, events)
+        left_out = _in_child(_worker_without_stages, without, events)
+        stock = _in_child(_stock_agent, without, events)
+        redis.Redis.from_url(redis_url).flushall()
+        note("bare stages", bare.total)
+        note("worker", whole.total)
+        note("worker minus bare stages", whole.total - bare.total)
+        # Both totals are many times the difference, and so is their noise. The calls of the stages are the same ones in both:
+        # without them the difference is one of small figures. Freeing what the stages built is in both too.
+        note("the same beside the calls", whole.beside - bare.beside)
+        note("the same, stages left out", left_out.beside)
+        note("stock Faust agent", stock.total)
     size = sum(map(len, bodies)) // len(bodies)
-    print(f"{events:,} events of {size:,} bytes, batches of {BATCH}, transactions on; us of CPU per event, median of {rounds}")
-    for name, seconds in figures.items():
-        print(f"  {name:28}{median(seconds) / events * 1e6:8.1f}   ({min(seconds) / events * 1e6:.1f} at best)")
-    beside = [worker - bare for worker, bare in zip(figures["worker"], figures["bare stages"], strict=True)]
-    print(f"  {'worker minus bare stages':28}{median(beside) / events * 1e6:8.1f}   (40 are allowed)")
+    print(f"{events:,} events of {size:,} bytes, batches of {BATCH}, transactions on; us of CPU per event, {rounds} rounds")
+    for name, each in figures.items():
+        print(f"  {name:28}{median(each):8.1f}   ({min(each):.1f} to {max(each):.1f})")
+    print("  beside the stages 40 are allowed")
     settings = _settings(broker, redis_url)
-    _fill(settings, _bodies(events))
+    _fill(settings, bodies)
     started = time.perf_counter()
     two = _two_workers(settings, events)
     rate = events / (time.perf_counter() - started)
-    print(f"  {'two workers together':28}{two / events * 1e6:8.1f}   ({rate:,.0f} events/s with their start-up)")
+    print(f"  {'two workers, start-up and all':28}{two / events * 1e6:8.1f}   ({rate:,.0f} events/s)")
 
 
 def measure_latency(broker: Broker, redis_url: str, seconds: int) -> None:
     """Time from produce to what a committed reader sees, at 10 events/s."""
     settings = _settings(broker, redis_url)
-    source, sink, worker = _make_worker(settings)
-    del source, sink
+    _, _, worker = _make_worker(settings)
     thread = threading.Thread(target=worker.run)
     thread.start()
     reader = Consumer(
@@ -206,13 +223,51 @@ def _feed(settings: Settings, events: int) -> None:
         _fill(settings, [ingest_message(next(made), 1)[1] for _ in range(2_000)])
 
 
-def _in_child(function: Callable[..., float], *arguments: Any) -> float:
+class Cost(NamedTuple):
+    """CPU seconds an event: of all threads, and of that what was spent in the stages."""
+
+    total: float
+    stages: float = 0.0
+
+    @property
+    def beside(self) -> float:
+        """What is not spent in calls of the stages."""
+        return self.total - self.stages
+
+
+class Meter:
+    """Reads the clocks after each batch; the first batches, which fill caches and connections, are left out."""
+
+    def __init__(self) -> None:
+        self.stages_s = 0.0
+        self._readings = [(0, time.process_time(), 0.0)]
+
+    def timed(self, stages: Callable[..., BatchResult]) -> Callable[..., BatchResult]:
+        """Note the CPU that calls of the stages take."""
+
+        def timed_stages(records: Any, ctx: Any) -> BatchResult:
+            before = time.thread_time()
+            result = stages(records, ctx)
+            self.stages_s += time.thread_time() - before
+            return result
+
+        return timed_stages
+
+    def batch_ended(self, events_so_far: int) -> None:
+        self._readings.append((events_so_far, time.process_time(), self.stages_s))
+
+    def cost(self) -> Cost:
+        (first, total, stages), (last, total_after, stages_after) = self._readings[WARM_UP_BATCHES], self._readings[-1]
+        return Cost((total_after - total) / (last - first), (stages_after - stages) / (last - first))
+
+
+def _in_child(function: Callable[..., Cost], *arguments: Any) -> Cost:
     """Run in a process of its own: nothing that ran before is in its memory or among its threads."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_plainly, (function, arguments))
 
 
-def _plainly(function: Callable[..., float], arguments: tuple[Any, ...]) -> float:
+def _plainly(function: Callable[..., Cost], arguments: tuple[Any, ...]) -> Cost:
     """Call, and raise what a pool can carry: an exception with arguments of its own would hang it."""
     try:
         return function(*arguments)
@@ -226,65 +281,58 @@ def _make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, Worker]:
     return source, sink, Worker(settings, source, sink, context, WorkerMetrics())
 
 
-def _bare_stages(settings: Settings, bodies: list[bytes]) -> float:
-    """Give the CPU seconds of the stages alone, with Redis, in the same batches."""
+def _bare_stages(settings: Settings, bodies: list[bytes]) -> Cost:
+    """Run the stages alone, with Redis, in the same batches and with the same schedule of garbage."""
     context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings), artifacts(settings))
     records = [make_record(body, "in", Token(settings.kafka.events_in, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
-    before = time.process_time()
-    for start in range(0, len(records), BATCH):
-        part = records[start : start + BATCH]
-        run(part, context((Polled(settings.kafka.events_in, 0, start, start + len(part)),)))
-    return time.process_time() - before
+    meter = Meter()
+    stages = meter.timed(run)
+    with GarbageBetweenBatches() as garbage:
+        for start in range(0, len(records), BATCH):
+            part = records[start : start + BATCH]
+            stages(part, context((Polled(settings.kafka.events_in, 0, start, start + len(part)),)))
+            garbage.after_batch()
+            meter.batch_ended(start + len(part))
+    return meter.cost()
 
 
-def _worker(settings: Settings, events: int) -> float:
-    """Give the CPU seconds from the first poll that brought something to the last commit."""
-    source, sink, worker = _make_worker(settings)
-    return _timed(worker, source, sink, events)
+def _worker(settings: Settings, events: int) -> Cost:
+    return _timed(settings, events, run)
 
 
-def _worker_without_stages(settings: Settings, events: int) -> float:
-    """Give the same where the stages' results are made up, as large as the real ones: the worker's own cost alone."""
-    from pipeline.model.category import DataCategory
-    from pipeline.model.message import StorageMessage
-    from pipeline.model.scope import Scope
-    from pipeline.runtimes import worker as module
-    from pipeline.stages.runner import BatchResult, accepted
-
+def _worker_without_stages(settings: Settings, events: int) -> Cost:
+    """Make the stages' results up, as large as the real ones: the worker's own cost alone."""
     headers = tuple((name, b"value") for name in ("operation", "version", "event_id", "group_id", "project_id", "primary_hash"))
 
     def made_up(records: Any, ctx: Any) -> BatchResult:
         items = []
         for record in records:
-            message = StorageMessage(b"1", record.body, headers, 1, "e", 1, "h")
+            message = StorageMessage(b"%d" % (record.token.offset % 5), record.body, headers, 1, "e", 1, "h")
             items.append(Item(record, Scope(1, 1), DataCategory.ERROR, 1, 1e9, "e", {}, message=message))
         return BatchResult(items, accepted(items, ctx.now))
 
-    module.run = made_up  # type: ignore[assignment, attr-defined]
-    source, sink, worker = _make_worker(settings)
-    return _timed(worker, source, sink, events)
+    return _timed(settings, events, made_up)
 
 
-def _timed(worker: Worker, source: KafkaSource, sink: KafkaSink, events: int) -> float:
-    began: list[float] = []
-    reached: dict[int, int] = {}
-    poll, commit = source.poll, sink.commit
+def _timed(settings: Settings, events: int, stages: Callable[..., BatchResult]) -> Cost:
+    """Run a worker until all is committed, and read the clocks with each commit."""
+    from pipeline.runtimes import worker as module
+
+    _, sink, worker = _make_worker(settings)
     sink._ready_producer()  # registering with the coordinator is start-up
-
-    def first_poll() -> Any:
-        if not began and source.partitions:
-            began.append(time.process_time())
-        return poll()
+    meter, reached, commit = Meter(), dict[int, int](), sink.commit
 
     def counted(outputs: Any, topic: str, ends: Any, membership: Any) -> None:
         commit(outputs, topic, ends, membership)
         reached.update(ends)
+        meter.batch_ended(sum(reached.values()))
         if sum(reached.values()) >= events:
             worker.stop()
 
-    source.poll, sink.commit = first_poll, counted  # type: ignore[method-assign]
+    module.run = meter.timed(stages)  # type: ignore[assignment, attr-defined]
+    sink.commit = counted  # type: ignore[method-assign]
     worker.run()
-    return time.process_time() - began[0]
+    return meter.cost()
 
 
 def _two_workers(settings: Settings, events: int) -> float:
@@ -318,8 +366,8 @@ def _one_of_two(settings: Settings, over: Any, spent: Any) -> None:
     spent.append(time.process_time() - before)
 
 
-def _stock_agent(settings: Settings, events: int) -> float:
-    """Give the CPU seconds of a Faust agent as its documentation shows it: consume, produce, nothing else."""
+def _stock_agent(settings: Settings, events: int) -> Cost:
+    """Run a Faust agent as its documentation shows it: consume, produce, nothing else."""
     import asyncio
 
     import faust
@@ -338,18 +386,18 @@ def _stock_agent(settings: Settings, events: int) -> float:
     source = app.topic(settings.kafka.events_in, value_type=bytes, value_serializer="raw")
     target = app.topic(settings.kafka.events_out, value_type=bytes, value_serializer="raw")
     seen = 0
-    began = ended = 0.0
+    meter = Meter()
     all_seen = asyncio.Event()
 
     @app.agent(source)  # type: ignore[untyped-decorator]  # faust has no types here
     async def copy(stream: Any) -> None:
-        nonlocal seen, began, ended
+        nonlocal seen
         async for value in stream:
-            began = began or time.process_time()
             await target.send(value=value)
             seen += 1
+            if seen % BATCH == 0:
+                meter.batch_ended(seen)
             if seen == events:
-                ended = time.process_time()
                 all_seen.set()
 
     async def serve() -> None:
@@ -358,7 +406,7 @@ def _stock_agent(settings: Settings, events: int) -> float:
         await app.stop()
 
     asyncio.get_event_loop_policy().get_event_loop().run_until_complete(serve())
-    return ended - began
+    return meter.cost()
 
 
 if __name__ == "__main__":
