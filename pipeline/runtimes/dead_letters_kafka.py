@@ -12,6 +12,7 @@ from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, mark, re
 from pipeline.runtimes.kafka_config import reader_config, transactional_config
 from pipeline.settings import Settings
 
+_MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 TIMEOUT_S = 15.0
 LETTERS_PER_TRANSACTION = 500
 
@@ -56,10 +57,20 @@ class DeadLetterTopic:
         known = self._consumer.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic]
         if known.error is not None:
             raise KafkaException(known.error)
-        return {
-            partition: self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=TIMEOUT_S)
-            for partition in known.partitions
-        }
+        return {partition: self._find_end(TopicPartition(self._topic, partition)) for partition in known.partitions}
+
+    def _find_end(self, place: TopicPartition) -> tuple[int, int]:
+        """Ask a partition's first and next offset; one that has just been created, or is moving, has no leader for a moment."""
+        until = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                ends: tuple[int, int] = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+            except KafkaException as error:
+                if error.args[0].code() not in _MOVING or time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+            else:
+                return ends
 
     def _first(self) -> dict[int, int]:
         return {partition: low for partition, (low, high) in self._ends.items() if low < high}
