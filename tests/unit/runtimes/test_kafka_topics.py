@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pipeline.runtimes.kafka_config import worker_producer_config
+from pipeline.runtimes.kafka_topics import wanted_topics
+from pipeline.settings import Input, Kafka, Settings
+
+
+@pytest.mark.parametrize("max_output_bytes", [500_000, 25_000_000, 90_000_000])
+@pytest.mark.parametrize("max_record_bytes", [100_000, 10_000_000])
+def test_every_topic_that_a_worker_writes_takes_its_largest_request(max_output_bytes: int, max_record_bytes: int) -> None:
+    """A request that a topic refuses would abort its batch again and again."""
+    kafka = Kafka(max_output_bytes=max_output_bytes, outcomes_billing="billing")
+    settings = msgspec.structs.replace(Settings(), kafka=kafka, input=Input(max_record_bytes=max_record_bytes))
+    request_bytes = worker_producer_config(kafka, "id")["batch.size"]
+    taken = {topic.name: topic.at_least["max.message.bytes"] for topic in wanted_topics(settings)}
+    for name in (kafka.events_out, kafka.outcomes, "billing", kafka.dead_letters):
+        assert taken[name] >= request_bytes
