@@ -79,10 +79,14 @@ def artifacts(settings: Settings) -> Artifacts | None:
     return open_artifacts(settings.artifacts) if settings.artifacts.url is not None else None
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(max_record_bytes=settings.input.max_record_bytes, unknown_projects=settings.input.unknown_projects)
+
+
 def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: float) -> Callable[[tuple[Polled, ...]], Context]:
     """Give the maker of a batch's context for a run with one clock reading and one version of the rules."""
     store = artifacts(settings)
-    limits = Limits(max_record_bytes=settings.input.max_record_bytes, unknown_projects=settings.input.unknown_projects)
+    limits = _limits(settings)
 
     def context(polled: tuple[Polled, ...] = ()) -> Context:
         return Context(now=now, rules=rules, ledger=ledger, artifacts=store, polled=polled, limits=limits)
@@ -133,7 +137,7 @@ def worker_context(
     settings: Settings, rules: RulesFolder, ledger: Ledger, store: Artifacts | None
 ) -> Callable[[tuple[Polled, ...]], Context]:
     """Give the maker of a batch's context: the time of the batch, and the rules in force then."""
-    limits = Limits(max_record_bytes=settings.input.max_record_bytes, unknown_projects=settings.input.unknown_projects)
+    limits = _limits(settings)
 
     def context(polled: tuple[Polled, ...]) -> Context:
         return Context(now=time.time(), rules=rules.current, ledger=ledger, artifacts=store, polled=polled, limits=limits)

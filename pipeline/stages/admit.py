@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.model.errors import describe_failure
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.quotas.ledger import Claim
 from pipeline.quotas.signature import signature
-from pipeline.stages.contract import Batch, Context, StageResult
+from pipeline.stages.contract import Batch, Context, StageResult, prepare
 
 
 def admit(batch: Batch, ctx: Context) -> StageResult:
@@ -18,14 +17,7 @@ def admit(batch: Batch, ctx: Context) -> StageResult:
     Cost     one call for the batch. Running it again gives the decisions that it gave before.
     """
     result = StageResult()
-    asking, claims = [], []
-    for item in batch:
-        try:
-            claims.append(_claim(item, ctx))
-        except Exception as error:  # noqa: BLE001 -- the ledger must hear of the whole batch at once, so the one at fault leaves it here
-            result.dead.append(item.died("admit", "internal", describe_failure(error)))
-        else:
-            asking.append(item)
+    asking, claims = prepare("admit", batch, lambda item: _claim(item, ctx), result)
     for item, verdict in zip(asking, ctx.ledger.admit(ctx.polled, claims, ctx.now), strict=True):
         if verdict.fate is not Fate.ACCEPTED:
             result.outcomes.append(item.rejected(verdict.fate, verdict.reason))

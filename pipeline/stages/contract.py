@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
@@ -17,6 +18,8 @@ from pipeline.model.outcome import Outcome
 from pipeline.quotas.ledger import Ledger, Polled
 from pipeline.rules.snapshot import Rules
 from pipeline.sourcemaps.artifacts import Artifacts
+
+T = TypeVar("T")
 
 Batch = Sequence[Item]
 
@@ -87,3 +90,20 @@ def each(name: str, function: ItemFunction) -> Stage:
         return result
 
     return Stage(name, run)
+
+
+def prepare(name: str, batch: Batch, question: Callable[[Item], T], result: StageResult) -> tuple[list[Item], list[T]]:
+    """Make each item's question to the ledger, for the stage `name`. Gives the items that ask, and what they ask, same order.
+
+    The ledger must hear of the whole batch at once, so an item whose question cannot be made leaves it here, as a dead letter.
+    """
+    asking: list[Item] = []
+    questions: list[T] = []
+    for item in batch:
+        try:
+            questions.append(question(item))
+        except Exception as error:  # noqa: BLE001 -- whatever one event does to us, its neighbours go on
+            result.dead.append(item.died(name, "internal", describe_failure(error)))
+        else:
+            asking.append(item)
+    return asking, questions

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.model.errors import describe_failure
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.model.user import user_tag
 from pipeline.quotas.ledger import Sighting
-from pipeline.stages.contract import Batch, Context, StageResult
+from pipeline.stages.contract import Batch, Context, StageResult, prepare
 
 
 def count(batch: Batch, ctx: Context) -> StageResult:
@@ -18,14 +17,7 @@ def count(batch: Batch, ctx: Context) -> StageResult:
     Cost     one call for the batch. Running it again gives the answers that it gave before.
     """
     result = StageResult()
-    asking, sightings = [], []
-    for item in batch:
-        try:
-            sightings.append(_sighting(item, ctx))
-        except Exception as error:  # noqa: BLE001 -- the ledger must hear of the whole batch at once, so the one at fault leaves it here
-            result.dead.append(item.died("count", "internal", describe_failure(error)))
-        else:
-            asking.append(item)
+    asking, sightings = prepare("count", batch, lambda item: _sighting(item, ctx), result)
     for item, counted in zip(asking, ctx.ledger.count(ctx.polled, sightings, ctx.now), strict=True):
         if counted.verdict.fate is not Fate.ACCEPTED:
             result.outcomes.append(item.rejected(counted.verdict.fate, counted.verdict.reason))
