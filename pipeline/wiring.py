@@ -80,7 +80,11 @@ def artifacts(settings: Settings) -> Artifacts | None:
 
 
 def _limits(settings: Settings) -> Limits:
-    return Limits(max_record_bytes=settings.input.max_record_bytes, unknown_projects=settings.input.unknown_projects)
+    return Limits(
+        max_record_bytes=settings.input.max_record_bytes,
+        unknown_projects=settings.input.unknown_projects,
+        max_output_bytes=settings.kafka.max_output_bytes,
+    )
 
 
 def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: float) -> Callable[[tuple[Polled, ...]], Context]:

@@ -23,11 +23,13 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     from pipeline.observability.prometheus_metrics import WorkerMetrics
     from pipeline.observability.sentry_reports import start_reporting
     from pipeline.rules.folder import RulesFolder
+    from pipeline.runtimes.heap import keep_heap
     from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_topics import count_partitions
     from pipeline.runtimes.worker_faust import run_process
     from pipeline.wiring import make_worker
 
+    keep_heap()
     settings = load_settings(
         settings_file,
         {("rules",): rules, ("artifacts", "url"): artifacts, ("web", "port"): web_port, ("kafka", "slot"): slot},

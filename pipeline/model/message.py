@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class StorageMessage:
-    """One record of the storage topic: `value` is the JSON of `[2, "insert", {event}, {state}]`."""
+class StorageMessage(NamedTuple):
+    """One record of the storage topic: `key` is the project, `value` the JSON of `[2, "insert", {event}, {state}]`."""
 
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
-    project_id: int
-    event_id: str
-    group_id: int
-    primary_hash: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+import msgspec
 
 
 class Form(StrEnum):
@@ -32,8 +33,7 @@ class Token(NamedTuple):
 Position = int | tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One input record.
 
     `source` is the input as given, or the topic; `position` the line or record number from 1, or (partition, offset).

@@ -13,10 +13,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pipeline.model.record import Token
+from pipeline.model.record import Position, Record, Token
 from pipeline.runtimes.kafka_config import client_config, consumer_config
 from pipeline.runtimes.kafka_topics import topic_id as find_topic_id
-from pipeline.runtimes.worker_batch import NO_HEADERS, WorkerBatch, WorkerRecord, make_record
+from pipeline.runtimes.worker_batch import NO_HEADERS, Headers, WorkerBatch, make_record
 from pipeline.runtimes.worker_lag import Lag
 from pipeline.settings import Batch, Settings
 
@@ -72,9 +72,9 @@ class KafkaSource:
             if wait_s <= 0:
                 break
             ask = min(bounds.max_records - len(messages), 1 + (bounds.max_bytes - size) // self._average_bytes)
-            for message in self._good(self._consumer.consume(ask, wait_s)):
-                messages.append(message)
-                size += len(message)
+            came = self._good(self._consumer.consume(ask, wait_s))
+            messages += came
+            size += sum(map(len, came))
         if self._rebalances != before or (messages and self._membership is None):
             # Some of what came may be of a partition that is no longer ours, or that was ours twice: read it all again.
             self.rewind()
@@ -155,24 +155,31 @@ class KafkaSource:
         self._consumer.close()
 
     def _batch(self, messages: Sequence[Message], topic_id: str) -> WorkerBatch:
-        records = []
-        ends: dict[int, int] = {}
+        records: list[Record] = []
+        headers: dict[Position, Headers] = {}
+        first: dict[int, Message] = {}
+        last: dict[int, Message] = {}
         for message in messages:
-            partition, offset, received = message.partition(), message.offset(), message.timestamp()[1] / 1e3
-            if self._bases[partition] is None:
-                self._bases[partition] = offset
-            ends[partition] = offset + 1
-            raw_headers = message.headers()
-            headers = {name: value for name, value in raw_headers if value is not None} if raw_headers else NO_HEADERS
+            partition, offset = message.partition(), message.offset()
+            first.setdefault(partition, message)
+            last[partition] = message
+            sent = message.headers()
+            own = NO_HEADERS
+            if sent:
+                own = headers[partition, offset] = {name: value for name, value in sent if value is not None}
             token = Token(topic_id, partition, offset)
-            record = make_record(message.value() or b"", self._topic, token, received, headers)
-            records.append(WorkerRecord(record, partition, offset, headers))
-            self.lag.read(partition, offset, received)
+            records.append(make_record(message.value() or b"", self._topic, token, _arrived(message), own))
+        for message in (*first.values(), *last.values()):
+            self.lag.read(message.partition(), message.offset(), _arrived(message))
+        for partition, message in first.items():
+            if self._bases[partition] is None:
+                self._bases[partition] = message.offset()
+        ends = {partition: message.offset() + 1 for partition, message in last.items()}
         # The position, not the last offset + 1: behind transaction markers the latter would leave a lag of 1 for ever.
         for place in self._consumer.position([TopicPartition(self._topic, partition) for partition in ends]):
             ends[place.partition] = max(place.offset, ends[place.partition])
         bases = {partition: base for partition in ends if (base := self._bases[partition]) is not None}
-        return WorkerBatch(records, bases, ends, topic_id, self._membership)
+        return WorkerBatch(records, headers, bases, ends, topic_id, self._membership)
 
     def _good(self, messages: Iterable[Message]) -> list[Message]:
         """Take the errors out of what was polled. Raises KafkaException for one that ends the client."""
@@ -231,3 +238,9 @@ class KafkaSource:
         self._membership = None
         log.warning("partitions lost: this worker was silent for too long")
         self._revoked(consumer, places)
+
+
+def _arrived(message: Message) -> float:
+    """Give the arrival in epoch seconds."""
+    milliseconds: int = message.timestamp()[1]
+    return milliseconds / 1e3

@@ -19,7 +19,7 @@ from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.worker_batch import WorkerBatch, project_of
 from pipeline.runtimes.worker_commit import CommitError
-from pipeline.runtimes.worker_encoding import Encoded, encode
+from pipeline.runtimes.worker_encoding import encode
 from pipeline.runtimes.worker_lag import Lag
 from pipeline.runtimes.worker_limit import DeadLetterLimit
 from pipeline.runtimes.worker_outputs import Output
@@ -143,7 +143,7 @@ class Worker:
         started = time.perf_counter()
         while True:
             try:
-                encoded = self._process(batch)
+                result = self._process(batch)
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 if not self._hold(State.WAITING, str(error), error.retry_in_s):
@@ -156,55 +156,48 @@ class Worker:
                     first, second = batch.halves()
                     return self._settle(first) and self._settle(second)
                 log.exception("a record that cannot be processed", extra=_place(batch))
-                letter = DeadLetter(batch.records[0].record, "worker", "internal", describe_failure(error))
-                encoded = self._encode(batch, BatchResult(dead=[letter]))
-            dead = encoded.result.dead
-            if not self._limit.would_exceed(len(batch.records), len(dead), time.time()):
+                letter = DeadLetter(batch.records[0], "worker", "internal", describe_failure(error))
+                result = BatchResult(dead=[letter])
+            if not self._limit.would_exceed(len(batch.records), len(result.dead), time.time()):
                 break
-            why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters, such as {_describe(dead[0])}"
+            why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters, such as {_describe(result.dead[0])}"
             if not self._hold(State.HALTED, why, HALTED_RETRY_S):
                 return False
         self._enter(State.RUNNING)
-        return self._commit(batch, encoded, started)
+        return self._commit(batch, result, started)
 
-    def _process(self, batch: WorkerBatch) -> Encoded:
+    def _process(self, batch: WorkerBatch) -> BatchResult:
         """Run the stages. A record that dies after it was counted is taken out and the rest runs again.
 
         The ledger then takes back what it had charged for that record, and decides the others as before.
         """
         context = self._context(batch.polled)
-        records = [entry.record for entry in batch.records]
+        records = batch.records
         died: list[DeadLetter] = []
         while True:
-            encoded = self._encode(batch, run(records, context))
-            late = {letter.record.position for letter in encoded.result.dead if letter.stage in COUNTED_STAGES}
+            result = run(records, context)
+            late = {letter.record.position for letter in result.dead if letter.stage in COUNTED_STAGES}
             if not late:
-                break
-            died += [letter for letter in encoded.result.dead if letter.record.position in late]
+                result.dead += died
+                return result
+            died += [letter for letter in result.dead if letter.record.position in late]
             records = [record for record in records if record.position not in late]
-        if not died:
-            return encoded
-        result = encoded.result
-        return self._encode(batch, BatchResult(result.events, result.outcomes, result.dead + died, result.stage_s))
 
-    def _encode(self, batch: WorkerBatch, result: BatchResult) -> Encoded:
-        headers = {entry.record.position: entry.headers for entry in batch.records if entry.headers}
-        return encode(result, headers, self._settings.kafka, time.time())
-
-    def _commit(self, batch: WorkerBatch, encoded: Encoded, started: float) -> bool:
+    def _commit(self, batch: WorkerBatch, result: BatchResult, started: float) -> bool:
+        outputs = encode(result, batch.headers, self._settings.kafka, time.time())
         worked = time.perf_counter()
         try:
-            self._sink.commit(encoded.outputs, self._settings.kafka.events_in, batch.ends, batch.membership)
+            self._sink.commit(outputs, self._settings.kafka.events_in, batch.ends, batch.membership)
         except CommitError as error:
             return self._dropped_uncommitted(batch, error)
         self._source.committed(batch.ends)
         self._stale_in_a_row = self._failed_in_a_row = 0
-        result, run_s, commit_s = encoded.result, worked - started, time.perf_counter() - worked
+        run_s, commit_s = worked - started, time.perf_counter() - worked
         self._limit.add(len(batch.records), len(result.dead), time.time())
         _log_own_failures(result.dead)
         self._metrics.batch_committed(
             records=len(batch.records),
-            size_bytes=sum(len(entry.record.body) for entry in batch.records),
+            size_bytes=sum(len(record.body) for record in batch.records),
             events=len(result.events),
             new_groups=sum(item.is_new_group for item in result.events),
             outcomes=result.outcomes,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgpack
 
-from pipeline.model.record import Form, Record, Token
+from pipeline.model.record import Form, Position, Record, Token
 from pipeline.quotas.ledger import Polled
 
 TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
@@ -23,23 +23,16 @@ Headers = Mapping[str, bytes]
 NO_HEADERS: Headers = MappingProxyType({})
 
 
-class WorkerRecord(NamedTuple):
-    """A record with what only the broker knew of it: its own place, and its headers where it has any."""
-
-    record: Record
-    partition: int
-    offset: int
-    headers: Headers
-
-
 @dataclass(frozen=True, slots=True)
 class WorkerBatch:
     """Records in the order polled. `bases` are committed offsets, `ends` one past what was polled, both by partition.
 
-    `membership` is the consumer group's metadata of the time: a commit with it fails when the group has moved on.
+    `headers` are those of records that have any. `membership` is the consumer group's metadata of the time: a commit with it
+    fails when the group has moved on.
     """
 
-    records: Sequence[WorkerRecord]
+    records: Sequence[Record]
+    headers: Mapping[Position, Headers]
     bases: Mapping[int, int]
     ends: Mapping[int, int]
     topic_id: str
@@ -55,12 +48,18 @@ class WorkerBatch:
         middle = len(self.records) // 2
         first, second = self.records[:middle], self.records[middle:]
         between: dict[int, int] = {}
-        for entry in first:
-            between[entry.partition] = entry.offset + 1
+        for partition, offset in map(place_of, first):
+            between[partition] = offset + 1
         return (
-            WorkerBatch(first, self.bases, between, self.topic_id, self.membership),
-            WorkerBatch(second, {**self.bases, **between}, self.ends, self.topic_id, self.membership),
+            replace(self, records=first, ends=between),
+            replace(self, records=second, bases={**self.bases, **between}),
         )
+
+
+def place_of(record: Record) -> tuple[int, int]:
+    """Give the partition and the offset of a broker's record. For a replayed dead letter its token names others."""
+    assert isinstance(record.position, tuple), "only files have line numbers"  # noqa: S101
+    return record.position
 
 
 def make_record(body: bytes, topic: str, token: Token, timestamp_s: float, headers: Headers) -> Record:

@@ -3,56 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import orjson
 
 from pipeline import __version__
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.message import StorageMessage
+from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.record import Position
-from pipeline.runtimes.worker_batch import FIRST_FAILURE_HEADER, Headers, print_token
+from pipeline.runtimes.worker_batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Kafka
-from pipeline.stages.runner import BatchResult, accepted
+from pipeline.stages.runner import BatchResult
 
 MAX_DETAIL_CHARS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A batch as records. `result` differs from the one given where an event was too large to be stored."""
-
-    outputs: list[Output]
-    result: BatchResult
-
-
-def encode(result: BatchResult, headers: Mapping[Position, Headers], kafka: Kafka, now: float) -> Encoded:
-    """Encode a batch. `headers` are those of records that had any.
-
-    One oversized record would abort its whole transaction, so sizes are checked first: such an event becomes a dead letter.
-    """
-    outputs: list[Output] = []
-    fitting, oversized = [], []
-    for item in result.events:
-        assert item.message is not None, "publish is the last stage"  # noqa: S101
-        output = _event(item.message, kafka.events_out)
-        if output.size_bytes <= kafka.max_output_bytes:
-            outputs.append(output)
-            fitting.append(item)
-        else:
-            oversized.append(item.died("publish", "too_large", f"{len(output.value)} bytes for the storage topic"))
-    if oversized:
-        others = [outcome for outcome in result.outcomes if outcome.fate is not Fate.ACCEPTED]
-        result = BatchResult(fitting, others + accepted(fitting, now), result.dead + oversized, result.stage_s)
+def encode(result: BatchResult, headers: Mapping[Position, Headers], kafka: Kafka, now: float) -> list[Output]:
+    """Encode a batch, whose events `publish` has found to fit their topic. `headers` are those of records that had any."""
+    outputs = [_event(item, kafka.events_out) for item in result.events]
     outputs += [_outcome(outcome, kafka) for outcome in result.outcomes]
     outputs += _dead_letters(result.dead, headers, kafka.dead_letters, now)
-    return Encoded(outputs, result)
+    return outputs
 
 
-def _event(message: StorageMessage, topic: str) -> Output:
-    return Output(topic, message.key, message.value, message.headers)
+def _event(item: Item, topic: str) -> Output:
+    assert item.message is not None, "publish is the last stage"  # noqa: S101
+    return Output(topic, *item.message)
 
 
 def _outcome(outcome: Outcome, kafka: Kafka) -> Output:
@@ -75,7 +52,7 @@ def _dead_letters(letters: list[DeadLetter], headers: Mapping[Position, Headers]
 def dead_letter(letter: DeadLetter, headers: Headers, topic: str, now: float) -> Output:
     """Make the record of a dead letter: the original bytes, and in the headers whence, where, why and by which version."""
     record = letter.record
-    partition, offset = record.position if isinstance(record.position, tuple) else (record.token.partition, record.position)
+    partition, offset = place_of(record)
     described = {
         "source-topic": record.source,
         "source-partition": str(partition),

@@ -30,6 +30,8 @@ class Limits:
 
     max_record_bytes: int = 10_000_000
     unknown_projects: str = "accept"
+    max_output_bytes: int = 25_000_000
+    """What the storage topic takes as one record."""
 
 
 @dataclass(frozen=True, slots=True)

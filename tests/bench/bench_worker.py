@@ -40,6 +40,7 @@ from pipeline.quotas.ledger import Polled
 from pipeline.rules.folder import RulesFolder, load_rules
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.generated_events import generate_events, ingest_message
+from pipeline.runtimes.heap import keep_heap
 from pipeline.runtimes.kafka_sink import KafkaSink
 from pipeline.runtimes.kafka_source import KafkaSource
 from pipeline.runtimes.readers import Inputs
@@ -158,6 +159,7 @@ def soak(broker: Broker, redis_url: str, events: int) -> None:
     settings = msgspec.structs.replace(settings, quotas=msgspec.structs.replace(settings.quotas, duplicate_window_s=60))
     feeder = multiprocessing.Process(target=_feed, args=(settings, events), daemon=True)
     feeder.start()
+    keep_heap()
     _, sink, worker = _make_worker(settings)
     done = 0
     commit = sink.commit
@@ -268,7 +270,8 @@ def _in_child(function: Callable[..., Cost], *arguments: Any) -> Cost:
 
 
 def _plainly(function: Callable[..., Cost], arguments: tuple[Any, ...]) -> Cost:
-    """Call, and raise what a pool can carry: an exception with arguments of its own would hang it."""
+    """Call on the worker's heap, and raise what a pool can carry: an exception with arguments of its own would hang it."""
+    keep_heap()
     try:
         return function(*arguments)
     except Exception as error:  # noqa: BLE001
@@ -307,7 +310,7 @@ def _worker_without_stages(settings: Settings, events: int) -> Cost:
     def made_up(records: Any, ctx: Any) -> BatchResult:
         items = []
         for record in records:
-            message = StorageMessage(b"%d" % (record.token.offset % 5), record.body, headers, 1, "e", 1, "h")
+            message = StorageMessage(b"%d" % (record.token.offset % 5), record.body, headers)
             items.append(Item(record, Scope(1, 1), DataCategory.ERROR, 1, 1e9, "e", {}, message=message))
         return BatchResult(items, accepted(items, ctx.now))
 
@@ -355,6 +358,7 @@ def _two_workers(settings: Settings, events: int) -> float:
 
 
 def _one_of_two(settings: Settings, over: Any, costs: Any) -> None:
+    keep_heap()
     _, sink, worker = _make_worker(settings)
     readings: list[tuple[float, int]] = []
     commit = sink.commit

@@ -82,7 +82,7 @@ def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:
     while batch is None:
         assert time.monotonic() < deadline
         batch = source.poll()
-    assert [entry.record.body for entry in batch.records] == [b"x"]
+    assert [record.body for record in batch.records] == [b"x"]
     source.close()
     sink.close()
 

@@ -13,7 +13,7 @@ from support.kafka_broker import Broker, admin, committed, fresh_settings, produ
 from pipeline.runtimes.kafka_sink import KafkaSink
 from pipeline.runtimes.kafka_source import KafkaSource
 from pipeline.runtimes.kafka_topics import create_topics
-from pipeline.runtimes.worker_batch import WorkerBatch
+from pipeline.runtimes.worker_batch import WorkerBatch, place_of
 from pipeline.runtimes.worker_commit import CommitError
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Settings
@@ -56,7 +56,7 @@ def until(condition: Callable[[], bool], *sources: KafkaSource, within_s: float 
 
 
 def offsets(batch: WorkerBatch) -> list[tuple[int, int]]:
-    return sorted((entry.partition, entry.offset) for entry in batch.records)
+    return sorted(place_of(record) for record in batch.records)
 
 
 def events(settings: Settings, number: int) -> list[Output]:
@@ -218,7 +218,7 @@ def test_every_compression_is_read(broker: Broker, open_source: Open, codec: str
     for _ in range(50):
         producer.produce(settings.kafka.events_in, b"an event, " * 100)
     producer.flush()
-    assert {entry.record.body for entry in next_batch(open_source(settings)).records} == {b"an event, " * 100}
+    assert {record.body for record in next_batch(open_source(settings)).records} == {b"an event, " * 100}
 
 
 def test_what_is_not_committed_is_not_read(broker: Broker, open_source: Open) -> None:
@@ -230,7 +230,7 @@ def test_what_is_not_committed_is_not_read(broker: Broker, open_source: Open) ->
     producer.flush()
     producer.abort_transaction(20)
     produce(broker, settings.kafka.events_in, [b"plain"])
-    assert [entry.record.body for entry in next_batch(open_source(settings)).records] == [b"plain"]
+    assert [record.body for record in next_batch(open_source(settings)).records] == [b"plain"]
 
 
 def test_the_largest_record_comes_through(broker: Broker, open_source: Open) -> None:
@@ -239,7 +239,7 @@ def test_the_largest_record_comes_through(broker: Broker, open_source: Open) -> 
     source = open_source(settings)
     seen: list[int] = []
     while len(seen) < 3:
-        seen.extend(len(entry.record.body) for entry in next_batch(source).records)
+        seen.extend(len(record.body) for record in next_batch(source).records)
     assert seen == [5, 10_000_000, 5]
 
 

@@ -20,8 +20,6 @@ from pipeline.stages.publish.tags import promoted_tags
 
 PROTOCOL_VERSION = 2
 QUEUE = "post_process_errors"
-MAX_MESSAGE_BYTES = 25_000_000
-"""The topic's `max.message.bytes`."""
 RECORD_OVERHEAD_BYTES = 4_096
 """More than what a broker adds to a value: batch header, key, and our headers."""
 LAST_STORABLE_S = 2**32
@@ -32,7 +30,7 @@ def publish(item: Item, ctx: Context) -> Item | DeadLetter:
     """Set the item's message.
 
     Takes  grouped events. Gives them as they are, but for values that Snuba would refuse: those are null, and named in `errors`.
-    Dead   `too_large` where the message would not fit the topic.
+    Dead   `too_large` where the message would not fit the topic: one such record would abort a whole transaction.
     """
     if item.grouping is None:
         raise ValueError("an event is grouped before it is published")
@@ -57,17 +55,9 @@ def publish(item: Item, ctx: Context) -> Item | DeadLetter:
         "occurrence_data": {},
     }
     value = orjson.dumps([PROTOCOL_VERSION, "insert", event, state])
-    if len(value) > MAX_MESSAGE_BYTES - RECORD_OVERHEAD_BYTES:
+    if len(value) > ctx.limits.max_output_bytes - RECORD_OVERHEAD_BYTES:
         return item.died("publish", "too_large", f"{len(value)} bytes do not fit the storage topic")
-    item.message = StorageMessage(
-        str(project_id).encode(),
-        value,
-        _headers(item, group_id, primary_hash, state),
-        project_id,
-        item.event_id,
-        group_id,
-        primary_hash,
-    )
+    item.message = StorageMessage(str(project_id).encode(), value, _headers(item, group_id, primary_hash, state))
     return item
 
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from pipeline.model.event_id import derive_event_id, parse_event_id
 from pipeline.model.record import Form, Record, Token

@@ -19,12 +19,12 @@ from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes import worker as worker_module
 from pipeline.runtimes.worker import State, Worker
-from pipeline.runtimes.worker_batch import WorkerBatch, WorkerRecord, make_record
+from pipeline.runtimes.worker_batch import WorkerBatch, make_record
 from pipeline.runtimes.worker_commit import CommitError
 from pipeline.runtimes.worker_lag import Lag
 from pipeline.runtimes.worker_outputs import Output
-from pipeline.settings import DeadLetters, Kafka, Settings
-from pipeline.stages.contract import Context
+from pipeline.settings import DeadLetters, Settings
+from pipeline.stages.contract import Context, Limits
 from pipeline.stages.runner import BatchResult, run
 
 CONTEXT = whole_context()
@@ -50,9 +50,9 @@ class ListSource:
             return None
         records = []
         for offset, body in enumerate(bodies, self.position):
-            records.append(WorkerRecord(make_record(body, "in", Token("t", 0, offset), 1e9, {}), 0, offset, {}))
+            records.append(make_record(body, "in", Token("t", 0, offset), 1e9, {}))
         self.position += len(bodies)
-        return WorkerBatch(records, {0: self.base}, {0: self.position}, "t", None)
+        return WorkerBatch(records, {}, {0: self.base}, {0: self.position}, "t", None)
 
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
@@ -103,9 +103,11 @@ def event(number: int, **fields: Any) -> bytes:
     return bytes(msgpack.packb(body))
 
 
-def make(source: ListSource, sink: ListSink, settings: Settings | None = None) -> tuple[Worker, WorkerMetrics]:
+def make(
+    source: ListSource, sink: ListSink, settings: Settings | None = None, limits: Limits | None = None
+) -> tuple[Worker, WorkerMetrics]:
     def context(polled: tuple[Polled, ...]) -> Context:
-        return replace(CONTEXT, polled=polled)
+        return replace(CONTEXT, polled=polled, limits=limits or CONTEXT.limits)
 
     metrics = WorkerMetrics()
     worker = Worker(settings or Settings(), source, sink, context, metrics)
@@ -274,7 +276,7 @@ def test_what_dies_after_it_was_counted_is_taken_out_and_the_rest_runs_again(mon
     monkeypatch.setattr(worker_module, "run", failing(note))
     bodies = [event(n) for n in range(3)] + [event(3, extra={f"k{n}": "x" * 400 for n in range(30)})]
     source, sink = ListSource(bodies), ListSink()
-    worker, metrics = make(source, sink, msgspec.structs.replace(Settings(), kafka=Kafka(max_output_bytes=10_000)))
+    worker, metrics = make(source, sink, limits=Limits(max_output_bytes=10_000))
     worker.run()
     assert ran == [4, 3]
     (letter,) = sink.values("ingest-events-dlq")
