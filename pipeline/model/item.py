@@ -33,6 +33,8 @@ class Item:
     """Set by group."""
     is_new_group: bool = False
     """Set by count: no hash of this event was seen before."""
+    group_first_seen: float | None = None
+    """Set by count: the time of the group's first event, in epoch seconds; None where it was not counted."""
     sample_rate: float | None = None
     """Set by count where a group quota keeps a sample: each stored event stands for 1/rate."""
     reserve_reason: str | None = None

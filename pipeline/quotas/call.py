@@ -201,11 +201,15 @@ class PartReply(msgspec.Struct, array_like=True):
 
 
 class SectionReply(msgspec.Struct, array_like=True):
-    """What the script says of one organization. `full` lists the counters that are used up."""
+    """What the script says of one organization. `full` lists the counters that are used up.
+
+    `firsts` tells when each combo's group was first seen (epoch seconds), 0 where that is not known; admit gives none.
+    """
 
     epoch: str
     parts: list[PartReply]
     full: list[int]
+    firsts: list[float] = []
 
 
 _decode = msgspec.msgpack.Decoder(list[SectionReply]).decode

@@ -68,9 +68,10 @@ local function write_group(group)
   end
 end
 
--- Hashes: each holds the token of the event that brought it, so that the first of a group can be told, and taken back ---
+-- Hashes: each holds the token of the event that brought it, so that the first of a group can be told, and taken back; then
+-- when the group was first seen (event time, a double). Older versions kept the token alone.
 
-local hashes = {} -- by key: {stored, now, retention_s}
+local hashes = {} -- by key: {is_stored, is_changed, now = the token, first = first seen, retention_s}
 local hash_keys = {}
 
 local function hashes_of(section, label)
@@ -92,22 +93,48 @@ local function load_hashes()
     local upto = math.min(from + 1999, #hash_keys)
     local values = redis.call('MGET', unpack(hash_keys, from, upto))
     for i = from, upto do
-      hashes[hash_keys[i]].stored = values[i - from + 1]
-      hashes[hash_keys[i]].now = values[i - from + 1]
+      local hash, value = hashes[hash_keys[i]], values[i - from + 1]
+      hash.is_stored, hash.now = value and true, value and string.sub(value, 1, 8)
+      hash.first = value and #value == 16 and struct.unpack('<d', value, 9) or nil
     end
   end
 end
 
 local function write_hashes()
   for key, hash in pairs(hashes) do
-    if hash.now and hash.now ~= hash.stored then
-      redis.call('SET', key, hash.now, 'EX', hash.retention_s)
+    if hash.now and hash.is_changed then
+      redis.call('SET', key, hash.now .. struct.pack('<d', hash.first), 'EX', hash.retention_s)
     elseif hash.now then
       redis.call('EXPIRE', key, hash.retention_s)
-    elseif hash.stored then
+    elseif hash.is_stored then
       redis.call('DEL', key)
     end
   end
+end
+
+-- When the group of these hashes was first seen: as the first known of them says, else at `time`. Where that one says nothing,
+-- the earliest event of the group stands in for its first.
+local function first_seen(section, label, own_hashes, time)
+  for at = 1, #own_hashes do
+    local hash = own_hashes[at]
+    if hash.now and hash.first then return hash.first end
+    if hash.now then
+      local key = prefix .. 'group:{' .. section.organization .. '}' .. label[1]
+      local earliest = read('HGET', key, 'first')
+      return earliest and number(earliest, key) or time
+    end
+  end
+  return time
+end
+
+-- For each combo that was sent, when its group was first seen; 0 where nothing says so.
+local function firsts_of(section)
+  local firsts = {}
+  for c = 1, section.sent do
+    local primary = section.hashes[c][1]
+    firsts[c] = primary and primary.first or 0
+  end
+  return firsts
 end
 
 -- Outer charges: given back where a group quota rejects, taken again where that is taken back; admit's ledger says which ----
@@ -207,9 +234,13 @@ local function decide(section, ledger, i)
   if verdict == 0 then
     for at = 1, #charged do charge(charged[at], quantity) end
   end
-  for at = 1, #own_hashes do own_hashes[at].now = own_hashes[at].now or token end
-  add(group, label, quantity)
   local time, user = events[6][i], events[7][i]
+  local first = first_seen(section, label, own_hashes, time)
+  for at = 1, #own_hashes do
+    local hash = own_hashes[at]
+    if not hash.first then hash.now, hash.first, hash.is_changed = hash.now or token, first, true end
+  end
+  add(group, label, quantity)
   group.first = math.min(group.first or time, time)
   group.last = math.max(group.last or time, time)
   if user ~= '' then group.users[#group.users + 1] = user end
@@ -232,7 +263,7 @@ local function take_back(section, ledger, entry)
   end
   add(group, label, -quantity)
   for _, hash in ipairs(hashes_of(section, label)) do
-    if hash.now == string.sub(entry.token, 1, 8) then hash.now = false end
+    if hash.now == string.sub(entry.token, 1, 8) then hash.now, hash.first = false, nil end
   end
 end
 
@@ -266,5 +297,6 @@ write_hashes()
 for _, group in pairs(groups) do write_group(group) end
 for _, section in ipairs(opened) do
   for _, ledger in ipairs(section.partitions) do write_admitted(ledger) end
+  section.firsts = firsts_of(section)
 end
 return finish(opened)

@@ -20,8 +20,7 @@ from pipeline.quotas.window import clamped
 _NEW, _SAMPLED, _NOT_NEW, _REJECTED = 1, 2, 4, 8
 _KEEP_IN_SAMPLE, _ON_RESERVE = 1, 2
 _MAX_USER_CHARS = 256
-_FIRST = Counted(Verdict(), is_new=True)
-_NEXT = Counted(Verdict(), is_new=False)
+_ACCEPTED = Verdict()
 
 
 class _Combo(NamedTuple):
@@ -86,22 +85,26 @@ class Counting:
 
     def read(self, replies: Sequence[SectionReply], max_retry_s: int | None) -> list[Counted]:
         """Give the answers in the order of the sightings."""
-        counted = [_NEXT] * len(self._sightings)
+        counted = [Counted(_ACCEPTED, is_new=False)] * len(self._sightings)
         for section, reply in zip(self.call.sections.values(), replies, strict=True):
+            firsts = [first or None for first in reply.firsts]
+            plain = [Counted(_ACCEPTED, is_new=False, first_seen=first) for first in firsts]
             for part, part_reply in zip(section.parts.values(), reply.parts, strict=True):
                 earlier = dict(part_reply.reasons)
                 for i, code in enumerate(part_reply.verdicts):
-                    if code == _NEW:
-                        counted[part.places[i]] = _FIRST
-                    elif code:
-                        combo = self._by_number[section.organization, part.combos[i]]
-                        counted[part.places[i]] = self._answer(code, part.places[i], combo, earlier.get(i + 1), max_retry_s)
+                    place, number = part.places[i], part.combos[i]
+                    if not code:
+                        counted[place] = plain[number - 1]
+                    elif code < _NOT_NEW:
+                        rate = self._by_number[section.organization, number].sample_rate if code & _SAMPLED else None
+                        counted[place] = Counted(_ACCEPTED, bool(code & _NEW), rate, firsts[number - 1])
+                    else:
+                        combo = self._by_number[section.organization, number]
+                        counted[place] = self._rejection(code, place, combo, earlier.get(i + 1), max_retry_s)
         return counted
 
-    def _answer(self, code: int, place: int, combo: _Combo, earlier: str | None, max_retry_s: int | None) -> Counted:
-        """Give the answer for an event that was sampled or rejected; `earlier` is the reason that an earlier attempt gave."""
-        if code < _NOT_NEW:
-            return Counted(Verdict(), is_new=code % 2 == _NEW, sample_rate=combo.sample_rate)
+    def _rejection(self, code: int, place: int, combo: _Combo, earlier: str | None, max_retry_s: int | None) -> Counted:
+        """Give the answer for an event that was rejected; `earlier` is the reason that an earlier attempt gave."""
         if code < _REJECTED:
             verdict = Verdict(Fate.RATE_LIMITED, self._sightings[place].reserve_reason or None)
         elif earlier is not None:

@@ -229,6 +229,7 @@ local function open_sections(call)
       organization = organization, packed = ARGV[argument], partitions = {}, counters = {}, adopted = {}, is_plain = true,
       epoch = read('GET', epoch_key(organization)),
       charged = tables[4], labels = tables[5], -- by combo: its counters, not their numbers, and its label
+      sent = #tables[5], -- so many combos; those of earlier attempts come behind them
     }
     for _, definition in ipairs(tables[3]) do
       if definition[5] or definition[4] > 0 then open.is_plain = false end -- something else than fixed windows
@@ -315,7 +316,7 @@ local function data_epoch(section)
 end
 
 -- Writes the ledgers; gives the reply: for each section its epoch, {high, decided until, verdicts, reasons} of each partition,
--- and the fixed windows that are used up: a caller may remember those.
+-- the fixed windows that are used up, which a caller may remember, and from count when each combo's group was first seen.
 local function finish(opened)
   local reply = {}
   for s, section in ipairs(opened) do
@@ -328,7 +329,7 @@ local function finish(opened)
       if counter.limit >= 0 and counter.used >= counter.limit and counter.kind ~= 'bucket' then full[#full + 1] = i end
     end
     for _, dropped in ipairs(sections[s][3]) do write_dropped(dropped[1], dropped[2]) end
-    reply[s] = {data_epoch(section), partitions, full}
+    reply[s] = {data_epoch(section), partitions, full, section.firsts}
   end
   return cmsgpack.pack(reply)
 end

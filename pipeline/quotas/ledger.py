@@ -89,11 +89,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What count says of one event: its verdict, whether it is the first of its group, and the rate it was sampled at."""
+    """What count says of one event: its verdict, whether it is the first of its group, and the rate it was sampled at.
+
+    `first_seen` is the time (epoch seconds) of the event that was the group's first; None where nothing knows it.
+    """
 
     verdict: Verdict
     is_new: bool
     sample_rate: float | None = None
+    first_seen: float | None = None
 
 
 class Ledger(Protocol):

@@ -12,7 +12,7 @@ from pipeline.stages.contract import Batch, Context, StageResult, prepare
 def count(batch: Batch, ctx: Context) -> StageResult:
     """Ask the ledger for every event of the batch at once.
 
-    Takes    grouped events. Gives those to be stored, same order, with `is_new_group` and `sample_rate` set.
+    Takes    grouped events. Gives those to be stored, same order, with `is_new_group`, `group_first_seen` and `sample_rate` set.
     Rejects  RATE_LIMITED with the reason code of the group quota, or of the outer quota whose reserve was not for this event.
     Cost     one call for the batch. Running it again gives the answers that it gave before.
     """
@@ -23,6 +23,7 @@ def count(batch: Batch, ctx: Context) -> StageResult:
             result.outcomes.append(item.rejected(counted.verdict.fate, counted.verdict.reason))
             continue
         item.is_new_group = counted.is_new
+        item.group_first_seen = counted.first_seen
         item.sample_rate = counted.sample_rate
         item.is_uncounted = item.is_uncounted or counted.verdict.uncounted
         result.kept.append(item)

@@ -59,12 +59,15 @@ def check(world: World, client: Client, seed: int) -> None:
 
 
 def check_firsts(world: World, seed: int) -> None:
-    """No hash has two first events; and while the rules stay the same, what was stored has one."""
+    """No hash has two first events; and while the rules stay the same, what was stored has one, and all name its time."""
     new_by_hash: Counter[str] = Counter()
     stored = set()
+    first_seen: dict[str, float | None] = {}
     for record, _, counted in world.published.values():
         if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
             stored |= set(record.hashes)
+            assert first_seen.setdefault(record.hashes[0], counted.first_seen) == counted.first_seen, f"seed {seed}"
+            assert not counted.is_new or counted.first_seen == record.received, f"seed {seed}"
             if counted.is_new:
                 new_by_hash.update(record.hashes)
     assert all(new_by_hash[hash_] <= 1 for hash_ in stored), f"seed {seed}"

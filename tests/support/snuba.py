@@ -43,7 +43,7 @@ def check_published_event(value: bytes) -> list[str]:
     tags = dict(data["tags"])
     wrong = [
         f"{name} is missing"
-        for name in ("datetime", "retention_days", "organization_id", "group_ids", "platform")
+        for name in ("datetime", "group_first_seen", "retention_days", "organization_id", "group_ids", "platform")
         if name not in event
     ]
     wrong += [
@@ -61,8 +61,7 @@ def check_published_event(value: bytes) -> list[str]:
     ):
         if data.get(field) and tags.get(tag) != data[field]:
             wrong.append(f"{field} is not promoted to the tag {tag}")
-    if not _is_datetime(event.get("datetime")):
-        wrong.append("datetime would become now()")
+    wrong += [f"{name} would become now()" for name in ("datetime", "group_first_seen") if not _is_datetime(event.get(name))]
     if not re.fullmatch("[0-9a-f]{32}", event["event_id"]) or not re.fullmatch("[0-9a-f]{32}", event["primary_hash"]):
         wrong.append("an id or a hash is not 32 hex digits")
     if event["group_id"] >= 2**63:

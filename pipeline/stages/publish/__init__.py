@@ -38,6 +38,7 @@ def publish(item: Item, ctx: Context) -> Item | DeadLetter:
     project_id, primary_hash = item.scope.project_id, item.grouping.primary_hash
     group_id = item.grouping.group_id(project_id)
     data = _data(item)
+    first_seen = data["timestamp"] if item.group_first_seen is None else item.group_first_seen
     state = _state(group_id, is_new=item.is_new_group)
     event = {
         "group_id": group_id,
@@ -48,6 +49,7 @@ def publish(item: Item, ctx: Context) -> Item | DeadLetter:
         "message": search_message(data),
         "platform": data.get("platform"),
         "datetime": format_datetime(data["timestamp"]),
+        "group_first_seen": format_datetime(first_seen),
         "data": data,
         "primary_hash": primary_hash,
         "retention_days": ctx.rules.project(project_id).project.retention_days,

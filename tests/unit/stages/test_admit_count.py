@@ -74,9 +74,12 @@ def test_an_event_on_a_reserve_says_so_to_count() -> None:
 
 
 def test_count_tells_the_first_and_the_sampled() -> None:
-    answers = (Counted(Verdict(), is_new=True), Counted(Verdict(), is_new=False, sample_rate=0.1))
+    answers = (Counted(Verdict(), is_new=True, first_seen=5.0), Counted(Verdict(), is_new=False, sample_rate=0.1, first_seen=4.0))
     result = count([grouped(1), grouped(2)], context(*answers))
-    assert [(kept.is_new_group, kept.sample_rate) for kept in result.kept] == [(True, None), (False, 0.1)]
+    assert [(kept.is_new_group, kept.group_first_seen, kept.sample_rate) for kept in result.kept] == [
+        (True, 5.0, None),
+        (False, 4.0, 0.1),
+    ]
 
 
 def test_count_asks_with_all_hashes_and_the_events_own_time() -> None:

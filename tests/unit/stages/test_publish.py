@@ -76,10 +76,17 @@ def test_the_message_names_the_event_its_group_and_its_dates() -> None:
         "message": "ValueError no shop in pay",
         "platform": "python",
         "datetime": "2023-11-14T22:13:19.250000Z",
+        "group_first_seen": "2023-11-14T22:13:19.250000Z",
         "retention_days": 30,
         "occurrence_id": None,
         "occurrence_data": {},
     }
+
+
+def test_the_group_was_first_seen_when_count_says_so() -> None:
+    """An event that nothing counted stands for its group: Snuba would read a missing date as 1970."""
+    assert the_body(EVENT, group_first_seen=1_699_990_000.0)["group_first_seen"] == "2023-11-14T19:26:40.000000Z"
+    assert the_body(EVENT)["group_first_seen"] == "2023-11-14T22:13:19.250000Z"
 
 
 def test_the_data_is_the_event_and_what_the_pipeline_knows_of_it() -> None:
