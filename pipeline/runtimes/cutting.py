@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
+
+from pipeline.runtimes.msgpack_scan import NO_MESSAGE, GarbageError, scan
 
 KEPT_OF_OVERSIZED = 65_536
 """Bytes kept of a record over the limit, so that a person can tell what it was."""
@@ -65,25 +66,19 @@ def cut_whole(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
 
 def cut_msgpack(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
     """Cut a stream of msgpack values. Garbage ends it: the rest is one damaged record (design, section 4)."""
-    number = 0
-    while True:
+    values = _MsgpackValues(stream, max_bytes)
+    number, damage = 0, None
+    while damage is None:
         number += 1
-        scan = _MsgpackScan(stream, max_bytes)
         try:
-            if not scan.value():
+            if not values.read():
                 return
-        except _GarbageError as error:
-            rest = stream.read(max_bytes)
-            body = bytes(scan.kept) + rest
-            size = scan.size + len(rest) + _drain(stream)
-            whole = size == len(body)
-            kept = body if whole else body[:KEPT_OF_OVERSIZED]
-            yield Cut(number, kept, None if whole else size, f"invalid_msgpack: {error}", ended_with_stream=True)
-            return
-        if scan.size > max_bytes:
-            yield Cut(number, bytes(scan.kept[:KEPT_OF_OVERSIZED]), truncated_from=scan.size)
-        else:
-            yield Cut(number, bytes(scan.kept))
+        except GarbageError as error:
+            values.read_rest()
+            damage = f"invalid_msgpack: {error}"
+        whole = values.size <= max_bytes
+        body = bytes(values.kept if whole else values.kept[:KEPT_OF_OVERSIZED])
+        yield Cut(number, body, None if whole else values.size, damage, ended_with_stream=damage is not None)
 
 
 def _drain(stream: BufferedReader) -> int:
@@ -93,79 +88,56 @@ def _drain(stream: BufferedReader) -> int:
     return size
 
 
-class _GarbageError(Exception):
-    """Bytes that are no msgpack value, or that end in the middle of one."""
-
-
-_LENGTH_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
-"""bin, ext and str: how many bytes hold the length."""
-_FIXED_BYTES = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
-_FIXED_BYTES |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
-_UNPACK = {1: ">B", 2: ">H", 4: ">I"}
-
-
-class _MsgpackScan:
-    """Find where one value ends without building it: no recursion, and no more than `max_bytes` kept."""
+class _MsgpackValues:
+    """The values of a stream, one after the other; of each, little more than `max_bytes` is kept."""
 
     def __init__(self, stream: BufferedReader, max_bytes: int) -> None:
         self._stream = stream
         self._max_bytes = max_bytes
+        self._ahead = b""
+        """What was read from the stream; all before `_at` is passed."""
+        self._at = 0
         self.kept = bytearray()
         self.size = 0
 
-    def value(self) -> bool:
-        """Scan one value; false at the clean end of the stream. Raises _GarbageError."""
+    def read(self) -> bool:
+        """Read the next value into `kept`; false at the clean end of the stream. Raises GarbageError."""
+        self.kept, self.size = bytearray(), 0
+        if self._at == len(self._ahead) and not self._read_ahead():
+            return False
+        if self._ahead[self._at] in NO_MESSAGE:
+            raise GarbageError("a number or nothing where a message should begin")
         open_values = 1
-        while open_values:
-            head = self._stream.read(1)
-            if not head:
-                if self.size == 0:
-                    return False
-                raise _GarbageError("the stream ends inside a message")
-            first = head[0]
-            self._keep(head)
-            if self.size == 1 and (first <= 0x7F or first >= 0xE0 or 0xCC <= first <= 0xD3):
-                raise _GarbageError("a number where a message should begin")
-            open_values += self._rest_of(first) - 1
-        return True
+        while True:
+            end, open_values = scan(self._ahead, self._at, open_values)
+            self._pass(end)
+            if not open_values:
+                return True
+            if not self._read_ahead():
+                raise GarbageError("the stream ends inside a message")
 
-    def _rest_of(self, first: int) -> int:
-        """Take the rest of a value that begins with `first`; give how many values are inside it."""
-        if first <= 0x7F or first >= 0xE0 or first in {0xC0, 0xC2, 0xC3}:
-            return 0
-        if first <= 0x8F:
-            return 2 * (first & 0x0F)
-        if first <= 0x9F:
-            return first & 0x0F
-        if first <= 0xBF:
-            self._take(first & 0x1F)
-        elif first in _FIXED_BYTES:
-            self._take(_FIXED_BYTES[first])
-        elif first in _LENGTH_BYTES:
-            extra = 1 if 0xC7 <= first <= 0xC9 else 0
-            self._take(self._number(_LENGTH_BYTES[first]) + extra)
-        elif first in {0xDC, 0xDD}:
-            return self._number(2 if first == 0xDC else 4)
-        elif first in {0xDE, 0xDF}:
-            return 2 * self._number(2 if first == 0xDE else 4)
-        else:
-            raise _GarbageError(f"byte 0x{first:02x} begins no value")
-        return 0
-
-    def _number(self, size: int) -> int:
-        data = self._take(size)
-        return int(struct.unpack(_UNPACK[size], data)[0])
-
-    def _take(self, size: int) -> bytes:
-        """Read `size` bytes in bounded pieces; give the last piece, which is all of them where they are few."""
-        piece = b""
-        while size > 0:
-            piece = self._stream.read(min(size, _CHUNK))
-            if not piece:
-                raise _GarbageError("the stream ends inside a message")
+    def read_rest(self) -> None:
+        """Take all that is left of the stream for a part of this value."""
+        self._pass(len(self._ahead))
+        while piece := self._stream.read(_CHUNK):
             self._keep(piece)
-            size -= len(piece)
-        return piece
+
+    def _pass(self, end: int) -> None:
+        """Go to `end` of what was read, or beyond it, in bounded pieces: a text may be long. Raises GarbageError."""
+        self._keep(self._ahead[self._at : end])
+        missing = end - len(self._ahead)
+        self._at = min(end, len(self._ahead))
+        while missing > 0:
+            piece = self._stream.read(min(missing, _CHUNK))
+            if not piece:
+                raise GarbageError("the stream ends inside a message")
+            self._keep(piece)
+            missing -= len(piece)
+
+    def _read_ahead(self) -> bool:
+        piece = self._stream.read1(_CHUNK)
+        self._ahead, self._at = self._ahead[self._at :] + piece, 0
+        return bool(piece)
 
     def _keep(self, data: bytes) -> None:
         self.size += len(data)

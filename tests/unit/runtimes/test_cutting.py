@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import random
+import time
 import tracemalloc
 
 import msgpack
@@ -109,3 +111,56 @@ def test_an_oversized_message_is_cut_and_the_next_one_is_whole() -> None:
 def test_a_length_that_lies_does_not_reserve_memory() -> None:
     [cut] = cut_msgpack(stream(b"\x81\xa1p\xc6\xff\xff\xff\xff" + b"x" * 10), 1_000)
     assert cut.damage is not None
+
+
+class Dripping(io.RawIOBase):
+    """Gives a few bytes at a time, so that every value is cut by the end of what was read somewhere."""
+
+    def __init__(self, data: bytes, seed: int) -> None:
+        self._data, self._rng = data, random.Random(seed)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # what BufferedReader passes
+        piece = self._data[: min(self._rng.randint(1, 7), len(buffer))]
+        self._data = self._data[len(piece) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_values_are_cut_alike_wherever_the_reading_stops(seed: int) -> None:
+    text = [b"x" * size for size in (0, 1, 31, 32, 255, 256, 65_536)]
+    values = [*VALUES[2:], {"t": text}, {"n": [[], {}, [[[7]]], 255, 65_535, -1, 2.5, msgpack.ExtType(1, b"abc")] * 5}]
+    packed = [msgpack.packb(value) for value in values]
+    cuts = list(cut_msgpack(io.BufferedReader(Dripping(b"".join(packed), seed)), 10_000_000))
+    assert cuts == [Cut(n + 1, body) for n, body in enumerate(packed)]
+
+
+@pytest.mark.parametrize("byte", [b"\xc0", b"\xc2", b"\xc3", b"\x00", b"\x7f", b"\xff", b"\xa0", b"\x90"])
+def test_a_stream_that_has_lost_its_way_is_one_damaged_record(byte: bytes) -> None:
+    [cut] = cut_msgpack(stream(byte * 3_000_000), 1_000)
+    assert (cut.truncated_from, len(set(cut.body))) == (3_000_000, 1)
+    assert cut.damage is not None
+
+
+MANY = 3_000_000
+BEGIN = b"\x81\xa1a"
+TINY_VALUES = {
+    "nils": BEGIN + b"\xdd" + MANY.to_bytes(4, "big") + b"\xc0" * MANY,
+    "empty maps": BEGIN + b"\xdd" + MANY.to_bytes(4, "big") + b"\x80" * MANY,
+    "arrays in arrays": BEGIN + b"\x91" * MANY + b"\xc0",
+    "a map of numbers": b"\xdf" + MANY.to_bytes(4, "big") + b"\x01" * 2 * MANY,
+}
+
+
+@pytest.mark.parametrize("limit", [10_000_000, 1_000_000])
+@pytest.mark.parametrize("record", TINY_VALUES.values(), ids=TINY_VALUES)
+def test_millions_of_tiny_values_are_passed_at_once_and_the_next_record_is_whole(record: bytes, limit: int) -> None:
+    started = time.process_time()
+    first, second = cut_msgpack(stream(record + BEGIN + b"\x01"), limit)
+    assert time.process_time() - started < 0.5  # one by one they take a second and more
+    assert first.truncated_from == (len(record) if len(record) > limit else None)
+    assert first.damage is None
+    assert second == Cut(2, BEGIN + b"\x01")
