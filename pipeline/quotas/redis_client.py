@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
@@ -51,6 +52,23 @@ def reaching_redis() -> Iterator[None]:
         if not _is_away(error):
             raise
         raise RetryableError("redis", f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def expecting(what: str, key: str) -> Iterator[None]:
+    """Say RetryableError, as our scripts do, for a key of ours that holds something else: a person must look at it."""
+    try:
+        yield
+    except (ResponseError, ValueError) as error:
+        if isinstance(error, ResponseError) and not str(error).startswith("WRONGTYPE"):
+            raise
+        raise RetryableError("redis", f"{key} holds no {what}") from error
+
+
+def read_number(client: Client, key: str) -> int:
+    """Read a counter; 0 where there is no key. Raises RetryableError with the key's name where it holds something else."""
+    with expecting("number", key):
+        return int(cast("bytes | None", client.get(key)) or 0)
 
 
 def _is_away(error: Exception) -> bool:

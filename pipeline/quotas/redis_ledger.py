@@ -20,7 +20,7 @@ from pipeline.quotas.continuity import Continuity
 from pipeline.quotas.counting import Counting
 from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
 from pipeline.quotas.model import Quota
-from pipeline.quotas.redis_client import Client, reaching_redis
+from pipeline.quotas.redis_client import Client, reaching_redis, read_number
 from pipeline.quotas.redis_script import RedisScript
 from pipeline.quotas.window import GRACE_S
 
@@ -123,15 +123,18 @@ class RedisLedger:
     def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> list[str]:
         """Give back what accepted events were charged, in the window of `timestamp`, to the quotas that name the category.
 
-        Gives the names of their counters; raises RetryableError. A token bucket is left out: it refills by itself.
+        Gives the names of their counters. A token bucket is left out: it refills by itself.
+        Raises RetryableError, also for a key that holds something else; then nothing was given back.
         """
         naming = [quota for quota in quotas if category in quota.categories]
         charges = Plan(scope, category, [quota for quota in naming if quota.bucket is None]).at(timestamp)
         names = [name for name, _ in charges.counters]
+        keys = [f"{self._prefix}r:quota:{name}" for name in names]
         with reaching_redis():
+            for key in keys:
+                read_number(self._client, key)
             pipeline: Any = cast("Any", self._client).pipeline()
-            for name, window in zip(names, charges.windows, strict=True):
-                key = f"{self._prefix}r:quota:{name}"
+            for key, window in zip(keys, charges.windows, strict=True):
                 pipeline.incrby(key, quantity)
                 pipeline.expireat(key, window.end + GRACE_S)
             pipeline.execute()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.quotas.model import Quota, QuotaScope
-from pipeline.quotas.redis_client import Client, reaching_redis
+from pipeline.quotas.redis_client import Client, expecting, reaching_redis, read_number
 from pipeline.quotas.window import window_at
 
 NEARLY_FULL = 0.8
@@ -61,7 +61,10 @@ class Usage:
 
 
 def read_usage(client: Client, quotas: QuotasByProject, now: float, prefix: str = "") -> list[Usage]:
-    """Give the usage of every quota that has counted or dropped in its present window, the fullest first."""
+    """Give the usage of every quota that has counted or dropped in its present window, the fullest first.
+
+    Raises RetryableError, also for a key that holds something else; it is named.
+    """
     found: dict[tuple[str, int, str], Usage] = {}
     with reaching_redis():
         for key in _keys(client, prefix, "quota:*", "bucket:*", "dropped:*"):
@@ -85,20 +88,21 @@ def _add(
     if kind == "dropped":
         if int(slot) != int(now // _DAY_S):
             return
-        usage.dropped_today = _number(client.get(prefix + key))
+        usage.dropped_today = read_number(client, prefix + key)
     elif kind == "bucket" and quota.bucket is not None:
-        debt, at = (float(value or 0) for value in client.hmget(prefix + key, ["debt", "at"]))
+        with expecting("token bucket", prefix + key):
+            debt, at = (float(value or 0) for value in client.hmget(prefix + key, ["debt", "at"]))
         left = max(0.0, debt - max(0.0, now - at) * quota.bucket.refill_per_s)
         usage.used, usage.limit, usage.resets_at = round(left), quota.bucket.burst, now + left / quota.bucket.refill_per_s
     elif quota.window_s is not None:
         window = window_at(now, quota.window_s, int(organization))
         if int(slot) != window.slot:
             return
-        usage.used = _number(client.get(prefix + key)) - _number(client.get(f"{prefix}r:{key}"))
+        usage.used = read_number(client, prefix + key) - read_number(client, f"{prefix}r:{key}")
         usage.resets_at = window.end
         if quota.spike is not None:
             stem = key.rpartition(":")[0]
-            past = sum(_number(client.get(f"{prefix}{stem}:{window.slot - back}")) for back in range(1, quota.spike.windows + 1))
+            past = sum(read_number(client, f"{prefix}{stem}:{window.slot - back}") for back in range(1, quota.spike.windows + 1))
             usage.limit = max(quota.spike.minimum, int(quota.spike.factor * past / quota.spike.windows))
     found[quota_id, int(organization), owner] = usage
 
@@ -116,7 +120,3 @@ def _keys(client: Client, prefix: str, *patterns: str) -> Iterator[str]:
     for pattern in patterns:
         for key in client.scan_iter(match=escaped + pattern, count=_BATCH):
             yield key.decode("utf-8", "replace")[len(prefix) :]
-
-
-def _number(value: Any) -> int:
-    return int(value) if value is not None else 0

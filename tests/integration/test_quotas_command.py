@@ -130,3 +130,44 @@ def test_refund_to_nobody_is_said(category: str, server: RedisServer, rules: Pat
 def test_without_redis(rules: Path) -> None:
     environment = {"PIPELINE_REDIS_URL": "unix:///nowhere/at/all"}
     assert CliRunner().invoke(quotas, ["show", "--rules", str(rules)], env=environment).exit_code == 2
+
+
+FOREIGN = pytest.mark.parametrize("value", ["a text", ["a list"]], ids=str)
+
+
+def put_instead(server: RedisServer, key: str, value: str | list[str]) -> None:
+    with server.client() as client:
+        client.delete(key)
+        client.rpush(key, *value) if isinstance(value, list) else client.set(key, value)
+
+
+def assert_names(result: Result, key: str) -> None:
+    assert (result.exit_code, type(result.exception)) == (2, SystemExit)
+    assert key in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+@FOREIGN
+@pytest.mark.parametrize(
+    ("before", "kind"), [("", "quota:hour"), ("r:", "quota:hour"), ("", "bucket:smooth"), ("", "dropped:hour")]
+)
+def test_show_names_a_key_that_holds_something_else(
+    before: str, kind: str, value: str | list[str], server: RedisServer, rules: Path
+) -> None:
+    send(server, rules, 7, 0, 12)
+    with server.client() as client:
+        [counter] = client.keys(f"{kind}{{1}}*")
+    put_instead(server, key := before + counter.decode(), value)
+    assert_names(run(server, rules, "show"), key)
+
+
+@FOREIGN
+def test_refund_names_a_key_that_holds_something_else_and_gives_nothing_back(
+    value: str | list[str], server: RedisServer, rules: Path
+) -> None:
+    send(server, rules, 7, 0, 12)
+    with server.client() as client:
+        [counter] = client.keys("quota:org{1}*")
+        put_instead(server, key := "r:" + counter.decode(), value)
+        assert_names(run(server, rules, "refund", "--project", "7", "--by", "ada", "--reason", "why"), key)
+        assert client.keys("r:quota:*") == [key.encode()]
