@@ -46,8 +46,7 @@ class Item:
 
     def rejected(self, fate: Fate, reason: str | None) -> Outcome:
         """Give this item's outcome, for a rule that says no."""
-        origin = (self.record.source, self.record.position)
-        return Outcome(self.received, self.scope, fate, reason, self.event_id, self.category, self.quantity, *origin)
+        return Outcome(self.received, self.scope, fate, reason, self.event_id, self.category, self.quantity, self.record)
 
     def died(self, stage: str, reason: str, detail: str = "") -> DeadLetter:
         """Give this item's dead letter, for what cannot be processed."""

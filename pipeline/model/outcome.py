@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from pipeline.model.category import DataCategory
-from pipeline.model.record import Position
+from pipeline.model.record import Record
 from pipeline.model.scope import Scope
 
 
@@ -29,7 +29,7 @@ class Fate(IntEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of `quantity` of a category. `timestamp` is in epoch seconds; `source` and `position` say of which record."""
+    """What became of `quantity` of a category. `timestamp` is in epoch seconds; a count of many has no `record`."""
 
     timestamp: float
     scope: Scope
@@ -38,8 +38,7 @@ class Outcome(NamedTuple):
     event_id: str | None
     category: DataCategory
     quantity: int
-    source: str | None = None
-    position: Position | None = None
+    record: Record | None = None
 
     def to_json(self, *, with_origin: bool = False) -> dict[str, Any]:
         """Give the topic's fields; `with_origin` adds the record's source and position, which replay writes."""
@@ -55,8 +54,8 @@ class Outcome(NamedTuple):
             "quantity": self.quantity,
         }
         if with_origin:
-            body["source"] = self.source
-            body["position"] = self.position
+            body["source"] = self.record and self.record.source
+            body["position"] = self.record and self.record.position
         return body
 
 

@@ -75,9 +75,9 @@ def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERROR
         result.stage_s[stage.name] = finished - started
 
     result.events = list(items)
-    order = {(record.source, record.position): number for number, record in enumerate(records)}
-    result.outcomes.sort(key=lambda outcome: order[outcome.source, outcome.position])  # type: ignore[index]
-    result.dead.sort(key=lambda letter: order[letter.record.source, letter.record.position])
+    order = {id(record): number for number, record in enumerate(records)}  # a file may be read twice: no name tells them apart
+    result.outcomes.sort(key=lambda outcome: order[id(outcome.record)])
+    result.dead.sort(key=lambda letter: order[id(letter.record)])
     result.outcomes += accepted(result.events, ctx.now)
     return result
 

@@ -126,6 +126,17 @@ def test_quotas_that_give_back_do_not_show_the_size_of_a_batch(tmp_path: Path) -
     assert {outcome["reason"] for outcome in runs[0].outcomes} == {None, "one_group", "project"}
 
 
+def test_a_file_that_is_read_twice_does_not_show_the_size_of_a_batch(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"message":"a"}\n[]\n{"type":"transaction"}\n{\n{"type":"transaction"}\n')
+    runs = [
+        replay(source, source, out=tmp_path / str(size), options=("--project", 1, "--batch-size", size)) for size in (1, 3, 1000)
+    ]
+    for run in runs:
+        assert [letter["position"] for letter in run.dead_letters] == [2, 4] * 2
+        assert [outcome["position"] for outcome in run.outcomes if outcome["outcome"]] == [3, 5, 1, 3, 5]
+
+
 def is_server(process: Path, socket: Path) -> bool:
     try:
         words = (process / "cmdline").read_bytes()

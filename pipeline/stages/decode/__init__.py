@@ -172,4 +172,4 @@ def _invalid(
     received: float | None = None,
 ) -> Outcome:
     timestamp = record.received if received is None else received
-    return Outcome(timestamp, scope, Fate.INVALID, reason, event_id, category, quantity, record.source, record.position)
+    return Outcome(timestamp, scope, Fate.INVALID, reason, event_id, category, quantity, record)
