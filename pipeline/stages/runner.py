@@ -48,9 +48,41 @@ class BatchResult:
 def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERRORS) -> BatchResult:
     """Take records through decode and the stages.
 
+    A record that dies once it was counted is taken out and the rest runs again: the ledger then takes back what it had charged
+    for that record, and decides the others as before.
     Raises RetryableError or StaleBatchError with nothing half done, and whatever a stage that counts raises: running again, in
     smaller batches, counts nothing twice.
     """
+    counted = _counted(stages)
+    gone, left = BatchResult(), records
+    while True:
+        result, ctx = _attempt(left, ctx, stages)
+        late = {id(letter.record) for letter in result.dead if letter.stage in counted}
+        if not late:
+            break
+        of_late = BatchResult(
+            outcomes=[outcome for outcome in result.outcomes if id(outcome.record) in late],
+            dead=[letter for letter in result.dead if id(letter.record) in late],
+            stage_s=result.stage_s,
+        )
+        gone = gone.joined(of_late)
+        left = [record for record in left if id(record) not in late]
+    result = gone.joined(result)
+    order = {id(record): number for number, record in enumerate(records)}  # a file may be read twice: no name tells them apart
+    result.outcomes.sort(key=lambda outcome: order[id(outcome.record)])
+    result.dead.sort(key=lambda letter: order[id(letter.record)])
+    result.outcomes += accepted(result.events, ctx.now)
+    return result
+
+
+def _counted(stages: Sequence[Stage]) -> frozenset[str]:
+    """Name the stages from the first that counts on: what dies there was charged to quotas, and perhaps counted in its group."""
+    names = [stage.name for stage in stages]
+    return frozenset(names[next((at for at, stage in enumerate(stages) if stage.counts), len(names)) :])
+
+
+def _attempt(records: Sequence[Record], ctx: Context, stages: Sequence[Stage]) -> tuple[BatchResult, Context]:
+    """Take records through once. The context that it gives names every organization that was charged, for the next attempt."""
     result = BatchResult()
     started = perf_counter()
     decoded = StageResult()
@@ -73,13 +105,8 @@ def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERROR
         items = step.kept
         finished = perf_counter()
         result.stage_s[stage.name] = finished - started
-
     result.events = list(items)
-    order = {id(record): number for number, record in enumerate(records)}  # a file may be read twice: no name tells them apart
-    result.outcomes.sort(key=lambda outcome: order[id(outcome.record)])
-    result.dead.sort(key=lambda letter: order[id(letter.record)])
-    result.outcomes += accepted(result.events, ctx.now)
-    return result
+    return result, ctx
 
 
 def accepted(events: Iterable[Item], now: float) -> list[Outcome]:
@@ -97,11 +124,16 @@ def accepted(events: Iterable[Item], now: float) -> list[Outcome]:
 
 
 def _with_organizations(polled: Sequence[Polled], items: Batch) -> tuple[Polled, ...]:
-    """Name whose events each partition's part holds, before any filter: the ledger takes back what is not asked for again."""
+    """Name whose events each partition's part holds, before any filter: the ledger takes back what is not asked for again.
+
+    Those that it names already stay, though their last record was taken out.
+    """
     organizations: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
     for item in items:
         organizations[item.record.token[:2]].add(item.scope.organization_id)
-    return tuple(part._replace(organizations=frozenset(organizations[part.topic_id, part.partition])) for part in polled)
+    return tuple(
+        part._replace(organizations=part.organizations | organizations[part.topic_id, part.partition]) for part in polled
+    )
 
 
 def _decoded(record: Record, ctx: Context) -> Sequence[Item | Outcome | DeadLetter]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
-from pipeline.model.record import Record
+from pipeline.model.record import Form, Record
 from pipeline.model.scope import Scope
+from pipeline.quotas.ledger import Polled
 from pipeline.stages.contract import Batch, Context, Stage, StageResult, each
 from pipeline.stages.decode import decode
 from pipeline.stages.runner import AccountingError, run
@@ -102,6 +104,33 @@ def test_a_service_that_is_away_stops_the_batch_and_kills_nothing(error: Excepti
 
     with pytest.raises(type(error)):
         run(records(2), CONTEXT, [wrap(fail)])
+
+
+def test_what_dies_after_it_was_counted_is_taken_out_and_the_rest_is_counted_again() -> None:
+    """So that the ledger takes back what it charged for the event that is not stored."""
+    asked: list[tuple[list[Any], set[int]]] = []
+
+    def count(batch: Batch, ctx: Context) -> StageResult:
+        [polled] = ctx.polled
+        asked.append((positions(list(batch)), set(polled.organizations)))
+        return StageResult(kept=list(batch))
+
+    ctx = replace(CONTEXT, polled=(Polled("test", 0, 0, 4),))
+    stages = [drop(1), trip(2), Stage("count", count, counts=True), trip(3), each("after", keep)]
+    result = run(records(4), ctx, stages)
+    assert asked == [([3, 4], {1}), ([4], {1})]
+    assert (positions(result.events), positions(list(result.dead))) == ([4], [2, 3])
+    assert [(outcome.reason, outcome.quantity) for outcome in result.outcomes] == [("unwanted", 1), (None, 1)]
+    run(records(1), ctx, [Stage("count", count, counts=True), trip(1)])
+    assert asked[2:] == [([1], {1}), ([], {1})], "the ledger is told of an organization though none of its events is left"
+
+
+def test_the_rest_of_an_envelope_keeps_its_outcomes_though_its_event_is_taken_out() -> None:
+    event = b'{"dsn":"https://k@h/7"}\n{"type":"event"}\n{"message":"m"}\n{"type":"session"}\n{}\n'
+    record = make_record(event, Form.ENVELOPE)
+    count = Stage("count", lambda batch, _: StageResult(kept=list(batch)), counts=True)
+    result = run([record], CONTEXT, [count, trip(1)])
+    assert (result.events, [outcome.reason for outcome in result.outcomes], len(result.dead)) == ([], ["unsupported"], 1)
 
 
 def test_a_record_that_decode_trips_over_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,62 @@
+"""An event that dies after it was counted is charged nowhere, in a replay as in a worker: both take a batch through `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from support.redis_servers import RedisServer
+
+from pipeline.model.record import Form, Record, Token
+from pipeline.quotas.ledger import Polled
+from pipeline.quotas.redis_client import connect
+from pipeline.quotas.redis_ledger import RedisLedger
+from pipeline.rules.folder import load_rules
+from pipeline.runtimes.outputs import Outputs
+from pipeline.runtimes.replay import Tally, replay
+from pipeline.stages.contract import Context, Limits
+
+pytestmark = pytest.mark.redis
+
+NOW = 1_795_348_800.0
+QUOTA = '[[quota]]\nid = "hour"\nscope = "project"\ncategories = ["error"]\nlimit = 100\nwindow_s = 3600\nreason_code = "over"\n'
+LIMITS = Limits(max_output_bytes=20_000)
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+def record(number: int, *, large: bool) -> Record:
+    tags = {f"k{at}": "x" * 190 for at in range(100)} if large else {}
+    body = orjson.dumps({"event_id": f"{number:032x}", "message": "large" if large else "small", "tags": tags})
+    return Record(body, Form.JSON, "in.jsonl", number, NOW, Token("replay", 0, number), project_id=1)
+
+
+def run(server: RedisServer, folder: Path, records: list[Record], size: int) -> Tally:
+    (folder / "rules" / "default").mkdir(parents=True)
+    (folder / "rules" / "default" / "quotas.toml").write_text(QUOTA)
+    rules = load_rules(folder / "rules")
+    ledger = RedisLedger(connect(server.url, 5))
+
+    def context(polled: tuple[Polled, ...]) -> Context:
+        return Context(now=NOW, rules=rules, ledger=ledger, polled=polled, limits=LIMITS)
+
+    with Outputs(folder / "out") as outputs:
+        tally = replay(records, context, outputs, max_records=size, max_bytes=10**9, on_batch=lambda _: None)
+    ledger.close()
+    return tally
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_replay_charges_and_counts_what_it_stores(size: int, server: RedisServer, tmp_path: Path) -> None:
+    records = [record(number, large=number % 4 == 1) for number in range(12)]
+    tally = run(server, tmp_path, records, size)
+    assert (tally.events, dict(tally.dead_letters)) == (9, {("publish", "too_large"): 3})
+    with server.client() as client:
+        assert [client.get(key) for key in client.keys("quota:hour*")] == [b"9"]
+        assert [client.hget(key, "seen") for key in client.keys("group:*")] == [b"9"]
