@@ -24,14 +24,10 @@ from pipeline.runtimes.worker_lag import Lag
 from pipeline.runtimes.worker_limit import DeadLetterLimit
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Settings
-from pipeline.stages import ERRORS
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, run
 
 log = logging.getLogger(__name__)
-
-COUNTED_STAGES = frozenset(stage.name for stage in ERRORS) - {"normalize", "filter"}
-"""Stages from admit on: what dies there was charged to quotas, and perhaps counted in its group."""
 
 IDLE_CHORES_EVERY_S = 1.0
 STALE_BEFORE_WARNING = 5
@@ -143,7 +139,7 @@ class Worker:
         started = time.perf_counter()
         while True:
             try:
-                result = self._process(batch)
+                result = run(batch.records, self._context(batch.polled))
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 if not self._hold(State.WAITING, str(error), error.retry_in_s):
@@ -165,23 +161,6 @@ class Worker:
                 return False
         self._enter(State.RUNNING)
         return self._commit(batch, result, started)
-
-    def _process(self, batch: WorkerBatch) -> BatchResult:
-        """Run the stages. A record that dies after it was counted is taken out and the rest runs again.
-
-        The ledger then takes back what it had charged for that record, and decides the others as before.
-        """
-        context = self._context(batch.polled)
-        records = batch.records
-        died: list[DeadLetter] = []
-        while True:
-            result = run(records, context)
-            late = {letter.record.position for letter in result.dead if letter.stage in COUNTED_STAGES}
-            if not late:
-                result.dead += died
-                return result
-            died += [letter for letter in result.dead if letter.record.position in late]
-            records = [record for record in records if record.position not in late]
 
     def _commit(self, batch: WorkerBatch, result: BatchResult, started: float) -> bool:
         outputs = encode(result, batch.headers, self._settings.kafka, time.time())
