@@ -15,6 +15,10 @@ REQUEST_OVERHEAD_BYTES = 1_000_000
 LARGEST_RECORD_BYTES = 100_000_000
 """What the client lets through: events are checked before, dead letters are as large as what came in. The topics judge."""
 
+RECEIVE_BYTES = 3 * LARGEST_RECORD_BYTES
+"""A bound on a fetch's response, never allocated, and on what a zstd batch may unpack to: the client guesses how much that will
+be, each time three times as much, and gives up above this. What it gives up on stalls its partition for ever."""
+
 QUEUE_BYTES = 150_000_000
 """What waits in the producer. A record that is larger than the queue would never fit, and stop its batch for ever."""
 
@@ -68,7 +72,7 @@ def consumer_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
         "fetch.max.bytes": fetch_bytes,
         "max.partition.fetch.bytes": min(fetch_bytes, 4_000_000),  # a larger record still comes, alone (KIP-74)
         "fetch.wait.max.ms": 50,
-        "receive.message.max.bytes": 2 * fetch_bytes + max_record_bytes + REQUEST_OVERHEAD_BYTES,
+        "receive.message.max.bytes": max(RECEIVE_BYTES, 2 * fetch_bytes + max_record_bytes + REQUEST_OVERHEAD_BYTES),
     }
     if kafka.static_membership and kafka.slot is not None:
         config["group.instance.id"] = f"{kafka.consumer_group}-{kafka.slot}"

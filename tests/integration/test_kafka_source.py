@@ -221,6 +221,16 @@ def test_every_compression_is_read(broker: Broker, open_source: Open, codec: str
     assert {record.body for record in next_batch(open_source(settings)).records} == {b"an event, " * 100}
 
 
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_a_record_that_packs_well_is_read_however_large(broker: Broker, open_source: Open, codec: str) -> None:
+    """The topic judges what is packed: what comes out may be many times what it takes, and must not stall the partition."""
+    settings = fresh_settings(broker, partitions=1)
+    producer = Producer({"bootstrap.servers": broker.address, "compression.type": codec, "message.max.bytes": 100_000_000})
+    producer.produce(settings.kafka.events_in, b"x" * 30_000_000)
+    assert producer.flush(30) == 0
+    assert [len(entry.record.body) for entry in next_batch(open_source(settings)).records] == [30_000_000]
+
+
 def test_what_is_not_committed_is_not_read(broker: Broker, open_source: Open) -> None:
     settings = fresh_settings(broker, partitions=1)
     producer = Producer({"bootstrap.servers": broker.address, "transactional.id": settings.kafka.consumer_group})
