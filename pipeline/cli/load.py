@@ -42,6 +42,7 @@ def load(
       pipeline load tests/fixtures/recorded --rate 10
     """
     from pipeline.runtimes.generated_events import generate_events, ingest_message
+    from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_load import produce
 
     settings = load_settings(settings_file)
@@ -56,12 +57,13 @@ def load(
         events = ((event, project or 1) for event in itertools.islice(generate_events(seed, kinds=kinds), number))
 
     fresh = (ingest_message({**event, "event_id": uuid.uuid4().hex, "timestamp": time.time()}, owner) for event, owner in events)
-    sent = produce(
-        fresh,
-        settings.kafka,
-        per_second=rate,
-        on_progress=lambda done, seconds: stderr.print(f"{done:,} sent, {done / max(seconds, 1e-9):,.0f} events/s"),
-    )
+    with broker_errors(f"produce to {settings.kafka.events_in} (pipeline topics check tells more)"):
+        sent = produce(
+            fresh,
+            settings.kafka,
+            per_second=rate,
+            on_progress=lambda done, seconds: stderr.print(f"{done:,} sent, {done / max(seconds, 1e-9):,.0f} events/s"),
+        )
     print(f"{sent:,} events to {settings.kafka.events_in}")
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.runtimes.kafka_config import producer_config
 from pipeline.settings import Kafka
 
 REPORT_EVERY_S = 1.0
+DELIVERED_WITHIN_MS = 30_000
+"""A broker that is away for longer ends the command: the client's own five minutes would look like work."""
+APPEARS_WITHIN_MS = 5_000
+"""A topic that was just created is unknown for a moment; one that is unknown for longer is missing."""
 
 
 def produce(
@@ -18,16 +22,23 @@ def produce(
 ) -> int:
     """Produce (key, value) pairs to the input topic, as fast as the broker takes them or at a rate; gives how many.
 
-    `on_progress` is told the number so far and the seconds taken.
+    `on_progress` is told the number so far and the seconds taken. Raises KafkaException once one is known not to have arrived.
     """
-    producer = Producer(producer_config(kafka))
+    producer = Producer(
+        producer_config(kafka)
+        | {
+            "delivery.timeout.ms": DELIVERED_WITHIN_MS,
+            "topic.metadata.propagation.max.ms": APPEARS_WITHIN_MS,
+            "delivery.report.only.error": True,
+        }
+    )
     started = time.monotonic()
     next_report = started + REPORT_EVERY_S
     sent = 0
     for key, value in messages:
         while True:
             try:
-                producer.produce(kafka.events_in, value, key)
+                producer.produce(kafka.events_in, value, key, on_delivery=_refuse)
                 break
             except BufferError:
                 producer.poll(0.1)
@@ -44,3 +55,9 @@ def produce(
     producer.flush()
     on_progress(sent, time.monotonic() - started)
     return sent
+
+
+def _refuse(error: KafkaError | None, _: Message) -> None:
+    """Raise from the `poll` or `flush` that learns of it."""
+    if error is not None:
+        raise KafkaException(error)
