@@ -8,7 +8,7 @@ import sys
 import click
 
 from pipeline import __version__
-from pipeline.model.errors import BrokerError, InvalidRulesError
+from pipeline.model.errors import BrokerError, InvalidRulesError, RetryableError
 
 COMMANDS = {
     "replay": "Take recorded events from files through all stages, with no broker.",
@@ -57,7 +57,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. Rules and settings that cannot be used end it with 2 and their errors on stderr."""
+    """Run the command line. Unusable rules and settings end it with 2, a service that is away with 1; stderr says which."""
     from pipeline.settings import SettingsError
 
     try:
@@ -68,6 +68,9 @@ def main() -> None:
         sys.exit(USAGE_ERROR)
     except BrokerError as error:
         print(f"kafka: {error}", file=sys.stderr)
+        sys.exit(1)
+    except RetryableError as error:
+        print(error, file=sys.stderr)
         sys.exit(1)
     except SettingsError as error:
         print(f"settings: {error}", file=sys.stderr)

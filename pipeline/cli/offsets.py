@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+import orjson
 
-from pipeline.cli.options import Moment, fail, settings_file_option, stdout
-from pipeline.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from pipeline.quotas.redis_client import Client
+from pipeline.cli.options import Moment, fail, open_redis, settings_file_option, stdout
+from pipeline.settings import load_settings
 
 
 @click.group()
@@ -22,7 +19,8 @@ def offsets() -> None:
 
 @offsets.command()
 @settings_file_option
-def show(settings_file: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def show(settings_file: Path | None, *, as_json: bool) -> None:
     """Show each partition's offsets beside what Redis knows; exit 1 where Redis is ahead, and workers would stand still."""
     from rich.table import Table
 
@@ -31,21 +29,27 @@ def show(settings_file: Path | None) -> None:
     from pipeline.runtimes.kafka_offsets import GroupOffsets
 
     settings = load_settings(settings_file)
+    redis = open_redis(settings)
     group = GroupOffsets(settings.kafka)
     with broker_errors("read offsets"):
-        floors, standing = read_floors(_redis(settings), group.topic_id()), group.read()
+        floors, standing = read_floors(redis, group.topic_id()), group.read()
     table = Table(box=None, pad_edge=False)
     for title in ("partition", "first", "committed", "end", "lag", "redis floor", ""):
         table.add_column(title, justify="right" if title else "left")
     behind = False
     for partition, (first, committed, end) in standing.items():
         floor = floors.get(partition)
-        is_ahead = floor is not None and floor > (first if committed is None else committed)
-        behind = behind or is_ahead
         at = first if committed is None else committed
-        numbers = (partition, first, "-" if committed is None else committed, end, end - at, "-" if floor is None else floor)
-        table.add_row(*map(str, numbers), "redis is ahead: pipeline offsets reset" if is_ahead else "")
-    stdout.print(table)
+        is_ahead = floor is not None and floor > at
+        behind = behind or is_ahead
+        line = {"partition": partition, "first": first, "committed": committed, "end": end, "lag": end - at, "redis_floor": floor}
+        if as_json:
+            print(orjson.dumps(line | {"redis_is_ahead": is_ahead}).decode())
+            continue
+        numbers = ("-" if number is None else str(number) for number in line.values())
+        table.add_row(*numbers, "redis is ahead: pipeline offsets reset" if is_ahead else "")
+    if not as_json:
+        stdout.print(table)
     if behind:
         sys.exit(1)
 
@@ -68,11 +72,15 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     if (where is None) == (moment is None):
         fail("one of --to and --at is needed")
     settings = load_settings(settings_file)
+    redis = open_redis(settings)
     group = GroupOffsets(settings.kafka)
     with broker_errors("read offsets"):
-        standing = {partition: place for partition, place in group.read().items() if not only or partition in only}
+        everywhere = group.read()
+        found = group.at_time(moment) if moment is not None else {}
+    if missing := set(only) - everywhere.keys():
+        fail(f"{settings.kafka.events_in} has {len(everywhere)} partitions, and none with number {min(missing)}")
+    standing = {partition: place for partition, place in everywhere.items() if not only or partition in only}
     if moment is not None:
-        found = group.at_time(moment)
         target = {partition: found[partition] for partition in standing}
     elif where in {"earliest", "latest", "committed"}:
         target = {}
@@ -91,13 +99,5 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     # Kafka first: stopped in between, workers find Redis ahead, say so and stand still, and this can be run again.
     with broker_errors("move offsets (all workers must have left the group)"):
         group.write(target)
-    forgotten = forget_floors(_redis(settings), group.topic_id(), set(target))
+    forgotten = forget_floors(redis, group.topic_id(), set(target))
     print(f"done; Redis forgot {forgotten} ledgers")
-
-
-def _redis(settings: Settings) -> Client:
-    from pipeline.quotas.redis_client import connect
-
-    if settings.redis.url is None:
-        fail("redis.url (PIPELINE_REDIS_URL) is needed: offsets and Redis go together")
-    return connect(settings.redis.url, settings.redis.timeout_s)

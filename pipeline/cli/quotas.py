@@ -7,16 +7,12 @@ import logging
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import Moment, clock, fail, settings_options, stdout
+from pipeline.cli.options import Moment, clock, fail, open_redis, settings_options, stdout
 from pipeline.model.errors import RetryableError
-from pipeline.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from pipeline.quotas.redis_client import Client
+from pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +38,7 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     by_project = {None: snapshot.default.quotas} | {number: own.quotas for number, own in snapshot.projects.items()}
     now = time.time()
     try:
-        usages = read_usage(_redis(settings), by_project, now)
+        usages = read_usage(open_redis(settings), by_project, now)
     except RetryableError as error:
         fail(str(error))
     if project is not None:
@@ -103,21 +99,10 @@ def refund(
     scope = Scope(own.project.organization, project, key)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        names = RedisLedger(_redis(settings)).refund(scope, named, quantity, clock(moment), own.quotas)
+        names = RedisLedger(open_redis(settings)).refund(scope, named, quantity, clock(moment), own.quotas)
     except RetryableError as error:
         fail(str(error))
     if not names:
         fail(f"no quota of project {project} names the category {category}")
     for name in names:
         log.info("refunded %d of %s to %s, by %s: %s", quantity, category, name, who, why)
-
-
-def _redis(settings: Settings) -> Client:
-    from pipeline.quotas.redis_client import connect
-
-    if settings.redis.url is None:
-        fail("no Redis is named: set redis.url in the settings, or PIPELINE_REDIS_URL")
-    try:
-        return connect(settings.redis.url, settings.redis.timeout_s)
-    except ValueError as error:
-        fail(f"redis.url: {error}")

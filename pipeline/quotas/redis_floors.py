@@ -6,28 +6,33 @@ from collections.abc import Iterator
 
 import msgpack
 
-from pipeline.quotas.redis_client import Client
+from pipeline.quotas.redis_client import Client, reaching_redis
 
 
 def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, int]:
     """Give the highest floor of each partition over all organizations.
 
-    Goes through the names of all keys: for an operator, not for a batch.
+    Goes through the names of all keys: for an operator, not for a batch. Raises RetryableError.
     """
     floors: dict[int, int] = {}
-    for key, partition in _ledgers(client, topic_id, prefix):
-        saved = client.get(key)
-        if isinstance(saved, bytes):
-            floor = int(msgpack.unpackb(saved, raw=True, strict_map_key=False)[0])
-            floors[partition] = max(floors.get(partition, 0), floor)
+    with reaching_redis():
+        for key, partition in _ledgers(client, topic_id, prefix):
+            saved = client.get(key)
+            if isinstance(saved, bytes):
+                floor = int(msgpack.unpackb(saved, raw=True, strict_map_key=False)[0])
+                floors[partition] = max(floors.get(partition, 0), floor)
     return floors
 
 
 def forget_floors(client: Client, topic_id: str, partitions: set[int], prefix: str = "") -> int:
-    """Delete the ledgers of partitions whose offsets were moved by hand; gives how many. No worker may run meanwhile."""
-    doomed = [key for key, partition in _ledgers(client, topic_id, prefix) if partition in partitions]
-    for key in doomed:
-        client.unlink(key)
+    """Delete the ledgers of partitions whose offsets were moved by hand; gives how many. No worker may run meanwhile.
+
+    Raises RetryableError.
+    """
+    with reaching_redis():
+        doomed = [key for key, partition in _ledgers(client, topic_id, prefix) if partition in partitions]
+        for key in doomed:
+            client.unlink(key)
     return len(doomed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.runtimes.kafka_config import client_config
@@ -36,13 +36,11 @@ class GroupOffsets:
         places = self._places()
         firsts = self._find(places, OffsetSpec.earliest())
         ends = self._find(places, OffsetSpec.latest())
-        request = ConsumerGroupTopicPartitions(self._kafka.consumer_group, places)
-        future = self._admin.list_consumer_group_offsets([request], require_stable=True, request_timeout=TIMEOUT_S)
-        committed = {place.partition: place.offset for place in next(iter(future.values())).result().topic_partitions}
+        committed = self._committed(places)
         return {
             place.partition: Standing(
                 firsts[place.partition],
-                offset if (offset := committed.get(place.partition, -1)) >= 0 else None,
+                offset if (offset := committed[place.partition]) >= 0 else None,
                 ends[place.partition],
             )
             for place in places
@@ -63,6 +61,23 @@ class GroupOffsets:
         for place in next(iter(future.values())).result().topic_partitions:
             if place.error is not None:
                 raise KafkaException(place.error)
+
+    def _committed(self, places: list[TopicPartition]) -> dict[int, int]:
+        """Give what is committed, negative where nothing is; waits for an open transaction's end.
+
+        Asked by a consumer that never joins: the admin client's own call kills the process (SIGSEGV) where the broker has yet to
+        make its topic of offsets, as every new one has.
+        """
+        stable = {"group.id": self._kafka.consumer_group, "isolation.level": "read_committed"}
+        consumer = Consumer(client_config(self._kafka) | stable)
+        try:
+            found = consumer.committed(places, timeout=TIMEOUT_S)
+        finally:
+            consumer.close()
+        for place in found:
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return {place.partition: place.offset for place in found}
 
     def _places(self) -> list[TopicPartition]:
         topic = self._admin.list_topics(self._kafka.events_in, timeout=TIMEOUT_S).topics[self._kafka.events_in]
