@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,18 +50,18 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
     """List dead letters, the sums by stage and reason last. Those that were replayed are left out."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic
     from pipeline.runtimes.kafka_errors import broker_errors
 
-    with broker_errors("read dead letters"):
-        topic = DeadLetterTopic(load_settings(settings_file))
-    try:
+    settings = load_settings(settings_file)
+    table = Table(box=None, pad_edge=False)
+    for title in ("place", "project", "stage", "reason", "first failure", "bytes", "detail"):
+        table.add_column(title, overflow="ellipsis", no_wrap=title == "detail")
+    kinds: dict[tuple[str, str], int] = {}
+    with broker_errors("read dead letters"), closing(DeadLetterTopic(settings)) as topic:
         done = topic.replayed()
-        table = Table(box=None, pad_edge=False)
-        for title in ("place", "project", "stage", "reason", "first failure", "bytes", "detail"):
-            table.add_column(title, overflow="ellipsis", no_wrap=title == "detail")
-        kinds: dict[tuple[str, str], int] = {}
         for letter in topic.letters(_wanted(**filters)):
             if letter.place in done and not with_replayed:
                 continue
@@ -71,12 +72,15 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
             kind = (line["stage"], line["reason"])
             kinds[kind] = kinds.get(kind, 0) + 1
             if table.row_count < limit:
-                place, first = line["place"], line["first_failure"][:19]
-                table.add_row(
-                    place, str(line["project_id"] or ""), line["stage"], line["reason"], first, str(line["bytes"]), line["detail"]
+                cells = (
+                    line["place"],
+                    line["project_id"] or "",
+                    *kind,
+                    line["first_failure"][:19],
+                    line["bytes"],
+                    line["detail"],
                 )
-    finally:
-        topic.close()
+                table.add_row(*(Text(str(cell)) for cell in cells))  # as it is: a detail may look like markup
     if as_json:
         return
     if not kinds:
@@ -85,7 +89,7 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
     # Without a terminal the table would be cut to 80 columns.
     (stdout if stdout.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)).print(table)
     for (stage, reason), number in sorted(kinds.items()):
-        stdout.print(f"{number:>8,}  {stage}: {reason}")
+        stdout.print(f"{number:>8,}  {stage}: {reason}", markup=False)
 
 
 @dead_letters.command()
@@ -101,12 +105,8 @@ def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
     parsed = parse_place(place)
     if parsed is None:
         fail(f"{place!r} is no place, such as 3:120")
-    with broker_errors("read dead letters"):
-        topic = DeadLetterTopic(load_settings(settings_file))
-    try:
+    with broker_errors("read dead letters"), closing(DeadLetterTopic(load_settings(settings_file))) as topic:
         letter = next(topic.letters(Wanted(places=frozenset({parsed}))), None)
-    finally:
-        topic.close()
     if letter is None:
         fail(f"there is no dead letter at {place}")
     if raw:

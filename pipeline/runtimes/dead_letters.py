@@ -26,7 +26,8 @@ REPLAYED_HEADER = "pipeline-replayed"
 """A record of the topic with this header and no value is a mark: the dead letter at that place was replayed.
 
 Marks are written in the transaction that replays, so that a replay can be interrupted at any instruction, run again,
-with other filters or by two people at once, and still brings each dead letter back once.
+with other filters or by two people at once, and still brings each dead letter back once. A mark goes to its dead letter's
+partition: retention deletes from the front, so that it never outlives its mark.
 """
 
 

@@ -15,6 +15,8 @@ from pipeline.settings import Settings
 _MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 TIMEOUT_S = 15.0
 LETTERS_PER_TRANSACTION = 500
+BYTES_PER_TRANSACTION = 16_000_000
+"""Bounds the memory of a replay. What goes over it is one letter, which the client's queue has room for."""
 
 
 @dataclass(slots=True)
@@ -109,15 +111,17 @@ def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Re
     try:
         done = topic.replayed()
         batch: list[StoredLetter] = []
+        size = 0
         for letter in topic.letters(wanted):
             if letter.place in done:
                 progress.already += 1
                 continue
             batch.append(letter)
-            if len(batch) >= LETTERS_PER_TRANSACTION:
+            size += len(letter.body)
+            if len(batch) >= LETTERS_PER_TRANSACTION or size >= BYTES_PER_TRANSACTION:
                 _replay_together(producer, batch, settings)
                 progress.letters += len(batch)
-                batch = []
+                batch, size = [], 0
                 on_progress(progress)
         if batch:
             _replay_together(producer, batch, settings)
@@ -132,8 +136,9 @@ def _replay_together(producer: Producer, letters: Sequence[StoredLetter], settin
     producer.begin_transaction()
     try:
         for letter in letters:
-            for output in (letter.replayed(settings.kafka.events_in), mark(letter.place, settings.kafka.dead_letters)):
-                producer.produce(output.topic, output.value, output.key, headers=list(output.headers))
+            back, done = letter.replayed(settings.kafka.events_in), mark(letter.place, settings.kafka.dead_letters)
+            producer.produce(back.topic, back.value, back.key, headers=list(back.headers))
+            producer.produce(done.topic, done.value, done.key, letter.place.partition, headers=list(done.headers))
             producer.poll(0)
         producer.commit_transaction(settings.kafka.transaction_timeout_s)
     except KafkaException as error:

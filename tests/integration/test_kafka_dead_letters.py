@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaException, Message, Producer
+from support.command import pipeline
 from support.kafka_broker import Broker, fresh_settings, read_all
 
 from pipeline.model.dead_letter import DeadLetter
@@ -13,7 +15,7 @@ from pipeline.model.record import Token
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes import dead_letters_kafka
-from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted
+from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, read_mark
 from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic, Replayed, replay_letters
 from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.runtimes.kafka_topics import topic_id
@@ -35,7 +37,14 @@ def settings(broker: Broker) -> Settings:
 
 
 def bury(
-    settings: Settings, number: int, *, stage: str = "group", reason: str = "internal", project_id: int = 1, at: float = NOW
+    settings: Settings,
+    number: int,
+    *,
+    stage: str = "group",
+    reason: str = "internal",
+    detail: str = "KeyError: x",
+    project_id: int = 1,
+    at: float = NOW,
 ) -> None:
     """Put dead letters on the topic as a worker would."""
     producer = Producer({"bootstrap.servers": settings.kafka.brokers})
@@ -43,7 +52,7 @@ def bury(
     for offset in range(number):
         _, body = ingest_message(next(events), project_id, start_time=NOW)
         record = make_record(body, settings.kafka.events_in, Token("first-topic", 1, offset), NOW, {})
-        output = dead_letter(DeadLetter(record, stage, reason, "KeyError: x"), {}, settings.kafka.dead_letters, at)
+        output = dead_letter(DeadLetter(record, stage, reason, detail), {}, settings.kafka.dead_letters, at)
         producer.produce(output.topic, output.value, headers=list(output.headers))
     producer.flush()
 
@@ -80,6 +89,15 @@ def test_filters_by_stage_reason_project_and_time(settings: Settings) -> None:
     assert [letter.place for letter in listed(settings, Wanted(places=frozenset({one})))] == [one]
 
 
+def test_the_list_prints_a_detail_that_looks_like_markup(settings: Settings, tmp_path: Path) -> None:
+    bury(settings, 1, detail="KeyError: '[/red]'")
+    file = tmp_path / "settings.toml"
+    kafka = settings.kafka
+    file.write_text(f'[kafka]\nbrokers = "{kafka.brokers}"\ndead_letters = "{kafka.dead_letters}"\n')
+    listing = pipeline("dead-letters", "list", "--settings", file)
+    assert "KeyError: '[/red]'" in listing.stdout, listing.stderr
+
+
 def test_an_empty_topic_has_none(settings: Settings) -> None:
     assert listed(settings) == []
     assert replay(settings) == Replayed(0, 0)
@@ -103,6 +121,31 @@ def test_filters_do_not_pass_over_the_others(settings: Settings) -> None:
     assert replay(settings, Wanted(stage="decode")).letters == 2
     assert len(listed(settings)) == 3
     assert replay(settings).letters == 3
+
+
+def test_a_mark_stands_behind_its_dead_letter_on_the_same_partition(broker: Broker, settings: Settings) -> None:
+    """Retention deletes a partition from its front: elsewhere, a mark could go first, and its dead letter come back again."""
+    bury(settings, 40)
+    replay(settings)
+    marks = [
+        (read_mark(dict(message.headers() or ())), Place(message.partition() or 0, message.offset() or 0))
+        for message in read_all(broker, settings.kafka.dead_letters)
+    ]
+    stood = [(letter, own) for letter, own in marks if letter is not None]
+    assert len(stood) == 40
+    assert all(letter.partition == own.partition and letter.offset < own.offset for letter, own in stood)
+    assert {own.partition for _, own in stood} == {0, 1}
+
+
+def test_many_large_ones_come_back_in_bounded_memory(broker: Broker, settings: Settings) -> None:
+    """All of them at once are more than the client's queue takes."""
+    number, size = 40, 5_000_000
+    producer = Producer({"bootstrap.servers": settings.kafka.brokers, "message.max.bytes": 10_000_000, "compression.type": "lz4"})
+    for _ in range(number):
+        producer.produce(settings.kafka.dead_letters, b"x" * size, headers=[("stage", b"decode")])
+        producer.flush()
+    assert replay(settings) == Replayed(number, 0)
+    assert sum(len(message.value() or b"") for message in read_all(broker, settings.kafka.events_in)) == number * size
 
 
 class Interrupted(Exception):  # noqa: N818 -- as ctrl-C is
@@ -166,16 +209,14 @@ def redis_url() -> Iterator[str]:
 
 @pytest.mark.redis
 def test_a_replayed_event_is_no_duplicate_of_itself_and_is_charged_once(
-    broker: Broker, settings: Settings, redis_url: str, tmp_path: object
+    broker: Broker, settings: Settings, redis_url: str, tmp_path: Path
 ) -> None:
     """It claimed its id and charged its quota before it died; the worker meets it again elsewhere on the topic."""
-    from pathlib import Path
-
     from support.kafka_broker import admin
 
     from pipeline.quotas.ledger import Polled
 
-    rules_dir = Path(str(tmp_path)) / "rules"
+    rules_dir = tmp_path / "rules"
     (rules_dir / "default").mkdir(parents=True)
     (rules_dir / "default" / "quotas.toml").write_text(
         '[[quota]]\nid = "q"\nscope = "project"\ncategories = ["error"]\nlimit = 1\nwindow_s = 3600\nreason_code = "over"\n'
