@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, client_config, worker_request_bytes
-from pipeline.settings import Settings
+from pipeline.settings import Kafka, Settings
 
 TIMEOUT_S = 15.0
 
@@ -36,15 +36,13 @@ def wanted_topics(settings: Settings) -> list[Topic]:
     outcomes = {"max.message.bytes": request_bytes, "retention.ms": _DAY_MS}
     letter_bytes = max(record_bytes + 2 * REQUEST_OVERHEAD_BYTES, request_bytes)
     delete = {"cleanup.policy": "delete"}
-    topics = [
+    appended = {"message.timestamp.type": "LogAppendTime"}  # readers measure their delay from there
+    return [
         Topic(kafka.events_in, {"max.message.bytes": record_bytes + REQUEST_OVERHEAD_BYTES, "retention.ms": _DAY_MS}, delete),
-        Topic(kafka.events_out, {"max.message.bytes": kafka.max_output_bytes, "retention.ms": _DAY_MS}, delete),
-        Topic(kafka.outcomes, outcomes, delete),
+        Topic(kafka.events_out, {"max.message.bytes": kafka.max_output_bytes, "retention.ms": _DAY_MS}, delete | appended),
+        *(Topic(name, outcomes, delete) for name in outcome_topics(kafka)),
         Topic(kafka.dead_letters, {"max.message.bytes": letter_bytes, "retention.ms": 7 * _DAY_MS}, delete),
     ]
-    if kafka.outcomes_billing is not None:
-        topics.append(Topic(kafka.outcomes_billing, outcomes, delete))
-    return topics
 
 
 def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[str]]:
@@ -90,6 +88,11 @@ def check_topics(settings: Settings) -> Iterator[str]:
     coming, kept = limits.get(settings.kafka.events_in), limits.get(settings.kafka.dead_letters)
     if coming is not None and kept is not None and coming >= kept:
         yield f"{settings.kafka.dead_letters} takes {kept} bytes, and {settings.kafka.events_in} {coming}: what comes in must fit"
+
+
+def outcome_topics(kafka: Kafka) -> list[str]:
+    """Give the topics that outcomes go to, each once."""
+    return list(dict.fromkeys(name for name in (kafka.outcomes, kafka.outcomes_billing) if name is not None))
 
 
 def count_partitions(settings: Settings, name: str) -> int:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from pipeline.runtimes.kafka_config import worker_producer_config
-from pipeline.runtimes.kafka_topics import wanted_topics
+from pipeline.runtimes.kafka_topics import outcome_topics, wanted_topics
 from pipeline.settings import Input, Kafka, Settings
 
 
@@ -18,3 +18,16 @@ def test_every_topic_that_a_worker_writes_takes_its_largest_request(max_output_b
     taken = {topic.name: topic.at_least["max.message.bytes"] for topic in wanted_topics(settings)}
     for name in (kafka.events_out, kafka.outcomes, "billing", kafka.dead_letters):
         assert taken[name] >= request_bytes
+
+
+def test_a_billing_topic_is_one_more_unless_it_is_the_same() -> None:
+    assert outcome_topics(Kafka()) == ["outcomes"]
+    assert outcome_topics(Kafka(outcomes_billing="billing")) == ["outcomes", "billing"]
+    assert outcome_topics(Kafka(outcomes_billing="outcomes")) == ["outcomes"]
+    names = [topic.name for topic in wanted_topics(Settings(kafka=Kafka(outcomes_billing="outcomes")))]
+    assert len(names) == len(set(names)) == 4
+
+
+def test_events_carry_the_time_at_which_they_were_stored() -> None:
+    (events,) = (topic for topic in wanted_topics(Settings()) if topic.name == "events")
+    assert events.config()["message.timestamp.type"] == "LogAppendTime"
