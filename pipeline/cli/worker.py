@@ -25,7 +25,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     from pipeline.rules.folder import RulesFolder
     from pipeline.runtimes.heap import keep_heap
     from pipeline.runtimes.kafka_errors import broker_errors
-    from pipeline.runtimes.kafka_topics import count_partitions
+    from pipeline.runtimes.kafka_topics import count_partitions, outcome_topics
     from pipeline.runtimes.worker_faust import run_process
     from pipeline.wiring import make_worker
 
@@ -38,7 +38,9 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)
     rules_folder = RulesFolder(Path(settings.rules))
-    with broker_errors(f"{settings.kafka.outcomes} (pipeline topics check tells more)"):
-        partitions = count_partitions(settings, settings.kafka.outcomes)
+    partitions = {}
+    for topic in outcome_topics(settings.kafka):
+        with broker_errors(f"{topic} (pipeline topics check tells more)"):
+            partitions[topic] = count_partitions(settings, topic)
     processor = make_worker(settings, rules_folder, metrics)
     run_process(settings, processor, rules_folder, metrics, outcome_partitions=partitions)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import faust
@@ -127,13 +128,12 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
 
 
 def run_process(
-    settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, *, outcome_partitions: int
+    settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, *, outcome_partitions: Mapping[str, int]
 ) -> NoReturn:
-    """Run until a signal. Ends the process: exit 0 after a signal, 1 after a crash."""
-    app = make_app(settings, outcome_partitions)
+    """Run until a signal. Ends the process: exit 0 after a signal, 1 after a crash. Outcome topics come with their partitions."""
+    app = make_app(settings, max(outcome_partitions.values()))
     # Without live counts the agent listens to a topic that nobody writes: an application without any agent does not start.
-    counted = (settings.kafka.outcomes, outcome_partitions) if settings.web.live_counts else (f"{app.conf.id}-idle", 1)
-    counts = LiveCounts(app, *counted)
+    counts = LiveCounts(app, outcome_partitions if settings.web.live_counts else {f"{app.conf.id}-idle": 1})
     add_views(app, worker, rules, metrics, counts, settings)
     process = Process(app, HotPath(worker), RulesWatch(rules, metrics))
     process.execute_from_commandline()

@@ -20,6 +20,7 @@ from support.installation import ROOT, Installation, until
 from support.kafka_broker import produce, read_all
 from support.snuba import check_outcome, check_published_event
 
+from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
@@ -94,6 +95,25 @@ def test_live_counts_leave_out_what_was_aborted(installation: Installation) -> N
     installation.worker()
     installation.feed(5)
     until(lambda: installation.counted() == 8, what=lambda: str(installation.counted()))
+
+
+def test_live_counts_have_what_goes_to_billing(installation: Installation) -> None:
+    """Accepted outcomes go there, and what is invalid does not; both are counted."""
+    billing = f"{installation.settings.kafka.outcomes}-billing"
+    settings = installation.folder / "settings.toml"
+    settings.write_text(settings.read_text().replace("[kafka]", f'[kafka]\noutcomes_billing = "{billing}"'))
+    installation.pipeline("topics", "create", "--partitions", "3")
+    installation.worker()
+    installation.feed(5)
+    repeated = [ingest_message(next(generate_events(9, frames=1)), 1)[1]] * 3
+    produce(installation.broker, installation.settings.kafka.events_in, repeated)
+    until(lambda: installation.counted() == 8, what=lambda: installation.get("/counts?minutes=5").decode())
+    fates = {
+        name: [orjson.loads(one.value() or b"")["outcome"] for one in read_all(installation.broker, name)]
+        for name in (billing, installation.settings.kafka.outcomes)
+    }
+    assert set(fates[billing]) == {0}
+    assert set(fates[installation.settings.kafka.outcomes]) == {3}
 
 
 def test_live_counts_can_be_left_out(installation: Installation) -> None:

@@ -124,7 +124,8 @@ def main(settings_file: str, *fault: Any) -> None:
     ledger = worker_ledger(settings)
     context = worker_context(settings, rules, FaultyLedger(ledger, at), artifacts(settings))
     worker = Worker(settings, FaultySource(settings, at, ledger.forget), FaultySink(settings, at), context, metrics)
-    run_process(settings, worker, rules, metrics, outcome_partitions=count_partitions(settings, settings.kafka.outcomes))
+    partitions = {settings.kafka.outcomes: count_partitions(settings, settings.kafka.outcomes)}
+    run_process(settings, worker, rules, metrics, outcome_partitions=partitions)
 
 
 if __name__ == "__main__":
