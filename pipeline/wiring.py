@@ -108,10 +108,12 @@ def replay_batch_records(settings: Settings, rules: Rules) -> int:
 
 
 def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) -> Worker:
-    """Make a worker on Kafka and Redis. Raises SettingsError without a Redis: workers share their quotas."""
+    """Make a worker on Kafka and Redis. Raises SettingsError without a Redis, and for static membership without a slot."""
     from pipeline.runtimes.kafka_sink import KafkaSink  # noqa: PLC0415 -- a replay starts without Kafka's client
     from pipeline.runtimes.kafka_source import KafkaSource  # noqa: PLC0415 -- likewise
 
+    if settings.kafka.static_membership and settings.kafka.slot is None:
+        raise SettingsError("kafka.static_membership needs kafka.slot (PIPELINE_SLOT): the group remembers a worker by it")
     ledger = worker_ledger(settings)
     source = KafkaSource(settings, on_revoke=lambda _: ledger.forget())
     store = artifacts(settings)

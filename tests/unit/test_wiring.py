@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.observability.prometheus_metrics import WorkerMetrics
+from pipeline.rules.folder import RulesFolder
+from pipeline.settings import Kafka, Settings, SettingsError
+from pipeline.wiring import make_worker
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [(Settings(), "PIPELINE_REDIS_URL"), (Settings(kafka=Kafka(static_membership=True)), "PIPELINE_SLOT")],
+)
+def test_a_worker_says_which_setting_it_misses(settings: Settings, named: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=named):
+        make_worker(settings, RulesFolder(tmp_path), WorkerMetrics())
