@@ -16,6 +16,7 @@ import sentry_sdk
 from sentry_sdk.integrations.logging import LoggingIntegration
 
 from pipeline import __version__
+from pipeline.observability.logs import KAFKA_CLIENTS
 from pipeline.settings import Reports
 
 REPORTS_PER_MINUTE = 10
@@ -40,6 +41,8 @@ class ReportFilter:
 
     def __call__(self, report: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ARG002 -- sentry-sdk's signature
         """Give the report without payloads; None where it must not go."""
+        if str(report.get("logger")).startswith(KAFKA_CLIENTS):
+            return None  # a broker that is away is no failure of ours, and would use up what may be sent
         extra = report.get("extra") or {}
         if self._own_project_id is not None and extra.get("project_id") == self._own_project_id:
             return None

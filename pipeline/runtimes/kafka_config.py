@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from typing import Any
 
+from pipeline.observability.logs import KAFKA_CLIENT
 from pipeline.settings import Kafka
 
 Config = dict[str, Any]
@@ -27,13 +29,17 @@ WORKER_REQUEST_BYTES = 10_000_000
 
 
 def client_config(kafka: Kafka) -> Config:
-    """Give what every client needs: addresses and credentials."""
+    """Give what every client needs: addresses and credentials.
+
+    Consumers and producers say by our logs what goes on in them. An admin client says it on stderr: nobody polls it, so that its
+    lines would wait in its queue for ever.
+    """
     config: Config = {
         "bootstrap.servers": kafka.brokers,
         "security.protocol": kafka.security_protocol,
         "topic.metadata.refresh.interval.ms": round(kafka.metadata_refresh_s * 1e3),
         "retry.backoff.ms": kafka.retry_backoff_ms,
-        "log_level": 5,  # the client's own log, to stderr: notices and worse
+        "log_level": 5,  # the client's own log: notices and worse
         "reconnect.backoff.max.ms": 2_000,  # a broker that comes back is found within 2 s; the default is 10
     }
     if kafka.security_protocol.startswith("SASL"):
@@ -57,6 +63,7 @@ def consumer_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
     """Give the hot path's consumer: cooperative, committed records only, reading ahead no more than `prefetch_bytes`."""
     fetch_bytes = max(kafka.prefetch_bytes // 2, max_record_bytes)
     config = client_config(kafka) | {
+        "logger": logging.getLogger(KAFKA_CLIENT),
         "group.id": kafka.consumer_group,
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": round(kafka.session_timeout_s * 1e3),
@@ -92,6 +99,7 @@ def reader_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
 def producer_config(kafka: Kafka) -> Config:
     """Give a producer of large records in large batches, with bounded memory."""
     return client_config(kafka) | {
+        "logger": logging.getLogger(KAFKA_CLIENT),
         "compression.type": kafka.compression,
         "enable.idempotence": True,
         "linger.ms": 5,

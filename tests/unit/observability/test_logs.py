@@ -4,11 +4,13 @@ import json
 import logging
 import sys
 
-from pipeline.observability.logs import JsonFormatter, TextFormatter
+import pytest
+
+from pipeline.observability.logs import REPEATED_EVERY_S, JsonFormatter, Repeats, TextFormatter
 
 
-def record(message: str, *arguments: object, **extra: object) -> logging.LogRecord:
-    made = logging.LogRecord("pipeline.x", logging.WARNING, __file__, 1, message, arguments, None)
+def record(message: str, *arguments: object, logger: str = "pipeline.x", **extra: object) -> logging.LogRecord:
+    made = logging.LogRecord(logger, logging.WARNING, __file__, 1, message, arguments, None)
     vars(made).update(extra)
     return made
 
@@ -34,3 +36,26 @@ def test_json_is_one_line_with_its_exception() -> None:
 
 def test_text_is_for_people() -> None:
     assert "WARNING pipeline.x: took 3 s  partition=2" in TextFormatter().format(record("took %s s", 3, partition=2))
+
+
+@pytest.mark.parametrize("logger", ["aiokafka.consumer.fetcher", "librdkafka", "pipeline.runtimes.kafka_source"])
+def test_what_a_client_repeats_comes_once_in_a_while_and_says_how_often(logger: str) -> None:
+    now = [0.0]
+    repeats = Repeats(clock=lambda: now[0])
+    assert repeats.filter(record("no answer of %s", "a", logger=logger))
+    assert not any(repeats.filter(record("no answer of %s", "a", logger=logger)) for _ in range(20))
+    assert repeats.filter(record("no answer of %s", "b", logger=logger)), "another broker"
+    assert repeats.filter(record("refused by %s", "a", logger=logger)), "another matter"
+    now[0] = REPEATED_EVERY_S
+    again = record("no answer of %s", "a", logger=logger)
+    assert repeats.filter(again)
+    assert json.loads(JsonFormatter().format(again))["repeats"] == 20
+
+
+def test_an_error_of_the_client_is_told_by_its_name_and_ours_are_all_let_through() -> None:
+    repeats = Repeats(clock=lambda: 0.0)
+    kafka = "pipeline.runtimes.kafka_sink"
+    assert repeats.filter(record("kafka: %s", "failed after 3 ms", logger=kafka, kafka_error="_TRANSPORT"))
+    assert not repeats.filter(record("kafka: %s", "failed after 4 ms", logger=kafka, kafka_error="_TRANSPORT"))
+    assert repeats.filter(record("kafka: %s", "failed after 4 ms", logger=kafka, kafka_error="_TIMED_OUT"))
+    assert all(repeats.filter(record("batch not committed", logger="pipeline.runtimes.worker")) for _ in range(3))

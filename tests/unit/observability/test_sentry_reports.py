@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from pipeline.observability.sentry_reports import REPORTS_PER_MINUTE, ReportFilter, project_of_dsn
 
 SECRET = "the-payload"
@@ -45,6 +47,16 @@ def test_a_storm_is_cut_and_counted() -> None:
     assert len(suppressed) == 5
     now[0] = 61.0
     assert filter_(report(), {}) is not None
+
+
+@pytest.mark.parametrize("client", ["aiokafka", "aiokafka.consumer.fetcher", "librdkafka"])
+def test_a_broker_that_is_away_uses_up_no_reports(client: str) -> None:
+    suppressed: list[int] = []
+    filter_ = ReportFilter(None, lambda: suppressed.append(1))
+    for _ in range(REPORTS_PER_MINUTE + 1):
+        assert filter_({**report(), "logger": client}, {}) is None
+    assert filter_({**report(), "logger": "pipeline.runtimes.worker"}, {}) is not None
+    assert suppressed == []
 
 
 def test_the_project_of_a_dsn() -> None:
