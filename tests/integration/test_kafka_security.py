@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.kafka_broker import Broker
+from support.secure import make_certificate
 
 from pipeline.runtimes.kafka_config import client_config
 from pipeline.runtimes.kafka_sink import KafkaSink
@@ -59,12 +59,6 @@ def secure_settings(tmp_path: Path) -> Iterator[Settings]:
         )
     )
     broker.stop()
-
-
-def make_certificate(folder: Path) -> None:
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:

@@ -25,10 +25,10 @@ ROOT = Path(__file__).parents[2]
 class Installation:
     """A broker's topics, a Redis, a rules folder and a settings file; runs `pipeline` commands on them."""
 
-    def __init__(self, broker: Broker, folder: Path) -> None:
+    def __init__(self, broker: Broker, folder: Path, redis_password: str = "") -> None:
         self.broker = broker
         self.settings = fresh_settings(broker, partitions=2)
-        self.redis = RedisServer(folder / "redis")
+        self.redis = RedisServer(folder / "redis", redis_password)
         self.redis.start()
         self.folder = folder
         self.rules = folder / "rules"

@@ -17,19 +17,20 @@ from pipeline.quotas.embedded_redis import find_redis_server
 class RedisServer:
     """One server on a port of its own, with its data in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.url = f"redis://:{password}@127.0.0.1:{self.port}/0" if password else f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
+        self._password = password
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; returns when it answers."""
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
-        arguments += ["--appendonly", "yes", "--appendfsync", "always"]
+        arguments += ["--appendonly", "yes", "--appendfsync", "always", "--requirepass", self._password]
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen([find_redis_server(), *arguments], stdout=log, stderr=log)
         client = redis.Redis.from_url(self.url)
