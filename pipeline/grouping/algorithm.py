@@ -11,7 +11,7 @@ from pipeline.grouping.fingerprints.variables import is_default, is_unknown, res
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
 from pipeline.grouping.parameterization import normalize_message
 from pipeline.grouping.platforms import platform_of
-from pipeline.grouping.stacks import Stack, StackMemory, StackReader
+from pipeline.grouping.stacks import LoneException, Stack, StackMemory, StackReader
 from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
 from pipeline.grouping.variants import (
     Variant,
@@ -25,17 +25,18 @@ from pipeline.grouping.variants import (
 )
 from pipeline.model.rule_file import RuleFile
 
+DEFAULT_FINGERPRINT = ["{{ default }}"]
+
 
 class Applied(NamedTuple):
-    """What an algorithm made of an event. `main_exception_id` is set where a group of exceptions came down to one."""
+    """What an algorithm made of an event. `main_exception_id` is set where a group of exceptions came down to one.
 
+    `hashes` are those to publish, the primary first. `variants` are left out where the hashes were known without them.
+    """
+
+    hashes: tuple[str, ...]
     variants: dict[str, Variant]
-    main_exception_id: int | None
-
-    @property
-    def hashes(self) -> tuple[str, ...]:
-        """The hashes to publish, the primary first."""
-        return hashes_of(self.variants)
+    main_exception_id: int | None = None
 
 
 class Fingerprint(NamedTuple):
@@ -47,7 +48,7 @@ class Fingerprint(NamedTuple):
     @property
     def defaults(self) -> int:
         """Count the values that stand for the event's own grouping."""
-        return sum(map(is_default, self.values))
+        return 1 if self.values == DEFAULT_FINGERPRINT else sum(map(is_default, self.values))
 
     @property
     def is_plain(self) -> bool:
@@ -91,7 +92,11 @@ class Algorithm(NamedTuple):
         """Give every way to group the event. With `whole` the trees are complete, else only as far as hashes need them."""
         checksum = event.get("checksum")
         if isinstance(checksum, str) and checksum:
-            return Applied(checksum_variants(checksum, self.kind), None)
+            variants = checksum_variants(checksum, self.kind)
+            return Applied(hashes_of(variants), variants)
+        lone = None if whole or not fingerprint.is_plain else self._lone_exception(event, stacks)
+        if lone is not None and lone.hashes is not None:
+            return Applied(lone.hashes, {})
         ctx = StrategyContext(
             self.configuration, platform_of(event), lambda stacktrace: self._stack(stacktrace, stacks, whole=whole), whole
         )
@@ -106,7 +111,20 @@ class Algorithm(NamedTuple):
                 variants = plain_variants(roots, self.kind)
             else:
                 variants = salted_variants(roots, fingerprint.resolved(event, self.configuration), self.kind)
-        return Applied(with_fallback(variants, self.kind), ctx.main_exception_id)
+        variants = with_fallback(variants, self.kind)
+        hashes = hashes_of(variants)
+        if lone is not None:
+            lone.remember(hashes)
+        return Applied(hashes, variants, ctx.main_exception_id)
+
+    def _lone_exception(self, event: dict[str, Any], stacks: dict[int, Stack]) -> LoneException | None:
+        """Give the exception of an event that has only this one, if nothing but its stack and type decides the hashes.
+
+        That is so for three events of four. Building, comparing and hashing their trees takes a third of the time of grouping.
+        """
+        exceptions = interface_values(event, "exception")
+        stack = stacks.get(id(exceptions[0].get("stacktrace"))) if len(exceptions) == 1 else None
+        return None if stack is None else self.stacks.lone_exception(stack)
 
     def _stack(self, stacktrace: Any, stacks: dict[int, Stack], *, whole: bool) -> Variants | None:
         stack = stacks.get(id(stacktrace))

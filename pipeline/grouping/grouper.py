@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
-from pipeline.grouping.algorithm import Algorithm, Applied, Fingerprint, load_algorithm
+from pipeline.grouping.algorithm import DEFAULT_FINGERPRINT, Algorithm, Applied, Fingerprint, load_algorithm
 from pipeline.grouping.decisions import Decisions
 from pipeline.grouping.enhancements.rule import EnhancementRule
 from pipeline.grouping.explanation import Explanation, MatchedRule
@@ -33,7 +33,6 @@ MEMORY_BYTES = 32_000_000
 STACKS: StackMemory = Memory(MEMORY_BYTES)
 """Shared by all groupers of the process: the rules in force are part of the key, so that a reload forgets nothing of use."""
 
-DEFAULT_FINGERPRINT = ["{{ default }}"]
 NO_SETTINGS = GroupingToml(enhancement_base="none", builtin_fingerprints=False)
 """In place of settings that are refused, so that the mistakes of the other files are found as well."""
 

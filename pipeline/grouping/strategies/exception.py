@@ -41,7 +41,8 @@ def _exception(data: dict[str, Any], ctx: StrategyContext, *, whole: bool) -> Va
     if isinstance(mechanism, dict):
         if mechanism.get("synthetic"):  # the type is the platform's error code, not the program's
             type_.update(contributes=False, hint="ignored because exception is synthetic")
-        ns_error = _ns_error(mechanism)
+        error = ns_error_of(mechanism)
+        ns_error = None if error is None else _ns_error(error)
     message = text_of(data, "value")
 
     variants = {}
@@ -67,11 +68,14 @@ def _value(message: str, stacktrace: Component, ns_error: Component | None, ctx:
     return value
 
 
-def _ns_error(mechanism: dict[str, Any]) -> Component | None:
+def ns_error_of(mechanism: dict[str, Any]) -> dict[str, Any] | None:
+    """Give what an error of Apple's frameworks says of itself."""
     meta = mechanism.get("meta")
     error = meta.get("ns_error") if isinstance(meta, dict) else None
-    if not isinstance(error, dict):
-        return None
+    return error if isinstance(error, dict) else None
+
+
+def _ns_error(error: dict[str, Any]) -> Component:
     return Component(
         "ns-error", [value if isinstance(value, _SCALARS) else None for value in (error.get("domain"), error.get("code"))]
     )

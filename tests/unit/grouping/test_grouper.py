@@ -27,6 +27,31 @@ def test_all_hashes_are_published_and_system_is_last() -> None:
     assert grouper.group(_error()).hashes == (variants["app"].hash, variants["system"].hash)
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"type": "F"},
+        {"type": ""},
+        {"type": 7},
+        {"value": "w"},
+        {"mechanism": {"synthetic": True}},
+        {"mechanism": {"meta": {"ns_error": {"domain": "D", "code": 7}}}},
+        {"mechanism": {"exception_id": 0}},
+    ],
+)
+@pytest.mark.parametrize("in_app", [True, False])
+def test_hashes_remembered_with_a_stack_are_those_of_its_trees(others: dict[str, Any], in_app: bool) -> None:
+    grouper = make_grouper()
+    for changes in ({}, others, {}, others):
+        event = _error()
+        (exception,) = event["exception"]["values"]
+        exception["stacktrace"]["frames"][0]["in_app"] = in_app
+        exception |= changes
+        expected = make_grouper().explain(copy.deepcopy(event)).hashes
+        assert grouper.group(copy.deepcopy(event)).hashes == expected
+        assert grouper.group(event | {"fingerprint": ["{{ default }}", "x"]}).hashes != expected
+
+
 def test_a_checksum_goes_before_everything() -> None:
     text = "0123456789abcdef" * 2
     for checksum, names in ((text, ["checksum"]), ("short", ["hashed-checksum", "checksum"]), ("x" * 33, ["hashed-checksum"])):
