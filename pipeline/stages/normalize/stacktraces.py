@@ -82,17 +82,16 @@ def frame(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     if result.get("function") in {"?", ""}:
         del result["function"]
     full, name = result.get("abs_path"), result.get("filename")
-    if full or name:
-        whole = str(full or name)
-        result["abs_path"] = whole
-        if not name or name == whole:
-            result["filename"] = file_name(whole)
-    if "context_line" not in result and (value.get("pre_context") or value.get("post_context")):
-        result["context_line"] = ""
-    for key in ("pre_context", "post_context"):
-        lines = result.get(key)
-        if lines and None in lines:
-            result[key] = ["" if line is None else line for line in lines]
+    if not full and name:
+        full = result["abs_path"] = name
+    if full and (not name or name == full):
+        result["filename"] = file_name(full)
+    if value.get("pre_context") or value.get("post_context"):
+        result.setdefault("context_line", "")
+        for key in ("pre_context", "post_context"):
+            lines = result.get(key)
+            if lines and None in lines:
+                result[key] = ["" if line is None else line for line in lines]
     return result
 
 

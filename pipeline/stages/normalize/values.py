@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 import uuid
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,6 +20,12 @@ Parser = Callable[[Any, Path, Report], Any]
 
 U64 = 2**64 - 1
 I64 = 2**63 - 1
+
+LONGEST: dict[Parser, int] = {}
+"""Parsers of strings that change nothing of a string up to a length, and that length."""
+
+LARGEST: dict[Parser, int] = {}
+"""Parsers of whole numbers that change nothing of an int from 0 up to a number, and that number."""
 
 _TRUNCATED = "..."
 _LEVELS = {name: name for name in ("debug", "info", "warning", "error", "fatal")} | {"log": "info", "critical": "fatal"}
@@ -45,6 +52,9 @@ def string(value: Any, path: Path, report: Report) -> str | None:
     return None
 
 
+LONGEST[string] = sys.maxsize
+
+
 def text(limit: int, allowance: int = 0, *, deny: str = "", strip: bool = False) -> Parser:
     """Make a parser of strings of at most `limit` characters, none of which is in `deny`; `strip`: blanks around it go first."""
     most = limit + allowance
@@ -60,6 +70,8 @@ def text(limit: int, allowance: int = 0, *, deny: str = "", strip: bool = False)
                 return None
         return value if len(value) <= most else trim(value, path, report, limit, allowance)
 
+    if not (deny or strip):
+        LONGEST[parse] = most
     return parse
 
 
@@ -109,7 +121,7 @@ def boolean(value: Any, path: Path, report: Report) -> bool | None:
 
 
 def integer(lowest: int, highest: int, reason: str) -> Parser:
-    """Make a parser of whole numbers within bounds; a fraction is cut off."""
+    """Make a parser of whole numbers within bounds, zero among them; a fraction is cut off."""
 
     def parse(value: Any, path: Path, report: Report) -> int | None:
         if type(value) is int and lowest <= value <= highest:
@@ -120,6 +132,7 @@ def integer(lowest: int, highest: int, reason: str) -> Parser:
             report.invalid(path, reason, value)
         return None
 
+    LARGEST[parse] = highest
     return parse
 
 
