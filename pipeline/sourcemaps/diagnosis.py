@@ -60,7 +60,7 @@ def diagnose_event(event: dict[str, Any], project_id: int, artifacts: Artifacts)
         return [
             FrameDiagnosis("(all frames)", "not looked up", found=["the event has no frame of a JavaScript file with a line"])
         ]
-    modules = artifacts.look_up(plan.module_keys())
+    modules = artifacts.look_up(plan.module_keys)
     resolve_event(resolved, plan, modules, artifacts.source)
     index = artifacts.index(project_id)
     diagnoses = []

@@ -36,44 +36,57 @@ class PlannedStacktrace:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The look-ups of one event."""
+    """The look-ups of one event. `module_keys` are those of all frames but the ones without a line, which need none."""
 
     stacktraces: list[PlannedStacktrace]
-
-    def module_keys(self) -> set[ModuleKey]:
-        """Give the modules that are needed; a frame without a line needs none."""
-        return {
-            key
-            for planned in self.stacktraces
-            for key, frame in zip(planned.modules, planned.frames, strict=True)
-            if key is not None and frame["lineno"] != 0
-        }
+    module_keys: set[ModuleKey]
 
 
 def plan_event(event: dict[str, Any], project_id: int) -> Plan | None:
     """Find the frames to look up; None where there are none, and the event stays as it is."""
     platform = event.get("platform")
-    found = [(container, stacktrace, _unresolved_frames(container, stacktrace)) for container, stacktrace in _stacktraces(event)]
+    found = _stacktraces(event)
     looked_up = [[is_looked_up(frame, platform) for frame in frames] for _, _, frames in found]
-    if not any(any(each) for each in looked_up):
+    if not any(map(any, looked_up)):
         return None
-    origin, images = _origin(event, project_id)
+    keys = _ModuleKeys(event, project_id)
     return Plan(
         [
             PlannedStacktrace(
                 container,
                 stacktrace,
                 frames,
-                [_module_key(frame, origin, images) if wanted else None for frame, wanted in zip(frames, each, strict=True)],
+                [keys.of(frame) if wanted else None for frame, wanted in zip(frames, each, strict=True)],
             )
             for (container, stacktrace, frames), each in zip(found, looked_up, strict=True)
-        ]
+        ],
+        keys.needed,
     )
+
+
+class _ModuleKeys:
+    """The modules of one event's frames, each made once: stacks come back to few files."""
+
+    def __init__(self, event: dict[str, Any], project_id: int) -> None:
+        self.needed: set[ModuleKey] = set()
+        self._origin, self._images = _origin(event, project_id)
+        self._by_path: dict[str, ModuleKey] = {}
+
+    def of(self, frame: Frame) -> ModuleKey:
+        """Give the module to look in for a frame."""
+        abs_path = frame["abs_path"]
+        key = self._by_path.get(abs_path)
+        if key is None:
+            url = abs_path.removeprefix("async ")
+            key = self._by_path[abs_path] = ModuleKey(self._origin, url, self._images.get(url) or self._images.get(abs_path))
+        if frame["lineno"] != 0:
+            self.needed.add(key)
+        return key
 
 
 def is_looked_up(frame: object, event_platform: object) -> bool:
     """Say whether a frame names a place in a file that may have been built. Line 0 does, to be named an invalid location."""
-    if not isinstance(frame, dict):
+    if type(frame) is not dict:
         return False
     platform = frame.get("platform") or event_platform
     if platform not in PLATFORMS:
@@ -92,21 +105,19 @@ def is_builtin(abs_path: str, platform: object) -> bool:
     return abs_path in _NATIVE or (platform == "node" and _NODE_FILE.match(abs_path) is None)
 
 
-def _module_key(frame: Frame, origin: Origin, images: dict[str, str]) -> ModuleKey:
-    abs_path = frame["abs_path"]
-    url = abs_path.removeprefix("async ")
-    return ModuleKey(origin, url, images.get(url) or images.get(abs_path))
-
-
-def _stacktraces(event: dict[str, Any]) -> list[tuple[dict[str, Any] | None, dict[str, Any]]]:
-    found: list[tuple[dict[str, Any] | None, dict[str, Any]]] = []
+def _stacktraces(event: dict[str, Any]) -> list[tuple[dict[str, Any] | None, dict[str, Any], list[Any]]]:
+    """Give the event's stacktraces, each with what holds it and with its frames that are not resolved yet."""
+    found: list[tuple[dict[str, Any] | None, dict[str, Any], list[Any]]] = []
     for interface in ("exception", "threads"):
         values = event.get(interface)
         values = values.get("values") if isinstance(values, dict) else None
-        containers = [container for container in values if isinstance(container, dict)] if isinstance(values, list) else []
-        found += [(container, container["stacktrace"]) for container in containers if _frames(container.get("stacktrace"))]
-    if _frames(event.get("stacktrace")):
-        found.append((None, event["stacktrace"]))
+        for container in values if isinstance(values, list) else ():
+            frames = _frames(container.get("stacktrace")) if isinstance(container, dict) else None
+            if frames:
+                found.append((container, container["stacktrace"], _unresolved(frames, container)))
+    frames = _frames(event.get("stacktrace"))
+    if frames:
+        found.append((None, event["stacktrace"], frames))
     return found
 
 
@@ -115,11 +126,10 @@ def _frames(stacktrace: object) -> list[Any]:
     return frames if isinstance(frames, list) else []
 
 
-def _unresolved_frames(container: dict[str, Any] | None, stacktrace: dict[str, Any]) -> list[Any]:
+def _unresolved(frames: list[Any], container: dict[str, Any]) -> list[Any]:
     """Give the frames; those of an event that was resolved before are what it kept as raw, so that again gives the same."""
-    frames = _frames(stacktrace)
-    raw = _frames(container.get("raw_stacktrace")) if container is not None else []
-    was_resolved = len(raw) == len(frames) and any(_is_symbolicated(frame) for frame in frames)
+    raw = _frames(container.get("raw_stacktrace"))
+    was_resolved = raw and len(raw) == len(frames) and any(map(_is_symbolicated, frames))
     return raw if was_resolved else frames
 
 

@@ -6,6 +6,7 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 _DEBUG_ID = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})(?:-?([0-9a-f]{1,8}))?")
@@ -19,7 +20,13 @@ class InvalidDataUrlError(ValueError):
 
 def normalize_debug_id(value: object) -> str | None:
     """Write a debug id the one way: lower case, dashes, an appendix only where it is not zero. None for anything else."""
-    match = _DEBUG_ID.fullmatch(value.strip().lower()) if isinstance(value, str) and len(value) < 64 else None
+    return _normalized(value) if isinstance(value, str) and len(value) < 64 else None
+
+
+@lru_cache(maxsize=4_096)
+def _normalized(text: str) -> str | None:
+    """Read a debug id. All events of a release name the same ones."""
+    match = _DEBUG_ID.fullmatch(text.strip().lower())
     if match is None:
         return None
     *parts, appendix = match.groups()

@@ -40,7 +40,7 @@ def resolve_event(
         looked_up += sum(key is not None for key in planned.modules)
         resolved += count
     errors.write_to(event)
-    _write_fetches(event, (modules[key] for key in plan.module_keys()))
+    _write_fetches(event, (modules[key] for key in plan.module_keys))
     return FrameCounts(looked_up, resolved)
 
 

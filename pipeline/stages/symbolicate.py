@@ -23,7 +23,7 @@ def symbolicate(batch: Batch, ctx: Context) -> StageResult:
         plan = plan_event(item.event, item.scope.project_id)
         if plan is not None:
             plans[id(item)] = plan
-    modules = artifacts.look_up(key for plan in plans.values() for key in plan.module_keys())
+    modules = artifacts.look_up(key for plan in plans.values() for key in plan.module_keys)
 
     def resolve(item: Item, _: Context) -> Item:
         plan = plans.get(id(item))

@@ -58,7 +58,7 @@ def test_event(case: dict[str, Any], tmp_path: Path) -> None:
     plan = plan_event(event, PROJECT)
     attempts: list[Attempt] = []
     if plan is not None:
-        modules = artifacts.look_up(plan.module_keys())
+        modules = artifacts.look_up(plan.module_keys)
         resolve_event(event, plan, modules, artifacts.source)
         attempts = [attempt for module in modules.values() for attempt in module.attempts.values()]
 

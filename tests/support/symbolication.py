@@ -14,7 +14,7 @@ def resolve(artifacts: Artifacts, event: dict[str, Any], project_id: int = 7) ->
     plan = plan_event(event, project_id)
     if plan is None:
         return FrameCounts(0, 0)
-    return resolve_event(event, plan, artifacts.look_up(plan.module_keys()), artifacts.source)
+    return resolve_event(event, plan, artifacts.look_up(plan.module_keys), artifacts.source)
 
 
 def kinds(event: dict[str, Any]) -> list[str]:
