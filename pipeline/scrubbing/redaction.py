@@ -82,6 +82,11 @@ def join(chunks: list[Chunk]) -> tuple[str, list[Remark]]:
     return "".join(chunk.text for chunk in chunks), remarks
 
 
+def finds(pattern: Pattern, text: str) -> bool:
+    """Say whether `redact` would hide any of a text that has no remarks."""
+    return pattern.regex.search(text.replace(_HOLE, "")) is not None
+
+
 def redact(chunks: list[Chunk], pattern: Pattern, redaction: Redaction, rule_id: str) -> list[Chunk]:
     """Hide all that a pattern finds in the plain chunks; the same list where it finds nothing."""
     plain = [chunk.text.replace(_HOLE, "") if chunk.rule_id is None else _HOLE for chunk in chunks]

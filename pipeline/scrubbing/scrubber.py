@@ -7,6 +7,7 @@ and patterns of keys are evaluated once for each place and not for each event.
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Self
@@ -17,7 +18,7 @@ from pipeline.model.rule_file import Layer
 from pipeline.scrubbing.defaults import from_relay
 from pipeline.scrubbing.patterns import Haystack
 from pipeline.scrubbing.places import Application, Place, Plan, Root, Trial
-from pipeline.scrubbing.redaction import Remark, join, redact, split
+from pipeline.scrubbing.redaction import Remark, finds, join, redact, split
 from pipeline.scrubbing.rules import Rule, RuleSpec, build_rule
 from pipeline.scrubbing.scrubbing_file import ScrubbingFile, own_applications, read_scrubbing_file
 
@@ -75,7 +76,7 @@ class _Scrubbing:
 
     def __init__(self, event: dict[str, Any]) -> None:
         self.event = event
-        self.found: dict[Plan, list[tuple[Any, str | int, str, Path]]] = {}
+        self.found: defaultdict[Plan, list[tuple[Any, str | int, str, Path]]] = defaultdict(list)
 
     def run(self, place: Place) -> None:
         user = self.event.get("user")
@@ -97,7 +98,7 @@ class _Scrubbing:
         if kind is str:
             plan = place.text_plan
             if plan is not None and value not in _NEVER_PERSONAL:
-                self.found.setdefault(plan, []).append((container, key, value, path))
+                self.found[plan].append((container, key, value, path))
         elif kind is dict:
             if place.field.by_type is not None:
                 place = place.of_type(value.get("type"))
@@ -157,17 +158,20 @@ class _Scrubbing:
         if not any(trial.always for trial in trials) and len(text) > 16:
             haystack = Haystack(text)
             trials = [trial for trial in trials if trial.pattern.may_match(haystack)]
+        if not trials:
+            return
         head, tail = _split_path(text) if plan.is_path else (text, "")
-        chunks = before = None
+        noted = self._remarks(path, key)
+        if not noted and not any(trial.always or finds(trial.pattern, head) for trial in trials):
+            return  # four of five texts that a hint let through
+        chunks = before = split(head, noted)
         for trial in trials:
-            if chunks is None:
-                chunks = before = split(head, self._remarks(path, key))
             if trial.always and not trial.rule.hides:
                 self._replace(container, key, path, head, "", join(chunks)[1])
                 self._take(container, key, path, trial.rule)
                 return
             chunks = redact(chunks, trial.pattern, trial.rule.redaction, trial.rule.id)
-        if chunks is None or chunks is before:
+        if chunks is before:
             return
         result, remarks = join(chunks)
         if result != head:
