@@ -60,5 +60,5 @@ class Outcome(NamedTuple):
 
 
 def format_datetime(epoch_s: float) -> str:
-    """Print epoch seconds the one way Snuba reads: `%Y-%m-%dT%H:%M:%S.%fZ`."""
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """Print epoch seconds the one way Snuba reads: `%Y-%m-%dT%H:%M:%S.%fZ`. That format itself takes four times as long."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
