@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,8 +68,9 @@ def parse_envelope(body: bytes) -> Envelope:
     if not body:
         raise EnvelopeError("empty request body")
     header, offset = _read_header(body, 0, "invalid envelope header")
-    event_id, dsn = header.get("event_id"), Dsn.parse(header.get("dsn"))
-    if (event_id is not None and not has_event_id_form(event_id)) or (dsn is None and header.get("dsn") is not None):
+    sent_id, sent_dsn = header.get("event_id"), header.get("dsn")
+    event_id, dsn = parse_event_id(sent_id), Dsn.parse(sent_dsn)
+    if (event_id is None and sent_id is not None and not has_event_id_form(sent_id)) or (dsn is None and sent_dsn is not None):
         raise EnvelopeError("invalid envelope header")
     items: list[EnvelopeItem] = []
     while offset < len(body):
@@ -78,7 +78,7 @@ def parse_envelope(body: bytes) -> Envelope:
             raise EnvelopeError(f"more than {MAX_ITEMS} items")
         item, offset = _read_item(body, offset)
         items.append(item)
-    return Envelope(header, parse_event_id(event_id), dsn, tuple(items))
+    return Envelope(header, event_id, dsn, tuple(items))
 
 
 def _read_item(body: bytes, offset: int) -> tuple[EnvelopeItem, int]:
@@ -103,16 +103,20 @@ def _read_header(body: bytes, offset: int, refusal: str) -> tuple[dict[str, Any]
     end = body.find(b"\n", offset)
     end = len(body) if end < 0 else end
     line = body[offset:end]
-    header = None
-    if line.endswith(b"}"):
-        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            header = msgspec.json.decode(line)
+    header = _decoded(line) if line.endswith(b"}") else None
     if header is None:
         header, end = _read_other_header(body, offset, refusal)
         _require_termination(body, end)
     if not isinstance(header, dict):
         raise EnvelopeError(refusal)
     return header, min(end + 1, len(body))
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _read_other_header(body: bytes, offset: int, refusal: str) -> tuple[Any, int]:

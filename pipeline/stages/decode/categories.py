@@ -42,6 +42,9 @@ def category_of_event(event: dict[str, Any]) -> DataCategory:
     kind = event.get("type")
     if kind == "transaction":
         return DataCategory.TRANSACTION
-    if kind in SECURITY_TYPES or any(isinstance(event.get(name), dict) for name in SECURITY_TYPES):
+    if kind in SECURITY_TYPES:
         return DataCategory.SECURITY
+    for name in SECURITY_TYPES:
+        if isinstance(event.get(name), dict):
+            return DataCategory.SECURITY
     return DataCategory.ERROR

@@ -18,7 +18,18 @@ MAX_NAMED = 100
 """How many repairs an event's `errors` list by name; the rest are made all the same."""
 
 _PRINTED_DEPTH = 254
-"""What orjson prints at most: a value wrapped in the difference is refused at our own limit."""
+"""What orjson prints at most: an event wrapped in the difference is refused at our own limit."""
+
+
+def _wrapped(value: Any, levels: int) -> Any:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+_WRAPPED_EVENT = _wrapped(object(), _PRINTED_DEPTH - MAX_DEPTH)
+"""The object in the middle is nothing that orjson knows, so it asks what to print there."""
+
 _MAX_DIGITS = 4_000
 """Python refuses to convert integers much longer, because that takes quadratic time."""
 
@@ -67,18 +78,10 @@ def repair_numbers(event: dict[str, Any], *, is_lenient: bool) -> list[dict[str,
 
 def _can_be_stored(event: dict[str, Any]) -> bool:
     try:
-        printed = orjson.dumps(event)
-        if printed.count(b"[") + printed.count(b"{") > MAX_DEPTH:  # else it cannot be too deep, whatever its texts hold
-            orjson.dumps(_wrapped(event, _PRINTED_DEPTH - MAX_DEPTH))
+        orjson.dumps(_WRAPPED_EVENT, default=lambda _: event)
     except orjson.JSONEncodeError:
         return False
     return True
-
-
-def _wrapped(value: Any, levels: int) -> Any:
-    for _ in range(levels):
-        value = [value]
-    return value
 
 
 def _null_numbers(event: dict[str, Any]) -> list[dict[str, Any]]:
