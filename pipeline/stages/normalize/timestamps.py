@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import date
 from typing import Any
 
 from pipeline.stages.normalize.report import Path, Report
 
 LATEST = 253402300799.0
 """The last second of the year 9999."""
+
+_DAYS_BEFORE_1970 = date(1970, 1, 1).toordinal()
 
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,12}))?\s?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII
@@ -39,18 +41,24 @@ def _from_text(value: str) -> float | None:
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
-    micros = int((fraction or "0")[:6].ljust(6, "0"))
     try:
-        moment = datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), min(int(second or 0), 59), micros, _zone(zone)
-        )
-        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
-    except (ValueError, OverflowError):
+        days = date(int(year), int(month), int(day)).toordinal() - _DAYS_BEFORE_1970
+    except ValueError:
         return None
+    hours, minutes = int(hour or 0), int(minute or 0)
+    offset_s = _offset_s(zone)
+    if hours > 23 or minutes > 59 or offset_s is None:
+        return None
+    micros = int(fraction[:6].ljust(6, "0")) if fraction else 0
+    seconds = ((days * 24 + hours) * 60 + minutes) * 60 + min(int(second or 0), 59) - offset_s
+    return (seconds * 1_000_000 + micros) / 1_000_000
 
 
-def _zone(text: str | None) -> timezone:
-    if text is None or text in "Zz":
-        return UTC
-    sign = -1 if text[0] == "-" else 1
-    return timezone(sign * timedelta(hours=int(text[1:3]), minutes=int(text[-2:])))
+def _offset_s(zone: str | None) -> int | None:
+    """Give what a zone is ahead of UTC; None for a day or more."""
+    if zone is None or zone in "Zz":
+        return 0
+    offset_s = (int(zone[1:3]) * 60 + int(zone[-2:])) * 60
+    if offset_s >= 86_400:
+        return None
+    return -offset_s if zone[0] == "-" else offset_s
