@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from pipeline.scrubbing.fields import EVENT, Field
 from pipeline.scrubbing.patterns import ANYTHING, WHOLE, Haystack, Pattern
@@ -157,12 +156,8 @@ class Place:
         """Whether keys that are not known may lead anywhere."""
         return self.field.other is not None or (self.field.free and self.field.pii is not Pii.NEVER)
 
-    def has_nothing_in(self, value: dict[str, Any]) -> bool:
-        """Say at a glance that nothing can be found in an object here; False where that takes a closer look."""
-        return self._only is not None and self._only.isdisjoint(value)
-
     @cached_property
-    def _only(self) -> frozenset[str] | None:
+    def only(self) -> frozenset[str] | None:
         """The only fields of an object in which anything may be found; None where more than these decides."""
         if self.has_others or self.field.by_type is not None or self.object_taken is not None:
             return None

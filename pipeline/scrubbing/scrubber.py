@@ -26,7 +26,7 @@ Path = tuple[Any, str | int] | None
 """Where a value stands: (path of its container, key or index)."""
 
 _UNNOTED: Path = (None, "")
-"""The path of values that are notes themselves: what is taken out of them needs no note."""
+"""Where the paths of values begin that are notes themselves: what is taken out of them needs no note."""
 
 _NEVER_PERSONAL = frozenset({"", "true", "false", "null", "undefined"})
 
@@ -103,13 +103,13 @@ class _Scrubbing:
             if place.field.by_type is not None:
                 place = place.of_type(value.get("type"))
             if place.object_taken is None:
-                self._visit_object(value, place, _inside(path, key))
+                self._visit_object(value, place, (path, key))
             else:
                 self._take(container, key, path, place.object_taken)
         elif kind is list:
             rule = place.object_taken if place.field.is_pairs else place.array_taken
             if rule is None:
-                self._visit_list(value, place, _inside(path, key))
+                self._visit_list(value, place, (path, key))
             else:
                 self._take(container, key, path, rule)
         elif (kind is int or kind is float) and place.number_taken is not None:
@@ -131,13 +131,17 @@ class _Scrubbing:
         if (place.field.free or place.field.is_pairs) and value and all(map(_is_pair, value)):
             for index, pair in enumerate(value):
                 if pair[1] is not None:
-                    self._visit(pair, 1, pair[1], place.child(pair[0]), _inside(path, index))
+                    self._visit(pair, 1, pair[1], place.child(pair[0]), (path, index))
+            return
+        if place.root.tells_items_apart:
+            for index, item in enumerate(value):
+                if item is not None:
+                    self._visit(value, index, item, place.item(index), path)
             return
         inner = place.item(0)
+        only = inner.only
         for index, item in enumerate(value):
-            if place.root.tells_items_apart:
-                inner = place.item(index)
-            if item is not None and not (type(item) is dict and inner.has_nothing_in(item)):
+            if item is not None and not (only is not None and type(item) is dict and only.isdisjoint(item)):
                 self._visit(value, index, item, inner, path)
 
     def _visit_notes(self, place: Place) -> None:
@@ -180,7 +184,7 @@ class _Scrubbing:
     def _replace(self, container: Any, key: str | int, path: Path, before: str, after: str, remarks: list[Remark]) -> None:
         """Put a text in the place of another, and note where it was changed."""
         container[key] = after
-        if remarks and path is not _UNNOTED:
+        if remarks and _is_noted(path):
             note = self._note(path, key)
             note["rem"] = remarks
             note.setdefault("len", len(before))
@@ -188,13 +192,13 @@ class _Scrubbing:
     def _take(self, container: Any, key: str | int, path: Path, rule: Rule) -> None:
         """Take a value out whole."""
         container[key] = None
-        if path is not _UNNOTED:
+        if _is_noted(path):
             self._note(path, key).setdefault("rem", []).append([rule.id, "x"])
 
     def _remarks(self, path: Path, key: str | int) -> list[Remark]:
         """Give the remarks that a text has already, from being cut or from an earlier group of rules."""
         node: Any = self.event.get("_meta")
-        if not node or path is _UNNOTED:
+        if not node or not _is_noted(path):
             return []
         for part in (*_keys(path), str(key), ""):
             node = node.get(part) if type(node) is dict else None
@@ -212,8 +216,11 @@ class _Scrubbing:
         return node
 
 
-def _inside(path: Path, key: str | int) -> Path:
-    return path if path is _UNNOTED else (path, key)
+def _is_noted(path: Path) -> bool:
+    """Say whether what is taken out at a path is to be noted."""
+    while path is not None and path is not _UNNOTED:
+        path = path[0]
+    return path is None
 
 
 def _visit_meta(meta: dict[str, Any], place: Place, visit: Any) -> None:
