@@ -5,7 +5,6 @@ All take a normalized event, but trust nothing about it that a normalized event 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 MAX_TITLE = 100
@@ -34,12 +33,13 @@ def name_event(event: Event, rule_title: str | None = None) -> None:
 
 def metadata(event: Event) -> dict[str, Any]:
     """Give what the title is made of: for errors `{type?, value, filename?, function?}`, else `{title}`."""
-    exception = _main_exception(event)
+    exceptions = _exceptions(event)
+    exception = _main_exception(event, exceptions)
     if event.get("type") == "error" and exception is not None:
         result: dict[str, Any] = {"value": cut(exception.get("value") or "", MAX_VALUE)}
         if not (exception.get("mechanism") or {}).get("synthetic"):
             result["type"] = cut(exception.get("type") or "Error", MAX_TYPE)
-        frame = _crash_frame(event)
+        frame = _crash_frame(event, exceptions)
         if frame is not None:
             filename = frame.get("filename") or frame.get("abs_path")
             if filename:
@@ -66,7 +66,7 @@ def culprit(event: Event) -> str:
     """Give the place at fault: the newest frame of the user's code, else the newest at all, else the URL."""
     if event.get("type") == "nel":
         return ((event.get("contexts") or {}).get("nel") or {}).get("error_type") or "<missing>"
-    exceptions = list(_exceptions(event))
+    exceptions = _exceptions(event)
     if exceptions and (exceptions[-1].get("mechanism") or {}).get("synthetic"):
         return ""
     named = [one.get("stacktrace") for one in exceptions] if exceptions else [event.get("stacktrace")]
@@ -85,16 +85,15 @@ def _first_line(text: str) -> str:
     return lines[0] if lines else ""
 
 
-def _exceptions(event: Event) -> Iterator[dict[str, Any]]:
+def _exceptions(event: Event) -> list[dict[str, Any]]:
     """Give the exceptions that are there, oldest cause first."""
     found = event.get("exception") or {}
     values = found.get("values", [found] if found else [])
-    return (one for one in values or () if one)
+    return [one for one in values or () if one]
 
 
-def _main_exception(event: Event) -> dict[str, Any] | None:
+def _main_exception(event: Event, exceptions: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Give the exception that the event is named after: the one marked as main, else the last."""
-    exceptions = list(_exceptions(event))
     main = event.get("main_exception_id")
     if main is not None:
         for one in exceptions:
@@ -103,9 +102,8 @@ def _main_exception(event: Event) -> dict[str, Any] | None:
     return exceptions[-1] if exceptions else None
 
 
-def _crash_frame(event: Event) -> dict[str, Any] | None:
+def _crash_frame(event: Event, exceptions: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Give the frame that crashed: the newest named one of the user's code, else the newest named one."""
-    exceptions = list(_exceptions(event))
     stack = exceptions[-1].get("stacktrace") if exceptions else None
     if not (stack and stack.get("frames")):
         stack = event.get("stacktrace")
