@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from pipeline.grouping.chains import Verdict, chain_of
 from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
 from pipeline.grouping.enhancements.ruleset import load_rule_set
 from pipeline.grouping.fingerprints.rules import Match
@@ -11,7 +12,7 @@ from pipeline.grouping.fingerprints.variables import is_default, is_unknown, res
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
 from pipeline.grouping.parameterization import normalize_message
 from pipeline.grouping.platforms import platform_of
-from pipeline.grouping.stacks import LoneException, Stack, StackMemory, StackReader
+from pipeline.grouping.stacks import Stack, StackMemory, StackReader
 from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
 from pipeline.grouping.variants import (
     Variant,
@@ -94,9 +95,10 @@ class Algorithm(NamedTuple):
         if isinstance(checksum, str) and checksum:
             variants = checksum_variants(checksum, self.kind)
             return Applied(hashes_of(variants), variants)
-        lone = None if whole or not fingerprint.is_plain else self._lone_exception(event, stacks)
-        if lone is not None and lone.hashes is not None:
-            return Applied(lone.hashes, {})
+        chain = None if whole or not fingerprint.is_plain else chain_of(event, stacks, self.stacks)
+        known = chain.known() if chain is not None else None
+        if known is not None:
+            return Applied(known.hashes, {}, known.main_exception_id)
         ctx = StrategyContext(
             self.configuration, platform_of(event), lambda stacktrace: self._stack(stacktrace, stacks, whole=whole), whole
         )
@@ -113,18 +115,9 @@ class Algorithm(NamedTuple):
                 variants = salted_variants(roots, fingerprint.resolved(event, self.configuration), self.kind)
         variants = with_fallback(variants, self.kind)
         hashes = hashes_of(variants)
-        if lone is not None:
-            lone.remember(hashes)
+        if chain is not None and any(root.has_contributing("exception") for root in roots.values()):
+            chain.remember(Verdict(hashes, ctx.main_exception_id))
         return Applied(hashes, variants, ctx.main_exception_id)
-
-    def _lone_exception(self, event: dict[str, Any], stacks: dict[int, Stack]) -> LoneException | None:
-        """Give the exception of an event that has only this one, if nothing but its stack and type decides the hashes.
-
-        That is so for three events of four. Building, comparing and hashing their trees takes a third of the time of grouping.
-        """
-        exceptions = interface_values(event, "exception")
-        stack = stacks.get(id(exceptions[0].get("stacktrace"))) if len(exceptions) == 1 else None
-        return None if stack is None else self.stacks.lone_exception(stack)
 
     def _stack(self, stacktrace: Any, stacks: dict[int, Stack], *, whole: bool) -> Variants | None:
         stack = stacks.get(id(stacktrace))

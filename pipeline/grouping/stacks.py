@@ -22,8 +22,7 @@ from pipeline.grouping.function_names import trim_function
 from pipeline.grouping.hashing import HashKind
 from pipeline.grouping.memory import Memory
 from pipeline.grouping.platforms import platform_of
-from pipeline.grouping.strategies.context import Variants, interface_values, text_of
-from pipeline.grouping.strategies.exception import ns_error_of
+from pipeline.grouping.strategies.context import Variants, interface_values
 from pipeline.grouping.strategies.stacktrace import build_stack
 
 ENTRY_OVERHEAD_BYTES = 1_400
@@ -31,13 +30,6 @@ CHANGE_BYTES = 105
 RENAMING_BYTES = 250
 """Measured with tracemalloc on 12 and 25 frames: what an entry takes besides its leaves, for each frame that it changes, and
 for each that it renames, besides the names."""
-
-
-MAX_REMEMBERED_TYPE = 300
-"""Characters. Normalization leaves no longer type."""
-
-ExceptionType = tuple[str | None, bool]
-"""An exception's type, and whether it is synthetic, so that the type is the platform's and says nothing."""
 
 
 class Change(NamedTuple):
@@ -54,12 +46,14 @@ class Change(NamedTuple):
 class Remembered:
     """What a stack came to. `variants` are flattened, and None until a strategy asked for them.
 
-    `type_and_hashes` is of the last event that had one exception with this stack: floods repeat both.
+    `key` is the digest under which it is remembered. `decided` is the last chain of exceptions that ended in this stack: its
+    digest, hashes and main exception.
     """
 
+    key: bytes
     changes: tuple[Change, ...]
     variants: Variants | None = None
-    type_and_hashes: tuple[ExceptionType, tuple[str, ...]] | None = None
+    decided: tuple[bytes, tuple[str, ...], int | None] | None = None
 
     def size_bytes(self) -> int:
         """Estimate what this entry takes."""
@@ -71,24 +65,6 @@ class Remembered:
 
 
 StackMemory = Memory[Remembered]
-
-
-class LoneException:
-    """An event's only exception, whose stack contributes: what the exception says besides its type does not matter."""
-
-    __slots__ = ("_remembered", "_type", "hashes")
-
-    def __init__(self, remembered: Remembered, type_: ExceptionType) -> None:
-        self._remembered = remembered
-        self._type = type_
-        known = remembered.type_and_hashes
-        self.hashes = known[1] if known is not None and known[0] == type_ else None
-        """Those of an earlier event with this stack and type; None where there was none."""
-
-    def remember(self, hashes: tuple[str, ...]) -> None:
-        """Keep what the trees came to."""
-        if len(self._type[0] or "") <= MAX_REMEMBERED_TYPE:
-            self._remembered.type_and_hashes = (self._type, hashes)
 
 
 @dataclass(slots=True)
@@ -136,24 +112,9 @@ class StackReader:
         variants = self._remember(stack, with_variants=True).variants or {}
         return {name: component.copy() for name, component in variants.items()}
 
-    def lone_exception(self, stack: Stack) -> LoneException | None:
-        """Give the stack's exception, as the only one of its event, where it groups by nothing but stack and type.
-
-        A system stack that contributes takes precedence over the exception's value in both variants: an `app` without a stack
-        is passed over (section 3.3). Only errors of Apple's frameworks add something of their own.
-        """
-        exception = stack.exception
-        remembered = self._remember(stack, with_variants=True)
-        variants = remembered.variants
-        if exception is None or not variants or not variants["system"].contributes:
-            return None
-        mechanism = exception.get("mechanism")
-        is_synthetic = False
-        if isinstance(mechanism, dict):
-            if ns_error_of(mechanism) is not None:
-                return None
-            is_synthetic = bool(mechanism.get("synthetic"))
-        return LoneException(remembered, (text_of(exception, "type"), is_synthetic))
+    def remembered(self, stack: Stack) -> Remembered:
+        """Give what the stack came to, its trees included."""
+        return self._remember(stack, with_variants=True)
 
     def trees(self, stack: Stack) -> Variants:
         """Build both trees anew, whole."""
@@ -169,7 +130,7 @@ class StackReader:
         found = self.memory.get(key)
         if found is None or (found.variants is None and with_variants):
             normalized = self.normalize(stack)
-            found = Remembered(normalized.changes)
+            found = Remembered(key, normalized.changes)
             if with_variants or stack.is_candidate:
                 trees = self._trees(normalized, stack.platform)
                 found.variants = {name: tree.flattened(self.kind) for name, tree in trees.items()}

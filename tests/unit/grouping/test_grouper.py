@@ -52,6 +52,27 @@ def test_hashes_remembered_with_a_stack_are_those_of_its_trees(others: dict[str,
         assert grouper.group(event | {"fingerprint": ["{{ default }}", "x"]}).hashes != expected
 
 
+@pytest.mark.parametrize("is_group", [True, False])
+@pytest.mark.parametrize("has_ids", [True, False])
+@pytest.mark.parametrize("in_app", [True, False])
+def test_hashes_remembered_with_a_chain_are_those_of_its_trees(in_app: bool, has_ids: bool, is_group: bool) -> None:
+    grouper = make_grouper()
+    others: list[dict[str, Any]] = [{}, {"value": "w"}, {}, {"type": "F"}, {}, {"stacktrace": None}, {"mechanism": {}}, {}]
+    for changes in others:
+        event = _error()
+        values = event["exception"]["values"] = [copy.deepcopy(event["exception"]["values"][0]) for _ in range(3)]
+        for number, exception in enumerate(values):
+            if has_ids:
+                group = {"is_exception_group": True} if is_group and number == 0 else {}
+                exception["mechanism"] = {"exception_id": number, "parent_id": 0 if number else None} | group
+        values[1]["stacktrace"]["frames"][0]["in_app"] = in_app
+        values[1] |= changes
+        for _ in range(2):
+            asked, explained = copy.deepcopy(event), copy.deepcopy(event)
+            assert grouper.group(asked).hashes == make_grouper().explain(explained).hashes
+            assert asked.get("main_exception_id") == explained.get("main_exception_id")
+
+
 def test_a_checksum_goes_before_everything() -> None:
     text = "0123456789abcdef" * 2
     for checksum, names in ((text, ["checksum"]), ("short", ["hashed-checksum", "checksum"]), ("x" * 33, ["hashed-checksum"])):
