@@ -52,9 +52,15 @@ class Facts:
         """Give a group's items, which may be none."""
         found = self._groups.get(group)
         if found is None:
-            found = [self._frame(frame) for frame in self._all_frames()] if group == "frames" else _READERS[group](self._event)
-            self._groups[group] = found
+            found = self._groups[group] = self._read(group)
         return found
+
+    def _read(self, group: str) -> Sequence[Item]:
+        if group == "frames":
+            return [self._frame(frame) for frame in self._all_frames()]
+        if group == "messages":
+            return _messages(self._event, self.items("exceptions"))
+        return _READERS[group](self._event)
 
     def values(self, key: str) -> Iterable[Any]:
         """Give the values that a key has in the items of its group, each at least once."""
@@ -73,14 +79,14 @@ class Facts:
         return {key: value for key, read in _FRAME_KEYS.items() if (value := read(frame, self._platform)) is not None}
 
 
-def _messages(event: dict[str, Any]) -> list[Item]:
+def _messages(event: dict[str, Any], exceptions: Sequence[Item]) -> list[Item]:
     """Give the message, and the value of each exception: people expect `message` to find it too."""
     items: list[Item] = []
     logentry = event.get("logentry")
     formatted = logentry.get("formatted") if isinstance(logentry, dict) else None
     if isinstance(formatted, str):
         items.append({"message": formatted})
-    items += ({"message": exception["value"]} if "value" in exception else {} for exception in _exceptions(event))
+    items += [{"message": exception["value"]} if "value" in exception else {} for exception in exceptions]
     return items
 
 
@@ -142,7 +148,6 @@ def _texts(owner: Mapping[str, Any], *keys: str, empty: bool = False) -> dict[st
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], list[Item]]] = {
-    "messages": _messages,
     "log": _log,
     "exceptions": _exceptions,
     "tags": _tags,
