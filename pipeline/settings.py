@@ -40,8 +40,8 @@ class Redis(_Section, frozen=True):
     """Where quotas, duplicates and counts are kept."""
 
     url: str | None = None
-    """redis://, rediss:// (TLS; `?ssl_ca_certs=FILE` names an authority of your own) or unix://. None: replay starts its own server
-    for the run."""
+    """redis://, rediss:// (TLS; `?ssl_ca_certs=FILE` names an authority of your own) or unix://. None: replay starts its own
+    server for the run."""
     timeout_s: float = 5.0
 
 

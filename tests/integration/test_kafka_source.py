@@ -228,7 +228,7 @@ def test_a_record_that_packs_well_is_read_however_large(broker: Broker, open_sou
     producer = Producer({"bootstrap.servers": broker.address, "compression.type": codec, "message.max.bytes": 100_000_000})
     producer.produce(settings.kafka.events_in, b"x" * 30_000_000)
     assert producer.flush(30) == 0
-    assert [len(entry.record.body) for entry in next_batch(open_source(settings)).records] == [30_000_000]
+    assert [len(record.body) for record in next_batch(open_source(settings)).records] == [30_000_000]
 
 
 def test_what_is_not_committed_is_not_read(broker: Broker, open_source: Open) -> None:
