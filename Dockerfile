@@ -2,11 +2,14 @@
 # The worker's image: locked packages, our code, no compiler, no root.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
-COPY requirements.lock ./
+COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
-RUN pip install --no-cache-dir "setuptools>=80" && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+# What builds our wheel is locked too: the lock of the development environment names it for every platform.
+RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock >build.lock \
+    && pip install --no-cache-dir --no-deps --require-hashes --requirement build.lock \
+    && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /venv/bin/pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
 
 FROM python:3.11-slim-bookworm

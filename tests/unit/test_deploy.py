@@ -65,10 +65,17 @@ def test_no_container_runs_as_root_or_without_limits() -> None:
     assert container()["securityContext"]["readOnlyRootFilesystem"] is True
     assert container()["resources"]["limits"].keys() == {"cpu", "memory"}
     assert re.search(r"^USER 10001$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    for name in ("kafka", "redis", "worker-1", "worker-2"):
-        service = COMPOSE["services"][name]
+    for name, service in COMPOSE["services"].items():
         assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}, name
-        assert service["healthcheck"]["test"], name
+    for name in ("kafka", "redis", "worker-1", "worker-2"):
+        assert COMPOSE["services"][name]["healthcheck"]["test"], name
+
+
+def test_everything_that_the_image_installs_is_locked() -> None:
+    installs = re.findall(r"pip install [^&\n]*", (ROOT / "Dockerfile").read_text().replace("\\\n", " "))
+    assert len(installs) == 3
+    assert all("--require-hashes" in command or "--no-index" in command for command in installs)
+    assert "\nsetuptools==" in (ROOT / "requirements-dev.lock").read_text()
 
 
 def test_two_workers_of_compose_have_different_slots() -> None:
