@@ -150,7 +150,8 @@ KAFKA_ERRORS = Metric(
     "errors",
     ("error",),
     "What the client reported, by librdkafka's name; it retries by itself.",
-    "_TRANSPORT and _ALL_BROKERS_DOWN: network or broker. _FENCED: a long stop, or two workers on a slot.",
+    "_TRANSPORT and _ALL_BROKERS_DOWN: network or broker. _FENCED: a long stop, or two workers on a slot. "
+    "_BAD_COMPRESSION: one partition stands still at the offset in the log; `pipeline offsets reset` moves it past that record.",
 )
 SERVICE_ERRORS = Metric(
     "pipeline_service_errors",

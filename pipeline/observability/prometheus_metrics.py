@@ -6,13 +6,16 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from pipeline.model.outcome import Outcome
 from pipeline.observability import metric_defs as defs
 from pipeline.observability.metric_defs import Kind, Metric
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])
+
+# A second series beside each counter, which no document names.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the client has no types here
 
 STATES = ("starting", "running", "waiting", "halted", "stopped")
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pipeline.model.category import DataCategory
@@ -18,6 +20,11 @@ def test_every_metric_says_what_it_is_and_what_to_do(metric: Metric) -> None:
     assert metric.meaning.endswith(".")
     assert metric.when_high.endswith(".")
     assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
+
+
+def test_the_page_has_what_the_documents_name_and_nothing_else() -> None:
+    exposed = re.findall(r"^# TYPE (\w+) ", WorkerMetrics().page().decode(), re.MULTILINE)
+    assert {name.removesuffix("_total") for name in exposed} == {metric.name.removesuffix("_total") for metric in METRICS}
 
 
 def test_outcomes_are_added_up_by_reason() -> None:
