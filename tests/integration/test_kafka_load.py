@@ -28,7 +28,7 @@ def test_a_topic_that_is_not_there_is_said(broker: Broker) -> None:
     kafka = msgspec.structs.replace(fresh_settings(broker).kafka, events_in="nobody-made-this")
     with pytest.raises(KafkaException) as raised:
         load(kafka, 1)
-    assert raised.value.args[0].code() == KafkaError._UNKNOWN_TOPIC
+    assert raised.value.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 def test_what_the_broker_refuses_was_not_sent(broker: Broker) -> None:
