@@ -111,12 +111,8 @@ class KafkaSink:
         """Abort what is open. Where that is no longer possible, the next commit starts with a new producer."""
         self._note_error(error)
         reason = "; ".join(self._refused[:3]) or error.str()
-        if error.code() in _FENCED:
-            now = time.monotonic()
-            self._fences = [moment for moment in self._fences if moment > now - FENCES_WITHIN_S] + [now]
-            if len(self._fences) >= FENCES_BEFORE_GIVING_UP:
-                raise SlotTakenError(f"transactional id {self._id} is used by another worker: every worker needs its own slot")
-        if not error.fatal():
+        is_slot_taken = error.code() in _FENCED and self._is_fenced_too_often()
+        if not (error.fatal() or is_slot_taken):
             try:
                 producer.abort_transaction(self._kafka.transaction_timeout_s)
             except KafkaException as second:
@@ -125,7 +121,14 @@ class KafkaSink:
                 return CommitError(reason)
         producer.purge()
         self._producer = None
+        if is_slot_taken:
+            raise SlotTakenError(f"transactional id {self._id} is used by another worker: every worker needs its own slot")
         return CommitError(reason)
+
+    def _is_fenced_too_often(self) -> bool:
+        now = time.monotonic()
+        self._fences = [moment for moment in self._fences if moment > now - FENCES_WITHIN_S] + [now]
+        return len(self._fences) >= FENCES_BEFORE_GIVING_UP
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and len(self._refused) < 10:

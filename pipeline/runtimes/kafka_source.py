@@ -36,7 +36,8 @@ class KafkaSource:
         self._kafka = settings.kafka
         self._bounds: Batch = settings.batch
         self._topic = settings.kafka.events_in
-        self._admin = AdminClient(client_config(settings.kafka))
+        # Nobody polls an admin client, so that it could only write past our logs; the consumer says what there is to say.
+        self._admin = AdminClient(client_config(settings.kafka) | {"log_level": 0})
         self._topic_id: str | None = None
         self._bases: dict[int, int | None] = {}
         """Owned partitions and their committed offset; None until the first record shows it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -30,9 +30,14 @@ from pipeline.stages.runner import BatchResult, run
 log = logging.getLogger(__name__)
 
 IDLE_CHORES_EVERY_S = 1.0
+ALL_BROKERS_DOWN = "_ALL_BROKERS_DOWN"
+"""The client's name for it, among the errors of a source."""
 STALE_BEFORE_WARNING = 5
 FAILURES_BEFORE_WAITING = 3
 """Commits that fail in a row. Fewer are a rebalance or a broker's restart."""
+BROKERS_DOWN = "kafka: no broker can be reached"
+BROKERS_DOWN_FOR_S = 5.0
+"""For so long the client's word that all brokers are down holds: it says it again with each try, every other second."""
 HALTED_RETRY_S = 15.0
 """How long a batch over the dead-letter limit rests before it is tried again: rules may have been mended meanwhile."""
 
@@ -103,6 +108,7 @@ class Worker:
         self._next_chores = 0.0
         self._stale_in_a_row = 0
         self._failed_in_a_row = 0
+        self._brokers_down_until = 0.0
         self.state = State.STARTING
         self.why = ""
         """Why the worker is waiting or halted."""
@@ -140,6 +146,7 @@ class Worker:
         while True:
             try:
                 result = run(batch.records, self._context(batch.polled))
+                outputs = self._encode(batch, result)
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 if not self._hold(State.WAITING, str(error), error.retry_in_s):
@@ -151,19 +158,23 @@ class Worker:
                 if len(batch.records) > 1:
                     first, second = batch.halves()
                     return self._settle(first) and self._settle(second)
-                log.exception("a record that cannot be processed", extra=_place(batch))
+                about = _place(batch) | {"project_id": project_of(batch.records[0].body)}  # reports of its own must not loop
+                log.exception("a record that cannot be processed", extra=about)
                 letter = DeadLetter(batch.records[0], "worker", "internal", describe_failure(error))
                 result = BatchResult(dead=[letter])
+                outputs = self._encode(batch, result)
             if not self._limit.would_exceed(len(batch.records), len(result.dead), time.time()):
                 break
             why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters, such as {_describe(result.dead[0])}"
             if not self._hold(State.HALTED, why, HALTED_RETRY_S):
                 return False
         self._enter(State.RUNNING)
-        return self._commit(batch, result, started)
+        return self._commit(batch, result, outputs, started)
 
-    def _commit(self, batch: WorkerBatch, result: BatchResult, started: float) -> bool:
-        outputs = encode(result, batch.headers, self._settings.kafka, time.time())
+    def _encode(self, batch: WorkerBatch, result: BatchResult) -> list[Output]:
+        return encode(result, batch.headers, self._settings.kafka, time.time())
+
+    def _commit(self, batch: WorkerBatch, result: BatchResult, outputs: Sequence[Output], started: float) -> bool:
         worked = time.perf_counter()
         try:
             self._sink.commit(outputs, self._settings.kafka.events_in, batch.ends, batch.membership)
@@ -243,9 +254,19 @@ class Worker:
         self._watch()
         self._source.watch_lag()
         self._metrics.standing(self._source.lag.by_partition(time.time()), self._source.partitions)
+        self._watch_brokers(now)
         for errors in (self._source.errors, self._sink.errors):
             while errors:
                 self._metrics.kafka_error(errors.pop())
+
+    def _watch_brokers(self, now: float) -> None:
+        """Say that no broker can be reached also where no batch is at hand that fails for it."""
+        if ALL_BROKERS_DOWN in self._source.errors:
+            self._brokers_down_until = now + BROKERS_DOWN_FOR_S
+        if now < self._brokers_down_until and self.state is State.RUNNING:
+            self._enter(State.WAITING, BROKERS_DOWN)
+        elif now >= self._brokers_down_until and self.why == BROKERS_DOWN:
+            self._enter(State.RUNNING)
 
     def _commit_positions(self, ends: dict[int, int], membership: Any) -> None:
         try:

@@ -11,12 +11,15 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.record import Position
+from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES
 from pipeline.runtimes.worker_batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import Kafka
 from pipeline.stages.runner import BatchResult
 
 MAX_DETAIL_CHARS = 500
+KEPT_OF_OVERSIZED = 65_536
+"""Bytes kept of a record that the client would not produce at all, so that a person can tell what it was."""
 
 
 def encode(result: BatchResult, headers: Mapping[Position, Headers], kafka: Kafka, now: float) -> list[Output]:
@@ -64,11 +67,15 @@ def dead_letter(letter: DeadLetter, headers: Headers, topic: str, now: float) ->
         "received": repr(record.received),
         "failed-at": format_datetime(now),
     }
+    body = record.body
+    if len(body) > LARGEST_RECORD_BYTES - REQUEST_OVERHEAD_BYTES:  # packed in a few kilobytes, such a one passes every topic
+        described["truncated-from"] = str(len(body))
+        body = body[:KEPT_OF_OVERSIZED]
     first_failure = headers.get(FIRST_FAILURE_HEADER, described["failed-at"].encode())
     return Output(
         topic,
         None,
-        record.body,
+        body,
         (
             *((name, value.encode("utf-8", "replace")) for name, value in described.items()),
             ("first-failure", first_failure),

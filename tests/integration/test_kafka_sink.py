@@ -97,6 +97,8 @@ def test_two_workers_on_one_slot_do_not_fight_for_ever(broker: Broker) -> None:
 
     with pytest.raises(SlotTakenError):
         fight()
+    ours.close()  # what is raised here would hide the reason
+    theirs.close()
 
 
 def test_back_to_back_transactions_take_no_hundred_milliseconds(broker: Broker) -> None:

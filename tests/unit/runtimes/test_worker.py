@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from pipeline.runtimes import worker as worker_module
 from pipeline.runtimes.worker import State, Worker
 from pipeline.runtimes.worker_batch import WorkerBatch, make_record
 from pipeline.runtimes.worker_commit import CommitError
+from pipeline.runtimes.worker_encoding import encode
 from pipeline.runtimes.worker_lag import Lag
 from pipeline.runtimes.worker_outputs import Output
 from pipeline.settings import DeadLetters, Settings
@@ -162,6 +164,45 @@ def failing(when: Callable[[list[Any]], Exception | None]) -> Callable[..., Batc
         return run(records, ctx)
 
     return failing_run
+
+
+def test_a_record_whose_output_cannot_be_encoded_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = [event(n) for n in range(8)]
+
+    def failing_encode(result: BatchResult, *others: Any) -> list[Output]:
+        if any(item.record.body == bodies[5] for item in result.events):
+            raise ZeroDivisionError("ours")
+        return encode(result, *others)
+
+    monkeypatch.setattr(worker_module, "encode", failing_encode)
+    source, sink = ListSource(bodies), ListSink()
+    worker, _ = make(source, sink)
+    worker.run()
+    assert [letter.value for letter in sink.values("ingest-events-dlq")] == [bodies[5]]
+    assert len(events(sink)) == 7
+
+
+def test_a_broker_that_is_away_is_said_also_where_nothing_is_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "IDLE_CHORES_EVERY_S", 0.0)
+    monkeypatch.setattr(worker_module, "BROKERS_DOWN_FOR_S", 0.01)
+    source, sink = ListSource([]), ListSink()
+    worker, _ = make(source, sink)
+    states: list[tuple[State, str]] = []
+
+    def idle() -> None:
+        states.append((worker.state, worker.why))
+        if len(states) == 2:
+            source.errors.append("_ALL_BROKERS_DOWN")
+        if len(states) > 3:
+            time.sleep(0.01)
+            if worker.state is State.RUNNING:
+                worker.stop()
+
+    source.on_idle = idle
+    worker.run()
+    assert states[1] == (State.RUNNING, "")
+    assert states[2] == (State.WAITING, "kafka: no broker can be reached")
+    assert states[-1] == (State.RUNNING, "")
 
 
 def test_a_poison_record_is_found_and_its_neighbours_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.record import Token
+from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES
+from pipeline.runtimes.worker_batch import make_record
+from pipeline.runtimes.worker_encoding import KEPT_OF_OVERSIZED, dead_letter
+from pipeline.runtimes.worker_outputs import Output
+
+
+def letter_of(body: bytes) -> Output:
+    record = make_record(body, "in", Token("t", 3, 120), 1e9, {})
+    return dead_letter(DeadLetter(record, "decode", "too_large"), {}, "dlq", 1e9)
+
+
+def test_a_dead_letter_holds_the_bytes_and_says_whence_they_came() -> None:
+    output = letter_of(b"as they were")
+    headers = dict(output.headers)
+    assert output.value == b"as they were"
+    assert (headers["source-topic"], headers["source-partition"], headers["source-offset"]) == (b"in", b"3", b"120")
+    assert (headers["stage"], headers["reason"], headers["token"]) == (b"decode", b"too_large", b"t/3/120")
+    assert "truncated-from" not in headers
+
+
+def test_what_no_client_would_produce_keeps_its_beginning() -> None:
+    """Packed, a hundred megabytes of nothing pass every limit of the input topic; refused, they would stop their partition."""
+    output = letter_of(bytes(LARGEST_RECORD_BYTES))
+    assert len(output.value) == KEPT_OF_OVERSIZED
+    assert dict(output.headers)["truncated-from"] == str(LARGEST_RECORD_BYTES).encode()
