@@ -26,6 +26,8 @@ FENCES_WITHIN_S = 60.0
 
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001 -- the client's name for it
 
+_LOST_BROKER = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001 -- likewise
+
 
 class KafkaSink:
     """A transactional producer that is built anew when the broker has fenced it off. Not thread-safe."""
@@ -34,6 +36,7 @@ class KafkaSink:
         self._kafka = kafka
         self._id = transactional_id(kafka)
         self._producer: Producer | None = None
+        self._lost_broker = False
         self._refused: list[str] = []
         self._fences: list[float] = []
         self.errors: list[str] = []
@@ -82,9 +85,16 @@ class KafkaSink:
             self._producer = None
 
     def _ready_producer(self) -> Producer:
-        """Give the producer, built and registered where there is none. Raises CommitError."""
-        if self._producer is None:
-            callbacks = {"error_cb": self._note_error, "on_delivery": self._on_delivery}
+        """Give the producer, built and registered where there is none. Raises CommitError.
+
+        One that lost its broker while it had nothing to do is not used again: when it then asks for the group's coordinator, the
+        client may wait for ever, whatever time-out it was given (librdkafka 2.16, after outages longer than the session).
+        """
+        if self._producer is not None:
+            self._producer.poll(0)  # now it tells what happened since the last commit
+        if self._producer is None or self._lost_broker:
+            self._discard_producer()
+            callbacks = {"error_cb": self._on_error, "on_delivery": self._on_delivery}
             producer = Producer(worker_producer_config(self._kafka, self._id) | callbacks)
             try:
                 # Ends what a former life of this slot left open, whatever it came to.
@@ -92,8 +102,13 @@ class KafkaSink:
             except KafkaException as error:
                 self._note_error(error.args[0])
                 raise CommitError(f"no transactions yet: {error.args[0].str()}") from None
-            self._producer = producer
+            self._producer, self._lost_broker = producer, False
         return self._producer
+
+    def _discard_producer(self) -> None:
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
 
     def _patiently(self, deadline: float, call: Callable[[], None]) -> None:
         """Call again while the client says that this may help. Raises KafkaException."""
@@ -119,8 +134,7 @@ class KafkaSink:
                 self._note_error(second.args[0])
             else:
                 return CommitError(reason)
-        producer.purge()
-        self._producer = None
+        self._discard_producer()
         if is_slot_taken:
             raise SlotTakenError(f"transactional id {self._id} is used by another worker: every worker needs its own slot")
         return CommitError(reason)
@@ -133,6 +147,10 @@ class KafkaSink:
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and len(self._refused) < 10:
             self._refused.append(f"{message.topic()}: {error.str()}")
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._lost_broker = self._lost_broker or error.code() in _LOST_BROKER
+        self._note_error(error)
 
     def _note_error(self, error: KafkaError) -> None:
         if len(self.errors) < 1_000:

@@ -156,6 +156,24 @@ def test_redis_away_pauses_and_comes_back(installation: Installation) -> None:
     until(lambda: installation.ready().get("ready") is True)
 
 
+def test_a_broker_that_is_away_is_said_though_nothing_is_to_do(installation: Installation) -> None:
+    installation.worker()
+    installation.feed(20)
+    until(lambda: installation.counted() == 20)  # Faust, too, is up: it ends a process that loses its broker while starting
+    installation.broker.kill()
+    try:
+        until(lambda: installation.ready().get("state") == "waiting")
+        assert installation.ready()["why"] == "kafka: no broker can be reached"
+        assert json.loads(installation.get("/health"))["alive"] is True
+        until(lambda: installation.ready().get("partitions") == [])  # longer than the session: what comes back is a new member
+    finally:
+        installation.broker.start()
+    until(lambda: installation.ready().get("ready") is True)
+    installation.feed(20, seed=2)
+    until(lambda: len(installation.stored()) == 40)
+    assert [line for line in installation.log().splitlines() if line.startswith("%")] == [], "every line is JSON"
+
+
 def test_a_broken_edit_of_rules_is_refused_and_a_good_one_is_taken(installation: Installation) -> None:
     installation.worker()
     version = json.loads(installation.get("/rules"))["version"]
