@@ -29,7 +29,7 @@ from pipeline.wiring import replay_context
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 ROUNDS = 15
-NOW = 1_772_366_400.0
+NOW = 1_795_348_800.0
 
 FILTERS = Filters.from_relay(
     {
