@@ -112,7 +112,7 @@ def test_back_to_back_transactions_take_no_hundred_milliseconds(broker: Broker) 
         sink.commit([event(settings)], settings.kafka.events_in, {0: number}, membership)
         times.append(time.monotonic() - started)
     consumer.close()
-    assert sorted(times)[len(times) // 2] < 0.085
+    assert min(times) < 0.085, "a busy machine is slower, a wrong setting never quicker"
 
 
 def test_headers_and_keys_arrive(broker: Broker) -> None:
