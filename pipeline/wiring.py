@@ -125,11 +125,13 @@ def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None)
     """Bring the counters up to what the ledger and the memories keep by themselves."""
     metrics.totals(metric_defs.DATA_LOSSES, {(): ledger.losses})
     metrics.totals(metric_defs.UNCOUNTED, {(): ledger.uncounted})
-    metrics.totals(metric_defs.CACHE_LOOKUPS, {("stacks", "hit"): STACKS.hits, ("stacks", "miss"): STACKS.misses})
+    lookups = {("stacks", "hit"): STACKS.hits, ("stacks", "miss"): STACKS.misses}
     if store is not None:
+        lookups |= {("modules", "hit"): store.hits, ("modules", "miss"): store.misses}
         counts = store.frame_counts()
         frames = {(str(key.project_id), key.release, "yes" if key.is_resolved else "no"): count for key, count in counts.items()}
         metrics.totals(metric_defs.FRAMES, frames)
+    metrics.totals(metric_defs.CACHE_LOOKUPS, lookups)
 
 
 def worker_ledger(settings: Settings) -> RedisLedger:

@@ -166,7 +166,7 @@ CACHE_LOOKUPS = Metric(
     Kind.COUNTER,
     "look-ups",
     ("cache", "result"),
-    "Look-ups of each memory, by hit and miss.",
+    "Look-ups of each memory, by hit and miss: stacks (what frames group by), modules (built files with their maps).",
     "Misses above a third: the memory is too small for this worker's projects.",
 )
 FRAMES = Metric(

@@ -82,6 +82,9 @@ class Artifacts:
         self._files = Files(store, memory_bytes=contents_bytes, max_file_bytes=limits.max_file_bytes, disk=disk, scraper=scraper)
         self._maps = Maps(engine, probe, limits.memory_bytes - contents_bytes, disk)
         self._modules: dict[ModuleKey, _Kept] = {}
+        self.hits = 0
+        """Modules that were wanted and still in memory, with their map; once for each batch that wants them."""
+        self.misses = 0
 
     def look_up(self, keys: Iterable[ModuleKey]) -> dict[ModuleKey, Module]:
         """Find every module of a batch."""
@@ -104,7 +107,9 @@ class Artifacts:
         if kept is not None and kept.serial == index.serial and now < kept.until_s:
             module = self._with_contents(kept.module)
             if module is not None:
+                self.hits += 1
                 return module
+        self.misses += 1
         module = load_module(key, index, self._files, self._maps)
         if len(self._modules) >= self._limits.max_modules:
             self._modules.clear()

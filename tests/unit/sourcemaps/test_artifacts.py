@@ -71,6 +71,7 @@ def test_a_map_is_parsed_once_and_a_bundle_opened_once_a_file(tmp_path: Path, cl
         assert resolve(artifacts, event()) == (1, 1)
     assert engine.parsed == 1
     assert store.calls == {"generation": 1, "open": 3}, "the manifest, the code, the map"
+    assert (artifacts.hits, artifacts.misses) == (2, 1)
 
 
 def test_a_bundle_that_arrives_is_found_within_the_poll_interval_also_after_a_miss(tmp_path: Path, clock: Clock) -> None:
