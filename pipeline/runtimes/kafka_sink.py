@@ -30,7 +30,7 @@ _LOST_BROKER = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}) 
 
 
 class KafkaSink:
-    """A transactional producer that is built anew when the broker has fenced it off. Not thread-safe."""
+    """A transactional producer that is built anew when the broker has fenced it off, or was lost. Not thread-safe."""
 
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
