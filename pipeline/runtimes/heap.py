@@ -2,7 +2,7 @@
 
 A batch takes some 100 MB for a moment, most of it in pieces of megabytes: fetched, unpacked, made and packed requests.
 By itself glibc maps such a piece anew and gives it back, in an arena for each thread, and the kernel clears every page again.
-Kept, the worker's own share of CPU is 10 % less (44 us an event instead of 50, five rounds), and memory stays at its peak.
+Kept, the worker's own share of CPU is 10 % less (44 us an event instead of 50, three rounds), and memory stays at its peak.
 """
 
 from __future__ import annotations
