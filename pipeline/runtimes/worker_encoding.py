@@ -11,6 +11,7 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.record import Position
+from pipeline.runtimes.cutting import KEPT_OF_OVERSIZED
 from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES
 from pipeline.runtimes.worker_batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
 from pipeline.runtimes.worker_outputs import Output
@@ -18,8 +19,6 @@ from pipeline.settings import Kafka
 from pipeline.stages.runner import BatchResult
 
 MAX_DETAIL_CHARS = 500
-KEPT_OF_OVERSIZED = 65_536
-"""Bytes kept of a record that the client would not produce at all, so that a person can tell what it was."""
 
 
 def encode(result: BatchResult, headers: Mapping[Position, Headers], kafka: Kafka, now: float) -> list[Output]:
