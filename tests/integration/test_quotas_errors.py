@@ -36,18 +36,6 @@ SLOT = 1139567
 
 
 @pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: RedisServer) -> Iterator[redis.Redis]:
-    with server.client() as client:
-        yield client
-
-
-@pytest.fixture
 def ledger(server: RedisServer) -> Iterator[RedisLedger]:
     ledger = RedisLedger(connect(server.url, 5))
     yield ledger

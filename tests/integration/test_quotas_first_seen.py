@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 import redis
@@ -29,19 +29,6 @@ EVENTS = [
     (NOW + 4, ("d", "a")),
 ]
 FIRST_SEEN = [NOW + 5.25] * 4 + [NOW + 3.125] * 2
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: RedisServer) -> Iterator[redis.Redis]:
-    with server.client() as client:
-        client.flushall()
-        yield client
 
 
 def sighting(at: int, time: float, hashes: tuple[str, ...]) -> Sighting:

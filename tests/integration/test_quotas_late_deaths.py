@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -23,12 +22,6 @@ pytestmark = pytest.mark.redis
 NOW = 1_795_348_800.0
 QUOTA = '[[quota]]\nid = "hour"\nscope = "project"\ncategories = ["error"]\nlimit = 100\nwindow_s = 3600\nreason_code = "over"\n'
 LIMITS = Limits(max_output_bytes=20_000)
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 def record(number: int, *, large: bool) -> Record:
