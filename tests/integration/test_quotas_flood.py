@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -29,12 +28,6 @@ NOW = 4_102_444_800.0
 class Sent:
     group: int
     signature: bytes
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 def flow(server: RedisServer, quotas: tuple[Quota, ...], events: list[Sent], batch: int = 1_000) -> tuple[list[int], list[bool]]:
