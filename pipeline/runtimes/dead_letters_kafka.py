@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
 from pipeline.runtimes.kafka_config import reader_config, transactional_config
+from pipeline.runtimes.kafka_errors import when_settled
 from pipeline.settings import Settings
 
-_MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 TIMEOUT_S = 15.0
 LETTERS_PER_TRANSACTION = 500
 BYTES_PER_TRANSACTION = 16_000_000
@@ -59,20 +60,14 @@ class DeadLetterTopic:
         known = self._consumer.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic]
         if known.error is not None:
             raise KafkaException(known.error)
-        return {partition: self._find_end(TopicPartition(self._topic, partition)) for partition in known.partitions}
+        return {
+            partition: when_settled(partial(self._find_end, TopicPartition(self._topic, partition)), TIMEOUT_S)
+            for partition in known.partitions
+        }
 
     def _find_end(self, place: TopicPartition) -> tuple[int, int]:
-        """Ask a partition's first and next offset; one that has just been created, or is moving, has no leader for a moment."""
-        until = time.monotonic() + TIMEOUT_S
-        while True:
-            try:
-                ends: tuple[int, int] = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
-            except KafkaException as error:
-                if error.args[0].code() not in _MOVING or time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
-            else:
-                return ends
+        ends: tuple[int, int] = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        return ends
 
     def _first(self) -> dict[int, int]:
         return {partition: low for partition, (low, high) in self._ends.items() if low < high}

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.model.errors import BrokerError
+
+Answer = TypeVar("Answer")
+
+SETTLING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
+"""What a broker says for a moment of a partition or a group that has just been made, or is moving."""
+ASK_AGAIN_S = 0.1
 
 
 @contextmanager
@@ -17,3 +33,15 @@ def broker_errors(what: str) -> Iterator[None]:
         yield
     except KafkaException as error:
         raise BrokerError(f"{what}: {error.args[0].str()}") from None
+
+
+def when_settled(ask: Callable[[], Answer], within_s: float) -> Answer:
+    """Ask, and ask again while the answer is one of SETTLING. Raises KafkaException."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in SETTLING or time.monotonic() > deadline:
+                raise
+        time.sleep(ASK_AGAIN_S)

@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.runtimes.kafka_config import client_config
+from pipeline.runtimes.kafka_errors import when_settled
 from pipeline.runtimes.kafka_topics import TIMEOUT_S, topic_id
 from pipeline.settings import Kafka
 
@@ -70,14 +71,18 @@ class GroupOffsets:
         """
         stable = {"group.id": self._kafka.consumer_group, "isolation.level": "read_committed"}
         consumer = Consumer(client_config(self._kafka) | stable)
-        try:
+
+        def ask() -> dict[int, int]:
             found = consumer.committed(places, timeout=TIMEOUT_S)
+            for place in found:
+                if place.error is not None:
+                    raise KafkaException(place.error)
+            return {place.partition: place.offset for place in found}
+
+        try:
+            return when_settled(ask, TIMEOUT_S)
         finally:
             consumer.close()
-        for place in found:
-            if place.error is not None:
-                raise KafkaException(place.error)
-        return {place.partition: place.offset for place in found}
 
     def _places(self) -> list[TopicPartition]:
         topic = self._admin.list_topics(self._kafka.events_in, timeout=TIMEOUT_S).topics[self._kafka.events_in]
