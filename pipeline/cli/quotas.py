@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import Moment, clock, fail, open_redis, settings_options, stdout
-from pipeline.model.errors import RetryableError
 from pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -37,10 +36,7 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     snapshot = load_rules(Path(settings.rules))
     by_project = {None: snapshot.default.quotas} | {number: own.quotas for number, own in snapshot.projects.items()}
     now = time.time()
-    try:
-        usages = read_usage(open_redis(settings), by_project, now)
-    except RetryableError as error:
-        fail(str(error))
+    usages = read_usage(open_redis(settings), by_project, now)
     if project is not None:
         shown = snapshot.project(project).project
         usages = [usage for usage in usages if usage.concerns(project, shown.organization, [key.id for key in shown.keys])]
@@ -98,10 +94,7 @@ def refund(
     own = load_rules(Path(settings.rules)).project(project)
     scope = Scope(own.project.organization, project, key)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        names = RedisLedger(open_redis(settings)).refund(scope, named, quantity, clock(moment), own.quotas)
-    except RetryableError as error:
-        fail(str(error))
+    names = RedisLedger(open_redis(settings)).refund(scope, named, quantity, clock(moment), own.quotas)
     if not names:
         fail(f"no quota of project {project} names the category {category}")
     for name in names:

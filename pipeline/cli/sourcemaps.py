@@ -26,6 +26,7 @@ from pipeline.cli.options import (
     settings_options,
     stdout,
 )
+from pipeline.model.errors import RetryableError
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.readers import InputError, Inputs
 from pipeline.settings import Settings, load_settings
@@ -237,7 +238,7 @@ def _reaching() -> Iterator[None]:
     try:
         yield
     except StoreUnavailableError as error:
-        fail(f"the artifact store does not answer: {error}")
+        raise RetryableError("artifact store", str(error)) from None
 
 
 def _read(store: ArtifactStore, project_id: int, stored: StoredBundle) -> Bundle:

@@ -26,7 +26,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     from pipeline.runtimes.heap import keep_heap
     from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_topics import count_partitions, outcome_topics
-    from pipeline.runtimes.worker_faust import run_process
+    from pipeline.runtimes.worker_faust import check_port, run_process
     from pipeline.wiring import make_worker
 
     keep_heap()
@@ -34,6 +34,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
         settings_file,
         {("rules",): rules, ("artifacts", "url"): artifacts, ("web", "port"): web_port, ("kafka", "slot"): slot},
     )
+    check_port(settings.web)
     metrics = WorkerMetrics()
     set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import ssl
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from pipeline.runtimes.worker import Worker
 from pipeline.runtimes.worker_faust_counts import LiveCounts
 from pipeline.runtimes.worker_faust_transport import CommittedTransport
 from pipeline.runtimes.worker_faust_views import add_views
-from pipeline.settings import Kafka, Settings
+from pipeline.settings import Kafka, Settings, SettingsError, Web
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,15 @@ def run_process(
     process = Process(app, HotPath(worker), RulesWatch(rules, metrics))
     process.execute_from_commandline()
     sys.exit(0)
+
+
+def check_port(web: Web) -> None:
+    """Try the port before anything starts: Faust would tell amid its start, in a stack trace. Raises SettingsError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        raise SettingsError(f"web.host and web.port: {error.strerror}") from None
 
 
 def make_app(settings: Settings, outcome_partitions: int) -> faust.App:

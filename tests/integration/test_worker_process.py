@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -45,6 +46,15 @@ def test_from_start_to_sigterm(installation: Installation) -> None:
     lines = [json.loads(line) for line in installation.log().splitlines() if line.startswith("{")]
     assert {"time", "level", "logger", "message"} <= lines[0].keys()
     assert len(lines) < 100, "a line per event"
+
+
+def test_a_taken_web_port_is_said_before_anything_starts(installation: Installation) -> None:
+    with socket.create_server(("127.0.0.1", installation.port)):
+        done = installation.pipeline("worker", check=False)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("settings: web.host and web.port: Address already in use")
+    assert str(installation.port) in line
 
 
 def test_a_stock_consumer_reads_what_snuba_takes(installation: Installation) -> None:
