@@ -19,7 +19,7 @@ from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.quotas.uncounted import UncountedLedger
 from pipeline.rules.folder import RulesFolder
 from pipeline.rules.snapshot import Rules
-from pipeline.runtimes.worker import Worker
+from pipeline.runtimes.worker.loop import Worker
 from pipeline.settings import Settings, SettingsError
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.sourcemaps.opening import open_artifacts
@@ -109,8 +109,8 @@ def replay_batch_records(settings: Settings, rules: Rules) -> int:
 
 def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) -> Worker:
     """Make a worker on Kafka and Redis. Raises SettingsError without a Redis, and for static membership without a slot."""
-    from pipeline.runtimes.kafka_sink import KafkaSink  # noqa: PLC0415 -- a replay starts without Kafka's client
-    from pipeline.runtimes.kafka_source import KafkaSource  # noqa: PLC0415 -- likewise
+    from pipeline.runtimes.worker.kafka_sink import KafkaSink  # noqa: PLC0415 -- a replay starts without Kafka's client
+    from pipeline.runtimes.worker.kafka_source import KafkaSource  # noqa: PLC0415 -- likewise
 
     if settings.kafka.static_membership and settings.kafka.slot is None:
         raise SettingsError("kafka.static_membership needs kafka.slot (PIPELINE_SLOT): the group remembers a worker by it")

@@ -52,7 +52,7 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
     from rich.table import Table
     from rich.text import Text
 
-    from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic
+    from pipeline.runtimes.kafka_dead_letters import DeadLetterTopic
     from pipeline.runtimes.kafka_errors import broker_errors
 
     settings = load_settings(settings_file)
@@ -99,7 +99,7 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
 def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
     """Show one dead letter: its headers, and as much of its content as can be read."""
     from pipeline.runtimes.dead_letters import Wanted, parse_place
-    from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic
+    from pipeline.runtimes.kafka_dead_letters import DeadLetterTopic
     from pipeline.runtimes.kafka_errors import broker_errors
 
     parsed = parse_place(place)
@@ -126,7 +126,7 @@ def replay(settings_file: Path | None, **filters: Any) -> None:
 
     May be interrupted and run again, with the same filters or others: what was replayed is marked on the topic.
     """
-    from pipeline.runtimes.dead_letters_kafka import replay_letters
+    from pipeline.runtimes.kafka_dead_letters import replay_letters
     from pipeline.runtimes.kafka_errors import broker_errors
 
     with broker_errors("replay dead letters (run it again: what was replayed is marked)"):

@@ -13,7 +13,7 @@ from pipeline.cli.options import clock, fail, inputs_argument, log_plainly, read
 from pipeline.grouping.explanation import compare
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.explaining import explain_records
-from pipeline.runtimes.readers import InputError, Inputs
+from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.settings import load_settings
 from pipeline.wiring import explain_context
 

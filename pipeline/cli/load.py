@@ -71,7 +71,7 @@ def _recorded(inputs: tuple[str, ...], settings: Settings, project: int | None) 
     """Read recorded input as replay does; gives events with their project. What holds no event is left out."""
     from pipeline.model.item import Item
     from pipeline.rules.folder import load_rules
-    from pipeline.runtimes.readers import InputError, Inputs
+    from pipeline.runtimes.recorded.readers import InputError, Inputs
     from pipeline.stages.decode import decode
     from pipeline.wiring import explain_context
 

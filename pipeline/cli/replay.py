@@ -15,7 +15,7 @@ from pipeline.cli.tally_table import print_tally
 from pipeline.model.errors import GiveUpError
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.outputs import OutputError, Outputs
-from pipeline.runtimes.readers import InputError, Inputs
+from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.runtimes.replay import Tally
 from pipeline.runtimes.replay import replay as run_replay
 from pipeline.settings import load_settings

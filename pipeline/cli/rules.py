@@ -17,7 +17,7 @@ from pipeline.rules.base_rules import base_rules
 from pipeline.rules.case_file import PlacedCase, Subject, case_files, parse_cases
 from pipeline.rules.folder import load_rules
 from pipeline.rules.suspicious import suspicious
-from pipeline.runtimes.readers import InputError, Inputs
+from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.runtimes.regrouping import regroup
 from pipeline.runtimes.rule_cases import run_cases
 from pipeline.runtimes.untouched import untouched_rules

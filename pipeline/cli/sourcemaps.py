@@ -28,7 +28,7 @@ from pipeline.cli.options import (
 )
 from pipeline.model.errors import RetryableError
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.readers import InputError, Inputs
+from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.settings import Settings, load_settings
 from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, read_bundle
 from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event

@@ -23,10 +23,10 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     from pipeline.observability.prometheus_metrics import WorkerMetrics
     from pipeline.observability.sentry_reports import start_reporting
     from pipeline.rules.folder import RulesFolder
-    from pipeline.runtimes.heap import keep_heap
     from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_topics import count_partitions, outcome_topics
-    from pipeline.runtimes.worker_faust import check_port, run_process
+    from pipeline.runtimes.worker.faust_process import check_port, run_process
+    from pipeline.runtimes.worker.heap import keep_heap
     from pipeline.wiring import make_worker
 
     keep_heap()

@@ -22,7 +22,7 @@ _QUIET = ("aiohttp.access", "aiokafka", "asyncio", "faust", "mode", "redis", "ur
 """Loggers of libraries whose `info` and `debug` are of no use to an operator."""
 
 
-_REPEATING = (*KAFKA_CLIENTS, "pipeline.runtimes.kafka_")
+_REPEATING = (*KAFKA_CLIENTS, "pipeline.runtimes.worker.kafka_")
 """Loggers that tell of each try to reach a broker: together some seventy lines a second while it is away."""
 REPEATED_EVERY_S = 10.0
 _KINDS_KEPT = 1_000

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pipeline.runtimes.worker_batch import FIRST_FAILURE_HEADER, RECEIVED_HEADER, TOKEN_HEADER, Headers, project_of
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.worker.batch import FIRST_FAILURE_HEADER, RECEIVED_HEADER, TOKEN_HEADER, Headers, project_of
+from pipeline.runtimes.worker.outputs import Output
 
 
 class Place(NamedTuple):

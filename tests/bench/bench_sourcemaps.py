@@ -24,7 +24,7 @@ from support.symbolication import resolve
 from symbolic import SourceMapCache, SourceMapView
 
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.readers import Inputs
+from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings import Artifacts as Settings
 from pipeline.settings import load_settings
 from pipeline.sourcemaps.artifacts import Artifacts

@@ -20,7 +20,7 @@ from pipeline.model.item import Item
 from pipeline.model.record import Record
 from pipeline.quotas.uncounted import UncountedLedger
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.readers import Inputs
+from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings import load_settings
 from pipeline.stages import DECODE, ERRORS
 from pipeline.stages.contract import Batch, Context

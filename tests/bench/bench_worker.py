@@ -40,12 +40,12 @@ from pipeline.quotas.ledger import Polled
 from pipeline.rules.folder import RulesFolder, load_rules
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.generated_events import generate_events, ingest_message
-from pipeline.runtimes.heap import keep_heap
-from pipeline.runtimes.kafka_sink import KafkaSink
-from pipeline.runtimes.kafka_source import KafkaSource
-from pipeline.runtimes.readers import Inputs
-from pipeline.runtimes.worker import Worker
-from pipeline.runtimes.worker_batch import make_record
+from pipeline.runtimes.recorded.readers import Inputs
+from pipeline.runtimes.worker.batch import make_record
+from pipeline.runtimes.worker.heap import keep_heap
+from pipeline.runtimes.worker.kafka_sink import KafkaSink
+from pipeline.runtimes.worker.kafka_source import KafkaSource
+from pipeline.runtimes.worker.loop import Worker
 from pipeline.settings import Redis, Settings
 from pipeline.stages.decode import decode
 from pipeline.stages.runner import BatchResult, accepted, run
@@ -319,7 +319,7 @@ def _worker_without_stages(settings: Settings, events: int) -> Cost:
 
 def _timed(settings: Settings, events: int, stages: Callable[..., BatchResult]) -> Cost:
     """Run a worker until all is committed, and read the clocks with each commit."""
-    from pipeline.runtimes import worker as module
+    from pipeline.runtimes.worker import loop as module
 
     _, sink, worker = _make_worker(settings)
     sink._ready_producer()  # registering with the coordinator is start-up

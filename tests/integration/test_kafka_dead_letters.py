@@ -14,13 +14,13 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.record import Token
 from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes import dead_letters_kafka
+from pipeline.runtimes import kafka_dead_letters
 from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, read_mark
-from pipeline.runtimes.dead_letters_kafka import DeadLetterTopic, Replayed, replay_letters
 from pipeline.runtimes.generated_events import generate_events, ingest_message
+from pipeline.runtimes.kafka_dead_letters import DeadLetterTopic, Replayed, replay_letters
 from pipeline.runtimes.kafka_topics import topic_id
-from pipeline.runtimes.worker_batch import TOKEN_HEADER, make_record
-from pipeline.runtimes.worker_encoding import dead_letter
+from pipeline.runtimes.worker.batch import TOKEN_HEADER, make_record
+from pipeline.runtimes.worker.encoding import dead_letter
 from pipeline.settings import Settings
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import run
@@ -156,7 +156,7 @@ def test_an_interrupted_replay_is_taken_up_where_it_stopped(
     broker: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bury(settings, 25)
-    monkeypatch.setattr(dead_letters_kafka, "LETTERS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(kafka_dead_letters, "LETTERS_PER_TRANSACTION", 10)
 
     def interrupt(progress: Replayed) -> None:
         if progress.letters >= 10:
@@ -179,7 +179,7 @@ def test_killed_in_the_middle_of_a_transaction_nothing_comes_back_twice(
             raise Interrupted
 
     with monkeypatch.context() as patched:
-        patched.setattr(dead_letters_kafka, "Producer", Dying)
+        patched.setattr(kafka_dead_letters, "Producer", Dying)
         with pytest.raises(Interrupted):
             replay(settings)
     assert replay(settings) == Replayed(5, 0)
@@ -188,7 +188,7 @@ def test_killed_in_the_middle_of_a_transaction_nothing_comes_back_twice(
 
 def test_two_replays_at_once_bring_back_each_once(broker: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     bury(settings, 25)
-    monkeypatch.setattr(dead_letters_kafka, "LETTERS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(kafka_dead_letters, "LETTERS_PER_TRANSACTION", 10)
     other: list[Replayed] = []
 
     def start_another(progress: Replayed) -> None:

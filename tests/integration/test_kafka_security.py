@@ -12,11 +12,11 @@ from support.kafka_broker import Broker
 from support.secure import make_certificate
 
 from pipeline.runtimes.kafka_config import client_config
-from pipeline.runtimes.kafka_sink import KafkaSink
-from pipeline.runtimes.kafka_source import KafkaSource
 from pipeline.runtimes.kafka_topics import check_topics, create_topics
-from pipeline.runtimes.worker_faust import make_app
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.worker.faust_process import make_app
+from pipeline.runtimes.worker.kafka_sink import KafkaSink
+from pipeline.runtimes.worker.kafka_source import KafkaSource
+from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Kafka, Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

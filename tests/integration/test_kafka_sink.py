@@ -12,9 +12,9 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import NewTopic
 from support.kafka_broker import Broker, admin, fresh_settings, read_all
 
-from pipeline.runtimes.kafka_sink import KafkaSink
-from pipeline.runtimes.worker_commit import CommitError, SlotTakenError
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.worker.commit import CommitError, SlotTakenError
+from pipeline.runtimes.worker.kafka_sink import KafkaSink
+from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Kafka, Settings
 
 pytestmark = pytest.mark.kafka

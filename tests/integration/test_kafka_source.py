@@ -10,12 +10,12 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 from support.kafka_broker import Broker, admin, committed, fresh_settings, produce, read_all
 
-from pipeline.runtimes.kafka_sink import KafkaSink
-from pipeline.runtimes.kafka_source import KafkaSource
 from pipeline.runtimes.kafka_topics import create_topics
-from pipeline.runtimes.worker_batch import WorkerBatch, place_of
-from pipeline.runtimes.worker_commit import CommitError
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.worker.batch import WorkerBatch, place_of
+from pipeline.runtimes.worker.commit import CommitError
+from pipeline.runtimes.worker.kafka_sink import KafkaSink
+from pipeline.runtimes.worker.kafka_source import KafkaSource
+from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Settings
 
 pytestmark = pytest.mark.kafka

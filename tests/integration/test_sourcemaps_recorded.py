@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.readers import Inputs
+from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings import load_settings
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run

@@ -16,7 +16,7 @@ from pipeline.model.item import Item
 from pipeline.model.title import name_event
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.explaining import prepared_items
-from pipeline.runtimes.readers import Inputs
+from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings import Artifacts, Settings
 from pipeline.stages.contract import Context
 from pipeline.wiring import explain_context

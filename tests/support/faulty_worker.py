@@ -20,13 +20,13 @@ from pipeline.observability.logs import set_up_logs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Claim, Counted, Ledger, Polled, Sighting, Verdict
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.kafka_sink import KafkaSink
-from pipeline.runtimes.kafka_source import KafkaSource
 from pipeline.runtimes.kafka_topics import count_partitions
-from pipeline.runtimes.worker import Worker
-from pipeline.runtimes.worker_batch import WorkerBatch
-from pipeline.runtimes.worker_faust import run_process
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.worker.batch import WorkerBatch
+from pipeline.runtimes.worker.faust_process import run_process
+from pipeline.runtimes.worker.kafka_sink import KafkaSink
+from pipeline.runtimes.worker.kafka_source import KafkaSource
+from pipeline.runtimes.worker.loop import Worker
+from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Settings, load_settings
 from pipeline.wiring import artifacts, worker_context, worker_ledger
 

@@ -11,8 +11,8 @@ from faust.web import Request, Response, View
 from pipeline import __version__
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.worker import State, Worker
-from pipeline.runtimes.worker_faust_counts import KEPT_WINDOWS, LiveCounts
+from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, LiveCounts
+from pipeline.runtimes.worker.loop import State, Worker
 from pipeline.settings import Settings
 
 

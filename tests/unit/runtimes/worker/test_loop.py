@@ -18,13 +18,13 @@ from pipeline.model.errors import RetryableError, StaleBatchError
 from pipeline.model.record import Token
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
-from pipeline.runtimes import worker as worker_module
-from pipeline.runtimes.worker import State, Worker
-from pipeline.runtimes.worker_batch import WorkerBatch, make_record
-from pipeline.runtimes.worker_commit import CommitError
-from pipeline.runtimes.worker_encoding import encode
-from pipeline.runtimes.worker_lag import Lag
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.worker import loop as worker_module
+from pipeline.runtimes.worker.batch import WorkerBatch, make_record
+from pipeline.runtimes.worker.commit import CommitError
+from pipeline.runtimes.worker.encoding import encode
+from pipeline.runtimes.worker.lag import Lag
+from pipeline.runtimes.worker.loop import State, Worker
+from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import DeadLetters, Settings
 from pipeline.stages.contract import Context, Limits
 from pipeline.stages.runner import BatchResult, run

@@ -17,12 +17,12 @@ from pipeline.model.errors import RetryableError, StaleBatchError, describe_fail
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
-from pipeline.runtimes.worker_batch import WorkerBatch, project_of
-from pipeline.runtimes.worker_commit import CommitError
-from pipeline.runtimes.worker_encoding import encode
-from pipeline.runtimes.worker_lag import Lag
-from pipeline.runtimes.worker_limit import DeadLetterLimit
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.worker.batch import WorkerBatch, project_of
+from pipeline.runtimes.worker.commit import CommitError
+from pipeline.runtimes.worker.encoding import encode
+from pipeline.runtimes.worker.lag import Lag
+from pipeline.runtimes.worker.limit import DeadLetterLimit
+from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Settings
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, run

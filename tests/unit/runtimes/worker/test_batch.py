@@ -4,7 +4,7 @@ import msgpack
 import pytest
 
 from pipeline.model.record import Form, Token
-from pipeline.runtimes.worker_batch import RECEIVED_HEADER, TOKEN_HEADER, make_record, print_token, project_of
+from pipeline.runtimes.worker.batch import RECEIVED_HEADER, TOKEN_HEADER, make_record, print_token, project_of
 
 HERE = Token("topic-id", 3, 17)
 

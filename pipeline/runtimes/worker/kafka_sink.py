@@ -14,8 +14,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from pipeline.runtimes.kafka_config import transactional_id, worker_producer_config
-from pipeline.runtimes.worker_commit import CommitError, SlotTakenError
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.worker.commit import CommitError, SlotTakenError
+from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Kafka
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 
-from pipeline.runtimes.msgpack_scan import NO_MESSAGE, GarbageError, scan
+from pipeline.runtimes.recorded.msgpack_scan import NO_MESSAGE, GarbageError, scan
 
 KEPT_OF_OVERSIZED = 65_536
 """Bytes kept of a record over the limit, so that a person can tell what it was."""

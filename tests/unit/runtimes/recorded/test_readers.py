@@ -12,7 +12,7 @@ import pytest
 from backports import zstd
 
 from pipeline.model.record import Form, Record
-from pipeline.runtimes.readers import InputError, Inputs
+from pipeline.runtimes.recorded.readers import InputError, Inputs
 
 
 def read(*paths: Path, **options: int) -> list[Record]:

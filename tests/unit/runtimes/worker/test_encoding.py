@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.record import Token
-from pipeline.runtimes.cutting import KEPT_OF_OVERSIZED
 from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES
-from pipeline.runtimes.worker_batch import make_record
-from pipeline.runtimes.worker_encoding import dead_letter
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.recorded.cutting import KEPT_OF_OVERSIZED
+from pipeline.runtimes.worker.batch import make_record
+from pipeline.runtimes.worker.encoding import dead_letter
+from pipeline.runtimes.worker.outputs import Output
 
 
 def letter_of(body: bytes) -> Output:

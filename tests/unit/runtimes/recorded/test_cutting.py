@@ -8,7 +8,7 @@ import tracemalloc
 import msgpack
 import pytest
 
-from pipeline.runtimes.cutting import KEPT_OF_OVERSIZED, Cut, cut_lines, cut_msgpack, cut_whole
+from pipeline.runtimes.recorded.cutting import KEPT_OF_OVERSIZED, Cut, cut_lines, cut_msgpack, cut_whole
 
 
 def stream(data: bytes) -> io.BufferedReader:

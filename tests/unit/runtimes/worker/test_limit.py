@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.runtimes.worker_limit import DeadLetterLimit
+from pipeline.runtimes.worker.limit import DeadLetterLimit
 from pipeline.settings import DeadLetters
 
 SETTINGS = DeadLetters(max_ratio=0.25, window_s=60.0, min_count=10)

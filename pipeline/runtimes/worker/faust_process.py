@@ -23,10 +23,10 @@ from mode import Service
 
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.worker import Worker
-from pipeline.runtimes.worker_faust_counts import LiveCounts
-from pipeline.runtimes.worker_faust_transport import CommittedTransport
-from pipeline.runtimes.worker_faust_views import add_views
+from pipeline.runtimes.worker.faust_counts import LiveCounts
+from pipeline.runtimes.worker.faust_transport import CommittedTransport
+from pipeline.runtimes.worker.faust_views import add_views
+from pipeline.runtimes.worker.loop import Worker
 from pipeline.settings import Kafka, Settings, SettingsError, Web
 
 log = logging.getLogger(__name__)

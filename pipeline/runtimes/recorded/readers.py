@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.model.record import Form, Record, Token
-from pipeline.runtimes.cutting import Cut, cut_lines, cut_msgpack, cut_whole
+from pipeline.runtimes.recorded.cutting import Cut, cut_lines, cut_msgpack, cut_whole
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -11,10 +11,10 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.record import Position
-from pipeline.runtimes.cutting import KEPT_OF_OVERSIZED
 from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES
-from pipeline.runtimes.worker_batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
-from pipeline.runtimes.worker_outputs import Output
+from pipeline.runtimes.recorded.cutting import KEPT_OF_OVERSIZED
+from pipeline.runtimes.worker.batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
+from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Kafka
 from pipeline.stages.runner import BatchResult
 

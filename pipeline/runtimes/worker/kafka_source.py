@@ -16,8 +16,8 @@ from confluent_kafka.admin import AdminClient
 from pipeline.model.record import Position, Record, Token
 from pipeline.runtimes.kafka_config import client_config, consumer_config
 from pipeline.runtimes.kafka_topics import topic_id as find_topic_id
-from pipeline.runtimes.worker_batch import NO_HEADERS, Headers, WorkerBatch, make_record
-from pipeline.runtimes.worker_lag import Lag
+from pipeline.runtimes.worker.batch import NO_HEADERS, Headers, WorkerBatch, make_record
+from pipeline.runtimes.worker.lag import Lag
 from pipeline.settings import Batch, Settings
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import resource
-from pipeline.runtimes.heap import keep_heap
+from pipeline.runtimes.worker.heap import keep_heap
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

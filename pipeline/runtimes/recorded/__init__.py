@@ -1,0 +1,1 @@
+"""Recorded events: files and folders of them, in whatever form they were written down, as records."""
