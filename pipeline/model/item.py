@@ -8,8 +8,8 @@ from typing import Any
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.grouping import Grouping
-from pipeline.model.message import StorageMessage
 from pipeline.model.outcome import Fate, Outcome
+from pipeline.model.output import Output
 from pipeline.model.record import Record
 from pipeline.model.scope import Scope
 
@@ -41,8 +41,8 @@ class Item:
     """Set by admit: over its limits, let through in case its group is a new one; what count rejects it with where it is not."""
     is_uncounted: bool = False
     """Set by admit and count: Redis was away, and the setting says to go on."""
-    message: StorageMessage | None = None
-    """Set by publish."""
+    message: Output | None = None
+    """Set by publish: a record of the storage topic, as Snuba's errors processor reads it (spec/storage.md, sections 1 and 2)."""
 
     def rejected(self, fate: Fate, reason: str | None) -> Outcome:
         """Give this item's outcome, for a rule that says no."""

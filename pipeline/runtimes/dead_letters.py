@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pipeline.model.output import Output
 from pipeline.runtimes.worker.batch import FIRST_FAILURE_HEADER, RECEIVED_HEADER, TOKEN_HEADER, Headers, project_of
-from pipeline.runtimes.worker.outputs import Output
 
 
 class Place(NamedTuple):
@@ -64,11 +64,11 @@ class StoredLetter:
             "bytes": len(self.body),
         }
 
-    def replayed(self, topic: str) -> Output:
+    def replayed(self) -> Output:
         """Give the record that brings it back: its bytes, and in the headers the identity of its first life."""
         carried = {TOKEN_HEADER: "token", RECEIVED_HEADER: "received", FIRST_FAILURE_HEADER: "first-failure"}
-        headers = tuple((name, self.headers[own]) for name, own in carried.items() if own in self.headers)
-        return Output(topic, None, self.body, headers)
+        headers = [(name, self.headers[own]) for name, own in carried.items() if own in self.headers]
+        return Output(None, self.body, headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ def read_mark(headers: Headers) -> Place | None:
     return parse_place(headers[REPLAYED_HEADER].decode("ascii", "replace")) if REPLAYED_HEADER in headers else None
 
 
-def mark(place: Place, topic: str) -> Output:
+def mark(place: Place) -> Output:
     """Make the mark that a dead letter was replayed."""
-    return Output(topic, None, b"", ((REPLAYED_HEADER, str(place).encode()),))
+    return Output(None, b"", [(REPLAYED_HEADER, str(place).encode())])
 
 
 def parse_place(text: str) -> Place | None:

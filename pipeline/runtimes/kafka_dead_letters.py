@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
 from pipeline.runtimes.kafka_config import reader_config, transactional_config
 from pipeline.runtimes.kafka_errors import when_settled
-from pipeline.settings import Settings
+from pipeline.settings import Kafka, Settings
 
 TIMEOUT_S = 15.0
 LETTERS_PER_TRANSACTION = 500
@@ -114,12 +114,12 @@ def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Re
             batch.append(letter)
             size += len(letter.body)
             if len(batch) >= LETTERS_PER_TRANSACTION or size >= BYTES_PER_TRANSACTION:
-                _replay_together(producer, batch, settings)
+                _replay_together(producer, batch, kafka)
                 progress.letters += len(batch)
                 batch, size = [], 0
                 on_progress(progress)
         if batch:
-            _replay_together(producer, batch, settings)
+            _replay_together(producer, batch, kafka)
             progress.letters += len(batch)
         on_progress(progress)
     finally:
@@ -127,15 +127,15 @@ def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Re
     return progress
 
 
-def _replay_together(producer: Producer, letters: Sequence[StoredLetter], settings: Settings) -> None:
+def _replay_together(producer: Producer, letters: Sequence[StoredLetter], kafka: Kafka) -> None:
     producer.begin_transaction()
     try:
         for letter in letters:
-            back, done = letter.replayed(settings.kafka.events_in), mark(letter.place, settings.kafka.dead_letters)
-            producer.produce(back.topic, back.value, back.key, headers=list(back.headers))
-            producer.produce(done.topic, done.value, done.key, letter.place.partition, headers=list(done.headers))
+            back, done = letter.replayed(), mark(letter.place)
+            producer.produce(kafka.events_in, back.value, back.key, headers=back.headers)
+            producer.produce(kafka.dead_letters, done.value, done.key, letter.place.partition, headers=done.headers)
             producer.poll(0)
-        producer.commit_transaction(settings.kafka.transaction_timeout_s)
+        producer.commit_transaction(kafka.transaction_timeout_s)
     except KafkaException as error:
         if error.args[0].txn_requires_abort():
             producer.abort_transaction(TIMEOUT_S)

@@ -31,7 +31,7 @@ from support.kafka_broker import Broker, fresh_settings, shared_broker
 
 from pipeline.model.category import DataCategory
 from pipeline.model.item import Item
-from pipeline.model.message import StorageMessage
+from pipeline.model.output import Output
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_metrics import WorkerMetrics
@@ -167,9 +167,8 @@ def soak(broker: Broker, redis_url: str, events: int) -> None:
 
     def counting(outputs: Any, topic: str, ends: Any, membership: Any) -> None:
         nonlocal done, next_print
-        kept = list(outputs)
-        commit(kept, topic, ends, membership)
-        done += sum(output.topic == settings.kafka.events_out for output in kept)
+        commit(outputs, topic, ends, membership)
+        done += len(outputs.get(settings.kafka.events_out, ()))
         if done >= next_print:
             next_print += events // 10
             print(f"  {done:>10,} events  {_rss_mb():7.1f} MB", flush=True)
@@ -305,12 +304,12 @@ def _worker(settings: Settings, events: int) -> Cost:
 
 def _worker_without_stages(settings: Settings, events: int) -> Cost:
     """Make the stages' results up, as large as the real ones: the worker's own cost alone."""
-    headers = tuple((name, b"value") for name in ("operation", "version", "event_id", "group_id", "project_id", "primary_hash"))
+    headers = [(name, b"value") for name in ("operation", "version", "event_id", "group_id", "project_id", "primary_hash")]
 
     def made_up(records: Any, ctx: Any) -> BatchResult:
         items = []
         for record in records:
-            message = StorageMessage(b"%d" % (record.token.offset % 5), record.body, headers)
+            message = Output(b"%d" % (record.token.offset % 5), record.body, headers)
             items.append(Item(record, Scope(1, 1), DataCategory.ERROR, 1, 1e9, "e", {}, message=message))
         return BatchResult(items, accepted(items, ctx.now))
 
@@ -364,10 +363,9 @@ def _one_of_two(settings: Settings, over: Any, costs: Any) -> None:
     commit = sink.commit
 
     def counted(outputs: Any, topic: str, ends: Any, membership: Any) -> None:
-        kept = list(outputs)
-        commit(kept, topic, ends, membership)
-        if kept:
-            readings.append((time.process_time(), sum(output.topic == settings.kafka.events_out for output in kept)))
+        commit(outputs, topic, ends, membership)
+        if outputs:
+            readings.append((time.process_time(), len(outputs[settings.kafka.events_out])))
 
     def stop_when_over() -> None:
         over.wait()

@@ -11,12 +11,12 @@ import pytest
 from support.kafka_broker import Broker
 from support.secure import make_certificate
 
+from pipeline.model.output import Output
 from pipeline.runtimes.kafka_config import client_config
 from pipeline.runtimes.kafka_topics import check_topics, create_topics
 from pipeline.runtimes.worker.faust_process import make_app
 from pipeline.runtimes.worker.kafka_sink import KafkaSink
 from pipeline.runtimes.worker.kafka_source import KafkaSource
-from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Kafka, Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -70,7 +70,7 @@ def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:
         assert time.monotonic() < deadline
         source.poll()
     sink.commit(
-        [Output(secure_settings.kafka.events_in, None, b"x")], secure_settings.kafka.events_in, {0: 0}, source._membership
+        {secure_settings.kafka.events_in: [Output(None, b"x", [])]}, secure_settings.kafka.events_in, {0: 0}, source._membership
     )
     batch = None
     while batch is None:

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Iterable
 
 import msgspec
 import pytest
@@ -12,15 +11,15 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import NewTopic
 from support.kafka_broker import Broker, admin, fresh_settings, read_all
 
-from pipeline.runtimes.worker.commit import CommitError, SlotTakenError
+from pipeline.model.output import Output
+from pipeline.runtimes.worker.commit import CommitError, Outputs, SlotTakenError
 from pipeline.runtimes.worker.kafka_sink import KafkaSink
-from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Kafka, Settings
 
 pytestmark = pytest.mark.kafka
 
 
-def commit(sink: KafkaSink, settings: Settings, outputs: Iterable[Output], end: int = 1) -> None:
+def commit(sink: KafkaSink, settings: Settings, outputs: Outputs, end: int = 1) -> None:
     """Commit with the metadata of a consumer in no group: only the sink is under test."""
     consumer = Consumer({"bootstrap.servers": settings.kafka.brokers, "group.id": settings.kafka.consumer_group})
     try:
@@ -29,8 +28,8 @@ def commit(sink: KafkaSink, settings: Settings, outputs: Iterable[Output], end: 
         consumer.close()
 
 
-def event(settings: Settings, value: bytes = b"event") -> Output:
-    return Output(settings.kafka.events_out, b"1", value, (("operation", b"insert"),))
+def event(settings: Settings, value: bytes = b"event") -> dict[str, list[Output]]:
+    return {settings.kafka.events_out: [Output(b"1", value, [("operation", b"insert")])]}
 
 
 class SleepySink(KafkaSink):
@@ -38,7 +37,7 @@ class SleepySink(KafkaSink):
 
     naps_s = 0.0
 
-    def produce(self, producer: Producer, outputs: Iterable[Output], deadline: float) -> None:
+    def produce(self, producer: Producer, outputs: Outputs, deadline: float) -> None:
         super().produce(producer, outputs, deadline)
         producer.flush()
         time.sleep(self.naps_s)
@@ -50,8 +49,8 @@ def test_a_sleep_past_the_time_out_fences_and_a_new_producer_goes_on(broker: Bro
     sink = SleepySink(settings.kafka)
     sink.naps_s = 13.0  # the time-out, and the broker's sweep of 10 s
     with pytest.raises(CommitError):
-        commit(sink, settings, [event(settings, b"too late")])
-    commit(sink, settings, [event(settings, b"in time")])
+        commit(sink, settings, event(settings, b"too late"))
+    commit(sink, settings, event(settings, b"in time"))
     assert [message.value() for message in read_all(broker, settings.kafka.events_out)] == [b"in time"]
 
 
@@ -64,7 +63,7 @@ def test_a_restarted_slot_ends_what_its_former_life_left_open(broker: Broker) ->
     killed.produce(settings.kafka.events_out, b"left open")
     killed.flush()
     started = time.monotonic()
-    commit(KafkaSink(settings.kafka), settings, [event(settings)])
+    commit(KafkaSink(settings.kafka), settings, event(settings))
     assert [message.value() for message in read_all(broker, settings.kafka.events_out)] == [b"event"]
     assert time.monotonic() - started < 5
 
@@ -74,18 +73,18 @@ def test_a_refused_record_aborts_all_and_the_next_batch_commits(broker: Broker) 
     sink = KafkaSink(settings.kafka)
     client, name = admin(broker), f"small-{settings.kafka.events_out}"
     client.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": "1000"})])[name].result()
-    too_large = Output(name, None, os.urandom(5_000))
+    too_large = {name: [Output(None, os.urandom(5_000), [])]}
     with pytest.raises(CommitError, match="too large"):
-        commit(sink, settings, [event(settings), too_large])
+        commit(sink, settings, event(settings) | too_large)
     assert read_all(broker, settings.kafka.events_out) == []
-    commit(sink, settings, [event(settings)])
+    commit(sink, settings, event(settings))
     assert len(read_all(broker, settings.kafka.events_out)) == 1
 
 
 def test_two_workers_on_one_slot_do_not_fight_for_ever(broker: Broker) -> None:
     settings = fresh_settings(broker, slot="a")
     ours, theirs = KafkaSink(settings.kafka), KafkaSink(settings.kafka)
-    commit(ours, settings, [event(settings)])
+    commit(ours, settings, event(settings))
 
     def fight() -> None:
         # Who is fenced off registers anew in its next turn, and is itself fenced some turns later.
@@ -93,7 +92,7 @@ def test_two_workers_on_one_slot_do_not_fight_for_ever(broker: Broker) -> None:
         for sink in itertools.cycle((theirs, ours)):
             assert time.monotonic() < deadline, "they fight for ever"
             with contextlib.suppress(CommitError):
-                commit(sink, settings, [event(settings)])
+                commit(sink, settings, event(settings))
 
     with pytest.raises(SlotTakenError):
         fight()
@@ -109,7 +108,7 @@ def test_back_to_back_transactions_take_no_hundred_milliseconds(broker: Broker) 
     times = []
     for number in range(12):
         started = time.monotonic()
-        sink.commit([event(settings)], settings.kafka.events_in, {0: number}, membership)
+        sink.commit(event(settings), settings.kafka.events_in, {0: number}, membership)
         times.append(time.monotonic() - started)
     consumer.close()
     assert min(times) < 0.085, "a busy machine is slower, a wrong setting never quicker"
@@ -117,7 +116,7 @@ def test_back_to_back_transactions_take_no_hundred_milliseconds(broker: Broker) 
 
 def test_headers_and_keys_arrive(broker: Broker) -> None:
     settings = fresh_settings(broker)
-    commit(KafkaSink(settings.kafka), settings, [event(settings)])
+    commit(KafkaSink(settings.kafka), settings, event(settings))
     (message,) = read_all(broker, settings.kafka.events_out)
     assert (message.key(), message.value(), message.headers()) == (b"1", b"event", [("operation", b"insert")])
 
@@ -126,7 +125,7 @@ def test_without_a_broker_a_commit_says_so_and_memory_is_bounded() -> None:
     settings = Settings(kafka=Kafka(brokers="127.0.0.1:1", transaction_timeout_s=1.0))
     sink = KafkaSink(settings.kafka)
     with pytest.raises(CommitError, match="no transactions yet"):
-        sink.commit([event(settings)], "in", {0: 1}, b"")
+        sink.commit(event(settings), "in", {0: 1}, b"")
     assert sink.errors
 
 
@@ -139,6 +138,6 @@ def test_every_worker_without_a_slot_has_its_own_transactional_id() -> None:
 
 def test_a_dead_letter_larger_than_any_event_may_be_goes_out(broker: Broker) -> None:
     settings = fresh_settings(broker, max_output_bytes=30_000)
-    letter = Output(settings.kafka.dead_letters, None, os.urandom(10_500_000))
-    commit(KafkaSink(settings.kafka), settings, [event(settings), letter])
+    letter = {settings.kafka.dead_letters: [Output(None, os.urandom(10_500_000), [])]}
+    commit(KafkaSink(settings.kafka), settings, event(settings) | letter)
     assert [len(message) for message in read_all(broker, settings.kafka.dead_letters)] == [10_500_000]

@@ -10,12 +10,12 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 from support.kafka_broker import Broker, admin, committed, fresh_settings, produce, read_all
 
+from pipeline.model.output import Output
 from pipeline.runtimes.kafka_topics import create_topics
 from pipeline.runtimes.worker.batch import WorkerBatch, place_of
 from pipeline.runtimes.worker.commit import CommitError
 from pipeline.runtimes.worker.kafka_sink import KafkaSink
 from pipeline.runtimes.worker.kafka_source import KafkaSource
-from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Settings
 
 pytestmark = pytest.mark.kafka
@@ -59,8 +59,8 @@ def offsets(batch: WorkerBatch) -> list[tuple[int, int]]:
     return sorted(place_of(record) for record in batch.records)
 
 
-def events(settings: Settings, number: int) -> list[Output]:
-    return [Output(settings.kafka.events_out, b"1", b"event") for _ in range(number)]
+def events(settings: Settings, number: int) -> dict[str, list[Output]]:
+    return {settings.kafka.events_out: [Output(b"1", b"event", [])] * number}
 
 
 def test_a_batch_of_a_former_generation_cannot_commit(broker: Broker, open_source: Open) -> None:
@@ -96,7 +96,7 @@ def test_an_aborted_transaction_is_read_again_after_rewind(broker: Broker, open_
     source, sink = open_source(settings), KafkaSink(settings.kafka)
     produce(broker, settings.kafka.events_in, [b"x"] * 10)
     batch = next_batch(source)
-    refused = [*events(settings, 3), Output("no-such-topic", None, b"x")]
+    refused = events(settings, 3) | {"no-such-topic": [Output(None, b"x", [])]}
     with pytest.raises(CommitError):
         sink.commit(refused, settings.kafka.events_in, batch.ends, batch.membership)
     assert read_all(broker, settings.kafka.events_out) == []
@@ -120,7 +120,7 @@ def test_the_base_is_what_was_committed(broker: Broker, open_source: Open) -> No
             source.rewind()
             batch = next_batch(source)
         assert [(part.base, part.end) for part in batch.polled] == [(10 * round_, 10 * (round_ + 1))]
-        sink.commit((), settings.kafka.events_in, batch.ends, batch.membership)
+        sink.commit({}, settings.kafka.events_in, batch.ends, batch.membership)
         source.committed(batch.ends)
 
 
@@ -181,13 +181,13 @@ def test_transaction_markers_leave_no_lag(broker: Broker, open_source: Open) -> 
     producer.commit_transaction(20)
     source, sink = open_source(settings), KafkaSink(settings.kafka)
     batch = next_batch(source)
-    sink.commit((), settings.kafka.events_in, batch.ends, batch.membership)
+    sink.commit({}, settings.kafka.events_in, batch.ends, batch.membership)
     source.committed(batch.ends)
 
     def commit_what_passed() -> bool:
         ends, membership = source.passed()
         if ends:
-            sink.commit((), settings.kafka.events_in, ends, membership)
+            sink.commit({}, settings.kafka.events_in, ends, membership)
             source.committed(ends)
         return committed(settings) == {0: 6}
 

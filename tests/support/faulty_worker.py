@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from pipeline.quotas.ledger import Claim, Counted, Ledger, Polled, Sighting, Ver
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.kafka_topics import count_partitions
 from pipeline.runtimes.worker.batch import WorkerBatch
+from pipeline.runtimes.worker.commit import Outputs
 from pipeline.runtimes.worker.faust_process import run_process
 from pipeline.runtimes.worker.kafka_sink import KafkaSink
 from pipeline.runtimes.worker.kafka_source import KafkaSource
 from pipeline.runtimes.worker.loop import Worker
-from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Settings, load_settings
 from pipeline.wiring import artifacts, worker_context, worker_ledger
 
@@ -85,7 +85,7 @@ class FaultySink(KafkaSink):
         self._at = at
         super().__init__(settings.kafka)
 
-    def produce(self, producer: Producer, outputs: Iterable[Output], deadline: float) -> None:
+    def produce(self, producer: Producer, outputs: Outputs, deadline: float) -> None:
         super().produce(producer, outputs, deadline)
         producer.flush(5)
         self._at("after_produce")

@@ -1,4 +1,13 @@
-"""What a commit can come to beside success."""
+"""What goes into a commit, and what it can come to beside success."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.model.output import Output
+
+Outputs = Mapping[str, Sequence[Output]]
+"""Records to produce, by topic."""
 
 
 class CommitError(Exception):

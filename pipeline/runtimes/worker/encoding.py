@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import orjson
@@ -10,48 +11,48 @@ from pipeline import __version__
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
+from pipeline.model.output import Output
 from pipeline.model.record import Position
 from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES
 from pipeline.runtimes.recorded.cutting import KEPT_OF_OVERSIZED
 from pipeline.runtimes.worker.batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
-from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Kafka
 from pipeline.stages.runner import BatchResult
 
 MAX_DETAIL_CHARS = 500
 
 
-def encode(result: BatchResult, headers: Mapping[Position, Headers], kafka: Kafka, now: float) -> list[Output]:
-    """Encode a batch, whose events `publish` has found to fit their topic. `headers` are those of records that had any."""
-    outputs = [_event(item, kafka.events_out) for item in result.events]
-    outputs += [_outcome(outcome, kafka) for outcome in result.outcomes]
-    outputs += _dead_letters(result.dead, headers, kafka.dead_letters, now)
+def encode(result: BatchResult, headers: Mapping[Position, Headers], kafka: Kafka, now: float) -> dict[str, list[Output]]:
+    """Give a batch's outputs by topic; `publish` has found that events fit theirs. `headers` are of records that had any."""
+    outputs: defaultdict[str, list[Output]] = defaultdict(list)
+    outputs[kafka.events_out] = [_published(item) for item in result.events]
+    for outcome in result.outcomes:
+        outputs[_outcomes_topic(outcome, kafka)].append(Output(None, orjson.dumps(outcome.to_json()), []))
+    outputs[kafka.dead_letters] += _dead_letters(result.dead, headers, now)
     return outputs
 
 
-def _event(item: Item, topic: str) -> Output:
+def _published(item: Item) -> Output:
     assert item.message is not None, "publish is the last stage"  # noqa: S101
-    return Output(topic, *item.message)
+    return item.message
 
 
-def _outcome(outcome: Outcome, kafka: Kafka) -> Output:
-    billed = kafka.outcomes_billing is not None and outcome.fate in {Fate.ACCEPTED, Fate.RATE_LIMITED}
-    return Output(
-        kafka.outcomes_billing if billed and kafka.outcomes_billing else kafka.outcomes, None, orjson.dumps(outcome.to_json())
-    )
+def _outcomes_topic(outcome: Outcome, kafka: Kafka) -> str:
+    is_billed = outcome.fate in {Fate.ACCEPTED, Fate.RATE_LIMITED}
+    return kafka.outcomes_billing if is_billed and kafka.outcomes_billing else kafka.outcomes
 
 
-def _dead_letters(letters: list[DeadLetter], headers: Mapping[Position, Headers], topic: str, now: float) -> Iterator[Output]:
+def _dead_letters(letters: list[DeadLetter], headers: Mapping[Position, Headers], now: float) -> Iterator[Output]:
     """Make one dead letter of a record, however many of its items died: replaying it brings all of them back."""
     seen: set[Position] = set()
     for letter in letters:
         position = letter.record.position
         if position not in seen:
             seen.add(position)
-            yield dead_letter(letter, headers.get(position, {}), topic, now)
+            yield dead_letter(letter, headers.get(position, {}), now)
 
 
-def dead_letter(letter: DeadLetter, headers: Headers, topic: str, now: float) -> Output:
+def dead_letter(letter: DeadLetter, headers: Headers, now: float) -> Output:
     """Make the record of a dead letter: the original bytes, and in the headers whence, where, why and by which version."""
     record = letter.record
     partition, offset = place_of(record)
@@ -72,12 +73,11 @@ def dead_letter(letter: DeadLetter, headers: Headers, topic: str, now: float) ->
         body = body[:KEPT_OF_OVERSIZED]
     first_failure = headers.get(FIRST_FAILURE_HEADER, described["failed-at"].encode())
     return Output(
-        topic,
         None,
         body,
-        (
+        [
             *((name, value.encode("utf-8", "replace")) for name, value in described.items()),
             ("first-failure", first_failure),
             ("token", print_token(record.token)),
-        ),
+        ],
     )

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from pipeline.runtimes.kafka_config import transactional_id, worker_producer_config
-from pipeline.runtimes.worker.commit import CommitError, SlotTakenError
-from pipeline.runtimes.worker.outputs import Output
+from pipeline.runtimes.worker.commit import CommitError, Outputs, SlotTakenError
 from pipeline.settings import Kafka
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ class KafkaSink:
         self.errors: list[str] = []
         """Names of the client's errors since somebody emptied the list."""
 
-    def commit(self, outputs: Iterable[Output], topic: str, ends: Mapping[int, int], membership: Any) -> None:
+    def commit(self, outputs: Outputs, topic: str, ends: Mapping[int, int], membership: Any) -> None:
         """Produce and commit. Raises CommitError; SlotTakenError where another worker keeps fencing us off.
 
         Called after stages and ledger are done: a transaction that is open while they work would run into its time-out.
@@ -61,17 +60,18 @@ class KafkaSink:
         except BufferError:
             raise self._aborted(producer, KafkaError(KafkaError._QUEUE_FULL)) from None  # noqa: SLF001 -- the client's name for it
 
-    def produce(self, producer: Producer, outputs: Iterable[Output], deadline: float) -> None:
+    def produce(self, producer: Producer, outputs: Outputs, deadline: float) -> None:
         """Hand the records to the client; where its queue is full, wait for the broker. Raises BufferError at the deadline."""
-        for topic, key, value, headers in outputs:
-            while True:
-                try:
-                    producer.produce(topic, value, key, headers=list(headers))
-                    break
-                except BufferError:
-                    if time.monotonic() > deadline:
-                        raise
-                    producer.poll(0.05)
+        for topic, records in outputs.items():
+            for key, value, headers in records:
+                while True:
+                    try:
+                        producer.produce(topic, value, key, headers=headers)
+                        break
+                    except BufferError:
+                        if time.monotonic() > deadline:
+                            raise
+                        producer.poll(0.05)
         producer.poll(0)
 
     def finish(self, producer: Producer, deadline: float) -> None:

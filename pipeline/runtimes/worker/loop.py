@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -18,11 +18,10 @@ from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.worker.batch import WorkerBatch, project_of
-from pipeline.runtimes.worker.commit import CommitError
+from pipeline.runtimes.worker.commit import CommitError, Outputs
 from pipeline.runtimes.worker.encoding import encode
 from pipeline.runtimes.worker.lag import Lag
 from pipeline.runtimes.worker.limit import DeadLetterLimit
-from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import Settings
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, run
@@ -65,7 +64,7 @@ class Sink(Protocol):
 
     errors: list[str]
 
-    def commit(self, outputs: Iterable[Output], topic: str, ends: Mapping[int, int], membership: Any) -> None: ...  # noqa: D102
+    def commit(self, outputs: Outputs, topic: str, ends: Mapping[int, int], membership: Any) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -171,10 +170,10 @@ class Worker:
         self._enter(State.RUNNING)
         return self._commit(batch, result, outputs, started)
 
-    def _encode(self, batch: WorkerBatch, result: BatchResult) -> list[Output]:
+    def _encode(self, batch: WorkerBatch, result: BatchResult) -> Outputs:
         return encode(result, batch.headers, self._settings.kafka, time.time())
 
-    def _commit(self, batch: WorkerBatch, result: BatchResult, outputs: Sequence[Output], started: float) -> bool:
+    def _commit(self, batch: WorkerBatch, result: BatchResult, outputs: Outputs, started: float) -> bool:
         worked = time.perf_counter()
         try:
             self._sink.commit(outputs, self._settings.kafka.events_in, batch.ends, batch.membership)
@@ -270,7 +269,7 @@ class Worker:
 
     def _commit_positions(self, ends: dict[int, int], membership: Any) -> None:
         try:
-            self._sink.commit((), self._settings.kafka.events_in, ends, membership)
+            self._sink.commit({}, self._settings.kafka.events_in, ends, membership)
         except CommitError as error:
             log.warning("positions not committed: %s", error)
             self._source.rewind()

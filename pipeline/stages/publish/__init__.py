@@ -11,8 +11,8 @@ import orjson
 
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
-from pipeline.model.message import StorageMessage
 from pipeline.model.outcome import format_datetime
+from pipeline.model.output import Output
 from pipeline.stages.contract import Context
 from pipeline.stages.publish.columns import make_storable
 from pipeline.stages.publish.search_message import search_message
@@ -59,7 +59,7 @@ def publish(item: Item, ctx: Context) -> Item | DeadLetter:
     value = orjson.dumps([PROTOCOL_VERSION, "insert", event, state])
     if len(value) > ctx.limits.max_output_bytes - RECORD_OVERHEAD_BYTES:
         return item.died("publish", "too_large", f"{len(value)} bytes do not fit the storage topic")
-    item.message = StorageMessage(str(project_id).encode(), value, _headers(item, group_id, primary_hash, state))
+    item.message = Output(str(project_id).encode(), value, _headers(item, group_id, primary_hash, state))
     return item
 
 
@@ -92,9 +92,9 @@ def _state(group_id: int, *, is_new: bool) -> dict[str, Any]:
     return {**novelty, "queue": QUEUE, "skip_consume": False, "group_states": [{"id": str(group_id), **novelty}]}
 
 
-def _headers(item: Item, group_id: int, primary_hash: str, state: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
+def _headers(item: Item, group_id: int, primary_hash: str, state: dict[str, Any]) -> list[tuple[str, bytes]]:
     is_new = b"1" if item.is_new_group else b"0"
-    return (
+    return [
         ("operation", b"insert"),
         ("version", b"2"),
         ("Received-Timestamp", str(item.received).encode()),
@@ -108,4 +108,4 @@ def _headers(item: Item, group_id: int, primary_hash: str, state: dict[str, Any]
         ("is_regression", b"0"),
         ("skip_consume", b"0"),
         ("group_states", orjson.dumps(state["group_states"])),
-    )
+    ]

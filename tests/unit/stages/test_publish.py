@@ -13,7 +13,7 @@ from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.grouping import Grouping, derive_group_id
 from pipeline.model.item import Item
-from pipeline.model.message import StorageMessage
+from pipeline.model.output import Output
 from pipeline.model.scope import Scope
 from pipeline.rules.project import Project
 from pipeline.stages.publish import publish
@@ -49,7 +49,7 @@ def make_item(event: dict[str, Any], grouping: Grouping | None = None, **fields:
     )
 
 
-def published(event: dict[str, Any], grouping: Grouping | None = None, **fields: Any) -> StorageMessage:
+def published(event: dict[str, Any], grouping: Grouping | None = None, **fields: Any) -> Output:
     item = publish(make_item(event, grouping, **fields), CONTEXT)
     assert isinstance(item, Item)
     assert item.message is not None

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.output import Output
 from pipeline.model.record import Token
 from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES
 from pipeline.runtimes.recorded.cutting import KEPT_OF_OVERSIZED
 from pipeline.runtimes.worker.batch import make_record
 from pipeline.runtimes.worker.encoding import dead_letter
-from pipeline.runtimes.worker.outputs import Output
 
 
 def letter_of(body: bytes) -> Output:
     record = make_record(body, "in", Token("t", 3, 120), 1e9, {})
-    return dead_letter(DeadLetter(record, "decode", "too_large"), {}, "dlq", 1e9)
+    return dead_letter(DeadLetter(record, "decode", "too_large"), {}, 1e9)
 
 
 def test_a_dead_letter_holds_the_bytes_and_says_whence_they_came() -> None:

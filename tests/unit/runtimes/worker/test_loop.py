@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +15,16 @@ import pytest
 from support.records import whole_context
 
 from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.output import Output
 from pipeline.model.record import Token
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.worker import loop as worker_module
 from pipeline.runtimes.worker.batch import WorkerBatch, make_record
-from pipeline.runtimes.worker.commit import CommitError
+from pipeline.runtimes.worker.commit import CommitError, Outputs
 from pipeline.runtimes.worker.encoding import encode
 from pipeline.runtimes.worker.lag import Lag
 from pipeline.runtimes.worker.loop import State, Worker
-from pipeline.runtimes.worker.outputs import Output
 from pipeline.settings import DeadLetters, Settings
 from pipeline.stages.contract import Context, Limits
 from pipeline.stages.runner import BatchResult, run
@@ -82,20 +82,20 @@ class ListSource:
 
 class ListSink:
     def __init__(self, failures: int = 0) -> None:
-        self.commits: list[tuple[list[Output], int]] = []
+        self.commits: list[tuple[Outputs, int]] = []
         self.failures = failures
         self.errors: list[str] = []
 
-    def commit(self, outputs: Iterable[Output], topic: str, ends: Mapping[int, int], membership: Any) -> None:  # noqa: ARG002
+    def commit(self, outputs: Outputs, topic: str, ends: Mapping[int, int], membership: Any) -> None:  # noqa: ARG002
         if self.failures:
             self.failures -= 1
             raise CommitError("refused")
-        self.commits.append((list(outputs), ends[0]))
+        self.commits.append((outputs, ends[0]))
 
     def close(self) -> None: ...
 
     def values(self, topic: str) -> list[Output]:
-        return [output for outputs, _ in self.commits for output in outputs if output.topic == topic]
+        return [output for outputs, _ in self.commits for output in outputs.get(topic, ())]
 
 
 def event(number: int, **fields: Any) -> bytes:
@@ -169,7 +169,7 @@ def failing(when: Callable[[list[Any]], Exception | None]) -> Callable[..., Batc
 def test_a_record_whose_output_cannot_be_encoded_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
     bodies = [event(n) for n in range(8)]
 
-    def failing_encode(result: BatchResult, *others: Any) -> list[Output]:
+    def failing_encode(result: BatchResult, *others: Any) -> Outputs:
         if any(item.record.body == bodies[5] for item in result.events):
             raise ZeroDivisionError("ours")
         return encode(result, *others)
