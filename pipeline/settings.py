@@ -185,18 +185,24 @@ class Settings(_Section, frozen=True):
     reports: Reports = Reports()
 
 
-ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
-    "PIPELINE_RULES": ("rules",),
-    "PIPELINE_REDIS_URL": ("redis", "url"),
+SHORT_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "PIPELINE_ARTIFACTS": ("artifacts", "url"),
-    "PIPELINE_KAFKA_BROKERS": ("kafka", "brokers"),
     "PIPELINE_CONSUMER_GROUP": ("kafka", "consumer_group"),
-    "PIPELINE_WEB_PORT": ("web", "port"),
-    "PIPELINE_KAFKA_SASL_PASSWORD": ("kafka", "sasl_password"),
     "PIPELINE_SLOT": ("kafka", "slot"),
     "PIPELINE_SENTRY_DSN": ("reports", "sentry_dsn"),
 }
-"""Environment variable to the setting that it sets."""
+"""Environment variables that have a shorter name than their setting's path makes."""
+
+
+def variables() -> dict[str, tuple[str, ...]]:
+    """Give the environment variable of every setting: PIPELINE_ and its path in capitals, and the short ones."""
+    found: dict[str, tuple[str, ...]] = {}
+    for field in msgspec.structs.fields(Settings):
+        if isinstance(field.default, _Section):
+            found |= {f"PIPELINE_{field.name}_{own}".upper(): (field.name, own) for own in field.default.__struct_fields__}
+        else:
+            found[f"PIPELINE_{field.name}".upper()] = (field.name,)
+    return found | SHORT_VARIABLES
 
 
 class SettingsError(Exception):
@@ -214,7 +220,7 @@ def load_settings(
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SettingsError(f"{file}: {error}") from None
         _convert(values, str(file))
-    for variable, path in ENVIRONMENT.items():
+    for variable, path in variables().items():
         if variable in environment:
             _put(values, path, environment[variable])
             _convert(values, variable)

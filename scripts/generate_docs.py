@@ -18,12 +18,13 @@ def configuration() -> str:
     """Give the page of all settings: every section, field, type, default and docstring, in the order of the file."""
     module = ast.parse((ROOT / "pipeline/settings.py").read_text())
     classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
-    environment = dict(_environment(module))
+    short = dict(_short_variables(module))
     lines = [
         "# Configuration",
         "",
         "Generated from `pipeline/settings.py` by `scripts/generate_docs.py`.",
         "A TOML file (`--settings`) comes first, then the environment, then flags; the later wins.",
+        "Every setting has a variable: `PIPELINE_` and its path in capitals, such as `PIPELINE_KAFKA_BROKERS`; some have a shorter one too.",
         "`pipeline config show` prints what is in force, and where it comes from.",
         "",
     ]
@@ -35,10 +36,10 @@ def configuration() -> str:
     for table, node in sections:
         rows = [row for row in _fields(node) if ast.unparse(row[1]) not in classes]
         lines += [f"## `[{table}]`" if table else "## Top level", "", ast.get_docstring(node) or "", ""]
-        lines += ["| name | type | default | what | environment |", "|---|---|---|---|---|"]
+        lines += ["| name | type | default | what | short variable |", "|---|---|---|---|---|"]
         for name, kind_node, default, text in rows:
             path = f"{table}.{name}" if table else name
-            variable = f"`{environment[path]}`" if path in environment else ""
+            variable = f"`{short[path]}`" if path in short else ""
             shown_kind = ast.unparse(kind_node).replace("|", "or").replace("'", '"')
             lines.append(f"| `{name}` | {shown_kind} | `{default}` | {text} | {variable} |")
         lines.append("")
@@ -57,9 +58,9 @@ def _fields(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr, str, str]]:
         yield part.target.id, part.annotation, ast.unparse(part.value) if part.value else "", text
 
 
-def _environment(module: ast.Module) -> Iterator[tuple[str, str]]:
+def _short_variables(module: ast.Module) -> Iterator[tuple[str, str]]:
     for node in module.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "ENVIRONMENT":
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "SHORT_VARIABLES":
             assert isinstance(node.value, ast.Dict)
             for variable, path in zip(node.value.keys, node.value.values, strict=True):
                 assert variable is not None

@@ -13,7 +13,7 @@ import orjson
 from rich.table import Table
 
 from pipeline.cli.options import stdout
-from pipeline.settings import ENVIRONMENT, Settings, load_settings
+from pipeline.settings import Settings, load_settings, variables
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
 
@@ -33,12 +33,12 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
         print(orjson.dumps(in_force, option=orjson.OPT_INDENT_2).decode())
         return
     defaults = _flat(msgspec.to_builtins(Settings()))
-    variables = {".".join(path): name for name, path in ENVIRONMENT.items() if name in os.environ}
+    set_by = {".".join(path): name for name, path in variables().items() if name in os.environ}
     table = Table(box=None, pad_edge=False)
     for title in ("setting", "value", "from"):
         table.add_column(title)
     for name, value in _flat(in_force).items():
-        origin = variables.get(name) or ("default" if value == defaults[name] else str(settings_file))
+        origin = set_by.get(name) or ("default" if value == defaults[name] else str(settings_file))
         table.add_row(name, "" if value is None else str(value), origin)
     stdout.print(table)
 

@@ -15,6 +15,8 @@ from pipeline.runtimes.kafka_errors import when_settled
 from pipeline.settings import Kafka, Settings
 
 TIMEOUT_S = 15.0
+READ_FOR_S = 0.05
+"""The client fills its answer for so long, also where a partition has come to its end."""
 LETTERS_PER_TRANSACTION = 500
 BYTES_PER_TRANSACTION = 16_000_000
 """Bounds the memory of a replay. What goes over it is one letter, which the client's queue has room for."""
@@ -79,7 +81,7 @@ class DeadLetterTopic:
             silent_since = time.monotonic()
             at_end = False
             while not at_end:
-                for message in self._consumer.consume(500, 0.5):
+                for message in self._consumer.consume(500, READ_FOR_S):
                     silent_since = time.monotonic()
                     error = message.error()
                     if error is None and message.offset() < self._ends[partition][1]:

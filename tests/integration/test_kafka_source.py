@@ -92,7 +92,7 @@ def test_a_worker_that_was_silent_too_long_loses_its_batch(broker: Broker, open_
 
 
 def test_an_aborted_transaction_is_read_again_after_rewind(broker: Broker, open_source: Open) -> None:
-    settings = fresh_settings(broker, partitions=1)
+    settings = fresh_settings(broker, partitions=1, transaction_timeout_s=3.0)
     source, sink = open_source(settings), KafkaSink(settings.kafka)
     produce(broker, settings.kafka.events_in, [b"x"] * 10)
     batch = next_batch(source)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipeline.observability.metric_defs import METRICS
-from pipeline.settings import ENVIRONMENT, load_settings
+from pipeline.settings import load_settings, variables
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = [
@@ -53,7 +53,7 @@ def test_environment_names_exist() -> None:
     names = {variable["name"] for variable in container()["env"]}
     for service in COMPOSE["services"].values():
         names |= {name for name in service.get("environment", {}) if name.startswith("PIPELINE_")}
-    assert names <= ENVIRONMENT.keys()
+    assert names <= variables().keys()
 
 
 def test_pods_stop_within_their_grace() -> None:

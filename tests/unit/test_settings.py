@@ -39,6 +39,17 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, named: str) -> 
         load_settings(write(tmp_path, text), environment={})
 
 
+def test_every_setting_has_a_variable_and_some_a_short_one() -> None:
+    environment = {
+        "PIPELINE_KAFKA_OUTCOMES": "elsewhere",
+        "PIPELINE_QUOTAS_DUPLICATES": "false",
+        "PIPELINE_BATCH_MAX_RECORDS": "7",
+    }
+    settings = load_settings(None, environment=environment | {"PIPELINE_KAFKA_SLOT": "long", "PIPELINE_SLOT": "short"})
+    assert (settings.kafka.outcomes, settings.quotas.duplicates, settings.batch.max_records) == ("elsewhere", False, 7)
+    assert settings.kafka.slot == "short"
+
+
 def test_a_variable_that_cannot_be_used_is_named() -> None:
     with pytest.raises(SettingsError, match="PIPELINE_WEB_PORT"):
         load_settings(None, environment={"PIPELINE_WEB_PORT": "many"})
