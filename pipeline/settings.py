@@ -185,7 +185,7 @@ class Settings(_Section, frozen=True):
     reports: Reports = Reports()
 
 
-SHORT_VARIABLES: Mapping[str, tuple[str, ...]] = {
+SHORT_VARIABLES: dict[str, tuple[str, ...]] = {
     "PIPELINE_ARTIFACTS": ("artifacts", "url"),
     "PIPELINE_CONSUMER_GROUP": ("kafka", "consumer_group"),
     "PIPELINE_SLOT": ("kafka", "slot"),

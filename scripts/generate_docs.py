@@ -24,7 +24,8 @@ def configuration() -> str:
         "",
         "Generated from `pipeline/settings.py` by `scripts/generate_docs.py`.",
         "A TOML file (`--settings`) comes first, then the environment, then flags; the later wins.",
-        "Every setting has a variable: `PIPELINE_` and its path in capitals, such as `PIPELINE_KAFKA_BROKERS`; some have a shorter one too.",
+        "Every setting has a variable, `PIPELINE_` and its path in capitals, such as `PIPELINE_KAFKA_BROKERS`;",
+        "some have a shorter one too.",
         "`pipeline config show` prints what is in force, and where it comes from.",
         "",
     ]
