@@ -134,6 +134,8 @@ def replay(settings_file: Path | None, **filters: Any) -> None:
             load_settings(settings_file), _wanted(**filters), lambda done: stderr.print(f"{done.letters:,} replayed")
         )
     print(f"replayed {progress.letters:,}; {progress.already:,} had been replayed before")
+    if progress.cut:
+        print(f"left {progress.cut:,} of which only the beginning was kept (truncated-from)")
 
 
 def _wanted(

@@ -75,6 +75,7 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     redis = open_redis(settings)
     group = GroupOffsets(settings.kafka)
     with broker_errors("read offsets"):
+        topic_id = group.topic_id()
         everywhere = group.read()
         found = group.at_time(moment) if moment is not None else {}
     if missing := set(only) - everywhere.keys():
@@ -99,5 +100,5 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     # Kafka first: stopped in between, workers find Redis ahead, say so and stand still, and this can be run again.
     with broker_errors("move offsets (all workers must have left the group)"):
         group.write(target)
-    forgotten = forget_floors(redis, group.topic_id(), set(target))
+    forgotten = forget_floors(redis, topic_id, set(target))
     print(f"done; Redis forgot {forgotten} ledgers")

@@ -28,6 +28,8 @@ class WorkerMetrics:
         self._metrics: dict[str, Any] = {metric.name: _make(metric, self.registry) for metric in defs.METRICS}
         self._seen_partitions: set[int] = set()
         self._totals: dict[tuple[str, ...], float] = {}
+        for result in ("loaded", "refused"):  # a series that is born with its first refusal shows no increase
+            self._of(defs.RULES_RELOADS).labels(result)
 
     def batch_committed(
         self,
@@ -76,10 +78,11 @@ class WorkerMetrics:
         """Set lag (records, seconds) and ownership; a partition that is gone leaves no stale series behind."""
         owned = set(partitions)
         self._of(defs.PARTITIONS).set(len(owned))
-        for gone in self._seen_partitions - owned:
+        current = owned & lags.keys()  # not all that is owned: what was lost and taken again has no lag until a record comes
+        for gone in self._seen_partitions - current:
             for metric in (defs.LAG_RECORDS, defs.LAG_SECONDS):
                 self._of(metric).remove(str(gone))
-        self._seen_partitions = owned & lags.keys()
+        self._seen_partitions = current
         for partition in self._seen_partitions:
             records, age_s = lags[partition]
             self._of(defs.LAG_RECORDS).labels(str(partition)).set(records)

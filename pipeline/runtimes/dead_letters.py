@@ -64,6 +64,11 @@ class StoredLetter:
             "bytes": len(self.body),
         }
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the bytes are all there: what no topic takes was cut, and would only die again."""
+        return "truncated-from" not in self.headers
+
     def replayed(self) -> Output:
         """Give the record that brings it back: its bytes, and in the headers the identity of its first life."""
         carried = {TOKEN_HEADER: "token", RECEIVED_HEADER: "received", FIRST_FAILURE_HEADER: "first-failure"}

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
-from pipeline.runtimes.kafka_config import reader_config, transactional_config
+from pipeline.runtimes.kafka_config import client_config, reader_config, transactional_config
 from pipeline.runtimes.kafka_errors import when_settled
 from pipeline.settings import Kafka, Settings
 
 TIMEOUT_S = 15.0
+BROKERS_SWEEP_S = 10.0
+"""How long a broker may take to end a transaction after its time-out."""
 READ_FOR_S = 0.05
 """The client fills its answer for so long, also where a partition has come to its end."""
 LETTERS_PER_TRANSACTION = 500
@@ -29,16 +32,19 @@ class Replayed:
     letters: int = 0
     already: int = 0
     """Wanted, but replayed before."""
+    cut: int = 0
+    """Wanted, but only their beginning was kept."""
 
 
 class DeadLetterTopic:
     """What is on the topic now. Opened for one command and closed after it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, is_settled: bool = False) -> None:
+        """Open it as it is, or once nothing that was produced by now is still undecided. Raises KafkaException."""
         self._kafka = settings.kafka
         self._topic = settings.kafka.dead_letters
         self._consumer = Consumer(reader_config(settings.kafka, max_record_bytes=settings.input.max_record_bytes))
-        self._ends = self._find_ends()
+        self._ends = self._find_settled_ends() if is_settled else self._find_ends()
 
     def replayed(self) -> set[Place]:
         """Give the places of all dead letters that were replayed."""
@@ -66,6 +72,21 @@ class DeadLetterTopic:
             partition: when_settled(partial(self._find_end, TopicPartition(self._topic, partition)), TIMEOUT_S)
             for partition in known.partitions
         }
+
+    def _find_settled_ends(self) -> dict[int, tuple[int, int]]:
+        """Wait for the end of transactions that are open: marks may stand behind one, where no reader sees them yet."""
+        ends = self._find_ends()
+        latest = dict.fromkeys((TopicPartition(self._topic, partition) for partition in ends), OffsetSpec.latest())
+        admin = AdminClient(client_config(self._kafka))
+        futures = admin.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_S)
+        produced = {place.partition: future.result().offset for place, future in futures.items()}
+        until = time.monotonic() + self._kafka.transaction_timeout_s + BROKERS_SWEEP_S + TIMEOUT_S
+        while any(ends[partition][1] < offset for partition, offset in produced.items()):
+            if time.monotonic() > until:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 -- the client's name
+            time.sleep(READ_FOR_S)
+            ends = self._find_ends()
+        return ends
 
     def _find_end(self, place: TopicPartition) -> tuple[int, int]:
         ends: tuple[int, int] = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
@@ -103,7 +124,7 @@ def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Re
     kafka = settings.kafka
     producer = Producer(transactional_config(kafka, f"{kafka.consumer_group}-dead-letters"))
     producer.init_transactions(TIMEOUT_S)
-    topic = DeadLetterTopic(settings)
+    topic = DeadLetterTopic(settings, is_settled=True)
     progress = Replayed()
     try:
         done = topic.replayed()
@@ -112,6 +133,9 @@ def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Re
         for letter in topic.letters(wanted):
             if letter.place in done:
                 progress.already += 1
+                continue
+            if not letter.is_whole:
+                progress.cut += 1
                 continue
             batch.append(letter)
             size += len(letter.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,6 +200,34 @@ def test_two_replays_at_once_bring_back_each_once(broker: Broker, settings: Sett
         replay_letters(settings, Wanted(), start_another)
     assert other == [Replayed(15, 10)]
     assert len(tokens(read_all(broker, settings.kafka.events_in))) == 25
+
+
+def test_marks_behind_a_transaction_that_is_still_open_count(broker: Broker, settings: Settings) -> None:
+    """A worker that was killed leaves such a one: what stands behind it is committed, and no reader sees it yet."""
+    bury(settings, 25)
+    killed = Producer(
+        {"bootstrap.servers": broker.address, "transactional.id": settings.kafka.consumer_group, "transaction.timeout.ms": 60_000}
+    )
+    killed.init_transactions(10)
+
+    killed.begin_transaction()
+    for partition in range(2):
+        killed.produce(settings.kafka.dead_letters, b"never committed", partition=partition)
+    killed.flush(10)
+    ends = threading.Timer(3.0, killed.abort_transaction)
+    ends.start()
+    assert replay(settings) == Replayed(25)
+    assert replay(settings) == Replayed(0, 25)
+    ends.join()
+    assert len(tokens(read_all(broker, settings.kafka.events_in))) == 25
+
+
+def test_what_was_cut_is_left_where_it_is(broker: Broker, settings: Settings) -> None:
+    producer = Producer({"bootstrap.servers": broker.address})
+    producer.produce(settings.kafka.dead_letters, b"the beginning", headers=[("stage", b"decode"), ("truncated-from", b"99")])
+    producer.flush()
+    assert replay(settings) == Replayed(0, 0, 1)
+    assert read_all(broker, settings.kafka.events_in) == []
 
 
 @pytest.fixture

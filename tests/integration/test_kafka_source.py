@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import NewPartitions
 from support.kafka_broker import Broker, admin, committed, fresh_settings, produce, read_all
 
@@ -276,6 +276,16 @@ def test_a_static_member_that_comes_back_in_time_moves_no_partitions(broker: Bro
     again = open_source(settings)
     until(lambda: len(again.partitions) == 2, again, other)
     assert other.partitions == owned
+
+
+def test_a_static_member_whose_slot_is_taken_ends(broker: Broker, open_source: Open) -> None:
+    """Its client is dead from then on, and says so once, in a message that does not call itself fatal."""
+    settings = fresh_settings(broker, slot="a", static_membership=True)
+    first = open_source(settings)
+    until(lambda: len(first.partitions) == 4, first)
+    second = open_source(settings)
+    with pytest.raises(KafkaException, match="fenced"):
+        until(lambda: False, first, second)
 
 
 def fresh_group(settings: Settings, *, slot: str) -> Settings:

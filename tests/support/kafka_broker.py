@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from pipeline.runtimes.kafka_topics import create_topics
@@ -141,9 +141,10 @@ def read_all(broker: Broker, topic: str, *, isolation: str = "read_committed") -
         while open_partitions:
             assert time.monotonic() < deadline, f"no end of {topic} within 60 s"
             for message in consumer.consume(1_000, 0.2):
-                if message.error() is None:
+                error = message.error()
+                if error is None:
                     messages.append(message)
-                else:
+                elif error.code() == KafkaError._PARTITION_EOF:
                     open_partitions.discard(message.partition())
         return messages
     finally:

@@ -40,6 +40,13 @@ FAUST_LEAVES_WITHIN_S = 3.0
 EXIT_AT_ONCE = 130
 
 
+def _leave_after_crash() -> None:
+    """End the process soon, whatever Faust still waits for: whoever supervises it can only start what has ended."""
+    leave = threading.Timer(BATCH_ENDS_WITHIN_S + FAUST_LEAVES_WITHIN_S, os._exit, (1,))
+    leave.daemon = True
+    leave.start()
+
+
 class HotPath(Service):  # type: ignore[misc]  # mode has no types here
     """The worker's loop in a thread of its own. Faust starts it first and ends it last."""
 
@@ -69,6 +76,7 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
             self.worker.run()
         except Exception as error:  # whatever it is, the process ends and says so
             log.exception("the worker stopped")
+            _leave_after_crash()
             self._loop.call_soon_threadsafe(self._loop.create_task, self.crash(error))
 
 

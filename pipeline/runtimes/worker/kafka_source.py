@@ -59,6 +59,11 @@ class KafkaSource:
         """The partitions owned now."""
         return sorted(self._bases)
 
+    @property
+    def is_member(self) -> bool:
+        """Whether the group knows us, with partitions or without."""
+        return self._membership is not None
+
     def poll(self) -> WorkerBatch | None:
         """Collect a batch by count, bytes and time; None where nothing came, or where the group moved meanwhile.
 
@@ -190,7 +195,7 @@ class KafkaSource:
             if error is None:
                 if message.partition() in self._bases:
                     good.append(message)
-            elif error.fatal():
+            elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 -- such a message does not say that it is fatal
                 raise KafkaException(error)
             else:
                 self._note_error(error)

@@ -8,18 +8,22 @@ from pipeline.settings import DeadLetters
 
 
 class DeadLetterLimit:
-    """Records and dead letters of the last `window_s` seconds."""
+    """Records and dead letters of the last `window_s` seconds. While it is exceeded time stands still: no waiting ends it."""
 
     def __init__(self, settings: DeadLetters) -> None:
         self._settings = settings
         self._batches: deque[tuple[float, int, int]] = deque()
+        self._is_exceeded = False
 
     def would_exceed(self, records: int, dead: int, now: float) -> bool:
-        """Say whether committing this batch too would go over the limit."""
-        self._forget(now)
+        """Say whether committing this batch too would go over the limit. One that keeps the ratio by itself always passes."""
+        if not self._is_exceeded:
+            self._forget(now)
         all_records = records + sum(batch[1] for batch in self._batches)
         all_dead = dead + sum(batch[2] for batch in self._batches)
-        return dead > 0 and all_dead >= self._settings.min_count and all_dead > self._settings.max_ratio * all_records
+        ratio = self._settings.max_ratio
+        self._is_exceeded = dead > ratio * records and all_dead >= self._settings.min_count and all_dead > ratio * all_records
+        return self._is_exceeded
 
     def add(self, records: int, dead: int, now: float) -> None:
         """Count a batch that was committed."""

@@ -34,6 +34,8 @@ ALL_BROKERS_DOWN = "_ALL_BROKERS_DOWN"
 STALE_BEFORE_WARNING = 5
 FAILURES_BEFORE_WAITING = 3
 """Commits that fail in a row. Fewer are a rebalance or a broker's restart."""
+RUNNING_AGAIN_AFTER_S = 5.0
+"""Without a batch in hand for so long, whatever a batch waited for is not what a worker waits for: it was dropped meanwhile."""
 BROKERS_DOWN = "kafka: no broker can be reached"
 BROKERS_DOWN_FOR_S = 5.0
 """For so long the client's word that all brokers are down holds: it says it again with each try, every other second."""
@@ -49,6 +51,8 @@ class Source(Protocol):
 
     @property
     def partitions(self) -> list[int]: ...  # noqa: D102
+    @property
+    def is_member(self) -> bool: ...  # noqa: D102
     def poll(self) -> WorkerBatch | None: ...  # noqa: D102
     def wait(self, seconds: float) -> bool: ...  # noqa: D102
     def resume(self) -> None: ...  # noqa: D102
@@ -108,6 +112,8 @@ class Worker:
         self._stale_in_a_row = 0
         self._failed_in_a_row = 0
         self._brokers_down_until = 0.0
+        self._held_last = 0.0
+        self._garbage = GarbageBetweenBatches()
         self.state = State.STARTING
         self.why = ""
         """Why the worker is waiting or halted."""
@@ -117,14 +123,14 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`. A batch that was begun is finished, so that leaving loses and repeats nothing."""
         try:
-            with GarbageBetweenBatches() as garbage:
+            with self._garbage:
                 while not self._stopping.is_set():
                     self.last_beat = time.monotonic()
                     batch = self._source.poll()
                     if batch is not None:
                         self._settle(batch)
                     self._chores()
-                    garbage.after_batch()
+                    self._garbage.after_batch()
         finally:
             self._enter(State.STOPPED)
             self._source.close()
@@ -207,7 +213,7 @@ class Worker:
         self._enter(state, why)
         until = time.monotonic() + seconds
         while not self._stopping.is_set():
-            self.last_beat = time.monotonic()
+            self.last_beat = self._held_last = time.monotonic()
             left = until - self.last_beat
             if left <= 0:
                 self._source.resume()
@@ -216,6 +222,7 @@ class Worker:
                 self._source.resume()
                 return False
             self._chores()
+            self._garbage.after_batch()
         return False
 
     def _dropped_uncommitted(self, batch: WorkerBatch, error: CommitError) -> bool:
@@ -244,7 +251,9 @@ class Worker:
         if now < self._next_chores:
             return
         self._next_chores = now + IDLE_CHORES_EVERY_S
-        if self.state is State.STARTING and self._source.partitions:
+        if self.state is State.STARTING and self._source.is_member:  # with partitions or without: there may be more of us
+            self._enter(State.RUNNING)
+        if self._is_idle_since_hold(now):
             self._enter(State.RUNNING)
         if self.state is State.RUNNING:
             ends, membership = self._source.passed()
@@ -257,6 +266,11 @@ class Worker:
         for errors in (self._source.errors, self._sink.errors):
             while errors:
                 self._metrics.kafka_error(errors.pop())
+
+    def _is_idle_since_hold(self, now: float) -> bool:
+        """Say whether the batch that waited or was halted is gone, and no other has come to say how things stand."""
+        is_held = self.state in {State.WAITING, State.HALTED} and self.why != BROKERS_DOWN
+        return is_held and now - self._held_last > RUNNING_AGAIN_AFTER_S
 
     def _watch_brokers(self, now: float) -> None:
         """Say that no broker can be reached also where no batch is at hand that fails for it."""

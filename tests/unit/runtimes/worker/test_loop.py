@@ -38,7 +38,7 @@ class ListSource:
     def __init__(self, bodies: list[bytes], batch_size: int = 100) -> None:
         self.bodies, self.batch_size = bodies, batch_size
         self.position = self.base = 0
-        self.lag, self.partitions = Lag(), [0]
+        self.lag, self.partitions, self.is_member = Lag(), [0], True
         self.errors: list[str] = []
         self.waits: list[float] = []
         self.closed = False
@@ -203,6 +203,40 @@ def test_a_broker_that_is_away_is_said_also_where_nothing_is_to_do(monkeypatch: 
     assert states[1] == (State.RUNNING, "")
     assert states[2] == (State.WAITING, "kafka: no broker can be reached")
     assert states[-1] == (State.RUNNING, "")
+
+
+def test_what_a_dropped_batch_waited_for_is_not_said_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "IDLE_CHORES_EVERY_S", 0.0)
+    monkeypatch.setattr(worker_module, "RUNNING_AGAIN_AFTER_S", 0.05)
+    monkeypatch.setattr(worker_module, "run", failing(lambda _: RetryableError("redis", "gone")))
+    source, sink = ListSource([event(1)]), ListSink()
+    worker, _ = make(source, sink)
+    states: list[State] = []
+
+    def another_worker_takes_it(seconds: float) -> bool:  # noqa: ARG001
+        states.append(worker.state)
+        source.bodies = []
+        return False
+
+    def idle() -> None:
+        time.sleep(0.01)
+        states.append(worker.state)
+        if worker.state is State.RUNNING or len(states) > 100:
+            worker.stop()
+
+    source.wait = another_worker_takes_it  # type: ignore[method-assign]
+    source.on_idle = idle
+    worker.run()
+    assert (states[0], states[1], states[-1]) == (State.WAITING, State.WAITING, State.RUNNING)
+
+
+def test_a_member_without_partitions_is_ready() -> None:
+    source, sink = ListSource([]), ListSink()
+    source.partitions = []
+    worker, metrics = make(source, sink)
+    source.on_idle = lambda: worker.stop() if worker.state is State.RUNNING else None
+    worker.run()
+    assert b'pipeline_state{state="stopped"} 1.0' in metrics.page()
 
 
 def test_a_poison_record_is_found_and_its_neighbours_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
