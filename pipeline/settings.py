@@ -23,7 +23,7 @@ class Input(_Section, frozen=True):
     """What is read, and how large it may be."""
 
     max_record_bytes: int = 10_000_000
-    """A larger record becomes a dead letter without being held in memory."""
+    """A larger record becomes a dead letter; a replay does not hold it in memory, a worker up to what its topic takes."""
     unknown_projects: Literal["accept", "reject"] = "accept"
     """What happens to a project without a folder under rules/projects: the default's rules, or outcome invalid (project_id)."""
 

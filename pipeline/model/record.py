@@ -30,6 +30,9 @@ class Token(NamedTuple):
     offset: int
 
 
+KEPT_OF_OVERSIZED = 65_536
+"""Bytes that a dead letter keeps of a record that is too large to be held, or to be produced whole."""
+
 Position = int | tuple[int, int]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -49,11 +50,16 @@ class EmbeddedRedis:
             shutil.rmtree(folder)
             raise NoRedisError(f"{server} cannot be started: {error.strerror}") from None
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not self.socket.exists():
+        while not self._answers():
             if self._guard.poll() is not None or time.monotonic() > deadline:
                 self.close()
                 raise NoRedisError(f"{server} did not start; set PIPELINE_REDIS_URL to use another Redis")
             time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        """Whether the server takes connections: its socket is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def check(self) -> None:
         """Raise NoRedisError where the server has died: nobody will start it again."""

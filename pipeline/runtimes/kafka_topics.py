@@ -92,7 +92,7 @@ def check_topics(settings: Settings) -> Iterator[str]:
 
 def outcome_topics(kafka: Kafka) -> list[str]:
     """Give the topics that outcomes go to, each once."""
-    return list(dict.fromkeys(name for name in (kafka.outcomes, kafka.outcomes_billing) if name is not None))
+    return list(dict.fromkeys(name for name in (kafka.outcomes, kafka.outcomes_billing) if name))
 
 
 def count_partitions(settings: Settings, name: str) -> int:

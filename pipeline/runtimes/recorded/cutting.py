@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 
+from pipeline.model.record import KEPT_OF_OVERSIZED
 from pipeline.runtimes.recorded.msgpack_scan import NO_MESSAGE, GarbageError, scan
-
-KEPT_OF_OVERSIZED = 65_536
-"""Bytes kept of a record over the limit, so that a person can tell what it was."""
 
 _CHUNK = 1 << 18
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -12,9 +12,8 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.output import Output
-from pipeline.model.record import Position
+from pipeline.model.record import KEPT_OF_OVERSIZED, Position
 from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES
-from pipeline.runtimes.recorded.cutting import KEPT_OF_OVERSIZED
 from pipeline.runtimes.worker.batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
 from pipeline.settings import Kafka
 from pipeline.stages.runner import BatchResult

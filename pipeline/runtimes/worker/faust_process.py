@@ -139,7 +139,10 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
 def run_process(
     settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, *, outcome_partitions: Mapping[str, int]
 ) -> NoReturn:
-    """Run until a signal. Ends the process: exit 0 after a signal, 1 after a crash. Outcome topics come with their partitions."""
+    """Run until a signal, and end the process. Outcome topics come with their partitions.
+
+    Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal.
+    """
     app = make_app(settings, max(outcome_partitions.values()))
     # Without live counts the agent listens to a topic that nobody writes: an application without any agent does not start.
     counts = LiveCounts(app, outcome_partitions if settings.web.live_counts else {f"{app.conf.id}-idle": 1})

@@ -8,7 +8,8 @@ import tracemalloc
 import msgpack
 import pytest
 
-from pipeline.runtimes.recorded.cutting import KEPT_OF_OVERSIZED, Cut, cut_lines, cut_msgpack, cut_whole
+from pipeline.model.record import KEPT_OF_OVERSIZED
+from pipeline.runtimes.recorded.cutting import Cut, cut_lines, cut_msgpack, cut_whole
 
 
 def stream(data: bytes) -> io.BufferedReader:

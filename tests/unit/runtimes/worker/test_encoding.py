@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.output import Output
-from pipeline.model.record import Token
+from pipeline.model.record import KEPT_OF_OVERSIZED, Token
 from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES
-from pipeline.runtimes.recorded.cutting import KEPT_OF_OVERSIZED
 from pipeline.runtimes.worker.batch import make_record
 from pipeline.runtimes.worker.encoding import dead_letter
 
