@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from pipeline.observability.logs import KAFKA_CLIENT
-from pipeline.settings import Kafka
+from pipeline.settings import Kafka, Settings
 
 Config = dict[str, Any]
 
@@ -139,6 +139,12 @@ def worker_producer_config(kafka: Kafka, transactional_id: str) -> Config:
 def worker_request_bytes(kafka: Kafka) -> int:
     """Give the size of a worker's largest request to a partition; every topic that it writes must take as much."""
     return min(WORKER_REQUEST_BYTES, kafka.max_output_bytes)
+
+
+def dead_letter_bytes(settings: Settings) -> int:
+    """Give the size of the largest record that the dead-letter topic takes, packed."""
+    request_bytes = worker_request_bytes(settings.kafka) + REQUEST_OVERHEAD_BYTES
+    return max(settings.input.max_record_bytes + 2 * REQUEST_OVERHEAD_BYTES, request_bytes)
 
 
 def transactional_id(kafka: Kafka) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, client_config, worker_request_bytes
+from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, client_config, dead_letter_bytes, worker_request_bytes
 from pipeline.settings import Kafka, Settings
 
 TIMEOUT_S = 15.0
@@ -34,14 +34,13 @@ def wanted_topics(settings: Settings) -> list[Topic]:
     kafka, record_bytes = settings.kafka, settings.input.max_record_bytes
     request_bytes = worker_request_bytes(kafka) + REQUEST_OVERHEAD_BYTES
     outcomes = {"max.message.bytes": request_bytes, "retention.ms": _DAY_MS}
-    letter_bytes = max(record_bytes + 2 * REQUEST_OVERHEAD_BYTES, request_bytes)
     delete = {"cleanup.policy": "delete"}
     appended = {"message.timestamp.type": "LogAppendTime"}  # readers measure their delay from there
     return [
         Topic(kafka.events_in, {"max.message.bytes": record_bytes + REQUEST_OVERHEAD_BYTES, "retention.ms": _DAY_MS}, delete),
         Topic(kafka.events_out, {"max.message.bytes": kafka.max_output_bytes, "retention.ms": _DAY_MS}, delete | appended),
         *(Topic(name, outcomes, delete) for name in outcome_topics(kafka)),
-        Topic(kafka.dead_letters, {"max.message.bytes": letter_bytes, "retention.ms": 7 * _DAY_MS}, delete),
+        Topic(kafka.dead_letters, {"max.message.bytes": dead_letter_bytes(settings), "retention.ms": 7 * _DAY_MS}, delete),
     ]
 
 

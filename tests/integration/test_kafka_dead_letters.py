@@ -53,7 +53,7 @@ def bury(
     for offset in range(number):
         _, body = ingest_message(next(events), project_id, start_time=NOW)
         record = make_record(body, settings.kafka.events_in, Token("first-topic", 1, offset), NOW, {})
-        output = dead_letter(DeadLetter(record, stage, reason, detail), {}, at)
+        output = dead_letter(DeadLetter(record, stage, reason, detail), {}, settings, at)
         producer.produce(settings.kafka.dead_letters, output.value, headers=output.headers)
     producer.flush()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+import cramjam
 import orjson
 
 from pipeline import __version__
@@ -13,21 +14,24 @@ from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.output import Output
 from pipeline.model.record import KEPT_OF_OVERSIZED, Position
-from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES
+from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES, dead_letter_bytes
 from pipeline.runtimes.worker.batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
-from pipeline.settings import Kafka
+from pipeline.settings import Kafka, Settings
 from pipeline.stages.runner import BatchResult
 
 MAX_DETAIL_CHARS = 500
+PACKED_SHARE = 0.9
+"""Of the room, what lz4 may fill: the topic's own compression packs about as well, or better."""
 
 
-def encode(result: BatchResult, headers: Mapping[Position, Headers], kafka: Kafka, now: float) -> dict[str, list[Output]]:
+def encode(result: BatchResult, headers: Mapping[Position, Headers], settings: Settings, now: float) -> dict[str, list[Output]]:
     """Give a batch's outputs by topic; `publish` has found that events fit theirs. `headers` are of records that had any."""
+    kafka = settings.kafka
     outputs: defaultdict[str, list[Output]] = defaultdict(list)
     outputs[kafka.events_out] = [_published(item) for item in result.events]
     for outcome in result.outcomes:
         outputs[_outcomes_topic(outcome, kafka)].append(Output(None, orjson.dumps(outcome.to_json()), []))
-    outputs[kafka.dead_letters] += _dead_letters(result.dead, headers, now)
+    outputs[kafka.dead_letters] += _dead_letters(result.dead, headers, settings, now)
     return outputs
 
 
@@ -41,17 +45,19 @@ def _outcomes_topic(outcome: Outcome, kafka: Kafka) -> str:
     return kafka.outcomes_billing if is_billed and kafka.outcomes_billing else kafka.outcomes
 
 
-def _dead_letters(letters: list[DeadLetter], headers: Mapping[Position, Headers], now: float) -> Iterator[Output]:
+def _dead_letters(
+    letters: list[DeadLetter], headers: Mapping[Position, Headers], settings: Settings, now: float
+) -> Iterator[Output]:
     """Make one dead letter of a record, however many of its items died: replaying it brings all of them back."""
     seen: set[Position] = set()
     for letter in letters:
         position = letter.record.position
         if position not in seen:
             seen.add(position)
-            yield dead_letter(letter, headers.get(position, {}), now)
+            yield dead_letter(letter, headers.get(position, {}), settings, now)
 
 
-def dead_letter(letter: DeadLetter, headers: Headers, now: float) -> Output:
+def dead_letter(letter: DeadLetter, headers: Headers, settings: Settings, now: float) -> Output:
     """Make the record of a dead letter: the original bytes, and in the headers whence, where, why and by which version."""
     record = letter.record
     partition, offset = place_of(record)
@@ -67,7 +73,7 @@ def dead_letter(letter: DeadLetter, headers: Headers, now: float) -> Output:
         "failed-at": format_datetime(now),
     }
     body = record.body
-    if len(body) > LARGEST_RECORD_BYTES - REQUEST_OVERHEAD_BYTES:  # packed in a few kilobytes, such a one passes every topic
+    if not _fits(body, settings):
         described["truncated-from"] = str(len(body))
         body = body[:KEPT_OF_OVERSIZED]
     first_failure = headers.get(FIRST_FAILURE_HEADER, described["failed-at"].encode())
@@ -80,3 +86,16 @@ def dead_letter(letter: DeadLetter, headers: Headers, now: float) -> Output:
             ("token", print_token(record.token)),
         ],
     )
+
+
+def _fits(body: bytes, settings: Settings) -> bool:
+    """Say whether a topic takes it. What came in well packed can unpack to a hundred megabytes, and pack again to more than came.
+
+    A dead letter that its topic refuses would be refused for ever, and its batch with it.
+    """
+    room = dead_letter_bytes(settings) - REQUEST_OVERHEAD_BYTES
+    if len(body) <= room:
+        return True
+    if settings.kafka.compression == "none" or len(body) > LARGEST_RECORD_BYTES - REQUEST_OVERHEAD_BYTES:
+        return False
+    return len(cramjam.lz4.compress_block(body)) <= PACKED_SHARE * room

@@ -177,7 +177,7 @@ class Worker:
         return self._commit(batch, result, outputs, started)
 
     def _encode(self, batch: WorkerBatch, result: BatchResult) -> Outputs:
-        return encode(result, batch.headers, self._settings.kafka, time.time())
+        return encode(result, batch.headers, self._settings, time.time())
 
     def _commit(self, batch: WorkerBatch, result: BatchResult, outputs: Outputs, started: float) -> bool:
         worked = time.perf_counter()

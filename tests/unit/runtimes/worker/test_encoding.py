@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import os
+
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.output import Output
 from pipeline.model.record import KEPT_OF_OVERSIZED, Token
 from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES
 from pipeline.runtimes.worker.batch import make_record
 from pipeline.runtimes.worker.encoding import dead_letter
+from pipeline.settings import Kafka, Settings
 
 
-def letter_of(body: bytes) -> Output:
+def letter_of(body: bytes, settings: Settings = Settings()) -> Output:  # noqa: B008 -- immutable
     record = make_record(body, "in", Token("t", 3, 120), 1e9, {})
-    return dead_letter(DeadLetter(record, "decode", "too_large"), {}, 1e9)
+    return dead_letter(DeadLetter(record, "decode", "too_large"), {}, settings, 1e9)
 
 
 def test_a_dead_letter_holds_the_bytes_and_says_whence_they_came() -> None:
@@ -27,3 +30,14 @@ def test_what_no_client_would_produce_keeps_its_beginning() -> None:
     output = letter_of(bytes(LARGEST_RECORD_BYTES))
     assert len(output.value) == KEPT_OF_OVERSIZED
     assert dict(output.headers)["truncated-from"] == str(LARGEST_RECORD_BYTES).encode()
+
+
+def test_what_packs_to_more_than_its_topic_takes_keeps_its_beginning() -> None:
+    """It came packed better than it would go out; refused by the broker, its batch would come again and again."""
+    noise = os.urandom(15_000_000)
+    assert letter_of(noise[:11_000_000]).value == noise[:11_000_000]
+    assert len(letter_of(noise).value) == KEPT_OF_OVERSIZED
+    readable = noise[:1_000] * 15_000
+    assert letter_of(readable).value == readable
+    unpacked = Settings(kafka=Kafka(compression="none"))
+    assert len(letter_of(readable, unpacked).value) == KEPT_OF_OVERSIZED
