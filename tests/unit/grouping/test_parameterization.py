@@ -55,7 +55,7 @@ def test_a_hostile_megabyte_is_bounded(version: str, piece: str) -> None:
         started = time.process_time()
         normalize_message(text, version)
         spent.append(time.process_time() - started)
-    assert min(spent) < 0.030
+    assert min(spent) < 0.1, "some 20 ms on a slow machine; what is not bounded takes seconds"
 
 
 @pytest.mark.parametrize(
