@@ -24,8 +24,9 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 from support import chaos_accounting as accounting
-from support.chaos_cluster import Cluster, Slot, free_port
+from support.chaos_cluster import Cluster, Slot
 from support.faulty_worker import POINTS
+from support.installation import free_port
 from support.kafka_broker import Broker, admin, committed, fresh_settings, set_topic
 from support.redis_server import RedisServer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -46,16 +47,23 @@ def test_gives_what_one_alternation_gives(text: str) -> None:
     assert parameterize(text, "2026-11-22") == plain(text, patterns_2026.PATTERNS)
 
 
-@pytest.mark.parametrize("version", REPLACERS)
-@pytest.mark.parametrize("piece", HOSTILE)
-def test_a_hostile_megabyte_is_bounded(version: str, piece: str) -> None:
-    text = piece * (1_000_000 // len(piece))
+def least_cpu_s(work: Callable[[], object]) -> float:
+    """Give the CPU seconds of the quickest of three runs."""
     spent = []
     for _ in range(3):
         started = time.process_time()
-        normalize_message(text, version)
+        work()
         spent.append(time.process_time() - started)
-    assert min(spent) < 0.1, "some 20 ms on a slow machine; what is not bounded takes seconds"
+    return min(spent)
+
+
+@pytest.mark.parametrize("version", REPLACERS)
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_hostile_megabyte_is_bounded(version: str, piece: str) -> None:
+    """By 30 ms; where the machine is slow at the moment, by as much more as one plain pattern takes then (7 ms else)."""
+    text = piece * (1_000_000 // len(piece))
+    spent = least_cpu_s(lambda: normalize_message(text, version))
+    assert spent < max(0.030, 4 * least_cpu_s(lambda: re.sub(r"[0-9a-f]+:|x", "", "0:0::0:" * 20_000)))
 
 
 @pytest.mark.parametrize(
