@@ -80,9 +80,10 @@ def test_two_versions_side_by_side_lose_and_double_nothing(installation: Install
     assert read_all(installation.broker, installation.settings.kafka.dead_letters) == []
 
 
-def test_memory_is_bounded_while_the_outputs_are_refused(installation: Installation) -> None:
+def test_memory_is_bounded_while_the_outputs_are_refused(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Downstream gone means partitions that stand still, not a process that grows with what waits for it."""
     installation.write_settings("[batch]", "max_bytes = 2000000")
+    monkeypatch.setenv("PIPELINE_KAFKA_PREFETCH_BYTES", "2000000")  # by default it is most of what a waiting worker holds
     process = installation.worker()
     events = generate_events(3, frames=2)
 
