@@ -56,14 +56,10 @@ def _own_keys(settings: Settings, url: str) -> Iterator[Ledger]:
             log.warning("the run's keys stay in Redis: %s", error)
 
 
-def redis_ledger(settings: Settings, url: str, prefix: str = "", *, remember_s: float = 1.0) -> RedisLedger:
+def redis_ledger(settings: Settings, url: str | None, prefix: str = "", *, remember_s: float = 1.0) -> RedisLedger:
     """Connect the ledger to a Redis. For `remember_s` it does not ask again for a limit that is used up. Raises SettingsError."""
-    try:
-        client = connect(url, settings.redis.timeout_s)
-    except ValueError as error:
-        raise SettingsError(f"redis.url: {error}") from None
     return RedisLedger(
-        client,
+        connect(url, settings.redis.timeout_s),
         prefix=prefix,
         on_unavailable=settings.quotas.on_unavailable,
         duplicates=settings.quotas.duplicates,
@@ -114,7 +110,7 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
 
     if settings.kafka.static_membership and settings.kafka.slot is None:
         raise SettingsError("kafka.static_membership needs kafka.slot (PIPELINE_SLOT): the group remembers a worker by it")
-    ledger = worker_ledger(settings)
+    ledger = redis_ledger(settings, settings.redis.url)
     source = KafkaSource(settings, on_revoke=lambda _: ledger.forget())
     store = artifacts(settings)
     context = worker_context(settings, rules, ledger, store)
@@ -132,13 +128,6 @@ def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None)
         frames = {(str(key.project_id), key.release, "yes" if key.is_resolved else "no"): count for key, count in counts.items()}
         metrics.totals(metric_defs.FRAMES, frames)
     metrics.totals(metric_defs.CACHE_LOOKUPS, lookups)
-
-
-def worker_ledger(settings: Settings) -> RedisLedger:
-    """Connect to the Redis that all workers share. Raises SettingsError where none is named."""
-    if settings.redis.url is None:
-        raise SettingsError("redis.url (PIPELINE_REDIS_URL) is needed: workers share their quotas and counts there")
-    return redis_ledger(settings, settings.redis.url)
 
 
 def worker_context(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
-from pipeline.cli.options import Moment, fail, open_redis, settings_file_option, stdout
+from pipeline.cli.options import Moment, fail, settings_file_option, stdout
 from pipeline.settings import load_settings
 
 
@@ -24,12 +24,13 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
     """Show each partition's offsets beside what Redis knows; exit 1 where Redis is ahead, and workers would stand still."""
     from rich.table import Table
 
+    from pipeline.quotas.redis_client import connect
     from pipeline.quotas.redis_floors import read_floors
     from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_offsets import GroupOffsets
 
     settings = load_settings(settings_file)
-    redis = open_redis(settings)
+    redis = connect(settings.redis.url, settings.redis.timeout_s)
     group = GroupOffsets(settings.kafka)
     with broker_errors("read offsets"):
         floors, standing = read_floors(redis, group.topic_id()), group.read()
@@ -65,6 +66,7 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
 
     Records that are read again are stored again; their quotas are charged again where the event's id was forgotten meanwhile.
     """
+    from pipeline.quotas.redis_client import connect
     from pipeline.quotas.redis_floors import forget_floors
     from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_offsets import GroupOffsets
@@ -72,7 +74,7 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     if (where is None) == (moment is None):
         fail("one of --to and --at is needed")
     settings = load_settings(settings_file)
-    redis = open_redis(settings)
+    redis = connect(settings.redis.url, settings.redis.timeout_s)
     group = GroupOffsets(settings.kafka)
     with broker_errors("read offsets"):
         topic_id = group.topic_id()

@@ -8,15 +8,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
-
-from pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    from pipeline.quotas.redis_client import Client
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -91,18 +86,6 @@ def fail(message: str) -> NoReturn:
     """End the command for wrong usage: one clear line on stderr, exit code 2."""
     print(f"pipeline: {message}", file=sys.stderr)
     sys.exit(2)
-
-
-def open_redis(settings: Settings) -> Client:
-    """Give a client of the Redis that the workers share; wrong usage where none is named."""
-    from pipeline.quotas.redis_client import connect
-
-    if settings.redis.url is None:
-        fail("no Redis is named: set redis.url in the settings, or PIPELINE_REDIS_URL")
-    try:
-        return connect(settings.redis.url, settings.redis.timeout_s)
-    except ValueError as error:
-        fail(f"redis.url: {error}")
 
 
 def log_plainly() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import Moment, clock, fail, open_redis, settings_options, stdout
+from pipeline.cli.options import Moment, clock, fail, settings_options, stdout
 from pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     """Print each quota's use now, when it resets, and what it dropped today; over 80 % is marked."""
     from rich.table import Table
 
+    from pipeline.quotas.redis_client import connect
     from pipeline.quotas.redis_usage import read_usage
     from pipeline.rules.folder import load_rules
 
@@ -36,7 +37,7 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     snapshot = load_rules(Path(settings.rules))
     by_project = {None: snapshot.default.quotas} | {number: own.quotas for number, own in snapshot.projects.items()}
     now = time.time()
-    usages = read_usage(open_redis(settings), by_project, now)
+    usages = read_usage(connect(settings.redis.url, settings.redis.timeout_s), by_project, now)
     if project is not None:
         shown = snapshot.project(project).project
         usages = [usage for usage in usages if usage.concerns(project, shown.organization, [key.id for key in shown.keys])]
@@ -84,6 +85,7 @@ def refund(
     """Give charges back to every quota of a project that names the category. Workers see it within a second."""
     from pipeline.model.category import DataCategory
     from pipeline.model.scope import Scope
+    from pipeline.quotas.redis_client import connect
     from pipeline.quotas.redis_ledger import RedisLedger
     from pipeline.rules.folder import load_rules
 
@@ -94,7 +96,8 @@ def refund(
     own = load_rules(Path(settings.rules)).project(project)
     scope = Scope(own.project.organization, project, key)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    names = RedisLedger(open_redis(settings)).refund(scope, named, quantity, clock(moment), own.quotas)
+    ledger = RedisLedger(connect(settings.redis.url, settings.redis.timeout_s))
+    names = ledger.refund(scope, named, quantity, clock(moment), own.quotas)
     if not names:
         fail(f"no quota of project {project} names the category {category}")
     for name in names:

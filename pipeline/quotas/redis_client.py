@@ -15,6 +15,7 @@ from redis.exceptions import DataError, RedisClusterException, RedisError, Respo
 from redis.retry import Retry
 
 from pipeline.model.errors import RetryableError
+from pipeline.settings import SettingsError
 
 Client = redis.Redis | RedisCluster
 
@@ -80,17 +81,25 @@ def _is_away(error: Exception) -> bool:
     return error.status_code in _AWAY or (code is not None and code[1] in _AWAY)
 
 
-def connect(url: str, timeout_s: float) -> Client:
+def connect(url: str | None, timeout_s: float) -> Client:
     """Give a client. A single server is not asked before its first use; a cluster is, and may raise RetryableError.
 
     `url` is redis://, rediss:// (TLS) or unix://; `redis+cluster://` and `rediss+cluster://` name any node of a cluster.
     The client retries once, at once, for a connection that an idle server closed. Waiting is the runtime's business.
+    Raises SettingsError where the settings name no Redis, or it cannot be told which.
     """
-    parts = urlsplit(url)
-    if not parts.scheme.endswith("+cluster"):
-        return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1))
-    plain = urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster")))
-    with reaching_redis():
-        return RedisCluster.from_url(
-            plain, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1)
-        )
+    if url is None:
+        raise SettingsError("redis.url (PIPELINE_REDIS_URL) is needed: workers share their quotas and counts there")
+    try:
+        parts = urlsplit(url)
+        if not parts.scheme.endswith("+cluster"):
+            return redis.Redis.from_url(
+                url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1)
+            )
+        plain = urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster")))
+        with reaching_redis():
+            return RedisCluster.from_url(
+                plain, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1)
+            )
+    except ValueError as error:
+        raise SettingsError(f"redis.url: {error}") from None

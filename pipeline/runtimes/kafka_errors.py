@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.model.errors import BrokerError
+
+log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -24,6 +27,7 @@ SETTLING = frozenset(
 )
 """What a broker says for a moment of a partition or a group that has just been made, or is moving."""
 ASK_AGAIN_S = 0.1
+NAMES_KEPT = 1_000
 
 
 @contextmanager
@@ -45,3 +49,10 @@ def when_settled(ask: Callable[[], Answer], within_s: float) -> Answer:
             if error.args[0].code() not in SETTLING or time.monotonic() > deadline:
                 raise
         time.sleep(ASK_AGAIN_S)
+
+
+def note_error(error: KafkaError, names: list[str]) -> None:
+    """Log an error that the client lives with, and keep its name for the metrics, within NAMES_KEPT."""
+    if len(names) < NAMES_KEPT:
+        names.append(error.name())
+    log.warning("kafka: %s", error.str(), extra={"kafka_error": error.name()})

@@ -49,7 +49,7 @@ from pipeline.runtimes.worker.loop import Worker
 from pipeline.settings import Redis, Settings
 from pipeline.stages.decode import decode
 from pipeline.stages.runner import BatchResult, accepted, run
-from pipeline.wiring import artifacts, explain_context, worker_context, worker_ledger
+from pipeline.wiring import artifacts, explain_context, redis_ledger, worker_context
 
 ROOT = Path(__file__).parents[2]
 BATCH = 1_000
@@ -279,13 +279,15 @@ def _plainly(function: Callable[..., Cost], arguments: tuple[Any, ...]) -> Cost:
 
 def _make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, Worker]:
     source, sink = KafkaSource(settings), KafkaSink(settings.kafka)
-    context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings), artifacts(settings))
+    ledger = redis_ledger(settings, settings.redis.url)
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, artifacts(settings))
     return source, sink, Worker(settings, source, sink, context, WorkerMetrics())
 
 
 def _bare_stages(settings: Settings, bodies: list[bytes]) -> Cost:
     """Run the stages alone, with Redis, in the same batches and with the same schedule of garbage."""
-    context = worker_context(settings, RulesFolder(Path(settings.rules)), worker_ledger(settings), artifacts(settings))
+    ledger = redis_ledger(settings, settings.redis.url)
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, artifacts(settings))
     records = [make_record(body, "in", Token(settings.kafka.events_in, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
     meter = Meter()
     stages = meter.timed(run)

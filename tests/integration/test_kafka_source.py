@@ -150,6 +150,8 @@ def test_waiting_keeps_membership_and_the_batch(broker: Broker, open_source: Ope
     deadline = time.monotonic() + 8  # longer than the group waits for a member that does not poll
     while time.monotonic() < deadline:
         assert source.wait(0.25), "the group moved"
+        source.watch_lag()
+    assert source.lag.by_partition(time.time())[0].records == 20, "nothing is fetched, and still the lag is seen"
     source.resume()
     sink.commit(events(settings, 10), settings.kafka.events_in, batch.ends, batch.membership)
     source.committed(batch.ends)

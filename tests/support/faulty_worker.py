@@ -28,7 +28,7 @@ from pipeline.runtimes.worker.kafka_sink import KafkaSink
 from pipeline.runtimes.worker.kafka_source import KafkaSource
 from pipeline.runtimes.worker.loop import Worker
 from pipeline.settings import Settings, load_settings
-from pipeline.wiring import artifacts, worker_context, worker_ledger
+from pipeline.wiring import artifacts, redis_ledger, worker_context
 
 POINTS = (
     "after_poll",
@@ -121,7 +121,7 @@ def main(settings_file: str, *fault: Any) -> None:
     set_up_logs(settings.reports)
     at = KillPoint(fault[0], int(fault[1]), fault[2]) if fault else KillPoint()
     rules, metrics = RulesFolder(Path(settings.rules)), WorkerMetrics()
-    ledger = worker_ledger(settings)
+    ledger = redis_ledger(settings, settings.redis.url)
     context = worker_context(settings, rules, FaultyLedger(ledger, at), artifacts(settings))
     worker = Worker(settings, FaultySource(settings, at, ledger.forget), FaultySink(settings, at), context, metrics)
     partitions = {settings.kafka.outcomes: count_partitions(settings, settings.kafka.outcomes)}

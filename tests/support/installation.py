@@ -48,7 +48,9 @@ class Installation:
 
     def pipeline(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pipeline", *arguments, "--settings", str(self.folder / "settings.toml")]
-        return subprocess.run(command, capture_output=True, text=True, check=check, cwd=ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        assert done.returncode == 0 or not check, f"pipeline {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr}"
+        return done
 
     def worker(self, code: Path = ROOT) -> subprocess.Popen[bytes]:
         """Start a worker with the settings as they are now, and wait until it is ready. `code` holds the package to run."""

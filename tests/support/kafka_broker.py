@@ -21,6 +21,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from pipeline.runtimes.kafka_errors import when_settled
 from pipeline.runtimes.kafka_topics import create_topics
 from pipeline.settings import Kafka, Settings
 
@@ -162,8 +163,9 @@ def committed(settings: Settings) -> dict[int, int]:
     )
     try:
         partitions = consumer.list_topics(settings.kafka.events_in, timeout=15).topics[settings.kafka.events_in].partitions
-        places = consumer.committed([TopicPartition(settings.kafka.events_in, p) for p in partitions], timeout=30)
-        return {place.partition: place.offset for place in places}
+        places = [TopicPartition(settings.kafka.events_in, partition) for partition in partitions]
+        answers = when_settled(lambda: consumer.committed(places, timeout=30), 30)  # a new broker has no coordinator yet
+        return {place.partition: place.offset for place in answers}
     finally:
         consumer.close()
 

@@ -14,6 +14,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from pipeline.runtimes.kafka_config import transactional_id, worker_producer_config
+from pipeline.runtimes.kafka_errors import note_error
 from pipeline.runtimes.worker.commit import CommitError, Outputs, SlotTakenError
 from pipeline.settings import Kafka
 
@@ -100,7 +101,7 @@ class KafkaSink:
                 # Ends what a former life of this slot left open, whatever it came to.
                 producer.init_transactions(self._kafka.transaction_timeout_s)
             except KafkaException as error:
-                self._note_error(error.args[0])
+                note_error(error.args[0], self.errors)
                 raise CommitError(f"no transactions yet: {error.args[0].str()}") from None
             self._producer, self._lost_broker = producer, False
         return self._producer
@@ -118,20 +119,20 @@ class KafkaSink:
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > deadline:
                     raise
-                self._note_error(error.args[0])
+                note_error(error.args[0], self.errors)
             else:
                 return
 
     def _aborted(self, producer: Producer, error: KafkaError) -> CommitError:
         """Abort what is open. Where that is no longer possible, the next commit starts with a new producer."""
-        self._note_error(error)
+        note_error(error, self.errors)
         reason = "; ".join(self._refused[:3]) or error.str()
         is_slot_taken = error.code() in _FENCED and self._is_fenced_too_often()
         if not (error.fatal() or is_slot_taken):
             try:
                 producer.abort_transaction(self._kafka.transaction_timeout_s)
             except KafkaException as second:
-                self._note_error(second.args[0])
+                note_error(second.args[0], self.errors)
             else:
                 return CommitError(reason)
         self._discard_producer()
@@ -150,12 +151,7 @@ class KafkaSink:
 
     def _on_error(self, error: KafkaError) -> None:
         self._lost_broker = self._lost_broker or error.code() in _LOST_BROKER
-        self._note_error(error)
-
-    def _note_error(self, error: KafkaError) -> None:
-        if len(self.errors) < 1_000:
-            self.errors.append(error.name())
-        log.warning("kafka: %s", error.str(), extra={"kafka_error": error.name()})
+        note_error(error, self.errors)
 
 
 def _left(deadline: float) -> float:

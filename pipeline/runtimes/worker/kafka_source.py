@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.model.record import Position, Record, Token
 from pipeline.runtimes.kafka_config import client_config, consumer_config
+from pipeline.runtimes.kafka_errors import note_error
 from pipeline.runtimes.kafka_topics import topic_id as find_topic_id
 from pipeline.runtimes.worker.batch import NO_HEADERS, Headers, WorkerBatch, make_record
 from pipeline.runtimes.worker.lag import Lag
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 TYPICAL_RECORD_BYTES = 20_000
 """The first guess; afterwards the last batch's average decides how many records are asked for at once."""
+ASK_FOR_ENDS_S = 5.0
 
 
 class KafkaSource:
@@ -46,12 +49,13 @@ class KafkaSource:
         self._paused = False
         self._average_bytes = TYPICAL_RECORD_BYTES
         self._on_revoke = on_revoke
+        self._asked_ends: dict[int, Future[Any]] = {}
+        """What an admin's request for the partitions' ends came to, or will."""
         self.lag = Lag()
         self.errors: list[str] = []
         """Names of the client's errors since somebody emptied the list."""
-        self._consumer = Consumer(
-            consumer_config(settings.kafka, max_record_bytes=settings.input.max_record_bytes) | {"error_cb": self._note_error}
-        )
+        config = consumer_config(settings.kafka, max_record_bytes=settings.input.max_record_bytes)
+        self._consumer = Consumer(config | {"error_cb": lambda error: note_error(error, self.errors)})
         self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     @property
@@ -92,7 +96,7 @@ class KafkaSource:
             try:
                 self._topic_id = find_topic_id(self._admin, self._topic)
             except KafkaException as error:
-                self._note_error(error.args[0])
+                note_error(error.args[0], self.errors)
                 self.rewind()
                 return None
         return self._batch(messages, self._topic_id)
@@ -149,12 +153,27 @@ class KafkaSource:
         return moved, self._membership
 
     def watch_lag(self) -> None:
-        """Take the ends of the partitions, as the last fetches told them."""
+        """Take the ends of the partitions: the last fetches told them. While nothing is fetched, ask, and do not wait for it."""
+        if self._paused:
+            self._ask_for_ends()
+            return
         ends = {}
         for place in self._owned():
             _, high = self._consumer.get_watermark_offsets(place, cached=True)
             ends[place.partition] = high
         self.lag.saw_ends(ends)
+
+    def _ask_for_ends(self) -> None:
+        """Take what came of the last request, and send the next."""
+        if not all(end.done() for end in self._asked_ends.values()):
+            return
+        self.lag.saw_ends({p: end.result().offset for p, end in self._asked_ends.items() if end.exception() is None})
+        self._asked_ends = {}
+        if self._bases:
+            latest = {place: OffsetSpec.latest() for place in self._owned()}
+            committed_only = IsolationLevel.READ_COMMITTED
+            asked = self._admin.list_offsets(latest, isolation_level=committed_only, request_timeout=ASK_FOR_ENDS_S)
+            self._asked_ends = {place.partition: end for place, end in asked.items()}
 
     def close(self) -> None:
         """Leave the group, so that others take over at once. Static members say nothing: that is their point."""
@@ -198,13 +217,8 @@ class KafkaSource:
             elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 -- such a message does not say that it is fatal
                 raise KafkaException(error)
             else:
-                self._note_error(error)
+                note_error(error, self.errors)
         return good
-
-    def _note_error(self, error: KafkaError) -> None:
-        if len(self.errors) < 1_000:
-            self.errors.append(error.name())
-        log.warning("kafka: %s", error.str(), extra={"kafka_error": error.name()})
 
     def _owned(self) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in self._bases]
