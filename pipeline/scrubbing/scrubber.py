@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import msgspec
 
+from pipeline.model.path import Path, path_keys
 from pipeline.model.rule_file import Layer
 from pipeline.scrubbing.defaults import from_relay
 from pipeline.scrubbing.patterns import Haystack
@@ -21,9 +22,6 @@ from pipeline.scrubbing.places import Application, Place, Plan, Root, Trial
 from pipeline.scrubbing.redaction import Remark, finds, join, redact, split
 from pipeline.scrubbing.rules import Rule, RuleSpec, build_rule
 from pipeline.scrubbing.scrubbing_file import ScrubbingFile, own_applications, read_scrubbing_file
-
-Path = tuple[Any, str | int] | None
-"""Where a value stands: (path of its container, key or index)."""
 
 _UNNOTED: Path = (None, "")
 """Where the paths of values begin that are notes themselves: what is taken out of them needs no note."""
@@ -200,7 +198,7 @@ class _Scrubbing:
         node: Any = self.event.get("_meta")
         if not node or not _is_noted(path):
             return []
-        for part in (*_keys(path), str(key), ""):
+        for part in (*path_keys(path), str(key), ""):
             node = node.get(part) if type(node) is dict else None
         remarks = node.get("rem") if type(node) is dict else None
         return remarks if type(remarks) is list else []
@@ -208,7 +206,7 @@ class _Scrubbing:
     def _note(self, path: Path, key: str | int) -> dict[str, Any]:
         """Give the `_meta` entry of a value, made where it is missing."""
         node = self.event
-        for part in ("_meta", *_keys(path), str(key), ""):
+        for part in ("_meta", *path_keys(path), str(key), ""):
             child = node.get(part)
             if type(child) is not dict:
                 child = node[part] = {}
@@ -242,15 +240,6 @@ def _below(place: Place, key: str) -> Place:
 
 def _is_pair(item: Any) -> bool:
     return type(item) is list and len(item) == 2 and type(item[0]) is str
-
-
-def _keys(path: Path) -> list[str]:
-    keys: list[str] = []
-    while path is not None:
-        path, key = path
-        keys.append(str(key))
-    keys.reverse()
-    return keys
 
 
 def _split_path(text: str) -> tuple[str, str]:

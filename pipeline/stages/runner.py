@@ -50,8 +50,8 @@ def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERROR
 
     A record that dies once it was counted is taken out and the rest runs again: the ledger then takes back what it had charged
     for that record, and decides the others as before.
-    Raises RetryableError or StaleBatchError with nothing half done, and whatever a stage that counts raises: running again, in
-    smaller batches, counts nothing twice.
+    Raises RetryableError or StaleBatchError with nothing half done, and whatever a stage that counts raises for several items:
+    running again, in smaller batches, counts nothing twice.
     """
     counted = _counted(stages)
     gone, left = BatchResult(), records
@@ -152,16 +152,18 @@ def _run_isolated(stage: Stage, items: Batch, ctx: Context) -> StageResult:
 
     A stage that counts takes back what a call does not name, so its batch must not be halved here: the runtime cuts the records.
     """
-    if not items or stage.counts:
+    if not items:
         return stage.run(items, ctx)
     try:
         return stage.run(items, ctx)
     except (RetryableError, StaleBatchError):
         raise
-    except Exception as error:  # noqa: BLE001 -- a bug met by one event must not take its batch along
+    except Exception as error:
         if len(items) == 1:
             detail = describe_failure(error)
             return StageResult(dead=[items[0].died(stage.name, "internal", detail)])
+        if stage.counts:
+            raise
     middle = len(items) // 2
     first, second = (_run_isolated(stage, half, ctx) for half in (items[:middle], items[middle:]))
     return StageResult(first.kept + second.kept, first.outcomes + second.outcomes, first.dead + second.dead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -9,7 +10,7 @@ import pytest
 from support.redis_servers import RedisServer
 
 from pipeline.model.record import Form, Record, Token
-from pipeline.quotas.ledger import Polled
+from pipeline.quotas.ledger import Counted, Polled, Sighting
 from pipeline.quotas.redis_client import connect
 from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.rules.folder import load_rules
@@ -45,11 +46,33 @@ def run(server: RedisServer, folder: Path, records: list[Record], size: int) -> 
     return tally
 
 
+def charged_and_seen(server: RedisServer) -> tuple[list[bytes | None], list[bytes | None]]:
+    with server.client() as client:
+        return [client.get(key) for key in client.keys("quota:hour*")], [
+            client.hget(key, "seen") for key in client.keys("group:*")
+        ]
+
+
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_a_replay_charges_and_counts_what_it_stores(size: int, server: RedisServer, tmp_path: Path) -> None:
     records = [record(number, large=number % 4 == 1) for number in range(12)]
     tally = run(server, tmp_path, records, size)
     assert (tally.events, dict(tally.dead_letters)) == (9, {("publish", "too_large"): 3})
-    with server.client() as client:
-        assert [client.get(key) for key in client.keys("quota:hour*")] == [b"9"]
-        assert [client.hget(key, "seen") for key in client.keys("group:*")] == [b"9"]
+    assert charged_and_seen(server) == ([b"9"], [b"9"])
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_what_counting_fails_for_is_charged_nowhere(
+    size: int, server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = RedisLedger.count
+
+    def failing(ledger: RedisLedger, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:
+        if any(sighting.token.offset == 3 for sighting in sightings):
+            raise OverflowError("more than can be counted")
+        return count(ledger, polled, sightings, now)
+
+    monkeypatch.setattr(RedisLedger, "count", failing)
+    tally = run(server, tmp_path, [record(number, large=False) for number in range(6)], size)
+    assert (tally.events, dict(tally.dead_letters)) == (5, {("count", "internal"): 1})
+    assert charged_and_seen(server) == ([b"5"], [b"5"])

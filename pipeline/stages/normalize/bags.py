@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.json_text import to_json_text
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.report import Report
 from pipeline.stages.normalize.values import I64, U64, Parser, trim
 
 _NULL, _FALSE, _TRUE = 1, 6, 5

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.bags import bag
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.report import Report
 from pipeline.stages.normalize.request import cookies, headers
 from pipeline.stages.normalize.shapes import array, record
 from pipeline.stages.normalize.values import (

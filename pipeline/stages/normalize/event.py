@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import NoneType
 from typing import Any
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.clock import correct_clock
 from pipeline.stages.normalize.contexts import ensure_trace
 from pipeline.stages.normalize.message import logentry
 from pipeline.stages.normalize.protocol import ALIASES, FIELDS
 from pipeline.stages.normalize.release import dist, environment, release
-from pipeline.stages.normalize.report import MAX_ERRORS, Path, Report, kept_meta
+from pipeline.stages.normalize.report import MAX_ERRORS, Report, kept_meta
 from pipeline.stages.normalize.tags import MAX_TAGS, settle_tags, tags
 from pipeline.stages.normalize.user import name_user, settle_ip
 from pipeline.stages.normalize.values import as_uuid

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.bags import bag, free_value
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.report import Report
 from pipeline.stages.normalize.shapes import record, values
 from pipeline.stages.normalize.stacktraces import stacktrace
 from pipeline.stages.normalize.values import boolean, json_string, signed, string, text, thread_id, trim, unsigned

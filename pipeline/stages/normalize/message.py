@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.bags import free_value
 from pipeline.stages.normalize.json_text import to_json_text
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.report import Report
 from pipeline.stages.normalize.values import json_string, string, trim
 
 LIMIT, ALLOWANCE = 8192, 200

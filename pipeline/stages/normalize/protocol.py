@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.bags import bag, free_value, nested_bag
 from pipeline.stages.normalize.contexts import contexts
 from pipeline.stages.normalize.debug_images import debug_meta
 from pipeline.stages.normalize.exceptions import exceptions
-from pipeline.stages.normalize.report import Path, Report, printable
+from pipeline.stages.normalize.report import Report, printable
 from pipeline.stages.normalize.request import request
 from pipeline.stages.normalize.sdk import sdk
 from pipeline.stages.normalize.shapes import array, mapping, record, values

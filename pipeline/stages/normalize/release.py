@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.model.path import Path
+from pipeline.stages.normalize.report import Report
 
 _RESTRICTED = frozenset({"latest", ".", ".."})
 _BAD_CHARACTER = re.compile(r"[\x00-\x1f\x7f/\\]")

@@ -6,10 +6,8 @@ from typing import Any
 
 import orjson
 
+from pipeline.model.path import Path, path_keys
 from pipeline.stages.normalize.json_text import estimate_size, to_json_text
-
-Path = tuple[Any, str | int] | None
-"""Where a value stands: (parent path, key or index). A linked list, because most paths are built and never read."""
 
 MAX_KEPT_VALUE_BYTES = 500
 """The original of a refused value is kept only below this size, so that junk is not stored twice."""
@@ -91,16 +89,6 @@ def kept_meta(value: Any) -> dict[str, Any]:
     except (TypeError, orjson.JSONDecodeError):  # nested too deep, or numbers that JSON does not have
         return {}
     return kept if isinstance(kept, dict) else {}
-
-
-def path_keys(path: Path) -> list[str]:
-    """Unroll a path into its keys, outermost first."""
-    keys: list[str] = []
-    while path is not None:
-        path, key = path
-        keys.append(str(key))
-    keys.reverse()
-    return keys
 
 
 def printable(value: Any) -> Any:

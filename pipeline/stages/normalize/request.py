@@ -8,8 +8,9 @@ from urllib.parse import unquote_plus
 
 import orjson
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.bags import bag, free_value
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.report import Report
 from pipeline.stages.normalize.shapes import record
 from pipeline.stages.normalize.values import Parser, json_string, primitive, string, text, trim, unsigned
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.model.path import Path
+from pipeline.stages.normalize.report import Report
 from pipeline.stages.normalize.values import LARGEST, LONGEST, Parser, boolean, string
 
 _TEXT = frozenset({str})

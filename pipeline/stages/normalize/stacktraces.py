@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.bags import bag
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.report import Report
 from pipeline.stages.normalize.shapes import array, mapping, record
 from pipeline.stages.normalize.values import address, boolean, signed, string, text, thread_id, unsigned
 

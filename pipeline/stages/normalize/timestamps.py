@@ -6,7 +6,8 @@ import re
 from datetime import date
 from typing import Any
 
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.model.path import Path
+from pipeline.stages.normalize.report import Report
 
 LATEST = 253402300799.0
 """The last second of the year 9999."""

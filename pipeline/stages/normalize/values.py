@@ -13,8 +13,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from pipeline.model.path import Path
 from pipeline.stages.normalize.json_text import to_json_text
-from pipeline.stages.normalize.report import Path, Report
+from pipeline.stages.normalize.report import Report
 
 Parser = Callable[[Any, Path, Report], Any]
 

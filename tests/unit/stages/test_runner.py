@@ -125,6 +125,24 @@ def test_what_dies_after_it_was_counted_is_taken_out_and_the_rest_is_counted_aga
     assert asked[2:] == [([1], {1}), ([], {1})], "the ledger is told of an organization though none of its events is left"
 
 
+def test_what_counting_itself_fails_for_is_taken_back() -> None:
+    asked: list[list[int]] = []
+
+    def count(batch: Batch, _: Context) -> StageResult:
+        asked.append(positions(list(batch)))
+        if 2 in asked[-1]:
+            raise OverflowError("too much to count")
+        return StageResult(kept=list(batch))
+
+    stages = [Stage("count", count, counts=True)]
+    with pytest.raises(OverflowError):
+        run(records(3), CONTEXT, stages)
+    result = run(records(2)[1:], CONTEXT, stages)
+    [letter] = result.dead
+    assert (letter.stage, letter.reason, result.events) == ("count", "internal", [])
+    assert asked == [[1, 2, 3], [2], []], "the last call names nothing, so that the ledger takes back"
+
+
 def test_the_rest_of_an_envelope_keeps_its_outcomes_though_its_event_is_taken_out() -> None:
     event = b'{"dsn":"https://k@h/7"}\n{"type":"event"}\n{"message":"m"}\n{"type":"session"}\n{}\n'
     record = make_record(event, Form.ENVELOPE)
