@@ -45,6 +45,8 @@ class SleepySink(KafkaSink):
 
 
 def test_a_sleep_past_the_time_out_fences_and_a_new_producer_goes_on(broker: Broker) -> None:
+    patient = fresh_settings(broker)
+    commit(KafkaSink(patient.kafka), patient, event(patient))  # a new broker's coordinator takes longer than the second below
     settings = fresh_settings(broker, transaction_timeout_s=1.0, slot="a")
     sink = SleepySink(settings.kafka)
     sink.naps_s = 13.0  # the time-out, and the broker's sweep of 10 s
