@@ -26,6 +26,8 @@ MAX_MANIFEST_BYTES = 16_000_000
 _MAX_DIRECTORY_BYTES = 16_000_000
 """About 150,000 files. zipfile holds the whole directory in memory, at ten times its size."""
 _END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
+_ZIP64_LOCATOR_BYTES = 20
+_ZIP64_END = struct.Struct(f"<4sQ2H2L4Q{_ZIP64_LOCATOR_BYTES}x")
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError, struct.error)
 
 
@@ -133,16 +135,18 @@ def _check_directory(file: BinaryIO) -> None:
     """Refuse a zip whose directory would not fit in memory, before zipfile reads it."""
     file.seek(0, 2)
     size = file.tell()
-    tail_size = min(size, _END_OF_DIRECTORY.size + 0xFFFF)
+    tail_size = min(size, _ZIP64_END.size + _END_OF_DIRECTORY.size + 0xFFFF)
     file.seek(size - tail_size)
     tail = file.read(tail_size)
     at = tail.rfind(b"PK\5\6")
     if at < 0 or at + _END_OF_DIRECTORY.size > len(tail):
         raise DamagedBundleError("not a zip")
     directory_bytes = _END_OF_DIRECTORY.unpack_from(tail, at)[5]
-    zip64 = tail.rfind(b"PK\6\6", 0, at)
-    if directory_bytes == 0xFFFFFFFF and zip64 >= 0 and zip64 + 56 <= len(tail):
-        directory_bytes = struct.unpack_from("<Q", tail, zip64 + 40)[0]
+    before = tail[max(at - _ZIP64_END.size, 0) : at]
+    if before[-_ZIP64_LOCATOR_BYTES:].startswith(b"PK\6\7"):  # zipfile then believes the record before it, whatever this one says
+        if len(before) < _ZIP64_END.size or not before.startswith(b"PK\6\6"):
+            raise DamagedBundleError("not a zip: its zip64 record is not where it should be")
+        directory_bytes = _ZIP64_END.unpack(before)[8]
     if directory_bytes > _MAX_DIRECTORY_BYTES:
         raise DamagedBundleError(f"a zip directory of {directory_bytes} bytes, where {_MAX_DIRECTORY_BYTES} are allowed")
     file.seek(0)

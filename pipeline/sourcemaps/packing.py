@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from pipeline.sourcemaps.bundle import MANIFEST, MAX_MANIFEST_BYTES, DamagedBundleError, open_zip, read_member
-from pipeline.sourcemaps.references import find_debug_id_comment, find_map_comment, normalize_debug_id
+from pipeline.sourcemaps.references import find_debug_id_comment, find_map_comment, normalize_debug_id, without_guard
 from pipeline.sourcemaps.urls import join_urls
 
 CODE_SUFFIXES = (".js", ".cjs", ".mjs", ".bundle", ".jsbundle")
@@ -89,29 +89,34 @@ def _entry(file_type: str, url: str, headers: dict[str, str], debug_id: str | No
 
 
 def _map_of(path: Path, content: bytes, headers: dict[str, str], url: str, packed: Packed) -> Path | None:
-    """Find the map of a built file, by its comment, else beside it; a header names one that no comment names."""
+    """Find the map of a built file, by its comment, else beside it; a header names one that the comment does not."""
     reference = find_map_comment(content)
-    if reference is None:
-        beside = path.with_name(f"{path.name}.map")
-        if not beside.is_file():
-            packed.warnings.append(f"{url}: no sourceMappingURL, and no map beside it")
-            return None
+    if reference is not None and (reference.startswith(("data:", "/")) or "://" in reference):
+        return None
+    named = _existing(path.parent, reference) if reference is not None else None
+    if named is not None:
+        return named
+    beside = path.with_name(f"{path.name}.map")
+    if beside.is_file():
         headers["sourcemap"] = beside.name
         return beside.resolve()
-    if reference.startswith("data:"):
+    missing = "no sourceMappingURL" if reference is None else f"names the map {reference[:200]}, which is not there"
+    packed.warnings.append(f"{url}: {missing}, and no map beside it")
+    return None
+
+
+def _existing(folder: Path, name: str) -> Path | None:
+    """Give the file that a build names, None where there is none. A build may name anything: too long, or with a NUL in it."""
+    try:
+        path = (folder / name).resolve()
+        return path if path.is_file() else None
+    except (OSError, ValueError):
         return None
-    if "://" in reference or reference.startswith("/"):
-        return None
-    named = (path.parent / reference).resolve()
-    if not named.is_file():
-        packed.warnings.append(f"{url}: names the map {reference}, which is not there")
-        return None
-    return named
 
 
 def _read_map(path: Path, url: str, packed: Packed) -> dict[str, Any]:
     try:
-        raw = orjson.loads(path.read_bytes())
+        raw = orjson.loads(without_guard(path.read_bytes()))
     except orjson.JSONDecodeError as error:
         packed.warnings.append(f"{url}: not a source map: {error}")
         return {}
@@ -125,10 +130,10 @@ def _sources(folder: Path, map_path: Path, raw: dict[str, Any], map_url: str) ->
     for number, name in enumerate(names if isinstance(names, list) else ()):
         if not isinstance(name, str) or (number < len(contents) and contents[number] is not None):
             continue
-        if "\0" in name or "://" in name or PurePosixPath(name).is_absolute():
+        if "://" in name or PurePosixPath(name).is_absolute():
             continue
-        path = (map_path.parent / name).resolve()
-        if path.is_relative_to(folder) and path.is_file():
+        path = _existing(map_path.parent, name)
+        if path is not None and path.is_relative_to(folder):
             yield path, _entry("source", join_urls(map_url, name), {}, None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -46,8 +46,9 @@ class ProjectIndex:
     def find(self, origin: Origin, urls: Sequence[str], *, debug_id: str | None, file_type: str) -> FoundFile | None:
         """Find a file by debug id and type, else by its candidate URLs in their order; for each, the newest bundle first.
 
-        By URL an event sees the bundles of its debug ids and those of exactly its release and dist. A bundle that names
-        neither release nor debug id could be found in no other way, so it serves every release, after all others.
+        By URL an event sees the bundles of its debug ids and those of exactly its release and dist; where none of them has any of
+        the URLs, the release's single files. A bundle that names neither release nor debug id could be found in no other way, so
+        it serves every release, at last.
         """
         if debug_id is not None:
             for bundle in self._by_debug_id.get(debug_id, ()):
@@ -55,22 +56,21 @@ class ProjectIndex:
                 if file is not None:
                     return FoundFile(bundle, file, "debug-id")
         known = [bundle for event_debug_id in origin.debug_ids for bundle in self._by_debug_id.get(event_debug_id, ())]
-        for url in urls:
-            for bundle in self._with_url(origin, url, known):
-                return FoundFile(
-                    bundle, bundle.by_url[url], "debug-id" if any(bundle is other for other in known) else bundle.resolved_with
-                )
-        return None
+        candidates = [(url, bundle) for url in urls for bundle in self._with_url(origin, url, known)]
+        candidates.sort(key=lambda candidate: candidate[1].is_release_files)
+        if origin.release is not None:
+            candidates += [(url, bundle) for url in urls for bundle in self._unbound if url in bundle.by_url]
+        if not candidates:
+            return None
+        url, bundle = candidates[0]
+        is_known = any(bundle is other for other in known)
+        return FoundFile(bundle, bundle.by_url[url], "debug-id" if is_known else bundle.resolved_with)
 
-    def _with_url(self, origin: Origin, url: str, known: list[Bundle]) -> Iterator[Bundle]:
+    def _with_url(self, origin: Origin, url: str, known: list[Bundle]) -> list[Bundle]:
+        """Give the bundles that an event sees and that hold a URL, the newest first."""
         of_release = self._by_url.get((origin.release, origin.dist, url), []) if origin.release is not None else []
         seen = [bundle for bundle in known if url in bundle.by_url]
-        both = sorted(
-            (*seen, *of_release), key=lambda bundle: (not bundle.is_release_files, bundle.stored.added, bundle.stored.name)
-        )
-        yield from reversed(both)
-        if origin.release is not None:
-            yield from (bundle for bundle in self._unbound if url in bundle.by_url)
+        return sorted((*seen, *of_release), key=lambda bundle: (bundle.stored.added, bundle.stored.name), reverse=True)
 
     def with_url(self, urls: Sequence[str]) -> list[FoundFile]:
         """Find a URL under any release and dist, for the explanation of a miss."""

@@ -66,16 +66,28 @@ def _last_comment(text: bytes, key: bytes, openers: tuple[bytes, ...]) -> str | 
     return None
 
 
+def without_guard(source_map: bytes) -> bytes:
+    """Leave out the first line of a map where it is the guard against being run as a script."""
+    return source_map.partition(b"\n")[2] if source_map.startswith(b")]}") else source_map
+
+
 def decode_data_url(url: str) -> bytes | None:
-    """Decode a `data:` URL, base64 or percent-encoded; None for any other URL. Raises InvalidDataUrlError."""
+    """Decode a `data:` URL, percent-encoded, and base64 where it says so; None for any other URL. Raises InvalidDataUrlError.
+
+    As browsers read base64: its padding may be missing as a whole, and blanks in it do not count.
+    """
     if not url.startswith("data:"):
         return None
     kind, comma, data = url[len("data:") :].partition(",")
     if not comma:
         raise InvalidDataUrlError("a data: URL without a comma")
-    if not kind.endswith(";base64"):
-        return unquote_to_bytes(data)
+    content = unquote_to_bytes(data)
+    if not kind.rstrip().lower().endswith(";base64"):
+        return content
+    text = b"".join(content.split())
+    if b"=" not in text:
+        text += b"=" * (-len(text) % 4)
     try:
-        return b64decode(data, validate=True)
+        return b64decode(text, validate=True)
     except binascii.Error as error:
         raise InvalidDataUrlError(f"base64: {error}") from None

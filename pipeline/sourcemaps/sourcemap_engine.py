@@ -16,6 +16,7 @@ from sourcemap.exceptions import SourceMapDecodeError
 
 from pipeline.sourcemaps.engine import MalformedMapError, Position
 from pipeline.sourcemaps.position_memory import PositionMemory
+from pipeline.sourcemaps.references import without_guard
 from pipeline.sourcemaps.source_text import SourceText
 
 _DECODE_ERRORS = (SourceMapDecodeError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
@@ -107,9 +108,7 @@ class SourcemapEngine:
 
 
 def _read_json(source_map: bytes) -> dict[str, Any]:
-    if source_map.startswith((b")]}'", b")]}")):
-        source_map = source_map.partition(b"\n")[2]
-    found = orjson.loads(source_map)
+    found = orjson.loads(without_guard(source_map))
     if not isinstance(found, dict):
         raise TypeError("not an object")
     return found

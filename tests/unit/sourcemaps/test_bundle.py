@@ -102,6 +102,23 @@ def test_a_directory_that_would_fill_the_memory_is_refused_before_it_is_read() -
     assert "zip directory" in bundle_of(bytes(1_000) + end).damage[0]
 
 
+def directory_of_its_own_size(content: bytes, *, says: int, record: bytes = b"PK\6\6") -> bytes:
+    """Put a zip64 record behind a zip's directory, and an end record that says another size of it."""
+    end = content[-22:]
+    entries, directory_bytes, start = struct.unpack("<H2L", end[10:20])
+    zip64 = struct.pack("<4sQ2H2L4Q", record, 44, 45, 45, 0, 0, entries, entries, directory_bytes, start)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(content) - 22, 1)
+    return content[:-22] + zip64 + locator + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, says, 0, 0)
+
+
+def test_a_directory_is_as_large_as_its_zip64_record_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = zip_of(manifest_json=b'{"files": {}}', **{f"m{number}": b"" for number in range(50)})
+    assert bundle_of(directory_of_its_own_size(content, says=0xFFFFFFFF)).damage == ()
+    assert "zip64" in bundle_of(directory_of_its_own_size(content, says=100, record=b"PK\0\0")).damage[0]
+    monkeypatch.setattr("pipeline.sourcemaps.bundle._MAX_DIRECTORY_BYTES", 1_000)
+    assert "zip directory" in bundle_of(directory_of_its_own_size(content, says=100)).damage[0]
+
+
 def test_a_manifest_may_name_what_the_zip_does_not_hold() -> None:
     bundle = bundle_of(zip_of(manifest_json=b'{"files": {"a": {"url": "~/a.js", "headers": null}}}'))
     assert bundle.files == ()

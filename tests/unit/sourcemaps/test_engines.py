@@ -86,6 +86,11 @@ WRITTEN = {
     "indexed, two sections on a line": indexed((0, 0, SMALL), (0, 20, SMALL), (3, 10, SMALL)),
     "indexed, nothing before the first": indexed((0, 4, SMALL), (5, 4, SMALL)),
     "two tokens at one place": source_map([(0, 0, 0, 0, 0), (0, 5, 0, 1, 0), (0, 5, 0, 2, 0)], ["a.js"]),
+    "a token, then one that maps to nothing, at one place": source_map([(0, 0, 0, 0, 0), (0, 5, 0, 1, 2), (0, 5)], ["a.js"]),
+    "one that maps to nothing, then a token, at one place": source_map([(0, 0, 0, 0, 0), (0, 5), (0, 5, 0, 1, 2)], ["a.js"]),
+    "three tokens at one place, and one right behind them": source_map(
+        [(0, 5, 0, 1, 0), (0, 5, 0, 2, 0), (0, 5, 0, 3, 0), (0, 6, 0, 4, 0), (1, 0, 0, 5, 0), (1, 0, 0, 6, 0)], ["a.js"]
+    ),
     "columns out of order": plain(mappings="UAAA,LACA,KACA"),
     "no names": b'{"version":3,"sources":["a.js"],"mappings":"AAAA"}',
     "no mappings": b'{"version":3,"sources":["a.js"],"names":[]}',
@@ -141,9 +146,13 @@ def test_where_they_are_known_to_differ_they_still_do(content: bytes, place: tup
     assert answers[0] != answers[1]
 
 
-def test_a_negative_line_does_not_stop_the_worker() -> None:
+HARMLESS, NEGATIVE = (0, 0, 0, 1, 0), (0, 0, 0, -1, 0)
+
+
+@pytest.mark.parametrize("tokens", [[NEGATIVE], [HARMLESS, NEGATIVE]], ids=["alone", "behind a harmless one"])
+def test_a_negative_line_does_not_stop_the_worker(tokens: list[tuple[int, ...]]) -> None:
     """The library's own look-up takes some five seconds here."""
-    parsed = SymbolicEngine().parse(b"", plain(mappings="AADA", sourcesContent=["1\n"]))
+    parsed = SymbolicEngine().parse(b"", source_map(tokens, ["a.js"], ["1\n2\n"]))
     started = time.monotonic()
     assert parsed.locate(1, 1) is None
     assert time.monotonic() - started < 0.5

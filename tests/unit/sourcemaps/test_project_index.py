@@ -82,3 +82,4 @@ def test_single_files_come_after_bundles() -> None:
     )
     assert find(ProjectIndex([single, bundle("bundle", "~/a", added=1, release="r")]), "~/a") == ("bundle", "release")
     assert find(ProjectIndex([single]), "~/a") == ("single", "release-old")
+    assert find(ProjectIndex([single, bundle("other", "~/b", release="r")]), "~/a", "~/b") == ("other", "release")

@@ -74,6 +74,27 @@ def test_the_last_comment_counts_and_it_may_follow_code() -> None:
     assert references.find_map_comment(b"//# sourceMappingURL=\n//x") is None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:application/json;base64,eyJ2IjogM30=",
+        "data:application/json;base64,eyJ2IjogM30",
+        "data:application/json;base64,eyJ2IjogM30%3D",
+        "data:application/json;base64,eyJ2%20IjogM30=",
+        "data:application/json;charset=utf-8;BASE64,eyJ2IjogM30=",
+        "data:application/json,%7B%22v%22%3A%203%7D",
+    ],
+)
+def test_a_map_in_its_comment(url: str) -> None:
+    assert references.decode_data_url(url) == b'{"v": 3}'
+
+
+@pytest.mark.parametrize("url", ["data:;base64,eyJ2IjogM30==", "data:;base64,eyJ2Ij%FF", "data:;base64,e", "data:x"])
+def test_a_map_in_its_comment_that_does_not_decode(url: str) -> None:
+    with pytest.raises(references.InvalidDataUrlError):
+        references.decode_data_url(url)
+
+
 def test_a_header_wins_over_the_comment() -> None:
     code = b"//# sourceMappingURL=a.map"
     assert references.find_map_reference(code, {"x-sourcemap": "b.map"}) == "b.map"
