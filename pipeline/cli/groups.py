@@ -117,7 +117,7 @@ def _path(rules: str | None, settings_file: Path | None, project: int) -> Path:
 def _read(path: Path) -> Decisions:
     if not path.exists():
         return Decisions()
-    return Decisions.load([{FILE: RuleFile(str(path), path.read_text())}])
+    return Decisions.load([{FILE: RuleFile(str(path), path.read_text(encoding="utf-8-sig"))}])
 
 
 def _write(path: Path, decisions: Decisions) -> None:

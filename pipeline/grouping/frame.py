@@ -13,7 +13,7 @@ _NOWHERE: Any = object()
 
 
 class Frame(NamedTuple):
-    """One frame, oldest first in its stack. Text that is empty or no text is None.
+    """One frame, oldest first in its stack. What is no text is None, and so is a name that is empty; an empty place stays.
 
     `same_position` says that line and column are those of the frame before: with equal names that is recursion.
     `orig_in_app` is 1, 0 or -1 (was unset) where a rule changed `in_app` before.
@@ -80,17 +80,19 @@ def rows_of(frames: list[dict[str, Any]]) -> list[Row]:
 
 def frame_from(row: Row) -> Frame:
     """Check a row's types."""
-    module, function, raw_function, filename, abs_path, package, platform, context_line = [_text(value) for value in row[:8]]
+    module, function, raw_function, filename, abs_path, package, platform, context_line = [
+        value if isinstance(value, str) else None for value in row[:8]
+    ]
     in_app, same_position, orig_in_app, has_source_map, category = row[8:]
     return Frame(
         module,
-        function,
-        raw_function,
+        function or None,
+        raw_function or None,
         filename,
         abs_path,
         package,
-        platform,
-        context_line,
+        platform or None,
+        context_line or None,
         in_app=bool(in_app) if isinstance(in_app, (int, float)) else None,
         same_position=same_position,
         orig_in_app=(-1 if orig_in_app == -1 else int(bool(orig_in_app))) if isinstance(orig_in_app, int) else None,

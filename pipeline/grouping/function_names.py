@@ -22,7 +22,7 @@ _LAMBDA_GCC = re.compile(r"\{lambda\(.*?\)#\d+\}", re.DOTALL)
 _LAMBDA_GCC_END = re.compile(r"\)#\d+\}")
 _LAMBDA_MSVC_CLANG = re.compile(r"\blambda_[a-f0-9]{32}\b|\$_\d+\b")
 _ANONYMOUS_NAMESPACE_MSVC = re.compile(r"\?A0x[a-f0-9]{8}::")
-_TRAILER = re.compile(r"(?:\bconst\b|&|\[clone\ [^\]]*\])$", re.VERBOSE)
+_CONST = re.compile(r"\bconst$")
 _RUST_BLANKET = re.compile(r"^[A-Z] as ")
 _RUST_HASH = re.compile(r"::h[a-z0-9]{16}$")
 _GNU_VERSION = re.compile(r"@@?GLIBC_[0-9.]+$")
@@ -67,11 +67,10 @@ def _trim_native(name: str, platform: str) -> str:
     if rest.startswith(("[", "+[", "-[")):  # an Objective-C selector is a name as it stands
         return rest
 
-    while (trailer := _TRAILER.search(rest)) is not None:
-        rest = rest[: trailer.start()].rstrip()
+    rest = _without_trailers(rest)
     for bracket, shield in _SHIELDS:
         rest = rest.replace(bracket, shield)
-    rest = _LAMBDA_MSVC_CLANG.sub("lambda", _fold_gcc_lambdas(rest))
+    rest = _fold_gcc_lambdas(_LAMBDA_MSVC_CLANG.sub("lambda", rest))
     rest = _ANONYMOUS_NAMESPACE_MSVC.sub("⟦anonymousnamespace⟧::", rest)
     rest = replace_enclosed(rest, "(", _keep_namespace)
     rest = replace_enclosed(rest, "<", _simplify_generics)
@@ -90,6 +89,19 @@ def _trim_native(name: str, platform: str) -> str:
     chosen = _RUST_HASH.sub("", chosen)
     chosen = _GNU_VERSION.sub("", chosen)
     return _WINDOWS_DECORATION.sub(r"\1", chosen)
+
+
+def _without_trailers(name: str) -> str:
+    """Take off all of `const`, `&` and `[clone ...]` at the end. Each step looks at the end alone: names are hostile, too."""
+    while True:
+        if name.endswith("&"):
+            name = name.rstrip("&").rstrip()
+        elif name.endswith("const") and _CONST.search(name, len(name) - 6 if len(name) > 5 else 0):
+            name = name[:-5].rstrip()
+        elif name.endswith("]") and (clone := name.find("[clone ", name.rfind("]", 0, -1) + 1)) >= 0:
+            name = name[:clone].rstrip()
+        else:
+            return name
 
 
 def _fold_gcc_lambdas(name: str) -> str:

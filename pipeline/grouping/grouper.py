@@ -116,15 +116,15 @@ class Grouper:
 
     def _fingerprint(self, event: dict[str, Any]) -> Fingerprint:
         match = self._fingerprints.match(event)
-        if match is not None and match.values:
-            return Fingerprint(match.values, match)
+        if match is not None:
+            return Fingerprint(match.values or list(DEFAULT_FINGERPRINT), match)
         sent = event.get("fingerprint")
         values = (
             [value if isinstance(value, str) else str(value) for value in sent if isinstance(value, (str, int, float))]
             if isinstance(sent, list)
             else []
         )
-        return Fingerprint(values or list(DEFAULT_FINGERPRINT), match)
+        return Fingerprint(values or list(DEFAULT_FINGERPRINT), None)
 
     def _is_changing(self, now: float | None) -> bool:
         """Say whether the hashes of the configuration before are still published."""

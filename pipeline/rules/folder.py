@@ -140,7 +140,7 @@ class RulesFolder:
                 errors.append(RuleError(path, None, None, "expected a file; this is a folder, a pipe, or a link to nothing"))
                 continue
             try:
-                layer[file] = RuleFile(path, (self.path / name / file).read_text())
+                layer[file] = RuleFile(path, (self.path / name / file).read_text(encoding="utf-8-sig"))
             except (OSError, UnicodeDecodeError) as error:
                 errors.append(RuleError(path, None, None, str(error)))
         return _Folder(signature, layer)

@@ -37,6 +37,7 @@ WITHOUT_EFFECT = frozenset({"prefix", "sentinel"})
 """Flags that users still have in their files, and that never change a hash (spec, section 5.3)."""
 
 _LONG_NAMES = {"type": "error.type", "value": "error.value", "mechanism": "error.mechanism"}
+_TAKEN_FOR_AN_ESCAPE = re.compile(r'\\(?:[\\"]|$)')
 _PLAIN = re.compile(r'[^\s"]\S*', re.ASCII)
 
 
@@ -51,6 +52,8 @@ class Matcher:
     def __str__(self) -> str:
         """Print as a file would have it."""
         pattern = self.pattern
+        if _TAKEN_FOR_AN_ESCAPE.search(pattern):
+            pattern = pattern.replace("\\", "\\\\")
         if not _PLAIN.fullmatch(pattern):
             pattern = '"' + pattern.replace('"', '\\"') + '"'
         return f"{'!' if self.negated else ''}{_LONG_NAMES.get(self.key, self.key)}:{pattern}"

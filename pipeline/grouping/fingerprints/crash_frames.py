@@ -15,6 +15,14 @@ def values_of(event: dict[str, Any], interface: str) -> list[dict[str, Any]]:
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
+def last_exception(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Give the last exception; None where there is none, and where the last one is null."""
+    container = event.get("exception")
+    values = container.get("values") if isinstance(container, dict) else None
+    last = values[-1] if isinstance(values, list) and values else None
+    return last if isinstance(last, dict) else None
+
+
 def frames_of(owner: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Give the frames of an exception, a thread or an event, the oldest first."""
     stacktrace = owner.get("stacktrace") if owner is not None else None
@@ -44,9 +52,7 @@ def all_frames(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def crash_frame(event: dict[str, Any]) -> dict[str, Any] | None:
     """Give the youngest frame in the app, else the youngest, of the last exception or the stack beside it."""
-    exceptions = values_of(event, "exception")
-    frames = frames_of(exceptions[-1]) if exceptions else []
-    frames = frames or frames_besides_exceptions(event)
+    frames = frames_of(last_exception(event)) or frames_besides_exceptions(event)
     youngest = frames[-1] if frames else None
     return next((frame for frame in reversed(frames) if frame.get("in_app")), youngest)
 

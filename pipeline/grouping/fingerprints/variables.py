@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.grouping.fingerprints.crash_frames import crash_frame, values_of
+from pipeline.grouping.fingerprints.crash_frames import crash_frame, last_exception
 
 _VARIABLE = re.compile(r"\{\{\s*(\S+)\s*\}\}")
 
@@ -81,8 +81,8 @@ def _text(value: Any) -> str | None:
 
 
 def _last_exception(event: dict[str, Any], key: str) -> str | None:
-    exceptions = values_of(event, "exception")
-    return _text(exceptions[-1].get(key)) if exceptions else None
+    exception = last_exception(event)
+    return _text(exception.get(key)) if exception is not None else None
 
 
 def _of_frame(default: str, *keys: str) -> Callable[[dict[str, Any]], str]:

@@ -49,7 +49,7 @@ def frame_component(frame: Frame, platform: str, configuration: Configuration) -
 
 
 def _filename(frame: Frame, platform: str, configuration: Configuration) -> Component:
-    if frame.filename is None:
+    if not frame.filename:
         return Component("filename")
     base = _SEPARATORS.split(frame.filename)[-1]
     stripped = strip_bundle_hash(base) if configuration.strip_bundle_hashes and family_of(platform) == "javascript" else base
@@ -68,7 +68,7 @@ def _filename(frame: Frame, platform: str, configuration: Configuration) -> Comp
 
 def _module(frame: Frame, platform: str, configuration: Configuration) -> Component:
     module = frame.module
-    if module is None:
+    if not module:
         return Component("module")
     component = Component("module", [module])
     if platform == "javascript" and "/" in module and frame.abs_path is not None and frame.abs_path.endswith(module):

@@ -52,6 +52,11 @@ def test_reads_every_part_of_a_rule() -> None:
         "path:C:\\src\\* -app",
         "function:{a,b}[c-d]? +group",
         "module:a\u00a0b +app",
+        'function:"-\\[X y]" -app',
+        "path:C:\\\\\\\\server\\\\* -app",
+        'function:"ends with \\\\" -app',
+        "function:ends\\\\ -app",
+        'function:"a \\\\\\"b" -app',
     ],
 )
 def test_prints_back_to_what_it_read(text: str) -> None:

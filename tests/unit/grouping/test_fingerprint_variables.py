@@ -85,6 +85,13 @@ def test_a_title_takes_variables_anywhere() -> None:
     assert expand("{{ type }} in {{ transaction }} ({{ nope }})", EVENT) == "Last in /cart ({{ nope }})"
 
 
+def test_the_last_exception_counts_though_it_is_null() -> None:
+    stack = {"frames": [{"function": "f", "in_app": True}]}
+    event = {"exception": {"values": [{"type": "A", "value": "v", "stacktrace": stack}, None]}}
+    names = ("type", "value", "message", "function")
+    assert [resolve(f"{{{{ {name} }}}}", event) for name in names] == [f"<no-{name}>" for name in names]
+
+
 def test_the_message_falls_back_to_template_and_exception() -> None:
     assert resolve("{{ message }}", {"logentry": {"message": "template"}}) == "template"
     assert resolve("{{ message }}", {"exception": {"values": [{"value": "v"}]}}) == "v"

@@ -21,6 +21,8 @@ from pipeline.grouping.function_names import trim_function
         "@1" * 500_000,
         " const" * 200_000,
         "[clone x]" * 100_000,
+        "&" * 200_000,
+        "& " * 200_000,
         "operator<" * 100_000,
     ],
     ids=lambda name: name[:9],
@@ -29,6 +31,29 @@ def test_a_hostile_name_is_bounded(name: str) -> None:
     started = time.process_time()
     trim_function(name, "native")
     assert time.process_time() - started < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "trimmed"),
+    [
+        ("f() const", "f"),
+        ("f() const &", "f"),
+        ("f()const&&", "f"),
+        ("f(int) [clone .cold] [clone .part.0]", "f"),
+        ("f(int) [clone [clone x]", "f"),
+        ("f(a)[clone x] const", "f"),
+        ("myconst", "myconst"),
+        ("const", "const"),
+        ("operator&", "operator"),
+    ],
+)
+def test_what_a_linker_appended_goes(name: str, trimmed: str) -> None:
+    assert trim_function(name, "native") == trimmed
+
+
+@pytest.mark.parametrize("name", ["$_0{lambda(int)#1}", "{lambda(int)#1}lambda_0123456789abcdef0123456789abcdef"])
+def test_lambdas_that_touch_are_two(name: str) -> None:
+    assert trim_function(name, "native") == "lambdalambda"
 
 
 @given(st.text(alphabet="ab<>(){}[] ->:&@~'#1", max_size=60), st.sampled_from(["native", "cocoa", "csharp", "python"]))

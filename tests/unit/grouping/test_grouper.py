@@ -114,6 +114,15 @@ def test_a_rule_goes_before_the_sender_and_is_named() -> None:
     assert grouping.hashes == explanation.hashes
 
 
+def test_a_rule_with_a_title_alone_takes_the_senders_fingerprint_away() -> None:
+    grouper = make_grouper(fingerprints='type:E -> title="{{ type }} again"')
+    plain = make_grouper().group(_error())
+    grouping = grouper.group(_error(fingerprint=["client"]))
+
+    assert (grouping.hashes, grouping.title) == (plain.hashes, "E again")
+    assert grouper.explain(_error(fingerprint=["client"])).hashes == plain.hashes
+
+
 def test_builtin_rules_come_last_and_can_be_switched_off() -> None:
     bases = bases_of(fingerprints="type:E -> builtin")
     event = _error()

@@ -84,6 +84,29 @@ def test_the_shipped_base_does_what_its_text_does() -> None:
         assert _results(joined, exception) == _results(by_text, exception)
 
 
+BACKSLASHED = [rb"-[X y]", rb"a::{dtor}", rb"a\b", rb"ab", rb"a\[b", rb"a\\b", rb'a"b', rb"c:/x/a.cs", rb"c://x//a.cs", b"a\\"]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        r'"-\[X y]"', r'"-\\[X y]"', r'"*::\\{dtor\\}"', r'"*::\{dtor\}"', r"*::\\{dtor\\}", r'"a\\b"', r"a\\b", r'"a\b"', r"a\b",
+        r'"a\\\\b"', r"a\\\\b", r'"a\\\[b"', r'"C:\x\*"', r'"C:\\x\\*"', r"C:\x\*", r"C:\\x\\*", r'"a\\\\"',
+        r"a\\",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["function", "path"])
+def test_backslashes_mean_what_they_mean_to_the_library(key: str, argument: str) -> None:
+    text = f"{key}:{argument} +app"
+    (rule,) = parse_enhancements([RuleFile("e", text)])
+    frames = [FRAMES[0] | {"function": value, "path": value, "in_app": None} for value in BACKSLASHED]
+
+    expected = ophio.modify(Enhancements.parse(text, Cache(10)), frames, NOBODY)
+    assert ophio.modify(ophio.compile_rule(rule), frames, NOBODY) == expected
+    (printed,) = parse_enhancements([RuleFile("e", str(rule))])
+    assert printed.matchers == rule.matchers
+
+
 def test_an_escaped_quote_is_understood() -> None:
     (rule,) = parse_enhancements([RuleFile("e", 'function:"a \\"b\\"" +app')])
     frame = FRAMES[0] | {"function": b'a "b"', "in_app": None}

@@ -138,6 +138,12 @@ def test_repeated_frames_count_once() -> None:
     assert _explained({"platform": "python", "stacktrace": {"frames": frames}}) == {"system": "f|g|"}
 
 
+def test_a_frame_with_an_empty_module_does_not_repeat_one_without() -> None:
+    frames = [{"function": "f", "module": ""}, {"function": "f"}, {"function": "f"}]
+
+    assert _explained({"platform": "python", "stacktrace": {"frames": frames}}) == {"system": "f|f|"}
+
+
 @pytest.mark.parametrize(
     ("event", "expected"),
     [

@@ -75,6 +75,21 @@ def test_a_mistake_is_refused_and_named(folder: Path, name: str, text: str, wher
     assert str(raised.value).startswith(where)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("default/enhancements.rules", "function:x +app\n"),
+        ("default/fingerprints.rules", "type:x -> x\n"),
+        ("default/grouping.toml", 'hash = "md5"\n'),
+    ],
+)
+def test_the_mark_that_editors_put_before_a_text_is_no_part_of_it(folder: Path, name: str, text: str) -> None:
+    write(folder, name, text)
+    plain = load_rules(folder).version
+    write(folder, name, "\ufeff" + text)
+    assert load_rules(folder).version == plain
+
+
 def test_all_mistakes_are_named_at_once(folder: Path) -> None:
     write(folder, "default/quotas.toml", "x = 1")
     write(folder, "projects/7/scrubbing.toml", "y = 1")
