@@ -156,7 +156,7 @@ class Web(_Section, frozen=True):
     host: str = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the container
     port: int = 6066
     live_counts: bool = True
-    """Count outcomes in windowed tables, for the view of live counts; costs some 200 us of CPU per outcome record."""
+    """Count the outcomes of all workers by minute, for the view of live counts; costs some 200 us of CPU per outcome record."""
 
 
 class Reports(_Section, frozen=True):

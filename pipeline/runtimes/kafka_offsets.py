@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -93,3 +94,20 @@ class GroupOffsets:
     def _find(self, places: list[TopicPartition], spec: OffsetSpec) -> dict[int, int]:
         futures = self._admin.list_offsets(dict.fromkeys(places, spec), request_timeout=TIMEOUT_S)
         return {place.partition: future.result().offset for place, future in futures.items()}
+
+
+def begin_at(kafka: Kafka, group: str, topics: Sequence[str], epoch_s: float) -> None:
+    """Let a group that nobody is a member of begin with the records that arrived from a moment on. Raises KafkaException."""
+    consumer = Consumer(client_config(kafka) | {"group.id": group})
+    try:
+        places = []
+        for topic in topics:
+            known = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
+            places += [TopicPartition(topic, partition, round(epoch_s * 1e3)) for partition in known]
+        found = when_settled(lambda: consumer.offsets_for_times(places, timeout=TIMEOUT_S), TIMEOUT_S)
+        for place in found:
+            if place.offset < 0:  # nothing arrived since: the end
+                place.offset = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)[1]
+        when_settled(lambda: consumer.commit(offsets=found, asynchronous=False), TIMEOUT_S)
+    finally:
+        consumer.close()

@@ -84,13 +84,13 @@ def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:
 def test_faust_gets_the_same_credentials(tmp_path: Path) -> None:
     make_certificate(tmp_path)
     kafka = Kafka(security_protocol="SASL_SSL", ssl_ca_file=str(tmp_path / "cert.pem"), sasl_username="u", sasl_password="p")
-    credentials = make_app(Settings(kafka=kafka), 1).conf.broker_credentials
+    credentials = make_app(Settings(kafka=kafka)).conf.broker_credentials
     assert (credentials.username, credentials.password, credentials.protocol.value) == ("u", "p", "SASL_SSL")
     assert credentials.mechanism.value == "SCRAM-SHA-512"
     assert credentials.ssl_context is not None
     tls_only = msgspec.structs.replace(kafka, security_protocol="SSL")
-    assert make_app(Settings(kafka=tls_only), 1).conf.broker_credentials.protocol.value == "SSL"
-    assert make_app(Settings(), 1).conf.broker_credentials is None
+    assert make_app(Settings(kafka=tls_only)).conf.broker_credentials.protocol.value == "SSL"
+    assert make_app(Settings()).conf.broker_credentials is None
 
 
 def test_what_is_not_set_is_left_to_the_client() -> None:

@@ -17,7 +17,7 @@ import aiokafka
 import orjson
 import pytest
 from confluent_kafka import Producer
-from support.installation import ROOT, Installation, until
+from support.installation import ROOT, Installation, free_port, until
 from support.kafka_broker import produce, read_all
 from support.snuba import check_outcome, check_published_event
 
@@ -124,6 +124,31 @@ def test_live_counts_have_what_goes_to_billing(installation: Installation) -> No
     }
     assert set(fates[billing]) == {0}
     assert set(fates[installation.settings.kafka.outcomes]) == {3}
+
+
+def test_live_counts_are_the_same_on_every_worker_whichever_come_and_go(installation: Installation) -> None:
+    """Each reads all that any of them wrote, from its first minute on, and nothing twice."""
+    installation.worker()
+    first_port, installation.port = installation.port, free_port()
+    installation.feed(300)
+    until(lambda: len(installation.stored()) == 300)
+    installation.write_settings("[batch]", "max_records = 20")
+    killed = installation.worker()
+    installation.feed(300, seed=2)
+    until(lambda: len(installation.stored()) == 600)
+    until(lambda: installation.counted() == 600, what=lambda: str(installation.counted()))
+    killed.kill()
+    installation.port = free_port()
+    installation.write_settings("[batch]", "max_records = 30")
+    installation.worker()
+    third_port = installation.port
+    installation.feed(300, seed=3)
+    until(lambda: len(installation.stored()) == 900)
+    for installation.port in (first_port, third_port):
+        until(lambda: installation.counted() >= 900, what=lambda: str(installation.counted()))
+    time.sleep(3.0)  # what counts twice would come
+    for installation.port in (first_port, third_port):
+        assert installation.counted() == 900
 
 
 def test_live_counts_can_be_left_out(installation: Installation) -> None:

@@ -1,4 +1,4 @@
-"""Live counts: the agents that count outcomes per project, category and reason in windowed tables."""
+"""Live counts: agents that count outcomes per project, category and reason, in windows of a minute."""
 
 from __future__ import annotations
 
@@ -26,51 +26,62 @@ class CountKey(NamedTuple):
     reason: str | None
 
 
-class LiveCounts:
-    """Outcomes of the last minutes, the same on every worker.
+class MinuteTable:
+    """Quantities of the last KEPT_WINDOWS minutes by key. A record counts once, though it is read again after a rebalance."""
 
-    `topics` are those that outcomes go to, with their partitions. Each has a table, which is global; its keys begin with the
-    partition that was read: no two workers write the same one. At least once: a crash may count a second's outcomes again.
-    """
+    def __init__(self) -> None:
+        self._windows: dict[int, Counter[CountKey]] = {}
+        self._behind: dict[tuple[str, int], int] = {}
 
-    def __init__(self, app: faust.App, topics: Mapping[str, int]) -> None:
-        self._counts = [self._count_topic(app, name, partitions) for name, partitions in topics.items()]
+    def count(self, place: tuple[str, int], offset: int, moment: float, value: bytes | None) -> None:
+        """Count an outcome that arrived at `moment` (epoch seconds), unless its minute is over or it was counted before.
 
-    def _count_topic(self, app: faust.App, name: str, partitions: int) -> Any:
-        raw = {"key_serializer": "raw", "value_serializer": "raw", "key_type": bytes, "value_type": bytes}
-        topic = app.topic(name, partitions=partitions, **raw)
-        # Faust refuses a table whose partitions are not its source's: a topic that got more of them gets a new table.
-        table = app.GlobalTable(
-            f"{name}-by-minute-{partitions}", default=int, partitions=partitions, help="quantity by partition, project, ..."
-        )
-        counts = table.tumbling(WINDOW_S, expires=WINDOW_S * KEPT_WINDOWS, key_index=True)
-
-        async def count(stream: Any) -> None:
-            async for event in stream.events():
-                if event.message.timestamp < time.time() - WINDOW_S * KEPT_WINDOWS:
-                    continue  # a backlog is passed over: its windows are over too
-                outcome = read_outcome(event.value)
-                if outcome is not None:
-                    key, quantity = outcome
-                    counts[orjson.dumps([event.message.partition, *key]).decode()] += quantity
-
-        app.agent(topic, name=f"count-{name}")(count)
-        return counts
+        `place` is the topic and partition that it was read from.
+        """
+        if offset < self._behind.get(place, 0):
+            return
+        self._behind[place] = offset + 1
+        window, oldest = int(moment // WINDOW_S), _oldest(time.time())
+        outcome = read_outcome(value) if window >= oldest else None
+        if outcome is None:
+            return
+        key, quantity = outcome
+        if window not in self._windows:
+            self._windows = {kept: counts for kept, counts in self._windows.items() if kept >= oldest} | {window: Counter()}
+        self._windows[window][key] += quantity
 
     def minutes(self, number: int) -> list[dict[str, Any]]:
         """Give the last `number` minutes, the newest first: its start (epoch seconds) and the counts."""
-        now = time.time()
-        return [self._minute(now - back * WINDOW_S) for back in range(number)]
+        newest = int(time.time() // WINDOW_S)
+        return [self._minute(window) for window in range(newest, newest - number, -1)]
 
-    def _minute(self, moment: float) -> dict[str, Any]:
-        totals: Counter[CountKey] = Counter()
-        for counted in self._counts:
-            for key, quantity in counted.clone(relative_to=moment).items():
-                if quantity:
-                    _, *names = orjson.loads(key)
-                    totals[CountKey(*names)] += quantity
-        counts = [{**key._asdict(), "quantity": quantity} for key, quantity in sorted(totals.items(), key=str)]
-        return {"start": int(moment // WINDOW_S * WINDOW_S), "counts": counts}
+    def _minute(self, window: int) -> dict[str, Any]:
+        totals = sorted(self._windows.get(window, Counter()).items(), key=str)
+        return {"start": int(window * WINDOW_S), "counts": [{**key._asdict(), "quantity": quantity} for key, quantity in totals]}
+
+
+def _oldest(now: float) -> int:
+    return int(now // WINDOW_S) - KEPT_WINDOWS + 1
+
+
+def count_outcomes(app: faust.App, topics: Mapping[str, int]) -> MinuteTable:
+    """Make an agent for each outcome topic, given with its partitions; gives the table that they all count in.
+
+    The application reads all partitions by itself, in a group of its own that begins KEPT_WINDOWS minutes ago: so the counts are
+    the same on every worker, whichever come and go, and none is kept anywhere. In a table of Faust's that the workers shared,
+    others' counts came with the next rebalance, and what was read again after it counted again.
+    """
+    table = MinuteTable()
+
+    async def count(stream: Any) -> None:
+        async for event in stream.events():
+            message = event.message
+            table.count((message.topic, message.partition), message.offset, message.timestamp, event.value)
+
+    for name, partitions in topics.items():
+        raw = {"key_serializer": "raw", "value_serializer": "raw", "key_type": bytes, "value_type": bytes}
+        app.agent(app.topic(name, partitions=partitions, **raw), name=f"count-{name}")(count)
+    return table
 
 
 def read_outcome(value: bytes | None) -> tuple[CountKey, int] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -23,7 +24,8 @@ from mode import Service
 
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.worker.faust_counts import LiveCounts
+from pipeline.runtimes.kafka_offsets import begin_at
+from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, WINDOW_S, count_outcomes
 from pipeline.runtimes.worker.faust_transport import CommittedTransport
 from pipeline.runtimes.worker.faust_views import add_views
 from pipeline.runtimes.worker.loop import Worker
@@ -143,9 +145,12 @@ def run_process(
 
     Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal.
     """
-    app = make_app(settings, max(outcome_partitions.values()))
-    # Without live counts the agent listens to a topic that nobody writes: an application without any agent does not start.
-    counts = LiveCounts(app, outcome_partitions if settings.web.live_counts else {f"{app.conf.id}-idle": 1})
+    app = make_app(settings)
+    if settings.web.live_counts:
+        begin_at(settings.kafka, app.conf.id, list(outcome_partitions), time.time() - WINDOW_S * KEPT_WINDOWS)
+        counts = count_outcomes(app, outcome_partitions)
+    else:  # the agent listens to a topic that nobody writes: an application without any agent does not start
+        counts = count_outcomes(app, {f"{settings.kafka.consumer_group}-live-counts-idle": 1})
     add_views(app, worker, rules, metrics, counts, settings)
     process = Process(app, HotPath(worker), RulesWatch(rules, metrics))
     process.execute_from_commandline()
@@ -161,22 +166,22 @@ def check_port(web: Web) -> None:
         raise SettingsError(f"web.host and web.port: {error.strerror}") from None
 
 
-def make_app(settings: Settings, outcome_partitions: int) -> faust.App:
-    """Make the application. Its group is another than the hot path's: Faust takes the application's id for it."""
+def make_app(settings: Settings) -> faust.App:
+    """Make the application. Its group is another than the hot path's, and each process's own: Faust takes the id for it."""
     kafka = settings.kafka
     app = faust.App(
-        f"{kafka.consumer_group}-live-counts",
+        f"{kafka.consumer_group}-live-counts-{secrets.token_hex(4)}",
         broker=[f"kafka://{address.strip()}" for address in kafka.brokers.split(",")],
         broker_credentials=_credentials(kafka),
         broker_session_timeout=max(30.0, kafka.session_timeout_s),
         store="memory://",
         datadir=tempfile.gettempdir(),
-        topic_partitions=outcome_partitions,
+        topic_disable_leader=True,  # it would be a topic for each process
         topic_replication_factor=kafka.replication_factor,
         web_bind=settings.web.host,
         web_port=settings.web.port,
         web_host="127.0.0.1",
-        consumer_auto_offset_reset="earliest",  # outcomes may come before Faust has its partitions
+        consumer_auto_offset_reset="earliest",  # of a partition that is added
         stream_wait_empty=False,
         producer_compression_type=None,
     )

@@ -11,13 +11,13 @@ from faust.web import Request, Response, View
 from pipeline import __version__
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, LiveCounts
+from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, MinuteTable
 from pipeline.runtimes.worker.loop import State, Worker
 from pipeline.settings import Settings
 
 
 def add_views(
-    app: faust.App, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, counts: LiveCounts, settings: Settings
+    app: faust.App, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, counts: MinuteTable, settings: Settings
 ) -> None:
     """Register the views on Faust's web server."""
 
@@ -41,7 +41,7 @@ def add_views(
 
     @app.page("/counts")  # type: ignore[untyped-decorator]  # faust has no types here
     async def live_counts(self: View, request: Request) -> Response:
-        """Outcomes per project, category and reason, by minute; `?minutes=5` for more than the last two."""
+        """Outcomes per project, category and reason, by minute; `?minutes=5` for more than the last two, up to 15."""
         wanted = request.query.get("minutes", "2")
         number = min(int(wanted), KEPT_WINDOWS) if wanted.isdecimal() else 2
         return self.json({"minutes": counts.minutes(number)})
