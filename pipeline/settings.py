@@ -5,6 +5,7 @@ A TOML file comes first, then the environment, then flags; the later wins.
 
 from __future__ import annotations
 
+import functools
 import os
 import tomllib
 from collections.abc import Mapping
@@ -19,10 +20,16 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """One table of the settings file; a name that is not listed here is refused."""
 
 
+Name = Annotated[str, Meta(min_length=1)]
+Bytes = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
 class Input(_Section, frozen=True):
     """What is read, and how large it may be."""
 
-    max_record_bytes: int = 10_000_000
+    max_record_bytes: Bytes = 10_000_000
     """A larger record becomes a dead letter; a replay does not hold it in memory, a worker up to what its topic takes."""
     unknown_projects: Literal["accept", "reject"] = "accept"
     """What happens to a project without a folder under rules/projects: the default's rules, or outcome invalid (project_id)."""
@@ -31,9 +38,9 @@ class Input(_Section, frozen=True):
 class Batch(_Section, frozen=True):
     """How much is handled together. A worker cuts by all three; replay never by time."""
 
-    max_records: int = 1_000
-    max_bytes: int = 8_000_000
-    max_wait_ms: int = 100
+    max_records: Count = 1_000
+    max_bytes: Bytes = 8_000_000
+    max_wait_ms: Annotated[int, Meta(ge=0)] = 100
 
 
 class Redis(_Section, frozen=True):
@@ -42,7 +49,7 @@ class Redis(_Section, frozen=True):
     url: str | None = None
     """redis://, rediss:// (TLS; `?ssl_ca_certs=FILE` names an authority of your own) or unix://. None: replay starts its own
     server for the run."""
-    timeout_s: float = 5.0
+    timeout_s: Seconds = 5.0
 
 
 class Quotas(_Section, frozen=True):
@@ -66,42 +73,42 @@ class Artifacts(_Section, frozen=True):
     """A folder, or an object store's URL (s3://, gs://, az://). None: symbolication is off and adds no errors."""
     engine: Literal["symbolic", "sourcemap"] = "symbolic"
     """symbolic resolves function names by scope; sourcemap is pure Python and gives positions only."""
-    memory_bytes: int = 512_000_000
+    memory_bytes: Bytes = 512_000_000
     """What parsed maps and built files may take in a worker; a map is counted with five times its text."""
-    max_file_bytes: int = 32_000_000
+    max_file_bytes: Bytes = 32_000_000
     """A larger map or built file is not used: parsing a map of 14 MB already takes 220 MB for a moment."""
-    poll_interval_s: float = 5.0
+    poll_interval_s: Seconds = 5.0
     """A bundle that comes or goes is noticed within this time, also where its release was looked up and missed before."""
-    relist_interval_s: float = 60.0
+    relist_interval_s: Seconds = 60.0
     """Object stores: how soon a bundle is noticed that was put there by other means than `pipeline sourcemaps add`."""
     retry_failed_s: float = 60.0
     """How long a failure that may pass (a store that does not answer, a failed fetch) is remembered."""
-    store_timeout_s: float = 10.0
+    store_timeout_s: Seconds = 10.0
     cache_dir: str = "~/.cache/event-pipeline/artifacts"
     """Object stores: where files that were read are kept on this machine, for all of its workers."""
-    cache_bytes: int = 4_000_000_000
-    parse_cpu_s: float = 5.0
+    cache_bytes: Bytes = 4_000_000_000
+    parse_cpu_s: Seconds = 5.0
     """What an unknown file may take in the child process that tries it; one that takes more is used without scope names."""
-    parse_memory_bytes: int = 4_000_000_000
-    retention_days: int = 90
+    parse_memory_bytes: Bytes = 4_000_000_000
+    retention_days: Count = 90
     """`pipeline sourcemaps prune` removes older bundles."""
     scrape_hosts: tuple[str, ...] = ()
     """Hosts that missing files may be fetched from over https, such as `*.example.com`. Empty: nothing is fetched."""
-    scrape_timeout_s: float = 10.0
+    scrape_timeout_s: Seconds = 10.0
 
 
 class Kafka(_Section, frozen=True):
     """The broker, the names on it, and how the worker stands in its group."""
 
-    brokers: str = "127.0.0.1:9092"
+    brokers: Name = "127.0.0.1:9092"
     """host:port, comma separated."""
-    consumer_group: str = "pipeline"
-    events_in: str = "ingest-events"
-    events_out: str = "events"
-    outcomes: str = "outcomes"
+    consumer_group: Name = "pipeline"
+    events_in: Name = "ingest-events"
+    events_out: Name = "events"
+    outcomes: Name = "outcomes"
     outcomes_billing: str | None = None
     """A topic of their own for accepted and rate-limited outcomes. None: all go to `outcomes`."""
-    dead_letters: str = "ingest-events-dlq"
+    dead_letters: Name = "ingest-events-dlq"
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     ssl_ca_file: str | None = None
@@ -121,32 +128,32 @@ class Kafka(_Section, frozen=True):
     static_membership: bool = False
     """The group remembers the slot over a restart shorter than `session_timeout_s`, and moves no partitions. The price: they
     stand still for that long when the worker leaves for good. Needs `slot`."""
-    session_timeout_s: float = 10.0
+    session_timeout_s: Seconds = 10.0
     """A worker that is silent for so long loses its partitions."""
-    transaction_timeout_s: float = 10.0
+    transaction_timeout_s: Seconds = 10.0
     """A transaction open for so long is aborted by the broker. Only produce and commit happen inside one."""
-    max_poll_interval_s: float = 300.0
+    max_poll_interval_s: Seconds = 300.0
     """A batch that takes so long loses its partitions."""
-    metadata_refresh_s: float = 30.0
+    metadata_refresh_s: Seconds = 30.0
     """Added partitions are seen within this time; the client's own default is 300."""
-    retry_backoff_ms: int = 10
+    retry_backoff_ms: Count = 10
     """Between retries of the client. Back-to-back transactions take 107 ms at the client's default of 100, 28 ms at 10."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
-    prefetch_bytes: int = 16_000_000
+    prefetch_bytes: Bytes = 16_000_000
     """How much is read ahead of the batch, over all partitions; the client's own default is 64 MB."""
-    max_output_bytes: int = 25_000_000
+    max_output_bytes: Bytes = 25_000_000
     """A larger record is never produced: one of them would abort its whole transaction."""
-    replication_factor: int = 1
+    replication_factor: Count = 1
     """Copies of each partition of the topics that `topics create` makes."""
 
 
 class DeadLetters(_Section, frozen=True):
     """When too many dead letters mean that something else is wrong, a bad deploy perhaps."""
 
-    max_ratio: float = 0.25
+    max_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.25
     """Above this part of the records within the window, consumption stops; 1 never stops it."""
-    window_s: float = 60.0
-    min_count: int = 100
+    window_s: Seconds = 60.0
+    min_count: Count = 100
     """Fewer dead letters than this within the window never stop anything."""
 
 
@@ -154,7 +161,7 @@ class Web(_Section, frozen=True):
     """The worker's web views: health, metrics, live counts."""
 
     host: str = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the container
-    port: int = 6066
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 6066
     live_counts: bool = True
     """Count the outcomes of all workers by minute, for the view of live counts; costs some 200 us of CPU per outcome record."""
 
@@ -222,7 +229,7 @@ def load_settings(
         _convert(values, str(file))
     for variable, path in variables().items():
         if variable in environment:
-            _put(values, path, environment[variable])
+            _put(values, path, _from_text(path, environment[variable]))
             _convert(values, variable)
     for path, value in (flags or {}).items():
         if value is not None:
@@ -235,6 +242,12 @@ def _convert(values: dict[str, Any], origin: str) -> Settings:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{origin}: {error}") from None
+
+
+def _from_text(path: tuple[str, ...], text: str) -> str | list[str]:
+    """Give what a variable holds; where the setting is a list, its parts between commas."""
+    default = functools.reduce(getattr, path, Settings())
+    return [part for each in text.split(",") if (part := each.strip())] if isinstance(default, tuple) else text
 
 
 def _put(values: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

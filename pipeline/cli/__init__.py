@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
@@ -57,9 +58,12 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. Unusable rules and settings end it with 2, a service that is away with 1; stderr says which."""
+    """Run the command line. Unusable rules and settings end it with 2, services and outputs that fail with 1; stderr says why."""
     from pipeline.settings import SettingsError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli()
     except InvalidRulesError as error:
@@ -71,6 +75,9 @@ def main() -> None:
         sys.exit(1)
     except RetryableError as error:
         print(error, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        print(f"{error.strerror}" + (f": {error.filename}" if error.filename else ""), file=sys.stderr)
         sys.exit(1)
     except SettingsError as error:
         print(f"settings: {error}", file=sys.stderr)

@@ -39,9 +39,10 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)
     rules_folder = RulesFolder(Path(settings.rules))
+    kafka, outcomes = settings.kafka, outcome_topics(settings.kafka)
     partitions = {}
-    for topic in outcome_topics(settings.kafka):
+    for topic in (kafka.events_in, kafka.events_out, kafka.dead_letters, *outcomes):
         with broker_errors(f"{topic} (pipeline topics check tells more)"):
             partitions[topic] = count_partitions(settings, topic)
     processor = make_worker(settings, rules_folder, metrics)
-    run_process(settings, processor, rules_folder, metrics, outcome_partitions=partitions)
+    run_process(settings, processor, rules_folder, metrics, outcome_partitions={topic: partitions[topic] for topic in outcomes})

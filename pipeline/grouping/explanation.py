@@ -38,7 +38,7 @@ class Explanation:
     variants: dict[str, Variant]
     touched_frames: list[TouchedFrame] = field(default_factory=list)
     project_id: int | None = None
-    """Set by the caller, who knows whose event it is."""
+    """Set by the caller, who knows whose event it is; so is the title of one that no rule names."""
 
     @property
     def hashes(self) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ STATE = Metric(
     "1 for the state that holds",
     ("state",),
     "What the worker is doing: starting, running, waiting (a service is away), halted (dead-letter limit), stopped.",
-    "waiting: bring back the service that /ready names. halted: `pipeline dead-letters list`, then roll back or mend.",
+    "waiting: bring back the service that /ready names. halted: /ready counts what would die; roll back or mend.",
 )
 BATCH_RECORDS = Metric(
     "pipeline_batch_records",

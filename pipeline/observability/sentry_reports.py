@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import sentry_sdk
 from sentry_sdk.integrations.logging import LoggingIntegration
+from sentry_sdk.utils import BadDsn, Dsn
 
 from pipeline import __version__
 from pipeline.observability.logs import KAFKA_CLIENTS
-from pipeline.settings import Reports
+from pipeline.settings import Reports, SettingsError
 
 REPORTS_PER_MINUTE = 10
 
@@ -56,9 +57,16 @@ class ReportFilter:
 
 
 def start_reporting(reports: Reports, on_suppressed: Callable[[], None]) -> None:
-    """Report errors that are logged, where a DSN is configured. `on_suppressed` is called for each that there was no room for."""
+    """Report errors that are logged, where a DSN is configured. `on_suppressed` is called for each that there was no room for.
+
+    Raises SettingsError for what is no DSN.
+    """
     if reports.sentry_dsn is None:
         return
+    try:
+        Dsn(reports.sentry_dsn)
+    except BadDsn as error:
+        raise SettingsError(f"reports.sentry_dsn: {error}") from None
     sentry_sdk.init(
         dsn=reports.sentry_dsn,
         environment=reports.environment,

@@ -83,21 +83,31 @@ class RulesFolder:
         """Read what changed; true where new rules came into force. Never raises."""
         try:
             seen = _scan(self.path)
-            if seen == self._seen:
-                return False
-            self._seen = seen
+        except (InvalidRulesError, OSError) as error:
+            self._seen = {}  # so that whatever comes back is read
+            self._refuse(str(error))
+            return False
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        try:
             fresh = self._load()
         except (InvalidRulesError, OSError) as error:
-            self.refused = str(error)
-            detail = {"rules_version": self.current.version, "error": self.refused}
-            log.error("edited rules refused, the last good ones stay", extra=detail)  # noqa: TRY400 -- it names file and line
+            self._refuse(str(error))
             return False
         self.refused = None
         if fresh.version == self.current.version:
+            log.info("the rules in force stay", extra={"rules_version": fresh.version})
             return False
         log.info("rules reloaded", extra={"rules_version": fresh.version, "previous": self.current.version})
         self.current = fresh
         return True
+
+    def _refuse(self, error: str) -> None:
+        if error != self.refused:
+            detail = {"rules_version": self.current.version, "error": error}
+            log.error("edited rules refused, the last good ones stay", extra=detail)
+        self.refused = error
 
     def _load(self) -> Rules:
         """Build the rules, anew only where a folder changed. Keeps what it read only if all of it is good."""

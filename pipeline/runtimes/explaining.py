@@ -8,6 +8,7 @@ from pipeline.grouping.explanation import Explanation
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Record
+from pipeline.model.title import name_event
 from pipeline.stages import EXPLAINED
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import run
@@ -33,4 +34,6 @@ def explain_records(records: Iterable[Record], ctx: Context, on_lost: Callable[[
     for item in prepared_items(records, ctx, on_lost):
         explanation = ctx.rules.project(item.scope.project_id).grouper.explain(item.event, ctx.now)
         explanation.project_id = item.scope.project_id
+        name_event(item.event, explanation.grouping.title)  # as the stage of grouping does
+        explanation.title = item.event["title"]
         yield explanation

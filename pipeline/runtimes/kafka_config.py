@@ -31,8 +31,7 @@ WORKER_REQUEST_BYTES = 10_000_000
 def client_config(kafka: Kafka) -> Config:
     """Give what every client needs: addresses and credentials.
 
-    Consumers and producers say by our logs what goes on in them. An admin client says it on stderr: nobody polls it, so that its
-    lines would wait in its queue for ever.
+    Consumers and producers say by our logs what goes on in them; for admin clients see `admin_config`.
     """
     config: Config = {
         "bootstrap.servers": kafka.brokers,
@@ -57,6 +56,11 @@ def client_config(kafka: Kafka) -> Config:
         if value is not None
     }
     return config
+
+
+def admin_config(kafka: Kafka) -> Config:
+    """Give an admin client, silent: nobody polls one, so that it could only write past our logs. What it raises says it all."""
+    return client_config(kafka) | {"log_level": 0}
 
 
 def consumer_config(kafka: Kafka, *, max_record_bytes: int) -> Config:

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
-from pipeline.runtimes.kafka_config import client_config, reader_config, transactional_config
+from pipeline.runtimes.kafka_config import admin_config, reader_config, transactional_config
 from pipeline.runtimes.kafka_errors import when_settled
 from pipeline.settings import Kafka, Settings
 
@@ -77,7 +77,7 @@ class DeadLetterTopic:
         """Wait for the end of transactions that are open: marks may stand behind one, where no reader sees them yet."""
         ends = self._find_ends()
         latest = dict.fromkeys((TopicPartition(self._topic, partition) for partition in ends), OffsetSpec.latest())
-        admin = AdminClient(client_config(self._kafka))
+        admin = AdminClient(admin_config(self._kafka))
         futures = admin.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_S)
         produced = {place.partition: future.result().offset for place, future in futures.items()}
         until = time.monotonic() + self._kafka.transaction_timeout_s + BROKERS_SWEEP_S + TIMEOUT_S

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from pipeline.runtimes.kafka_config import client_config
+from pipeline.runtimes.kafka_config import admin_config, client_config
 from pipeline.runtimes.kafka_errors import when_settled
 from pipeline.runtimes.kafka_topics import TIMEOUT_S, topic_id
 from pipeline.settings import Kafka
@@ -27,7 +27,7 @@ class GroupOffsets:
 
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
-        self._admin = AdminClient(client_config(kafka))
+        self._admin = AdminClient(admin_config(kafka))
 
     def topic_id(self) -> str:
         """Give the input topic's id, by which Redis knows it. Raises KafkaException."""

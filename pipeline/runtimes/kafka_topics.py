@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, client_config, dead_letter_bytes, worker_request_bytes
+from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, admin_config, dead_letter_bytes, worker_request_bytes
 from pipeline.settings import Kafka, Settings
 
 TIMEOUT_S = 15.0
@@ -46,7 +46,7 @@ def wanted_topics(settings: Settings) -> list[Topic]:
 
 def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[str]]:
     """Create what is missing; give the names created and those that were there. Raises KafkaException."""
-    admin = AdminClient(client_config(settings.kafka))
+    admin = AdminClient(admin_config(settings.kafka))
     new = [
         NewTopic(
             topic.name, num_partitions=partitions, replication_factor=settings.kafka.replication_factor, config=topic.config()
@@ -67,7 +67,7 @@ def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[
 
 def check_topics(settings: Settings) -> Iterator[str]:
     """Name what does not fit, one sentence each; nothing where all is well. Raises KafkaException."""
-    admin = AdminClient(client_config(settings.kafka))
+    admin = AdminClient(admin_config(settings.kafka))
     known = admin.list_topics(timeout=TIMEOUT_S).topics
     limits: dict[str, int] = {}
     for topic in wanted_topics(settings):
@@ -96,7 +96,7 @@ def outcome_topics(kafka: Kafka) -> list[str]:
 
 def count_partitions(settings: Settings, name: str) -> int:
     """Give a topic's number of partitions. Raises KafkaException where there is no broker or no such topic."""
-    topic = AdminClient(client_config(settings.kafka)).list_topics(name, timeout=TIMEOUT_S).topics[name]
+    topic = AdminClient(admin_config(settings.kafka)).list_topics(name, timeout=TIMEOUT_S).topics[name]
     if topic.error is not None:
         raise KafkaException(topic.error)
     return len(topic.partitions)

@@ -32,6 +32,10 @@ def test_file_then_environment_then_flags_the_later_wins(tmp_path: Path) -> None
         ("nonsense = 1", "nonsense"),
         ("[web", "settings.toml"),
         ('[input]\nunknown_projects = "maybe"', "unknown_projects"),
+        ("[batch]\nmax_records = 0", "batch.max_records"),
+        ("[redis]\ntimeout_s = 0", "redis.timeout_s"),
+        ('[kafka]\nconsumer_group = ""', "kafka.consumer_group"),
+        ("[dead_letters]\nmax_ratio = 1.5", "dead_letters.max_ratio"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, named: str) -> None:
@@ -48,6 +52,11 @@ def test_every_setting_has_a_variable_and_some_a_short_one() -> None:
     settings = load_settings(None, environment=environment | {"PIPELINE_KAFKA_SLOT": "long", "PIPELINE_SLOT": "short"})
     assert (settings.kafka.outcomes, settings.quotas.duplicates, settings.batch.max_records) == ("elsewhere", False, 7)
     assert settings.kafka.slot == "short"
+
+
+def test_a_list_in_a_variable_is_cut_at_commas() -> None:
+    settings = load_settings(None, environment={"PIPELINE_ARTIFACTS_SCRAPE_HOSTS": "a.example, *.b.example,"})
+    assert settings.artifacts.scrape_hosts == ("a.example", "*.b.example")
 
 
 def test_a_variable_that_cannot_be_used_is_named() -> None:

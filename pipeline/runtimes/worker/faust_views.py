@@ -15,6 +15,9 @@ from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, MinuteTable
 from pipeline.runtimes.worker.loop import State, Worker
 from pipeline.settings import Settings
 
+BATCH_TAKES_S = 5.0
+"""A worker whose batch takes longer is not ready: a commit, most likely, whose broker is away."""
+
 
 def add_views(
     app: faust.App, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, counts: MinuteTable, settings: Settings
@@ -32,6 +35,9 @@ def add_views(
     async def ready(self: View, _: Request) -> Response:
         """Ready: in the group and working. Not ready is no reason for a restart: the body says what is awaited."""
         body = {"ready": worker.state is State.RUNNING, "state": worker.state, "why": worker.why, "partitions": worker.partitions}
+        silent_s = time.monotonic() - worker.last_beat
+        if body["ready"] and silent_s > BATCH_TAKES_S:
+            body |= {"ready": False, "why": f"a batch or its commit takes {silent_s:.0f} s so far"}
         return self.json(body, status=200 if body["ready"] else 503)
 
     @app.page("/metrics")  # type: ignore[untyped-decorator]  # faust has no types here

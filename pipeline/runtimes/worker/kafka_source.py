@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.model.record import Position, Record, Token
-from pipeline.runtimes.kafka_config import client_config, consumer_config
+from pipeline.runtimes.kafka_config import admin_config, consumer_config
 from pipeline.runtimes.kafka_errors import note_error
 from pipeline.runtimes.kafka_topics import topic_id as find_topic_id
 from pipeline.runtimes.worker.batch import NO_HEADERS, Headers, WorkerBatch, make_record
@@ -39,8 +39,7 @@ class KafkaSource:
         self._kafka = settings.kafka
         self._bounds: Batch = settings.batch
         self._topic = settings.kafka.events_in
-        # Nobody polls an admin client, so that it could only write past our logs; the consumer says what there is to say.
-        self._admin = AdminClient(client_config(settings.kafka) | {"log_level": 0})
+        self._admin = AdminClient(admin_config(settings.kafka))
         self._topic_id: str | None = None
         self._bases: dict[int, int | None] = {}
         """Owned partitions and their committed offset; None until the first record shows it."""

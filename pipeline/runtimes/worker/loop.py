@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -170,7 +171,7 @@ class Worker:
                 outputs = self._encode(batch, result)
             if not self._limit.would_exceed(len(batch.records), len(result.dead), time.time()):
                 break
-            why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters, such as {_describe(result.dead[0])}"
+            why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters: {_describe(result.dead)}"
             if not self._hold(State.HALTED, why, HALTED_RETRY_S):
                 return False
         self._enter(State.RUNNING)
@@ -309,5 +310,11 @@ def _log_own_failures(dead: Iterable[DeadLetter]) -> None:
         log.error("an event could not be processed", extra={"stage": stage, "kind": kind, **place})
 
 
-def _describe(letter: DeadLetter) -> str:
-    return f"{letter.stage}: {letter.reason}" + (f" ({letter.detail[:200]})" if letter.detail else "")
+def _describe(dead: Sequence[DeadLetter]) -> str:
+    """Count dead letters by stage and reason, the most first, each kind with one example."""
+    kinds = Counter((letter.stage, letter.reason) for letter in dead)
+    examples = {(letter.stage, letter.reason): letter.detail[:200] for letter in dead}
+    return ", ".join(
+        f"{count} {stage}: {reason}" + (f" ({examples[stage, reason]})" if examples[stage, reason] else "")
+        for (stage, reason), count in kinds.most_common(5)
+    )

@@ -162,6 +162,18 @@ def test_a_broken_edit_is_refused_and_the_last_good_rules_stay(folder: Path, cap
     assert getattr(rules, "refused", "") is None
 
 
+def test_a_folder_that_was_away_for_a_moment_is_in_force_again(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rules = RulesFolder(folder)
+    folder.rename(folder.with_name("moved"))
+    for _ in range(3):
+        assert not rules.poll()
+    assert rules.refused is not None
+    assert caplog.text.count("refused") == 1
+    folder.with_name("moved").rename(folder)
+    assert not rules.poll(), "the same rules"
+    assert getattr(rules, "refused", "") is None
+
+
 def test_the_whole_folder_vanishing_is_survived(folder: Path) -> None:
     rules = RulesFolder(folder)
     shutil.rmtree(folder)

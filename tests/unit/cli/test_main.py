@@ -1,0 +1,42 @@
+"""What every command has in common: how it ends where something around it fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def pipeline(*arguments: str, to: str = "/dev/null", **environment: str) -> subprocess.CompletedProcess[str]:
+    with Path(to).open("w") as output:
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline", *arguments],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+        )
+
+
+@pytest.mark.parametrize("arguments", [("config", "show"), ("rules", "check", "rules", "--json")])
+def test_an_output_that_is_full_is_said_in_a_line(arguments: tuple[str, ...]) -> None:
+    done = pipeline(*arguments, to="/dev/full")
+    assert (done.returncode, done.stderr) == (1, "No space left on device\n")
+
+
+def test_a_terminal_without_our_letters_gets_others(tmp_path: Path) -> None:
+    done = pipeline("explain", "tests/fixtures/recorded/python", to=str(tmp_path / "out"), PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_dsn_that_is_none_is_a_mistake_in_the_settings() -> None:
+    done = pipeline("worker", PIPELINE_SENTRY_DSN="nonsense", PIPELINE_WEB_PORT="45999", PIPELINE_REDIS_URL="redis://127.0.0.1:1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("settings: reports.sentry_dsn: ")
