@@ -80,6 +80,8 @@ def parse_condition(source: Any, *, depth: int = 0) -> Condition:
     if depth > MAX_DEPTH:
         raise ConditionError("nested too deep")
     op = source.get("op")
+    if not isinstance(op, str):
+        raise ConditionError("unsupported condition")
     if op in {"and", "or"}:
         inner = source.get("inner")
         if not isinstance(inner, list):
@@ -93,7 +95,7 @@ def parse_condition(source: Any, *, depth: int = 0) -> Condition:
     if op == "not":
         part = parse_condition(source.get("inner"), depth=depth + 1)
         return lambda subject: not part(subject)
-    make = _OPERATORS.get(op) if isinstance(op, str) else None
+    make = _OPERATORS.get(op)
     if make is None:
         raise ConditionError("unsupported condition")
     name = source.get("name")
@@ -114,7 +116,10 @@ def _eq(name: str, source: Mapping[str, Any], _depth: int) -> Condition:
     if "value" not in source:
         raise ConditionError("missing field `value`")
     value = source["value"]
-    fold = bool((source.get("options") or {}).get("ignoreCase"))
+    options = source.get("options") or {}
+    fold = options.get("ignoreCase", False) if isinstance(options, Mapping) else None
+    if not isinstance(fold, bool):
+        raise ConditionError("expected true or false in `options.ignoreCase`")
     wanted = [_folded(one, fold=fold) for one in (value if isinstance(value, list) else [value])]
 
     def matches(subject: Subject | Element) -> bool:

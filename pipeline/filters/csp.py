@@ -20,7 +20,10 @@ class Origin(NamedTuple):
         scheme, separator, rest = text.strip().lower().partition("://")
         if not separator:
             scheme, rest = "*", scheme
-        domain, separator, port = rest.partition("/")[0].partition(":")
+        host = rest.partition("/")[0]
+        literal = host.find("]") + 1  # an IPv6 address has colons of its own
+        domain, _, port = host[literal:].partition(":")
+        domain = host[:literal] + domain
         return cls(*(None if part in {"*", ""} else part for part in (scheme, domain, port)))
 
     def matches(self, other: Origin) -> bool:

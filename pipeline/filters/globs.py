@@ -114,7 +114,7 @@ class _Parser:
             else:
                 current.append(self._token(character))
         # What follows an opening brace that is never closed counts for nothing.
-        return done if options is not None else _product(done, [current])
+        return [one for one in done if one] if options is not None else _product(done, [current])
 
     def _next(self) -> str:
         self.index += 1

@@ -30,4 +30,4 @@ def _is_local_url(url: str) -> bool:
         return False
     if parts.scheme == "file":
         return True
-    return host is not None and any(host == local or host.endswith(f".{local}") for local in _HOSTS)
+    return bool(parts.scheme) and host is not None and any(host == local or host.endswith(f".{local}") for local in _HOSTS)

@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.scrubbing.places import Application
 from pipeline.scrubbing.rules import RedactionSpec, RuleSpec, resolve
-from pipeline.scrubbing.selectors import parse_selector
+from pipeline.scrubbing.selectors import SelectorError, parse_selector
 
 _PROTECTED = (
     "debug_meta.** || $frame.filename || $frame.abs_path || $logentry.formatted || $error.value || $http.headers.user-agent"
@@ -28,8 +28,6 @@ _COOKIES = (
 """Cookies that hold a session or guard one."""
 
 _ADDRESSES = "$http.env.REMOTE_ADDR || $user.ip_address || $sdk.client_ip"
-
-_PLAIN_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*", re.ASCII)
 
 SENSITIVE_FIELDS_RULE = "strip-fields"
 
@@ -71,8 +69,12 @@ class DefaultRules(msgspec.Struct, frozen=True):
 
 
 def _quoted(name: str) -> str:
-    """Write a key as a selector: as it is where it can be, else in quotes."""
-    return name if _PLAIN_PATH.fullmatch(name) else "'" + name.replace("'", "''") + "'"
+    """Write a key, or a selector, as a selector: as it is where it can be, else in quotes."""
+    try:
+        parse_selector(name)
+    except SelectorError:
+        return "'" + name.replace("'", "''") + "'"
+    return f"({name})"
 
 
 def from_relay(settings: dict[str, Any]) -> DefaultRules:

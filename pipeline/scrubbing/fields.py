@@ -48,6 +48,7 @@ _MAYBE = Field(Pii.MAYBE, free=True)
 _PATH = Field(Pii.MAYBE, is_path=True)
 _HIDDEN = Field()
 
+_TEXTS_AROUND = dict.fromkeys(("pre_context", "post_context"), Field(items=_TEXT))
 _FRAME = _named("frame", vars=_FREE, filename=_PATH, abs_path=_PATH, module=Field(Pii.MAYBE))
 _STACKTRACE = _named("stacktrace", frames=Field(items=_FRAME))
 _EXCEPTION = _named(
@@ -104,6 +105,7 @@ EVENT = _named(
     breadcrumbs=_values(_named("breadcrumb", message=_TEXT, data=_FREE)),
     exception=_values(_EXCEPTION),
     stacktrace=_STACKTRACE,
+    template=_named("templateinfo", **dict.fromkeys(("filename", "abs_path", "context_line"), _TEXT), **_TEXTS_AROUND),
     threads=_values(_named("thread", stacktrace=_STACKTRACE, raw_stacktrace=_STACKTRACE)),
     debug_meta=Field(fields={"images": Field(items=Field(by_type={"sourcemap": _HIDDEN}, other=_IMAGE))}),
     sdk=_named("sdk", client_ip=_TEXT),

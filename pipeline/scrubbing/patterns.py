@@ -89,7 +89,7 @@ IBAN_COUNTRIES = (
 )
 
 _TELLING_KEY = re.compile(
-    r"(?i)password|secret|passwd|api[-_]key|apikey|auth|credentials|mysql_pwd|privatekey|private[-_]key|token|^otp$|^two[-_]factor$"
+    r"(?i)password|secret|passwd|api[-_]key|apikey|auth|credentials|mysql_pwd|privatekey|private[-_]key|token|^otp\Z|^two[-_]factor\Z"
 )
 
 _SCHEME = r"\b(?<![a-z0-9+-])[a-z0-9+-]{1,50}://"
@@ -109,7 +109,7 @@ _PEM_KEY = rf"(?s)-----BEGIN{_PEM_EDGE}[\t ]{{0,50}}\r?\n?((?:(?!-----BEGIN).)+?
 
 _TELLING = (
     r"(?i)password|secret|passwd|api[-_]key|apikey|auth|credentials|mysql_pwd|privatekey|private[-_]key"
-    r"|token(?:(?!token)[^\s:=]){0,1000}[:=]|^otp$|^two[-_]factor$|\bbearer\s+[^\s]"
+    r"|token(?:(?!token)[^\s:=]){0,1000}[:=]|^otp\Z|^two[-_]factor\Z|\bbearer\s+[^\s]"
 )
 _TELLING_WORDS = (
     "password", "secret", "passwd", "api_key", "api-key", "apikey", "auth", "credentials", "mysql_pwd", "privatekey",

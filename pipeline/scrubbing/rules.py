@@ -80,6 +80,9 @@ _COMMON = (
     *(f"@{name}:filter" for name in ("bearer", "creditcard", "iban", "password", "pemkey", "usssn")),
     "@urlauth:legacy",
 )
+_COMMON_BY_KIND = tuple(
+    f"@{name}" for name in ("bearer", "creditcard", "email", "iban", "ip", "password", "pemkey", "urlauth", "userpath", "usssn")
+)
 
 
 def _built_in() -> Iterator[Rule]:
@@ -102,7 +105,7 @@ def _built_in() -> Iterator[Rule]:
 
 
 BUILT_IN: Mapping[str, Rule] = {rule.id: rule for rule in _built_in()}
-BUILT_IN_GROUPS: Mapping[str, tuple[str, ...]] = {"@common:filter": _COMMON, "@common": _COMMON}
+BUILT_IN_GROUPS: Mapping[str, tuple[str, ...]] = {"@common:filter": _COMMON, "@common": _COMMON_BY_KIND}
 
 
 def resolve(names: tuple[str, ...], own: Mapping[str, RuleSpec]) -> tuple[Rule, ...]:
@@ -143,7 +146,11 @@ def build_rule(name: str, spec: RuleSpec) -> Rule:
     if spec.type == "pattern":
         if spec.pattern is None:
             raise ScrubbingRuleError("missing field `pattern`")
-        return Rule(name, (Pattern(_regex(spec.pattern), spec.replace_groups or (0,)),), redaction)
+        words = _regex(spec.pattern)
+        groups = tuple(sorted(set(spec.replace_groups or (0,))))
+        if groups[0] < 0 or groups[-1] > words.groups:
+            raise ScrubbingRuleError(f"replaceGroups: the pattern has the groups 0 to {words.groups}")
+        return Rule(name, (Pattern(words, groups),), redaction)
     if spec.type in {"redactPair", "redact_pair"}:
         if spec.key_pattern is None:
             raise ScrubbingRuleError("missing field `keyPattern`")

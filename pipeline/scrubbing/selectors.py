@@ -108,11 +108,11 @@ class Path:
 
 
 def _tail_matches(items: tuple[Item, ...], item: int, steps: Sequence[Step], step: int) -> bool:
-    """Compare backwards. At most one `**` is allowed in a path, so trying each of its lengths is linear."""
+    """Compare backwards. `**` is one step or more. At most one is allowed in a path, so trying each of its lengths is linear."""
     while item:
         kind, value = items[item - 1]
         if kind == "deep":
-            return any(_tail_matches(items, item - 1, steps, rest) for rest in range(step, -1, -1))
+            return any(_tail_matches(items, item - 1, steps, rest) for rest in range(step - 1, -1, -1))
         if not step or not _step_matches(kind, value, steps[step - 1]):
             return False
         item -= 1

@@ -26,14 +26,14 @@ def correct_clock(
         kind = "past_timestamp"
     else:
         return
-    report.error(path, kind, event.get("timestamp"), sdk_time=_iso(found), server_time=_iso(received))
+    report.error(path, kind, sdk_time=_iso(found), server_time=_iso(received))
     drift = received - found
     result["timestamp"] = received
     if "start_timestamp" in result:
-        result["start_timestamp"] += drift
+        result["start_timestamp"] = round(result["start_timestamp"] + drift, 6)
     for crumb in (result.get("breadcrumbs") or {}).get("values") or ():
         if crumb is not None and "timestamp" in crumb:
-            crumb["timestamp"] = min(crumb["timestamp"] + drift, LATEST)
+            crumb["timestamp"] = min(round(crumb["timestamp"] + drift, 6), LATEST)
 
 
 def _iso(epoch_s: float) -> str:

@@ -139,9 +139,11 @@ def _describe(kind: str, context: dict[str, Any]) -> None:
     if kind not in {"browser", "runtime", "os"}:
         return
     name, version = context.get("name"), context.get("version")
-    if type(name) is str and type(version) is str and name and version:
+    if context.get(kind) or type(name) is not str or not name:
+        return
+    if type(version) is str and version:
         context[kind] = f"{name} {version}"
-    elif type(name) is str and name and kind != "os":
+    elif kind != "runtime":
         context[kind] = name
 
 

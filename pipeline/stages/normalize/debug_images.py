@@ -31,11 +31,19 @@ def _debug_id(value: Any, path: Path, report: Report) -> str | None:
 _NATIVE_IMAGES = {"apple": "macho"} | {name: name for name in ("symbolic", "elf", "macho", "pe", "pe_dotnet", "wasm")}
 _OTHER_IMAGES = frozenset({"sourcemap", "jvm", "proguard"})
 
+_ALIASES = {"debug_id": ("uuid", "id"), "code_file": ("name",)}
+
+
+def _code_id(value: Any, path: Path, report: Report) -> str | None:
+    code_id = string(value, path, report)
+    return code_id and code_id.lower()
+
+
 _image_fields = record(
     {
         "type": string,
         "debug_id": _debug_id,
-        "code_id": string,
+        "code_id": _code_id,
         "code_file": string,
         "debug_file": string,
         "debug_checksum": string,
@@ -46,7 +54,7 @@ _image_fields = record(
         "in_app": boolean,
     },
     "debug image",
-    aliases={"uuid": "debug_id", "id": "debug_id", "name": "code_file"},
+    aliases={alias: name for name, aliases in _ALIASES.items() for alias in aliases},
 )
 _mapping_fields = record({"type": string, "uuid": _debug_id, "debug_id": _debug_id}, "debug image")
 
@@ -63,11 +71,14 @@ def _image(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     result: dict[str, Any] = fields(value, path, report) or {}
     if kind in _NATIVE_IMAGES:
         result["type"] = _NATIVE_IMAGES[kind]
-        if result.get("code_file") is None:
-            report.error((path, "code_file"), "missing_attribute")
+    for name in _REQUIRED.get(kind, ("debug_id", "code_file")):
+        if result.get(name) is None and all(value.get(alias) is None for alias in (name, *_ALIASES.get(name, ()))):
+            report.error((path, name), "missing_attribute")
     return result
 
 
+_REQUIRED = {"proguard": ("uuid",), "jvm": ("debug_id",)}
+"""What an image of a kind must have; all others need both."""
 _sdk_info_fields = record(
     {"sdk_name": string, "version_major": unsigned, "version_minor": unsigned, "version_patchlevel": unsigned}, "systemsdkinfo"
 )

@@ -12,9 +12,9 @@ from pipeline.stages.normalize.message import logentry
 from pipeline.stages.normalize.protocol import ALIASES, FIELDS
 from pipeline.stages.normalize.release import dist, environment, release
 from pipeline.stages.normalize.report import MAX_ERRORS, Report, kept_meta
-from pipeline.stages.normalize.tags import MAX_TAGS, settle_tags, tags
+from pipeline.stages.normalize.tags import LIMIT, MAX_TAGS, settle_tags, tags
 from pipeline.stages.normalize.user import name_user, settle_ip
-from pipeline.stages.normalize.values import as_uuid
+from pipeline.stages.normalize.values import as_uuid, trim
 
 PLATFORMS = frozenset({
     "as3", "c", "cfml", "cocoa", "csharp", "elixir", "go", "groovy", "haskell", "java", "javascript", "native", "node", "objc",
@@ -23,6 +23,7 @@ PLATFORMS = frozenset({
 
 _COMPUTED = frozenset({
     "event_id", "timestamp", "received", "type", "version", "project", "key_id", "message", "logentry", "tags", "_meta", "errors",
+    "server_name", "site",
     "sentry.interfaces.Message",
 })  # fmt: skip
 """Fields that are not read by themselves: they follow from others, or from who received the event."""
@@ -114,7 +115,7 @@ def _message(event: dict[str, Any], result: dict[str, Any], report: Report) -> N
                 report.moved("message", "logentry", "formatted")
             if found:
                 result["logentry"] = found
-                return
+            return
 
 
 def _identity(result: dict[str, Any], report: Report) -> None:
@@ -128,16 +129,17 @@ def _identity(result: dict[str, Any], report: Report) -> None:
 def _tags(event: dict[str, Any], result: dict[str, Any], report: Report, limit: int | None) -> None:
     """Tags as pairs. An environment among them moves to its field; the server's name and the site become tags."""
     path: Path = (None, "tags")
-    moved = {name: result.pop(name) for name in ("server_name", "site") if name in result}
-    pairs = []
-    for key, value in tags(event.get("tags"), path, report):
-        if key == "environment" and value is not None:
-            result.setdefault("environment", value)
-        elif key not in moved and key != "environment":
-            pairs.append([key, value])
+    moved = {name: value for name in ("site", "server_name") if type(value := event.get(name)) is str and value}
     _identity(result, report)
-    kept = settle_tags(pairs, path, report, limit)
-    kept += [[name, value] for name, value in moved.items()]
+    sent = [pair for pair in tags(event.get("tags"), path, report) if pair[0] not in moved]
+    named = next((pair for pair in sent if pair[0] == "environment"), None)
+    if named is not None:
+        sent.remove(named)
+        if named[1] is not None:
+            result.setdefault("environment", named[1])
+    kept = settle_tags(sent, path, report, limit)
+    for name, value in moved.items():
+        kept.append([name, trim(value, ((path, len(kept)), 1), report, LIMIT)])
     if kept or type(event.get("tags")) not in (list, dict, NoneType):
         result["tags"] = kept
 

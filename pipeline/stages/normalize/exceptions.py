@@ -12,14 +12,14 @@ from pipeline.stages.normalize.shapes import record, values
 from pipeline.stages.normalize.stacktraces import stacktrace
 from pipeline.stages.normalize.values import boolean, json_string, signed, string, text, thread_id, trim, unsigned
 
-_TYPED_VALUE = re.compile(r"(\w+):(.*)", re.ASCII)
+_TYPED_VALUE = re.compile(r"(\w+):(.*)")
 _VALUE_LIMIT, _VALUE_ALLOWANCE = 8192, 200
 
 
 def _help_link(value: Any, path: Path, report: Report) -> str | None:
     link = string(value, path, report)
     if link is None or link.startswith(("http://", "https://")):
-        return link
+        return link and trim(link, path, report, 256, 40)
     report.invalid(path, "expected http URL", link)
     return None
 

@@ -33,6 +33,9 @@ def logentry(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
         value = {"formatted": json_string(value, path, report)}
     if not value:
         return None
+    if not any(type(value.get(key)) is str for key in ("message", "formatted")):
+        report.invalid(path, "no message present", {"formatted": None, "message": None, "params": None})
+        return None
     template = string(value.get("message"), (path, "message"), report)
     formatted = string(value.get("formatted"), (path, "formatted"), report)
     params = value.get("params")
@@ -40,17 +43,15 @@ def logentry(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
         report.invalid((path, "params"), "expected message parameters", params)
         params = None
     if not template and not formatted:
-        if template is None and formatted is None:
-            report.invalid(path, "no message present", {"formatted": None, "message": None, "params": None})
         return None
-    if template and not formatted:
+    if template and formatted is None:
         formatted = fill(template, params)
     result: dict[str, Any] = {}
-    if formatted:
+    if formatted is not None:
         result["formatted"] = trim(formatted, (path, "formatted"), report, LIMIT, ALLOWANCE)
-    if template and template != formatted:
+    if template is not None and template != formatted:
         result["message"] = trim(template, (path, "message"), report, LIMIT, ALLOWANCE)
-    if params:
+    if params is not None:
         result["params"] = _params(params, (path, "params"), report)
     return result
 

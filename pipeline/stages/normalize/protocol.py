@@ -56,7 +56,7 @@ _breadcrumb_fields = record(
 _thread = record(
     {
         "id": thread_id,
-        "name": text(1024),
+        "name": text(1024, 100),
         "stacktrace": stacktrace,
         "raw_stacktrace": stacktrace,
         "crashed": boolean,
@@ -135,8 +135,6 @@ FIELDS: dict[str, Parser] = {
     "logger": text(64, deny="\r\n"),
     "modules": _modules,
     "platform": string,
-    "server_name": text(200),
-    "site": text(200),
     "release": primitive(),
     "dist": string,
     "environment": string,
@@ -149,7 +147,7 @@ FIELDS: dict[str, Parser] = {
     "threads": values(_thread),
     "template": record(
         {
-            "filename": text(256), "abs_path": text(256), "lineno": unsigned, "colno": unsigned, "context_line": string,
+            "filename": text(128, 20), "abs_path": text(256, 40), "lineno": unsigned, "colno": unsigned, "context_line": string,
             "pre_context": array(string), "post_context": array(string),
         },
         "templateinfo",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 import orjson
 
@@ -113,10 +113,10 @@ def parse_cookies(header: str, path: Path, report: Report) -> Pairs:
     for part in header.split(";", MAX_PAIRS)[:MAX_PAIRS]:
         name, equals, value = part.strip().partition("=")
         if equals and name:
-            result.append([name, value])
+            result.append([unquote(name), unquote(value)])
         elif equals:
             report.invalid(path, "the cookie's name is empty")
-        elif header:
+        elif name:
             report.invalid(path, "the cookie is missing a name/value pair", header)
     return result
 
@@ -155,7 +155,22 @@ def request(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     _split_url(result, path, report)
     _move_cookies(result)
     _parse_body(result, path, report)
+    for key, size, depth in _PAIR_BAGS:
+        if key in result:
+            result[key] = _bounded(result[key], (path, key), report, size, depth)
     return {key: child for key, child in result.items() if child != []}
+
+
+_PAIR_BAGS = (("query_string", 1024, 3), ("cookies", 2048, 5), ("headers", 8192, 7))
+
+
+def _bounded(pairs: Pairs, path: Path, report: Report, size: int, depth: int) -> Pairs:
+    """Hold pairs to a bag's size, names and all. A pair whose name alone fits goes with those after it."""
+    texts = [text for pair in pairs if pair for text in pair if text]
+    if 4 * (sum(map(len, texts)) + 3 * len(pairs)) < size:
+        return pairs
+    kept: Pairs = free_value(size, depth)(pairs, path, report)
+    return [pair for pair in kept if pair is None or len(pair) == 2]
 
 
 def _split_url(result: dict[str, Any], path: Path, report: Report) -> None:
@@ -165,9 +180,9 @@ def _split_url(result: dict[str, Any], path: Path, report: Report) -> None:
         return
     url, _, fragment = whole.partition("#")
     url, _, query = url.partition("?")
-    if query and not result.get("query_string"):
+    if query and "query_string" not in result:
         result["query_string"] = parse_query(query)
-    if fragment and not result.get("fragment"):
+    if fragment and "fragment" not in result:
         result["fragment"] = trim(fragment, (path, "fragment"), report, 1024, 100)
     result["url"] = _url(url.replace(" ", "%20") if "://" in url else url, (path, "url"), report)
 
@@ -188,10 +203,9 @@ def _move_cookies(result: dict[str, Any]) -> None:
 def _parse_body(result: dict[str, Any], path: Path, report: Report) -> None:
     """Parse a body that was sent as text, and say what it is: by its look where that is plain, else by its header."""
     body = result.get("data")
-    if body is None or body == "":
-        result.pop("data", None)
-        return
-    if type(body) is str:
+    if body == "":
+        del result["data"]
+    elif type(body) is str:
         parsed, kind = _parsed(body)
         if kind is not None:
             result["data"] = _data(parsed, (path, "data"), report)

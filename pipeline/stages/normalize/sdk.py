@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.model.path import Path
 from pipeline.stages.normalize.report import Report
 from pipeline.stages.normalize.shapes import array, record
-from pipeline.stages.normalize.values import ip_address, string
+from pipeline.stages.normalize.values import ip_address, string, text
 
 
 def _infer_ip(value: Any, path: Path, report: Report) -> str | None:
@@ -20,8 +20,8 @@ def _infer_ip(value: Any, path: Path, report: Report) -> str | None:
 
 _sdk_fields = record(
     {
-        "name": string,
-        "version": string,
+        "name": text(256, 20),
+        "version": text(256, 20),
         "integrations": array(string, keep_nulls=False),
         "features": array(string),
         "packages": array(record({"name": string, "version": string}, "clientsdkpackage")),

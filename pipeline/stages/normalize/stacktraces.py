@@ -18,7 +18,7 @@ FRAMES_WITH_SOURCE = 50
 """Only so many frames keep their source lines and variables; frames of the user's own code last."""
 
 _HEAVY = ("vars", "pre_context", "post_context")
-_function = text(512, 12)
+_function = text(512, 20)
 _bag = bag(2048, 5)
 
 
@@ -37,7 +37,7 @@ _frame_fields = record(
     {
         "function": _function,
         "raw_function": _function,
-        "symbol": _function,
+        "symbol": text(512),
         "module": string,
         "package": string,
         "filename": string,
@@ -52,9 +52,9 @@ _frame_fields = record(
         "vars": _variables,
         "data": record(
             {
-                "sourcemap": text(256, 20),
-                "orig_function": text(512, 12),
-                "orig_filename": text(256, 20),
+                "sourcemap": text(256, 40),
+                "orig_function": text(256, 20),
+                "orig_filename": text(256, 40),
                 "orig_lineno": unsigned,
                 "orig_colno": unsigned,
                 "orig_in_app": signed,
@@ -98,12 +98,13 @@ def frame(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
 
 def file_name(path: str) -> str:
     """Give the part of a URL that names the file, without host and query; any other path is a file's name as it is."""
-    if not path.startswith(("http://", "https://")):
+    if not path.startswith(("http://", "https://", "file://")):
         return path
     try:
-        return urlsplit(path).path or path
+        name = urlsplit(path).path
     except ValueError:
         return path
+    return name.replace(" ", "%20") if name.strip("/") else path
 
 
 _outer_fields = record(

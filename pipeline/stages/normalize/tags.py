@@ -15,7 +15,7 @@ MAX_TAGS = 200
 LIMIT = 200
 """Characters of a key and of a value."""
 
-_KEY = re.compile(r"[a-zA-Z0-9_.:-]+")
+_NO_KEY_CHARACTER = re.compile(r"[^a-zA-Z0-9_.:-]")
 _RESERVED = frozenset({"release", "dist", "user", "filename", "function"})
 """Names that the storage message fills in itself."""
 
@@ -46,7 +46,8 @@ def settle_tags(pairs: Pairs, path: Path, report: Report, limit: int | None = MA
     """Give the tags that stay: the first of equal keys, none of the reserved ones, at most `limit`, all of them searchable."""
     result: Pairs = []
     seen: set[str] = set()
-    for key, value in pairs:
+    for sent, value in pairs:
+        key = sent.replace(" ", "-") if sent is not None and " " in sent else sent
         if key is not None:
             if key in _RESERVED or key in seen:
                 continue
@@ -69,16 +70,13 @@ def _primitive(raw: Any, path: Path, report: Report) -> str | None:
 def _key(key: str | None, path: Path, report: Report) -> str | None:
     if key is None:
         return None
-    stripped = key.strip()
-    if not stripped:
+    if not key:
         report.invalid(path, "expected a non-empty value")
         return None
-    if _KEY.fullmatch(stripped) is None:
-        stripped = stripped.replace(" ", "-")
-        if _KEY.fullmatch(stripped) is None:
-            report.invalid(path, "invalid characters in string", key)
-            return None
-    return stripped if len(stripped) <= LIMIT else trim(stripped, path, report, LIMIT)
+    if (bad := _NO_KEY_CHARACTER.search(key)) is not None:
+        report.invalid(path, f"invalid character {bad[0]!r}", key)
+        return None
+    return key if len(key) <= LIMIT else trim(key, path, report, LIMIT)
 
 
 def _value(value: str | None, path: Path, report: Report) -> str | None:

@@ -12,11 +12,14 @@ from pipeline.stages.normalize.report import Report
 LATEST = 253402300799.0
 """The last second of the year 9999."""
 
+_AS_FLOAT = 2**1023
 _DAYS_BEFORE_1970 = date(1970, 1, 1).toordinal()
 
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,12}))?\s?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII
+    r"(\d{4})-(\d\d?)-(\d\d?)[Tt](\d\d?):(\d\d?):(\d\d?)(?:\.(\d{1,12}))?\s?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
 )  # fmt: skip
+_BEGUN = re.compile(r"(\d{1,4}(-(\d\d?(-(\d\d?([Tt](\d\d?(:(\d\d?:?)?)?)?)?)?)?)?)?)?", re.ASCII)
+"""What could become such a text if more came."""
 
 
 def timestamp(value: Any, path: Path, report: Report) -> float | None:
@@ -24,35 +27,39 @@ def timestamp(value: Any, path: Path, report: Report) -> float | None:
     if value is None:
         return None
     if type(value) is str:
-        result = _from_text(value)
+        text = value.strip()
+        match = _ISO.fullmatch(text) if len(text) <= 50 else None
+        if match is None:
+            has_begun = len(text) <= 50 and _BEGUN.fullmatch(text)
+            report.invalid(path, "premature end of input" if has_begun else "input contains invalid characters", value)
+            return None
+        result = _from_text(match)
         if result is None:
-            report.invalid(path, "input contains invalid characters", value)
+            report.invalid(path, "input is out of range", value)
         return result
     if type(value) in (int, float):
         if -LATEST <= value <= LATEST:
-            return float(value)
-        report.invalid(path, "timestamp out of range for calendar", value)
+            return round(float(value), 6)
+        report.invalid(path, "timestamp out of range", float(value) if abs(value) < _AS_FLOAT else value)
         return None
     report.invalid(path, "expected a timestamp", value)
     return None
 
 
-def _from_text(value: str) -> float | None:
-    match = _ISO.fullmatch(value.strip()) if len(value) <= 50 else None
-    if match is None:
-        return None
+def _from_text(match: re.Match[str]) -> float | None:
+    """Give the moment that a text names; None where no calendar or clock has it."""
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         days = date(int(year), int(month), int(day)).toordinal() - _DAYS_BEFORE_1970
     except ValueError:
         return None
-    hours, minutes = int(hour or 0), int(minute or 0)
+    hours, minutes, seconds = int(hour), int(minute), int(second)
     offset_s = _offset_s(zone)
-    if hours > 23 or minutes > 59 or offset_s is None:
+    if hours > 23 or minutes > 59 or seconds > 60 or offset_s is None:  # 60 is a leap second
         return None
-    micros = int(fraction[:6].ljust(6, "0")) if fraction else 0
-    seconds = ((days * 24 + hours) * 60 + minutes) * 60 + min(int(second or 0), 59) - offset_s
-    return (seconds * 1_000_000 + micros) / 1_000_000
+    micros = round(float(f"0.{fraction}") * 1_000_000) if fraction else 0
+    moment = ((days * 24 + hours) * 60 + minutes) * 60 + seconds - offset_s
+    return (moment * 1_000_000 + micros) / 1_000_000
 
 
 def _offset_s(zone: str | None) -> int | None:

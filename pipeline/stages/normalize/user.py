@@ -15,7 +15,7 @@ AUTO = "{{auto}}"
 _INFERRED = frozenset({"javascript", "cocoa", "objc"})
 """Platforms whose events come from the user's own machine, so that the sender's address is the user's."""
 
-_geo = record({"country_code": text(102), "city": text(102), "subdivision": text(102), "region": text(102)}, "geo")
+_geo = record(dict.fromkeys(("country_code", "city", "subdivision", "region"), string), "geo")
 _data = bag(2048, 5)
 _FIELDS = {
     "id": primitive(128),
@@ -47,7 +47,7 @@ def user(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
             extra[key] = raw
     data = value.get("data")
     if type(data) is dict:
-        extra = {**extra, **data}
+        extra = {**data, **extra}
     elif data is not None:
         report.invalid((path, "data"), "expected an object", data)
     if extra:

@@ -245,6 +245,8 @@ def address(value: Any, path: Path, report: Report) -> str | None:
     if type(value) is str:
         try:
             number = int(value, 16) if value[:2] in {"0x", "0X"} else int(value)
+            if not value.isalnum():  # what only Python reads: blanks, signs, underscores
+                raise ValueError  # noqa: TRY301 -- one answer for all that is no address
         except ValueError:
             report.invalid(path, "invalid digit found in string", value)
             return None

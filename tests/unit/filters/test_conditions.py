@@ -52,6 +52,21 @@ def test_what_is_unknown_is_refused_in_files_and_never_matches_in_a_running_syst
     assert not lenient_condition(unknown)(Subject(EVENT))
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"op": ["eq"], "name": "event.release", "value": "1"},
+        {"op": {}, "name": "event.release", "value": "1"},
+        {"op": "eq", "name": "event.release", "value": "1", "options": 5},
+        {"op": "eq", "name": "event.release", "value": "1", "options": {"ignoreCase": "yes"}},
+    ],
+)
+def test_what_has_the_wrong_form_never_matches_either(condition: dict[str, Any]) -> None:
+    with pytest.raises(ConditionError):
+        parse_condition(condition)
+    assert not lenient_condition(condition)(Subject(EVENT, None))
+
+
 def test_nesting_is_bounded() -> None:
     condition: dict[str, Any] = {"op": "and", "inner": []}
     for _ in range(200):

@@ -42,3 +42,8 @@ def test_a_set_leaves_out_what_does_not_parse() -> None:
     assert globs.matches("OK then")
     assert not globs.matches("")
     assert [pattern for pattern, _ in globs.errors] == ["[bad"]
+
+
+def test_a_brace_that_is_never_closed_does_not_match_nothing() -> None:
+    assert not GlobSet(["{"]).matches("")
+    assert not GlobSet(["{a"]).matches("")

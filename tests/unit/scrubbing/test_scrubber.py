@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.scrubbing.places import MAX_PLACES
+from pipeline.scrubbing.rules import ScrubbingRuleError
 from pipeline.scrubbing.scrubber import Scrubber
 
 DEFAULTS = {"scrubData": True, "scrubDefaults": True}
@@ -83,3 +84,43 @@ def test_hostile_texts_take_no_time(text: str) -> None:
     started = time.process_time()
     _scrub({"extra": {"a": text}}, {"$string": ["@email", "@ip", "@userpath"]})
     assert time.process_time() - started < 1
+
+
+def test_what_lies_anywhere_below_a_place_is_not_the_place_itself() -> None:
+    event = _scrub({"extra": {"a": "one", "b": "no"}}, {"extra.**": ["@anything:mask"]})
+    assert event["extra"] == {"a": "***", "b": "**"}
+
+
+@pytest.mark.parametrize("safe", ["extra.*", "**.password", "password", "$string"])
+def test_a_safe_field_may_be_a_selector(safe: str) -> None:
+    event = _scrub({"extra": {"password": "a", "secret": "b"}}, excludeFields=[safe])
+    assert event["extra"]["password"] == "a"
+
+
+def test_a_template_is_the_senders_text() -> None:
+    event = _scrub({"template": {"context_line": "password=x", "pre_context": ["card 4111111111111111"], "lineno": 1}})
+    assert event["template"] == {"context_line": "[Filtered]", "pre_context": ["card [Filtered]"], "lineno": 1}
+
+
+def test_the_common_rules_have_a_word_for_each_kind() -> None:
+    event = _scrub({"extra": {"a": "a@b.co at 192.0.2.7"}}, {"extra.*": ["@common"]}, scrubData=False)
+    assert event["extra"]["a"] == "[email] at [ip]"
+
+
+@pytest.mark.parametrize("key", ["otp", "two-factor"])
+def test_a_key_is_telling_as_a_whole(key: str) -> None:
+    assert _scrub({"extra": {key: "a", f"{key}\n": "b"}})["extra"] == {key: "[Filtered]", f"{key}\n": "b"}
+
+
+@pytest.mark.parametrize(("groups", "kept"), [([1], "[x]cd"), ([2, 1], "[x][x]cd"), ([], "[x]cd")])
+def test_groups_of_a_pattern(groups: list[int], kept: str) -> None:
+    rule = {"type": "pattern", "pattern": "(a)(b)", "replaceGroups": groups, "redaction": {"method": "replace", "text": "[x]"}}
+    event = {"extra": {"a": "abcd"}}
+    Scrubber.from_relay({}, {"rules": {"own": rule}, "applications": {"extra.*": ["own"]}}).scrub(event)
+    assert event["extra"]["a"] == (kept if groups != [1] else "[x]bcd")
+
+
+def test_a_group_that_a_pattern_has_not_is_refused_when_it_is_read() -> None:
+    rule = {"type": "pattern", "pattern": "(a)", "replaceGroups": [9]}
+    with pytest.raises(ScrubbingRuleError, match="groups 0 to 1"):
+        Scrubber.from_relay({}, {"rules": {"own": rule}, "applications": {"extra.*": ["own"]}})
