@@ -35,9 +35,9 @@ def main() -> None:
         print("\nWhy these two are one group:")
         for event in pair:
             print(f"  {event['event_id']}  {event['data']['title']}")
-        command = [str(Path(sys.executable).with_name("pipeline")), "explain", "--compare", *map(str, files)]
-        print("\n$ pipeline", *command[1:], flush=True)
-        subprocess.run([*command, "--artifacts", "tests/fixtures/artifacts"], check=True)
+        arguments = ["explain", "--compare", *map(str, files), "--artifacts", "tests/fixtures/artifacts"]
+        print("\n$ pipeline", *arguments, flush=True)
+        subprocess.run([str(Path(sys.executable).with_name("pipeline")), *arguments], check=True)
     print(f"\nThe files: {out}/events.jsonl, outcomes.jsonl, dead_letters.jsonl, summary.json")
 
 

@@ -43,7 +43,7 @@ LAG_SECONDS = Metric(
     "seconds",
     ("partition",),
     "Age of the last committed record while there are newer ones; 0 where there are none.",
-    "This is how late users see their errors. Above a minute: see pipeline_state, then pipeline_stage_seconds, then add workers.",
+    "This is how late users see their errors. Above a minute: pipeline_state, pipeline_stage_seconds_total, then add workers.",
 )
 PARTITIONS = Metric(
     "pipeline_partitions_owned",
@@ -85,7 +85,7 @@ BATCH_SECONDS = Metric(
     "seconds",
     ("part",),
     "Time of each committed batch: `run` is the stages with Redis and artifacts, `commit` is Kafka's transaction.",
-    "run: see pipeline_stage_seconds. commit: the broker is slow; look at its disks and its request queue.",
+    "run: see pipeline_stage_seconds_total. commit: the broker is slow; look at its disks and its request queue.",
     _SECONDS,
 )
 STAGE_SECONDS = Metric(
@@ -102,7 +102,7 @@ RECORDS = Metric(
     "records",
     (),
     "Records whose batch was committed.",
-    "Its rate is the throughput; twice the usual rate is somebody's error storm, see pipeline_outcomes and the quotas.",
+    "Its rate is the throughput; twice the usual rate is somebody's error storm, see pipeline_outcomes_total and the quotas.",
 )
 EVENTS = Metric(
     "pipeline_events",
@@ -110,7 +110,7 @@ EVENTS = Metric(
     "events",
     (),
     "Events on the storage topic.",
-    "Follows pipeline_records; the difference is in pipeline_outcomes and pipeline_dead_letters.",
+    "Follows pipeline_records_total; the difference is in pipeline_outcomes_total and pipeline_dead_letters_total.",
 )
 NEW_GROUPS = Metric(
     "pipeline_new_groups",
