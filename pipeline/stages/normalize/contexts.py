@@ -71,13 +71,33 @@ def _ignored(_value: Any, _path: Path, _report: Report) -> None:
     """Drop what is not the sender's to say."""
 
 
+_CODES = (
+    "ok", "cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists", "permission_denied",
+    "resource_exhausted", "failed_precondition", "aborted", "out_of_range", "unimplemented", "internal_error", "unavailable",
+    "data_loss", "unauthenticated",
+)  # fmt: skip
+"""What a span came to, by its gRPC code."""
+_STATUSES = {name: name for name in _CODES} | {"failure": "internal_error"}
+
+
+def _status(value: Any, path: Path, report: Report) -> str | None:
+    """Take a span's status by name or by gRPC's code."""
+    if type(value) is str and value in _STATUSES:
+        return _STATUSES[value]
+    if type(value) is int and 0 <= value < len(_CODES):
+        return _CODES[value]
+    if value is not None:
+        report.invalid(path, "expected a trace status", value)
+    return None
+
+
 _trace = record(
     {
         "trace_id": trace_id,
         "span_id": span_id,
         "parent_span_id": span_id,
         "op": text(128),
-        "status": string,
+        "status": _status,
         "sampled": boolean,
         "client_sample_rate": _ignored,
         "origin": text(128),
@@ -114,6 +134,9 @@ def _context(name: str, raw: Any, path: Path, report: Report) -> dict[str, Any] 
     kind = declared if type(declared) is str and name not in {"trace", "replay", "flags"} else name
     if kind == "trace":
         parsed = _trace({key: child for key, child in raw.items() if key != "type"}, path, report) or {}
+        for required in ("trace_id", "span_id"):
+            if raw.get(required) is None:
+                report.error((path, required), "missing_attribute")
         parsed["type"] = "trace"
         bounded: dict[str, Any] | None = _bag(parsed, path, report)
         return bounded

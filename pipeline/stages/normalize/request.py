@@ -151,7 +151,7 @@ def request(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     """Take a request: query and fragment out of its URL, cookies out of its headers, its body parsed if it is JSON or a form."""
     result: dict[str, Any] | None = _fields(value, path, report)
     if not result:
-        return None
+        return result
     _split_url(result, path, report)
     _move_cookies(result)
     _parse_body(result, path, report)

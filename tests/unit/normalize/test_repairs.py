@@ -194,3 +194,35 @@ def test_a_functions_name_has_room(length: int, kept: int) -> None:
 
 def test_what_a_user_says_of_itself_wins_over_its_data() -> None:
     assert normalized(user={"id": "1", "plan": "a", "data": {"plan": "b", "x": 1}})["user"]["data"] == {"plan": "a", "x": 1}
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"user": {"ip_address": "bad"}}, {"user": {}}),
+        ({"request": {"method": "!"}}, {"request": {}}),
+        ({"user": {}, "request": {}, "extra": {}, "modules": {}, "debug_meta": {}}, {}),
+        ({"extra": 1}, {"extra": {}}),
+    ],
+)
+def test_an_object_that_holds_nothing_stays_where_something_of_it_was_refused(sent: dict[str, Any], kept: dict[str, Any]) -> None:
+    event = normalized(**sent)
+    assert {name: event[name] for name in ("user", "request", "extra", "modules", "debug_meta") if name in event} == kept
+
+
+@pytest.mark.parametrize(
+    ("status", "read", "refused"),
+    [("ok", "ok", 0), (5, "not_found", 0), ("failure", "internal_error", 0), ("nope", "unknown", 1), (99, "unknown", 1)],
+)
+def test_statuses_of_a_trace(status: object, read: str, refused: int) -> None:
+    event = normalized(contexts={"trace": {"trace_id": "c" * 32, "span_id": "d" * 16, "status": status}})
+    assert (event["contexts"]["trace"]["status"], len(event.get("errors", ()))) == (read, refused)
+
+
+def test_a_trace_without_its_ids_says_so_and_gets_others() -> None:
+    event = normalized(contexts={"trace": {"op": "x"}})
+    assert [(error["name"], error["type"]) for error in event["errors"]] == [
+        ("contexts.trace.trace_id", "missing_attribute"),
+        ("contexts.trace.span_id", "missing_attribute"),
+    ]
+    assert event["contexts"]["trace"]["trace_id"] == "a" * 32
