@@ -77,7 +77,7 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        print(f"{error.strerror}" + (f": {error.filename}" if error.filename else ""), file=sys.stderr)
+        print(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""), file=sys.stderr)
         sys.exit(1)
     except SettingsError as error:
         print(f"settings: {error}", file=sys.stderr)
