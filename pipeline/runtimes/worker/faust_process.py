@@ -24,6 +24,7 @@ from mode import Service
 
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes.kafka_errors import broker_errors
 from pipeline.runtimes.kafka_offsets import begin_at
 from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, WINDOW_S, count_outcomes
 from pipeline.runtimes.worker.faust_transport import CommittedTransport
@@ -143,11 +144,12 @@ def run_process(
 ) -> NoReturn:
     """Run until a signal, and end the process. Outcome topics come with their partitions.
 
-    Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal.
+    Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal. Raises BrokerError.
     """
     app = make_app(settings)
     if settings.web.live_counts:
-        begin_at(settings.kafka, app.conf.id, list(outcome_partitions), time.time() - WINDOW_S * KEPT_WINDOWS)
+        with broker_errors("begin the live counts"):
+            begin_at(settings.kafka, app.conf.id, list(outcome_partitions), time.time() - WINDOW_S * KEPT_WINDOWS)
         counts = count_outcomes(app, outcome_partitions)
     else:  # the agent listens to a topic that nobody writes: an application without any agent does not start
         counts = count_outcomes(app, {f"{settings.kafka.consumer_group}-live-counts-idle": 1})
