@@ -96,7 +96,7 @@ def _without_trailers(name: str) -> str:
     while True:
         if name.endswith("&"):
             name = name.rstrip("&").rstrip()
-        elif name.endswith("const") and _CONST.search(name, len(name) - 6 if len(name) > 5 else 0):
+        elif name.endswith("const") and _CONST.search(name, max(len(name) - 6, 0)):
             name = name[:-5].rstrip()
         elif name.endswith("]") and (clone := name.find("[clone ", name.rfind("]", 0, -1) + 1)) >= 0:
             name = name[:clone].rstrip()

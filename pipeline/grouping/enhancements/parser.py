@@ -23,7 +23,6 @@ _BLANKS = re.compile(r"[ \t]*")
 _KEY = re.compile(r'(?:"([a-zA-Z0-9_.-]+)"|([a-zA-Z0-9_.-]+)):')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _UNQUOTED = re.compile(r"\S*", re.ASCII)
-_ESCAPED_BACKSLASH = re.compile(r"\\(\\)")
 _ESCAPED_IN_QUOTES = re.compile(r'\\([\\"])')
 _FLAG = re.compile(r"([\^v]?)([+-])([a-zA-Z_-]+?)(?=[\s#+^-]|v[+-]|$)")
 _SETTING = re.compile(r"([a-z-]+)\s*=\s*([a-zA-Z0-9_.-]+)")
@@ -121,7 +120,7 @@ class _Line:
         else:
             unquoted = _UNQUOTED.match(self.text, self.position)
             assert unquoted is not None  # noqa: S101 -- it matches nothing, too
-            pattern, end = _ESCAPED_BACKSLASH.sub(r"\1", unquoted[0]), unquoted.end()
+            pattern, end = unquoted[0].replace("\\\\", "\\"), unquoted.end()
         refusal = too_costly(pattern)
         if refusal is not None:
             raise _SyntaxError(self.position, refusal)

@@ -10,17 +10,19 @@ from pipeline.grouping.function_names import trim_function
 
 def values_of(event: dict[str, Any], interface: str) -> list[dict[str, Any]]:
     """Give the objects of an interface's `values`; what is none is left out."""
-    container = event.get(interface)
-    values = container.get("values") if isinstance(container, dict) else None
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+    return [value for value in _values(event, interface) if isinstance(value, dict)]
 
 
 def last_exception(event: dict[str, Any]) -> dict[str, Any] | None:
     """Give the last exception; None where there is none, and where the last one is null."""
-    container = event.get("exception")
-    values = container.get("values") if isinstance(container, dict) else None
-    last = values[-1] if isinstance(values, list) and values else None
+    last = next(reversed(_values(event, "exception")), None)
     return last if isinstance(last, dict) else None
+
+
+def _values(event: dict[str, Any], interface: str) -> list[Any]:
+    container = event.get(interface)
+    values = container.get("values") if isinstance(container, dict) else None
+    return values if isinstance(values, list) else []
 
 
 def frames_of(owner: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ def normalize_event(
     _lone_stacktrace(result)
     settle_ip(result, client_ip, infer=infer_ip)
     name_user(result)
-    _empty_fields(event, result, report)
+    _drop_empty(result, report)
     result.setdefault("contexts", {})
     ensure_trace(result)
     if sdk and "/" in sdk and type(event.get("sdk")) is not dict:
@@ -99,10 +99,8 @@ def normalize_event(
     return result
 
 
-def _empty_fields(event: dict[str, Any], result: dict[str, Any], report: Report) -> None:
+def _drop_empty(result: dict[str, Any], report: Report) -> None:
     """Leave out objects that hold nothing, but for those of which something was refused: that they were sent is worth telling."""
-    if "user" not in result and "user" in report.meta and (type(event.get("user")) is dict):
-        result["user"] = {}
     for name in ("extra", "modules", "debug_meta", "request", "user"):
         if result.get(name) == {} and name not in report.meta:
             del result[name]

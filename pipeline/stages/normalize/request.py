@@ -155,21 +155,25 @@ def request(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     _split_url(result, path, report)
     _move_cookies(result)
     _parse_body(result, path, report)
-    for key, size, depth in _PAIR_BAGS:
+    for key in _PAIR_BAGS:
         if key in result:
-            result[key] = _bounded(result[key], (path, key), report, size, depth)
+            result[key] = _bounded(key, result[key], (path, key), report)
     return {key: child for key, child in result.items() if child != []}
 
 
-_PAIR_BAGS = (("query_string", 1024, 3), ("cookies", 2048, 5), ("headers", 8192, 7))
+_PAIR_BAGS = {
+    name: (size, free_value(size, depth))
+    for name, size, depth in (("query_string", 1024, 3), ("cookies", 2048, 5), ("headers", 8192, 7))
+}
 
 
-def _bounded(pairs: Pairs, path: Path, report: Report, size: int, depth: int) -> Pairs:
+def _bounded(name: str, pairs: Pairs, path: Path, report: Report) -> Pairs:
     """Hold pairs to a bag's size, names and all. A pair whose name alone fits goes with those after it."""
+    size, bag_of_pairs = _PAIR_BAGS[name]
     texts = [text for pair in pairs if pair for text in pair if text]
     if 4 * (sum(map(len, texts)) + 3 * len(pairs)) < size:
         return pairs
-    kept: Pairs = free_value(size, depth)(pairs, path, report)
+    kept: Pairs = bag_of_pairs(pairs, path, report)
     return [pair for pair in kept if pair is None or len(pair) == 2]
 
 

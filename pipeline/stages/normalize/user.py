@@ -79,8 +79,6 @@ def settle_ip(event: dict[str, Any], client_ip: str | None, *, infer: bool) -> N
         event["user"] = {**found, "ip_address": address}
     elif given is not None:
         del found["ip_address"]
-    if not event.get("user"):
-        event.pop("user", None)
 
 
 def name_user(event: dict[str, Any]) -> None:
