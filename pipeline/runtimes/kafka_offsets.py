@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -23,15 +24,17 @@ class Standing(NamedTuple):
 
 
 class GroupOffsets:
-    """The offsets of one group on the input topic."""
+    """The offsets of one group on one topic: by default the workers' on the input topic."""
 
-    def __init__(self, kafka: Kafka) -> None:
+    def __init__(self, kafka: Kafka, *, group: str | None = None, topic: str | None = None) -> None:
         self._kafka = kafka
+        self._group = group or kafka.consumer_group
+        self._topic = topic or kafka.events_in
         self._admin = AdminClient(admin_config(kafka))
 
     def topic_id(self) -> str:
-        """Give the input topic's id, by which Redis knows it. Raises KafkaException."""
-        return topic_id(self._admin, self._kafka.events_in)
+        """Give the topic's id, by which Redis knows it. Raises KafkaException."""
+        return topic_id(self._admin, self._topic)
 
     def read(self) -> dict[int, Standing]:
         """Give every partition's standing. Raises KafkaException."""
@@ -57,8 +60,8 @@ class GroupOffsets:
 
     def write(self, offsets: dict[int, int]) -> None:
         """Move the group. Raises KafkaException, among others where a worker still runs."""
-        places = [TopicPartition(self._kafka.events_in, partition, offset) for partition, offset in offsets.items()]
-        request = ConsumerGroupTopicPartitions(self._kafka.consumer_group, places)
+        places = [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
+        request = ConsumerGroupTopicPartitions(self._group, places)
         future = self._admin.alter_consumer_group_offsets([request], request_timeout=TIMEOUT_S)
         for place in next(iter(future.values())).result().topic_partitions:
             if place.error is not None:
@@ -70,7 +73,7 @@ class GroupOffsets:
         Asked by a consumer that never joins: the admin client's own call kills the process (SIGSEGV) where the broker has yet to
         make its topic of offsets, as every new one has.
         """
-        stable = {"group.id": self._kafka.consumer_group, "isolation.level": "read_committed"}
+        stable = {"group.id": self._group, "isolation.level": "read_committed"}
         consumer = Consumer(client_config(self._kafka) | stable)
 
         def ask() -> dict[int, int]:
@@ -86,28 +89,19 @@ class GroupOffsets:
             consumer.close()
 
     def _places(self) -> list[TopicPartition]:
-        topic = self._admin.list_topics(self._kafka.events_in, timeout=TIMEOUT_S).topics[self._kafka.events_in]
+        topic = self._admin.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic]
         if topic.error is not None:
             raise KafkaException(topic.error)
-        return [TopicPartition(self._kafka.events_in, partition) for partition in sorted(topic.partitions)]
+        return [TopicPartition(self._topic, partition) for partition in sorted(topic.partitions)]
 
     def _find(self, places: list[TopicPartition], spec: OffsetSpec) -> dict[int, int]:
         futures = self._admin.list_offsets(dict.fromkeys(places, spec), request_timeout=TIMEOUT_S)
         return {place.partition: future.result().offset for place, future in futures.items()}
 
 
-def begin_at(kafka: Kafka, group: str, topics: Sequence[str], epoch_s: float) -> None:
+def begin_at(kafka: Kafka, group: str, topics: Iterable[str], epoch_s: float) -> None:
     """Let a group that nobody is a member of begin with the records that arrived from a moment on. Raises KafkaException."""
-    consumer = Consumer(client_config(kafka) | {"group.id": group})
-    try:
-        places = []
-        for topic in topics:
-            known = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
-            places += [TopicPartition(topic, partition, round(epoch_s * 1e3)) for partition in known]
-        found = when_settled(lambda: consumer.offsets_for_times(places, timeout=TIMEOUT_S), TIMEOUT_S)
-        for place in found:
-            if place.offset < 0:  # nothing arrived since: the end
-                place.offset = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)[1]
-        when_settled(lambda: consumer.commit(offsets=found, asynchronous=False), TIMEOUT_S)
-    finally:
-        consumer.close()
+    for topic in topics:
+        offsets = GroupOffsets(kafka, group=group, topic=topic)
+        begin = when_settled(partial(offsets.at_time, epoch_s), TIMEOUT_S)
+        when_settled(partial(offsets.write, begin), TIMEOUT_S)

@@ -149,7 +149,7 @@ def run_process(
     app = make_app(settings)
     if settings.web.live_counts:
         with broker_errors("begin the live counts"):
-            begin_at(settings.kafka, app.conf.id, list(outcome_partitions), time.time() - WINDOW_S * KEPT_WINDOWS)
+            begin_at(settings.kafka, app.conf.id, outcome_partitions, time.time() - WINDOW_S * KEPT_WINDOWS)
         counts = count_outcomes(app, outcome_partitions)
     else:  # the agent listens to a topic that nobody writes: an application without any agent does not start
         counts = count_outcomes(app, {f"{settings.kafka.consumer_group}-live-counts-idle": 1})
