@@ -1,0 +1,170 @@
+"""What is compared: the stages alone, a worker with and without them, one of several workers, a stock Faust agent.
+
+Each runs in a process of its own and ends once it has read so many events; more than those wait on the topic, so that no batch
+that counts is a part of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+from bench.worker.inputs import PARTITIONS
+from bench.worker.meter import Cost, Meter, Turns
+
+from pipeline.model.category import DataCategory
+from pipeline.model.item import Item
+from pipeline.model.output import Output
+from pipeline.model.record import Record, Token
+from pipeline.model.scope import Scope
+from pipeline.observability.prometheus_metrics import WorkerMetrics
+from pipeline.quotas.ledger import Polled
+from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes.garbage import GarbageBetweenBatches
+from pipeline.runtimes.worker import loop
+from pipeline.runtimes.worker.batch import make_record
+from pipeline.runtimes.worker.kafka_sink import KafkaSink
+from pipeline.runtimes.worker.kafka_source import KafkaSource
+from pipeline.settings import Batch, Settings
+from pipeline.stages.runner import BatchResult, accepted, run
+from pipeline.wiring import artifacts, redis_ledger, worker_context
+
+STOCK_BATCH = 1_000
+
+
+def make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, loop.Worker]:
+    """Wire a worker as `pipeline worker` does, without the process around it."""
+    source, sink = KafkaSource(settings), KafkaSink(settings.kafka)
+    ledger = redis_ledger(settings, settings.redis.url)
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, artifacts(settings))
+    return source, sink, loop.Worker(settings, source, sink, context, WorkerMetrics())
+
+
+def bare_stages(settings: Settings, bodies: list[bytes], turns: Turns | None = None) -> Cost:
+    """Run the stages alone, with Redis, in the worker's batches and with its schedule of garbage."""
+    ledger = redis_ledger(settings, settings.redis.url)
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, artifacts(settings))
+    topic = settings.kafka.events_in
+    records = [make_record(body, "in", Token(topic, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
+    meter, done = Meter(turns), 0
+    stages = meter.timed(run)
+    with GarbageBetweenBatches() as garbage:
+        for part in _batches(records, settings.batch):
+            stages(part, context((Polled(topic, 0, done, done + len(part)),)))
+            done += len(part)
+            garbage.after_batch()
+            meter.batch_ended(done)
+    return meter.cost()
+
+
+def _batches(records: Sequence[Record], bounds: Batch) -> Iterator[list[Record]]:
+    part: list[Record] = []
+    size = 0
+    for record in records:
+        part.append(record)
+        size += len(record.body)
+        if len(part) == bounds.max_records or size >= bounds.max_bytes:
+            yield part
+            part, size = [], 0
+
+
+def worker(settings: Settings, events: int, turns: Turns | None = None) -> Cost:
+    """Run a worker that has all partitions."""
+    return _run_worker(settings, events, run, turns=turns)
+
+
+def worker_without_stages(settings: Settings, events: int) -> Cost:
+    """Make the stages' results up, as large as the events that came: the worker's own cost alone."""
+    headers = [(name, b"value") for name in ("operation", "version", "event_id", "group_id", "project_id", "primary_hash")]
+
+    def made_up(records: Any, ctx: Any) -> BatchResult:
+        items = []
+        for record in records:
+            message = Output(b"%d" % (record.token.offset % 5), record.body, headers)
+            items.append(Item(record, Scope(1, 1), DataCategory.ERROR, 1, 1e9, "e", {}, message=message))
+        return BatchResult(items, accepted(items, ctx.now))
+
+    return _run_worker(settings, events, made_up)
+
+
+def one_of_workers(settings: Settings, events: int, together: Barrier, count: int) -> Cost:
+    """Run one of `count` workers with an equal share of the partitions: all begin when each has its share, and end together."""
+    return _run_worker(settings, events, run, together=together, count=count)
+
+
+def _run_worker(
+    settings: Settings,
+    events: int,
+    stages: Callable[..., BatchResult],
+    *,
+    turns: Turns | None = None,
+    together: Barrier | None = None,
+    count: int = 1,
+) -> Cost:
+    source, sink, subject = make_worker(settings)
+    sink._ready_producer()  # registering with the coordinator is start-up, and so is joining the group
+    while len(source.partitions) != PARTITIONS // count:
+        source.wait(0.1)
+    if together:
+        together.wait()
+    source.resume()
+    meter, reached, commit = Meter(turns), dict[int, int](), sink.commit
+
+    def counted(outputs: Any, topic: str, ends: Any, membership: Any) -> None:
+        commit(outputs, topic, ends, membership)
+        reached.update(ends)
+        meter.batch_ended(sum(reached.values()))
+        if sum(reached.values()) >= events:
+            if together:
+                together.wait()  # who leaves moves the partitions of the others
+            subject.stop()
+
+    loop.run = meter.timed(stages)  # type: ignore[attr-defined]
+    sink.commit = counted  # type: ignore[method-assign]
+    subject.run()
+    return meter.cost()
+
+
+def stock_agent(settings: Settings, events: int) -> Cost:
+    """Run a Faust agent as its documentation shows it: consume, produce, nothing else."""
+    import faust
+
+    app = faust.App(
+        settings.kafka.consumer_group + "-stock",
+        broker=f"kafka://{settings.kafka.brokers}",
+        store="memory://",
+        web_enabled=False,
+        topic_replication_factor=1,
+        topic_partitions=PARTITIONS,
+        datadir=tempfile.mkdtemp(),
+        consumer_auto_offset_reset="earliest",
+        producer_max_request_size=2_000_000,
+    )
+    source = app.topic(settings.kafka.events_in, value_type=bytes, value_serializer="raw")
+    target = app.topic(settings.kafka.events_out, value_type=bytes, value_serializer="raw")
+    seen = 0
+    meter = Meter()
+    all_seen = asyncio.Event()
+
+    @app.agent(source)  # type: ignore[untyped-decorator]  # faust has no types here
+    async def copy(stream: Any) -> None:
+        nonlocal seen
+        async for value in stream:
+            await target.send(value=value)
+            seen += 1
+            if seen % STOCK_BATCH == 0:
+                meter.batch_ended(seen)
+            if seen == events:
+                all_seen.set()
+
+    async def serve() -> None:
+        await app.start()
+        await all_seen.wait()
+        await app.stop()
+
+    asyncio.get_event_loop_policy().get_event_loop().run_until_complete(serve())
+    return meter.cost()
