@@ -9,6 +9,7 @@ import functools
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -192,6 +193,10 @@ class Settings(_Section, frozen=True):
     reports: Reports = Reports()
 
 
+PREFIX = "PIPELINE_"
+SLIP_LIKENESS = 0.92
+"""How like a setting's variable another must be, from 0 to 1, to be taken for a slip of the finger."""
+
 SHORT_VARIABLES: dict[str, tuple[str, ...]] = {
     "PIPELINE_ARTIFACTS": ("artifacts", "url"),
     "PIPELINE_CONSUMER_GROUP": ("kafka", "consumer_group"),
@@ -206,9 +211,9 @@ def variables() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for field in msgspec.structs.fields(Settings):
         if isinstance(field.default, _Section):
-            found |= {f"PIPELINE_{field.name}_{own}".upper(): (field.name, own) for own in field.default.__struct_fields__}
+            found |= {f"{PREFIX}{field.name}_{own}".upper(): (field.name, own) for own in field.default.__struct_fields__}
         else:
-            found[f"PIPELINE_{field.name}".upper()] = (field.name,)
+            found[f"{PREFIX}{field.name}".upper()] = (field.name,)
     return found | SHORT_VARIABLES
 
 
@@ -227,7 +232,12 @@ def load_settings(
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SettingsError(f"{file}: {error}") from None
         _convert(values, str(file))
-    for variable, path in variables().items():
+    known = variables()
+    for variable in sorted(environment.keys() - known.keys()):
+        # Others have variables under our prefix too, such as Kubernetes for a service of our name.
+        if variable.startswith(PREFIX) and (meant := get_close_matches(variable, known, 1, SLIP_LIKENESS)):
+            raise SettingsError(f"{variable}: no such setting; {meant[0]} is one")
+    for variable, path in known.items():
         if variable in environment:
             _put(values, path, _from_text(path, environment[variable]))
             _convert(values, variable)

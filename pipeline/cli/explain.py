@@ -40,6 +40,7 @@ def explain(
     """Show the component tree of each event's grouping: what contributed, what did not, and which rule decided it.
 
     Runs decode, normalize, scrub, symbolicate, enrich and group; no filters, quotas or duplicates, and stores nothing.
+    Ends with 1 where the input holds no event that can be explained.
 
     \b
     Examples:
@@ -64,6 +65,7 @@ def explain(
             else:
                 print_comparison(comparison)
             return
+        explanation = None
         for explanation in explained:
             if as_json:
                 print(orjson.dumps(explanation.to_json()).decode())
@@ -71,3 +73,6 @@ def explain(
                 print_explanation(explanation)
     except InputError as error:
         fail(str(error))
+    if explanation is None:
+        print("no event to explain", file=sys.stderr)
+        sys.exit(1)

@@ -124,8 +124,12 @@ def list_bundles(project: int | None, artifacts: str | None, settings_file: Path
                     print(orjson.dumps(_to_json(project_id, bundle)).decode())
                 else:
                     table.add_row(str(project_id), *_columns(bundle))
-    if not as_json:
+    if as_json:
+        return
+    if table.row_count:
         stdout.print(table)
+    else:
+        print("no bundles")
 
 
 def _columns(bundle: Bundle) -> tuple[str, ...]:
@@ -151,13 +155,13 @@ def check(
 ) -> None:
     """Say for each frame of an event which files were looked for and where they were found, and what would fix it.
 
-    Ends with 1 where a frame of a built file was not resolved.
+    Ends with 1 where a frame of a built file was not resolved, or the input holds no event.
     """
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
     moment = clock(now)
     resolver = open_artifacts(settings.artifacts)
     context = replace(explain_context(settings, load_rules(Path(settings.rules)), now=moment), artifacts=None)
-    is_resolved = True
+    is_resolved, events = True, 0
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
         before = [stage for stage in EXPLAINED if stage.name in {"normalize", "scrub"}]
@@ -165,13 +169,16 @@ def check(
             result = run([record], context, before)
             for dead in result.dead:
                 print(f"{record.source}:{record.position}: {dead.reason} {dead.detail}", file=sys.stderr)
+            events += len(result.events)
             for item in result.events:
                 diagnoses = diagnose_event(item.event, item.scope.project_id, resolver)
                 is_resolved &= all(diagnosis.outcome != "unresolved" for diagnosis in diagnoses)
                 _print_diagnoses(item.event_id, item.scope.project_id, diagnoses, as_json=as_json)
     except InputError as error:
         fail(str(error))
-    sys.exit(0 if is_resolved else 1)
+    if not events:
+        print("no event to check", file=sys.stderr)
+    sys.exit(0 if events and is_resolved else 1)
 
 
 def _print_diagnoses(event_id: str, project_id: int, diagnoses: list[FrameDiagnosis], *, as_json: bool) -> None:

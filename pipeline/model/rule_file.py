@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class RuleFile(NamedTuple):
-    """`path` is how errors and explanations name the file, relative to the rules folder's parent."""
+    """`path` is how errors and explanations name the file: under the rules folder as it was given."""
 
     path: str
     text: str

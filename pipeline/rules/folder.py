@@ -125,7 +125,7 @@ class RulesFolder:
                 continue
             number = name.removeprefix(f"{PROJECTS}/")
             if not _PROJECT_ID.fullmatch(number):
-                errors.append(RuleError(f"{self.path.name}/{name}", None, None, "a project's folder is named by its number"))
+                errors.append(RuleError(str(self.path / name), None, None, "a project's folder is named by its number"))
                 continue
             if not is_shared_kept or folder.parts is None:
                 folder = _with_parts(folder, _build(errors, default.layer, folder.layer, shared, bases.layer))  # noqa: PLW2901
@@ -145,7 +145,7 @@ class RulesFolder:
             return before
         layer: dict[str, RuleFile] = {}
         for file, size, _ in signature:
-            path = f"{self.path.name}/{name}/{file}"
+            path = str(self.path / name / file)
             if size == _NO_FILE:
                 errors.append(RuleError(path, None, None, "expected a file; this is a folder, a pipe, or a link to nothing"))
                 continue

@@ -52,6 +52,7 @@ def check(tmp_path: Path, store: Path, crashed: dict[str, Any], *more: object) -
 
 
 def test_a_folder_is_added_listed_checked_and_removed(tmp_path: Path, build: Path, store: Path) -> None:
+    assert run("list", "--artifacts", store).output == "no bundles\n"
     result = run("add", build, "--artifacts", store, "--project", 7, "--release", "shop@1", "--dist", "web")
     assert result.exit_code == 0, result.output
     assert "2 files, 0 with debug ids" in result.output

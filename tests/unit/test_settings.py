@@ -64,6 +64,17 @@ def test_a_variable_that_cannot_be_used_is_named() -> None:
         load_settings(None, environment={"PIPELINE_WEB_PORT": "many"})
 
 
+@pytest.mark.parametrize("slip", ["PIPELINE_KAFKA_BROKER", "PIPELINE_REDIS_URI", "PIPELINE_RULE", "PIPELINE_REPORT_LOG_LEVEL"])
+def test_a_variable_that_is_nearly_a_settings_is_refused(slip: str) -> None:
+    with pytest.raises(SettingsError, match=f"{slip}: no such setting; PIPELINE_"):
+        load_settings(None, environment={slip: "1"})
+
+
+@pytest.mark.parametrize("other", ["PIPELINE_SERVICE_HOST", "PIPELINE_PORT_6066_TCP", "PIPELINE_WEB_SERVICE_PORT", "PIPELINE_X"])
+def test_variables_of_others_are_left_to_them(other: str) -> None:
+    assert load_settings(None, environment={other: "tcp://10.0.0.1:6066"}) == Settings()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="nowhere"):
         load_settings(tmp_path / "nowhere.toml", environment={})

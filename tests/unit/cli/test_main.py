@@ -36,6 +36,15 @@ def test_a_terminal_without_our_letters_gets_others(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("content", ["", "[]", '{"type": "session"}'])
+@pytest.mark.parametrize("command", [("explain",), ("sourcemaps", "check", "--artifacts", "tests/fixtures/artifacts")])
+def test_an_input_without_events_is_said(command: tuple[str, ...], content: str, tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text(content)
+    done = pipeline(*command, str(tmp_path / "events.jsonl"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] in {"no event to explain", "no event to check"}
+
+
 def test_a_dsn_that_is_none_is_a_mistake_in_the_settings() -> None:
     done = pipeline("worker", PIPELINE_SENTRY_DSN="nonsense", PIPELINE_WEB_PORT="45999", PIPELINE_REDIS_URL="redis://127.0.0.1:1")
     assert done.returncode == 2

@@ -128,11 +128,11 @@ def test_check_warns_of_matchers_that_cannot_hold(folder: Callable[..., Path]) -
 
     assert result.exit_code == 0
     for warning in (
-        'warning: rules/default/fingerprints.rules:2: app:"maybe" never holds: expected yes or no',
-        'warning: rules/default/fingerprints.rules:3: !family:"ruby" holds always: no such family as ruby',
-        "warning: rules/default/enhancements.rules:1: function:-[NSObject* never holds: `[` begins a set",
+        'default/fingerprints.rules:2: app:"maybe" never holds: expected yes or no',
+        'default/fingerprints.rules:3: !family:"ruby" holds always: no such family as ruby',
+        "default/enhancements.rules:1: function:-[NSObject* never holds: `[` begins a set",
     ):
-        assert warning in result.stderr
+        assert f"warning: {path}/{warning}" in result.stderr
     assert [warning["line"] for warning in json.loads(run("check", path, "--json").stdout)["warnings"]] == [1, 2, 3]
 
 

@@ -61,18 +61,18 @@ def test_a_part_that_a_project_says_nothing_about_is_shared(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "text", "where"),
     [
-        ("default/quotas.toml", "[[quota]]\nid = 1\n", "rules/default/quotas.toml:2"),
-        ("projects/7/filters.toml", "[releases\n", "rules/projects/7/filters.toml:1"),
-        ("projects/7/enhancements.rules", "# fine\nfunction:x sideways\n", "rules/projects/7/enhancements.rules:2"),
-        ("projects/7/filter.toml", "", "rules/projects/7/filter.toml"),
-        ("projects/shop/project.toml", "", "rules/projects/shop"),
+        ("default/quotas.toml", "[[quota]]\nid = 1\n", "default/quotas.toml:2"),
+        ("projects/7/filters.toml", "[releases\n", "projects/7/filters.toml:1"),
+        ("projects/7/enhancements.rules", "# fine\nfunction:x sideways\n", "projects/7/enhancements.rules:2"),
+        ("projects/7/filter.toml", "", "projects/7/filter.toml"),
+        ("projects/shop/project.toml", "", "projects/shop"),
     ],
 )
 def test_a_mistake_is_refused_and_named(folder: Path, name: str, text: str, where: str) -> None:
     write(folder, name, text)
     with pytest.raises(InvalidRulesError) as raised:
         load_rules(folder)
-    assert str(raised.value).startswith(where)
+    assert str(raised.value).startswith(f"{folder}/{where}")
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,7 @@ def test_all_mistakes_are_named_at_once(folder: Path) -> None:
     with pytest.raises(InvalidRulesError) as raised:
         load_rules(folder)
     assert {error.file for error in raised.value.errors} == {
-        "rules/default/quotas.toml",
-        "rules/projects/7/scrubbing.toml",
-        "rules/projects/8/project.toml",
+        str(folder / name) for name in ("default/quotas.toml", "projects/7/scrubbing.toml", "projects/8/project.toml")
     }
 
 
