@@ -16,12 +16,18 @@ from pipeline.grouping.variants import Variant
 
 MAX_SHOWN_LEAVES = 40
 
+WIDEST_LINE = 20_000
+"""Lines are never cut: a rule's file and line stand at their end, and a terminal folds what is wider than itself."""
+
+_CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+"""What a sender may put into a title or a function's name, and no terminal should obey."""
+
 _RULE_IN_HINT = re.compile(r"by stack trace rule \((.*)\)$")
 
 
 def print_explanation(explanation: Explanation, console: Console | None = None) -> None:
     """Print one event's grouping: `*` and colour mark what contributes, brackets say why not."""
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or Console(highlight=False, width=WIDEST_LINE)
     console.print(_heading(explanation))
     origins = {str(touched.rule).lower(): touched.rule.origin for touched in explanation.touched_frames}
     for name, variant in explanation.variants.items():
@@ -33,7 +39,7 @@ def print_explanation(explanation: Explanation, console: Console | None = None) 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print whether and why two events group together, or what differs first."""
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or Console(highlight=False, width=WIDEST_LINE)
     verdict = Text("together", "bold green") if comparison.together else Text("apart", "bold red")
     console.print(Text.assemble(verdict, ": ", comparison.reason))
     if comparison.shared:
@@ -51,7 +57,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
 
 def _heading(explanation: Explanation) -> Group:
     lines = [
-        Text.assemble((explanation.title or "<unlabeled event>", "bold")),
+        Text.assemble((_printable(explanation.title or "<unlabeled event>"), "bold")),
         Text.assemble(("event  ", "dim"), f"{explanation.event_id} of project {explanation.project_id}"),
         Text.assemble(
             ("group  ", "dim"),
@@ -65,6 +71,10 @@ def _heading(explanation: Explanation) -> Group:
         kind = "built-in rule" if rule.is_builtin else "rule"
         lines.append(Text.assemble(("fingerprint rule  ", "dim"), f"{rule.file}:{rule.line}", (f"  ({kind}) ", "dim"), rule.text))
     return Group(*lines)
+
+
+def _printable(text: str) -> str:
+    return text.translate(_CONTROL_CHARACTERS)
 
 
 def _others(explanation: Explanation) -> list[str]:
@@ -117,6 +127,6 @@ def _with_origin(hint: str, origins: Mapping[str, str]) -> str:
 def _rules(explanation: Explanation) -> Tree:
     tree = Tree(Text("stack-trace rules, in the order in which they ran", "bold"), guide_style="dim")
     for touched in explanation.touched_frames:
-        where = f"{touched.stack} frame {touched.frame} {touched.function or '<unknown>'}"
+        where = f"{touched.stack} frame {touched.frame} {_printable(touched.function or '<unknown>')}"
         tree.add(Text.assemble((where, "cyan"), "  ", str(touched.rule), (f"  {touched.rule.origin}", "dim")))
     return tree

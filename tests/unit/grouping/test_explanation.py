@@ -4,6 +4,7 @@ import io
 import json
 from typing import Any
 
+import pytest
 from rich.console import Console
 from support.grouping import make_grouper
 
@@ -143,3 +144,11 @@ def test_the_comparison_shows_verdict_and_difference() -> None:
 
 def test_what_looks_like_markup_is_printed_as_it_is() -> None:
     assert "'[bold]x[/bold]'" in _printed(print_explanation, _explain(_event(value="[bold]x[/bold]")))
+
+
+def test_no_line_is_cut_and_no_control_character_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_explanation(_explain(_event(value=f"\x1b[31m{'long ' * 100}"), enhancements=RULES))
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "E: \\x1b[31mlong" in printed
+    assert f"{'long ' * 100}'" in printed
