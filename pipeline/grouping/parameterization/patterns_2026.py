@@ -9,8 +9,13 @@ from pipeline.grouping.parameterization import dates
 from pipeline.grouping.parameterization.patterns_2023 import IPV4, IPV6
 from pipeline.grouping.parameterization.patterns_2023 import PATTERNS as PATTERNS_2023
 
-_TLD = "com|net|org|edu|gov|info|biz|dev|cloud|internal|local|test|io|ai|co|eu|uk|de|fr|nl|ch|se|pl|ru|jp|cn|kr|br|au|ca|us"
+_LABEL = r"[a-zA-Z0-9-]{1,63}\."
+_ENDINGS = "com|net|org|edu|gov|biz|eu|uk|de|fr|nl|ch|se|pl|ru|jp|cn|kr|br|au|ca"
 """Endings that name a host in a message. Left out are those that code and files use as well, such as `py`, `rs`, `in`, `me`."""
+_ENDINGS_AT_LENGTH = "dev|cloud|internal|local|io|ai|co|us"
+"""Those that code uses as well, as in `window.us` or `socket.io`: they name a host behind two labels or before a port."""
+_ENDINGS_BEFORE_PORT = f"{_ENDINGS_AT_LENGTH}|info|test"
+"""`this.console.info is not a function` names none."""
 
 START = rf"""
     [-=:\d] | [a-fA-F][0-9a-fA-F]{{0,3}}[-:] | \b[a-fA-F][0-9a-fA-F]{{6}} | \b(?:ws|http|ftp) | {dates.START}
@@ -20,7 +25,10 @@ START = rf"""
 
 PATTERNS = {
     "url": PATTERNS_2023["url"],
-    "hostname": rf"(?<![\w.@/-])(?:[a-zA-Z0-9-]{{1,63}}\.)+(?:{_TLD})(?![\w-]|\.\w)",
+    "hostname": (
+        rf"(?<![\w.@/-])(?:(?:{_LABEL})+(?:{_ENDINGS})|(?:{_LABEL}){{2,}}(?:{_ENDINGS_AT_LENGTH})"
+        rf"|(?:{_LABEL})+(?:{_ENDINGS_BEFORE_PORT})(?=:\d))(?![\w-]|\.\w)"
+    ),
     # 00-<trace>-<span>-<flags> of W3C, and the same without version as `sentry-trace` writes it.
     "traceparent": r"\b(?:[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|[0-9a-f]{32}-[0-9a-f]{16}(?:-[01])?)\b",
     "uuid": PATTERNS_2023["uuid"],

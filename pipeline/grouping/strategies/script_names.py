@@ -6,14 +6,20 @@ import re
 
 _SUFFIX = r"(?:\.(?:min|chunk|bundle|esm|module|prod|worker|legacy))*(?:\.[cm]?[jt]sx?)?$"
 _CANDIDATE = re.compile(rf"(?<=[^/.-])[.-]([A-Za-z0-9_]{{6,64}})(?={_SUFFIX})", re.ASCII)
+_DASHED_CANDIDATE = re.compile(
+    rf"(?<=[^/.-])[.-]((?=[A-Za-z0-9_]+-[A-Za-z0-9_]+{_SUFFIX})[A-Za-z0-9_-]{{8}})(?={_SUFFIX})", re.ASCII
+)
+"""Vite's hashes are base64 as URLs have it: one in ten holds a dash."""
 _WHOLE = re.compile(rf"(^|/)([A-Za-z0-9_]{{8,64}})(?={_SUFFIX})", re.ASCII)
 
 _HEX = re.compile(r"(?=[a-fA-F]*\d)(?:[0-9a-f]{6,64}|[0-9A-F]{6,64})")
 _BASE64_LENGTHS = frozenset({8, *range(16, 23)})
 """How long the letters-and-digits hashes of esbuild, Rollup, Vite and webpack are."""
 
-_WORDS = re.compile(r"[A-Z]?[a-z]*(?:[A-Z][a-z]{2,})*\d{0,2}|[a-z]+\d[a-z]+")
-"""`CartPage`, `vendors2`, `utf8util`: what a person would call a file."""
+_WORD = r"(?:[A-Z]?[a-z]*(?:[A-Z][a-z]{2,})*\d{0,2}|[a-z]+\d[a-z]+|[A-Z]{2,}[a-z]*)"
+_WORDS = re.compile(rf"{_WORD}(?:_{_WORD})*")
+"""`CartPage`, `vendors2`, `utf8util`, `HTMLTags`, `user_api`: what a person would call a file."""
+_ALL_KINDS = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)")
 
 MAX_NAME_CHARS = 1_024
 
@@ -26,8 +32,13 @@ def strip_bundle_hash(name: str) -> str:
     if len(name) > MAX_NAME_CHARS:
         return name
     found = _CANDIDATE.search(name)
+    if found is not None and _is_hash(found[1]):
+        return name[: found.start()] + name[found.end() :]
+    dashed = _DASHED_CANDIDATE.search(name)
+    if dashed is not None and _ALL_KINDS.match(dashed[1]):
+        return name[: dashed.start()] + name[dashed.end() :]
     if found is not None:
-        return name[: found.start()] + name[found.end() :] if _is_hash(found[1]) else name
+        return name
     found = _WHOLE.search(name)
     if found is not None and _HEX.fullmatch(found[2]):
         return f"{name[: found.start(2)]}<hash>{name[found.end(2) :]}"

@@ -147,8 +147,10 @@ def test_what_looks_like_markup_is_printed_as_it_is() -> None:
 
 
 def test_no_line_is_cut_and_no_control_character_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
-    print_explanation(_explain(_event(value=f"\x1b[31m{'long ' * 100}"), enhancements=RULES))
+    event = _event(value="\x1b[31m" + "long" * 100, type="T" * 100)
+    print_explanation(_explain(event | {"title": "\x1b[31mred"}, enhancements=f"\nfunction:run{'*' * 60} -group"))
     printed = capsys.readouterr().out
+    assert printed.startswith("\\x1b[31mred\n")
     assert "\x1b" not in printed
-    assert "E: \\x1b[31mlong" in printed
-    assert f"{'long ' * 100}'" in printed
+    assert "long" * 100 + "'" in printed
+    assert f"function:run{'*' * 60} -group  default/enhancements.rules:2\n" in printed

@@ -93,6 +93,9 @@ def test_looks_at_the_longest_message_that_normalization_leaves_whole() -> None:
     ("text", "expected"),
     [
         ("lookup of db-1.prod.example.com failed", "lookup of <hostname> failed"),
+        ("no route to db.internal:5432 or api.shop.io", "no route to <hostname>:<int> or <hostname>"),
+        ("this.console.info is not a function", "this.console.info is not a function"),
+        ("config.test, window.us and socket.io", "config.test, window.us and socket.io"),
         ("in app.models.User.save", "in app.models.User.save"),
         ("java.io.IOException: no", "java.io.IOException: no"),
         ("trace 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 lost", "trace <traceparent> lost"),
