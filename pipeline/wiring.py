@@ -114,7 +114,8 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
     source = KafkaSource(settings, on_revoke=lambda _: ledger.forget())
     store = artifacts(settings)
     context = worker_context(settings, rules, ledger, store)
-    return Worker(settings, source, KafkaSink(settings.kafka), context, metrics, watch=lambda: _watch(metrics, ledger, store))
+    sink = KafkaSink(settings.kafka)
+    return Worker(settings, source, sink, context, metrics, watch=lambda: _watch(metrics, ledger, store), check=ledger.check)
 
 
 def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None) -> None:

@@ -30,6 +30,7 @@ _AWAY = frozenset(
         "MISCONF",
         "MOVED",
         "NOREPLICAS",
+        "NOPERM",
         "NOSCRIPT",
         "OOM",
         "READONLY",
@@ -39,11 +40,15 @@ _AWAY = frozenset(
 )
 _CODE = re.compile(r"(?:Error running script \(call to \w+\): )?(?:@?user_script: ?\d+: )*-?([A-Z]+\b|Script killed)")
 """Where the code of an error stands: before version 7 Redis wraps what a command in a script said."""
+_OF_THE_CALL = re.compile(
+    r"WRONGTYPE|wrong number of arguments|Keys in request|.*(?:user_script|Error (?:running|compiling) script)"
+)
+"""What Redis says of a script, its arguments and keys. All else is about the connection, as `DB index is out of range` is."""
 
 
 @contextmanager
 def reaching_redis() -> Iterator[None]:
-    """Say RetryableError for whatever keeps Redis from answering: away, slow, full, a replica, loading, no longer a cluster.
+    """Say RetryableError for whatever keeps Redis from answering: away, slow, full, a replica, loading, without the right, ...
 
     What Redis says of the call itself (a script's bug, a wrong type) passes as it is: waiting would not mend it.
     """
@@ -78,7 +83,7 @@ def _is_away(error: Exception) -> bool:
     if not isinstance(error, ResponseError):
         return True
     code = _CODE.match(str(error))
-    return error.status_code in _AWAY or (code is not None and code[1] in _AWAY)
+    return error.status_code in _AWAY or (code is not None and code[1] in _AWAY) or not _OF_THE_CALL.match(str(error))
 
 
 def connect(url: str | None, timeout_s: float) -> Client:

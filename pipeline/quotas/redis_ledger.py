@@ -115,6 +115,12 @@ class RedisLedger:
         self._counted.finish(polled)
         return counted
 
+    def check(self) -> None:
+        """Raise RetryableError where Redis does not answer and events would wait for it."""
+        if not self._accepts_when_away:
+            with reaching_redis():
+                self._client.ping()
+
     def forget(self) -> None:
         """Drop what is known of partitions. Call when some are taken away: another worker may decide in between."""
         self._admitted.forget()

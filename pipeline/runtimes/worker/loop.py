@@ -88,7 +88,8 @@ class State(StrEnum):
 class Worker:
     """The hot path. `run` blocks in the thread that calls it; `stop` may be called from any.
 
-    `watch` is called about once a second, to bring metrics up to date that others keep.
+    `watch` is called about once a second, to bring metrics up to date that others keep. `check` is called as often while no
+    batch comes, and raises RetryableError for a service that one would wait for.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Worker:
         metrics: WorkerMetrics,
         *,
         watch: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._source = source
@@ -107,12 +109,16 @@ class Worker:
         self._context = context
         self._metrics = metrics
         self._watch = watch
+        self._check = check
         self._limit = DeadLetterLimit(settings.dead_letters)
         self._stopping = threading.Event()
         self._next_chores = 0.0
         self._stale_in_a_row = 0
         self._failed_in_a_row = 0
         self._brokers_down_until = 0.0
+        self._away = ""
+        """What no batch waits for now, but would: a service that does not answer."""
+        self._worked_last = 0.0
         self._held_last = 0.0
         self._garbage = GarbageBetweenBatches()
         self.state = State.STARTING
@@ -188,6 +194,7 @@ class Worker:
             return self._dropped_uncommitted(batch, error)
         self._source.committed(batch.ends)
         self._stale_in_a_row = self._failed_in_a_row = 0
+        self._worked_last = time.monotonic()
         run_s, commit_s = worked - started, time.perf_counter() - worked
         self._limit.add(len(batch.records), len(result.dead), time.time())
         _log_own_failures(result.dead)
@@ -263,24 +270,41 @@ class Worker:
         self._watch()
         self._source.watch_lag()
         self._metrics.standing(self._source.lag.by_partition(time.time()), self._source.partitions)
-        self._watch_brokers(now)
+        self._watch_services(now)
         for errors in (self._source.errors, self._sink.errors):
             while errors:
                 self._metrics.kafka_error(errors.pop())
 
     def _is_idle_since_hold(self, now: float) -> bool:
         """Say whether the batch that waited or was halted is gone, and no other has come to say how things stand."""
-        is_held = self.state in {State.WAITING, State.HALTED} and self.why != BROKERS_DOWN
+        is_held = self.state in {State.WAITING, State.HALTED} and self.why != self._away
         return is_held and now - self._held_last > RUNNING_AGAIN_AFTER_S
 
-    def _watch_brokers(self, now: float) -> None:
-        """Say that no broker can be reached also where no batch is at hand that fails for it."""
+    def _watch_services(self, now: float) -> None:
+        """Say that a service is away also where no batch is at hand that fails for it."""
+        if self.state is State.STARTING or (self.state is not State.RUNNING and self.why != self._away):
+            return  # we have yet to join, or a batch is at hand that says it
+        before, self._away = self._away, self._find_away(now)
+        if self._away:
+            if self._away != before:
+                log.error("consumption stands still", extra={"state": State.WAITING, "why": self._away})
+            self._enter(State.WAITING, self._away)
+        elif before:
+            self._enter(State.RUNNING)
+
+    def _find_away(self, now: float) -> str:
+        """Name a service that does not answer, with what is known of it."""
         if ALL_BROKERS_DOWN in self._source.errors:
             self._brokers_down_until = now + BROKERS_DOWN_FOR_S
-        if now < self._brokers_down_until and self.state is State.RUNNING:
-            self._enter(State.WAITING, BROKERS_DOWN)
-        elif now >= self._brokers_down_until and self.why == BROKERS_DOWN:
-            self._enter(State.RUNNING)
+        if now < self._brokers_down_until:
+            return BROKERS_DOWN
+        if now - self._worked_last > IDLE_CHORES_EVERY_S:
+            try:
+                self._check()
+            except RetryableError as error:
+                self._metrics.service_error(error.service)
+                return str(error)
+        return ""
 
     def _commit_positions(self, ends: dict[int, int], membership: Any) -> None:
         try:

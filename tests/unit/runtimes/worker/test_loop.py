@@ -205,6 +205,28 @@ def test_a_broker_that_is_away_is_said_also_where_nothing_is_to_do(monkeypatch: 
     assert states[-1] == (State.RUNNING, "")
 
 
+def test_a_redis_that_is_away_is_said_also_where_nothing_is_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "IDLE_CHORES_EVERY_S", 0.0)
+    source, sink = ListSource([]), ListSink()
+    is_away = [True, True]
+
+    def check() -> None:
+        if is_away and is_away.pop(0):
+            raise RetryableError("redis", "refused")
+
+    worker = Worker(Settings(), source, sink, lambda _: CONTEXT, WorkerMetrics(), check=check)
+    states: list[tuple[State, str]] = []
+
+    def idle() -> None:
+        states.append((worker.state, worker.why))
+        if len(states) == 4:
+            worker.stop()
+
+    source.on_idle = idle
+    worker.run()
+    assert states == [(State.STARTING, ""), *[(State.WAITING, "redis: refused")] * 2, (State.RUNNING, "")]
+
+
 def test_what_a_dropped_batch_waited_for_is_not_said_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "IDLE_CHORES_EVERY_S", 0.0)
     monkeypatch.setattr(worker_module, "RUNNING_AGAIN_AFTER_S", 0.05)
