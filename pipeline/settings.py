@@ -6,6 +6,7 @@ A TOML file comes first, then the environment, then flags; the later wins.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import tomllib
 from collections.abc import Mapping
@@ -107,7 +108,7 @@ class Kafka(_Section, frozen=True):
     events_in: Name = "ingest-events"
     events_out: Name = "events"
     outcomes: Name = "outcomes"
-    outcomes_billing: str | None = None
+    outcomes_billing: Name | None = None
     """A topic of their own for accepted and rate-limited outcomes. None: all go to `outcomes`."""
     dead_letters: Name = "ingest-events-dlq"
 
@@ -122,15 +123,15 @@ class Kafka(_Section, frozen=True):
     sasl_password: str | None = None
     """Better in PIPELINE_KAFKA_SASL_PASSWORD than in a file."""
 
-    slot: str | None = None
+    slot: Name | None = None
     """This worker's place among its equals, such as its StatefulSet pod's name: it makes the transactional id, so that a
     restarted worker ends what it left open at once. None: a random one, and readers of committed records wait
     `transaction_timeout_s` and the broker's sweep (10 s) after a kill -9. Two workers must never share one."""
     static_membership: bool = False
     """The group remembers the slot over a restart shorter than `session_timeout_s`, and moves no partitions. The price: they
     stand still for that long when the worker leaves for good. Needs `slot`."""
-    session_timeout_s: Seconds = 10.0
-    """A worker that is silent for so long loses its partitions."""
+    session_timeout_s: Annotated[float, Meta(ge=1, le=1_800)] = 10.0
+    """A worker that is silent for so long loses its partitions. Brokers take 6 to 1,800, unless they are told otherwise."""
     transaction_timeout_s: Seconds = 10.0
     """A transaction open for so long is aborted by the broker. Only produce and commit happen inside one."""
     max_poll_interval_s: Seconds = 300.0
@@ -146,6 +147,15 @@ class Kafka(_Section, frozen=True):
     """A larger record is never produced: one of them would abort its whole transaction."""
     replication_factor: Count = 1
     """Copies of each partition of the topics that `topics create` makes."""
+
+    def __post_init__(self) -> None:
+        """Refuse a topic that is used for two things: what comes out would come in again."""
+        names = {name: getattr(self, name) for name in ("events_in", "events_out", "outcomes", "dead_letters")}
+        if self.outcomes_billing != self.outcomes:
+            names["outcomes_billing"] = self.outcomes_billing
+        for (one, topic), (other, same) in itertools.combinations(names.items(), 2):
+            if topic == same:
+                raise ValueError(f"{one} and {other} are the same topic, {topic}")
 
 
 class DeadLetters(_Section, frozen=True):

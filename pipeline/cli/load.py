@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import fail, settings_file_option, stderr
+from pipeline.cli.options import fail, log_plainly, settings_file_option, stderr
 from pipeline.settings import Settings, load_settings
 
 
@@ -45,6 +45,7 @@ def load(
     from pipeline.runtimes.kafka_errors import broker_errors
     from pipeline.runtimes.kafka_load import produce
 
+    log_plainly()
     settings = load_settings(settings_file)
     if inputs:
         recorded = list(_recorded(inputs, settings, project))
@@ -57,7 +58,7 @@ def load(
         events = ((event, project or 1) for event in itertools.islice(generate_events(seed, kinds=kinds), number))
 
     fresh = (ingest_message({**event, "event_id": uuid.uuid4().hex, "timestamp": time.time()}, owner) for event, owner in events)
-    with broker_errors(f"produce to {settings.kafka.events_in} (pipeline topics check tells more)"):
+    with broker_errors(f"produce to {settings.kafka.events_in}"):
         sent = produce(
             fresh,
             settings.kafka,

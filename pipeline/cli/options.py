@@ -13,6 +13,8 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console
 
+from pipeline.observability.logs import Repeats
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 stderr = Console(stderr=True, highlight=False)
@@ -90,4 +92,6 @@ def fail(message: str) -> NoReturn:
 
 def log_plainly() -> None:
     """Send warnings of a one-shot command to stderr as plain lines."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Repeats())
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])

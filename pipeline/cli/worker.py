@@ -42,7 +42,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     kafka, outcomes = settings.kafka, outcome_topics(settings.kafka)
     partitions = {}
     for topic in (kafka.events_in, kafka.events_out, kafka.dead_letters, *outcomes):
-        with broker_errors(f"{topic} (pipeline topics check tells more)"):
+        with broker_errors(topic):
             partitions[topic] = count_partitions(settings, topic)
     processor = make_worker(settings, rules_folder, metrics)
     run_process(settings, processor, rules_folder, metrics, outcome_partitions={topic: partitions[topic] for topic in outcomes})

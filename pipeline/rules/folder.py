@@ -203,6 +203,9 @@ def _scan(path: Path) -> dict[str, Signature]:
     """Look at the folders without reading a file. Raises InvalidRulesError where there is none."""
     if not path.is_dir():
         raise InvalidRulesError([RuleError(str(path), None, None, "no such folder")])
+    if not any((path / name).is_dir() for name in (BASES, DEFAULT, PROJECTS)):
+        reason = f"no rules folder: it holds neither {BASES}/ nor {DEFAULT}/ nor {PROJECTS}/"
+        raise InvalidRulesError([RuleError(str(path), None, None, reason)])
     found: dict[str, Signature] = {}
     for name in (BASES, DEFAULT, PROJECTS):
         if not (path / name).is_dir():

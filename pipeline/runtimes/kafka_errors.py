@@ -26,17 +26,27 @@ SETTLING = frozenset(
     }
 )
 """What a broker says for a moment of a partition or a group that has just been made, or is moving."""
+_SILENT = frozenset(
+    {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT, KafkaError._RESOLVE}  # noqa: SLF001 -- the client's names
+)
+_NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 -- likewise
 ASK_AGAIN_S = 0.1
 NAMES_KEPT = 1_000
 
 
 @contextmanager
 def broker_errors(what: str) -> Iterator[None]:
-    """Turn what the client raises into BrokerError, with what was tried before it."""
+    """Turn what the client raises into BrokerError, with what was tried before it and what to look at after it."""
     try:
         yield
     except KafkaException as error:
-        raise BrokerError(f"{what}: {error.args[0].str()}") from None
+        reason = error.args[0]
+        hint = ""
+        if reason.code() in _SILENT:
+            hint = " (no answer from kafka.brokers, PIPELINE_KAFKA_BROKERS)"
+        elif reason.code() in _NO_TOPIC:
+            hint = " (pipeline topics check names what is missing)"
+        raise BrokerError(f"{what}: {reason.str()}{hint}") from None
 
 
 def when_settled(ask: Callable[[], Answer], within_s: float) -> Answer:

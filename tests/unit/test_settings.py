@@ -75,6 +75,18 @@ def test_variables_of_others_are_left_to_them(other: str) -> None:
     assert load_settings(None, environment={other: "tcp://10.0.0.1:6066"}) == Settings()
 
 
+@pytest.mark.parametrize("name", ["events_out", "outcomes", "outcomes_billing", "dead_letters"])
+def test_a_topic_is_for_one_thing(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"events_in and {name} are the same topic, ingest-events"):
+        load_settings(write(tmp_path, f'[kafka]\n{name} = "ingest-events"'), environment={})
+    load_settings(write(tmp_path, '[kafka]\noutcomes_billing = "outcomes"'), environment={})
+
+
+def test_an_empty_slot_is_none_of_a_workers() -> None:
+    with pytest.raises(SettingsError, match=r"PIPELINE_SLOT: .*kafka\.slot"):
+        load_settings(None, environment={"PIPELINE_SLOT": ""})
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="nowhere"):
         load_settings(tmp_path / "nowhere.toml", environment={})

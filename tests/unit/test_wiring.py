@@ -9,11 +9,13 @@ from pipeline.rules.folder import RulesFolder
 from pipeline.settings import Kafka, Settings, SettingsError
 from pipeline.wiring import make_worker
 
+RULES = Path(__file__).parents[2] / "rules"
+
 
 @pytest.mark.parametrize(
     ("settings", "named"),
     [(Settings(), "PIPELINE_REDIS_URL"), (Settings(kafka=Kafka(static_membership=True)), "PIPELINE_SLOT")],
 )
-def test_a_worker_says_which_setting_it_misses(settings: Settings, named: str, tmp_path: Path) -> None:
+def test_a_worker_says_which_setting_it_misses(settings: Settings, named: str) -> None:
     with pytest.raises(SettingsError, match=named):
-        make_worker(settings, RulesFolder(tmp_path), WorkerMetrics())
+        make_worker(settings, RulesFolder(RULES), WorkerMetrics())

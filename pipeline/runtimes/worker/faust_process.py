@@ -171,11 +171,13 @@ def check_port(web: Web) -> None:
 def make_app(settings: Settings) -> faust.App:
     """Make the application. Its group is another than the hot path's, and each process's own: Faust takes the id for it."""
     kafka = settings.kafka
+    session_timeout_s = max(30.0, kafka.session_timeout_s)
     app = faust.App(
         f"{kafka.consumer_group}-live-counts-{secrets.token_hex(4)}",
         broker=[f"kafka://{address.strip()}" for address in kafka.brokers.split(",")],
         broker_credentials=_credentials(kafka),
-        broker_session_timeout=max(30.0, kafka.session_timeout_s),
+        broker_session_timeout=session_timeout_s,
+        broker_request_timeout=max(90.0, session_timeout_s + 10),  # Faust wants it to be the longer one
         store="memory://",
         datadir=tempfile.gettempdir(),
         topic_disable_leader=True,  # it would be a topic for each process

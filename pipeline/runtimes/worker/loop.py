@@ -271,6 +271,8 @@ class Worker:
         self._source.watch_lag()
         self._metrics.standing(self._source.lag.by_partition(time.time()), self._source.partitions)
         self._watch_services(now)
+        if self.state is State.STARTING and self._source.errors:
+            self._enter(State.STARTING, f"kafka: {self._source.errors[-1]}")
         for errors in (self._source.errors, self._sink.errors):
             while errors:
                 self._metrics.kafka_error(errors.pop())

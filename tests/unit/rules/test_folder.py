@@ -106,6 +106,11 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         load_rules(tmp_path / "nowhere")
 
 
+def test_a_folder_of_something_else_is_refused(folder: Path) -> None:
+    with pytest.raises(InvalidRulesError, match=r"default: no rules folder"):
+        load_rules(folder / "default")
+
+
 def test_text_that_is_no_text_is_refused(folder: Path) -> None:
     (folder / "default" / "enhancements.rules").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidRulesError, match=r"default/enhancements\.rules"):
