@@ -28,6 +28,7 @@ COMMANDS = {
 """Command to the line that `--help` shows; the file and the object in it have the command's name."""
 
 USAGE_ERROR = 2
+INTERRUPTED = 130
 
 
 class _Commands(click.Group):
@@ -58,14 +59,23 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. Unusable rules and settings end it with 2, services and outputs that fail with 1; stderr says why."""
+    """Run the command line. Unusable rules and settings end it with 2, services and outputs that fail with 1; stderr says why.
+
+    Ctrl-C ends it with 130.
+    """
     from pipeline.settings import SettingsError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli()
+        sys.exit(cli(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except InvalidRulesError as error:
         for mistake in error.errors:
             print(mistake, file=sys.stderr)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
-from pipeline.cli.options import Moment, fail, settings_file_option, stderr, stdout
+from pipeline.cli.options import Moment, fail, printable, settings_file_option, stderr, stdout
 from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
                     line["bytes"],
                     line["detail"],
                 )
-                table.add_row(*(Text(str(cell)) for cell in cells))  # as it is: a detail may look like markup
+                table.add_row(*(Text(printable(str(cell))) for cell in cells))  # as it is: a detail may look like markup
     if as_json:
         return
     if not kinds:
@@ -89,7 +89,7 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
     # Without a terminal the table would be cut to 80 columns.
     (stdout if stdout.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)).print(table)
     for (stage, reason), number in sorted(kinds.items()):
-        stdout.print(f"{number:>8,}  {stage}: {reason}", markup=False)
+        stdout.print(f"{number:>8,}  {printable(stage)}: {printable(reason)}", markup=False)
 
 
 @dead_letters.command()
@@ -113,7 +113,7 @@ def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
         sys.stdout.buffer.write(letter.body)
         return
     for name, value in letter.to_json().items():
-        print(f"{name:14} {value}")
+        print(f"{name:14} {printable(str(value))}")
     print(_readable(letter.body))
 
 

@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.text import Text
 from rich.tree import Tree
 
+from pipeline.cli.options import printable
 from pipeline.grouping.component import Component
 from pipeline.grouping.explanation import Comparison, Explanation
 from pipeline.grouping.variants import Variant
@@ -18,9 +19,6 @@ MAX_SHOWN_LEAVES = 40
 
 WIDEST_LINE = 20_000
 """Lines are never cut: a rule's file and line stand at their end, and a terminal folds what is wider than itself."""
-
-_CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-"""What a sender may put into a title or a function's name, and no terminal should obey."""
 
 _RULE_IN_HINT = re.compile(r"by stack trace rule \((.*)\)$")
 
@@ -57,7 +55,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
 
 def _heading(explanation: Explanation) -> Group:
     lines = [
-        Text.assemble((_printable(explanation.title or "<unlabeled event>"), "bold")),
+        Text.assemble((printable(explanation.title or "<unlabeled event>"), "bold")),
         Text.assemble(("event  ", "dim"), f"{explanation.event_id} of project {explanation.project_id}"),
         Text.assemble(
             ("group  ", "dim"),
@@ -71,10 +69,6 @@ def _heading(explanation: Explanation) -> Group:
         kind = "built-in rule" if rule.is_builtin else "rule"
         lines.append(Text.assemble(("fingerprint rule  ", "dim"), f"{rule.file}:{rule.line}", (f"  ({kind}) ", "dim"), rule.text))
     return Group(*lines)
-
-
-def _printable(text: str) -> str:
-    return text.translate(_CONTROL_CHARACTERS)
 
 
 def _others(explanation: Explanation) -> list[str]:
@@ -127,6 +121,6 @@ def _with_origin(hint: str, origins: Mapping[str, str]) -> str:
 def _rules(explanation: Explanation) -> Tree:
     tree = Tree(Text("stack-trace rules, in the order in which they ran", "bold"), guide_style="dim")
     for touched in explanation.touched_frames:
-        where = f"{touched.stack} frame {touched.frame} {_printable(touched.function or '<unknown>')}"
+        where = f"{touched.stack} frame {touched.frame} {printable(touched.function or '<unknown>')}"
         tree.add(Text.assemble((where, "cyan"), "  ", str(touched.rule), (f"  {touched.rule.origin}", "dim")))
     return tree

@@ -21,6 +21,14 @@ stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else 200)
 
 
+_CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def printable(text: str) -> str:
+    """Show control characters as their codes: a sender may put them into any text, and no terminal should obey them."""
+    return text.translate(_CONTROL_CHARACTERS)
+
+
 class Moment(click.ParamType):
     """An ISO 8601 time as epoch seconds; without a zone it is UTC."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.cli.options import stdout
+from pipeline.cli.options import printable, stdout
 from pipeline.grouping.diff import Change, Kind, Place, Report
 from pipeline.runtimes.untouched import UntouchedRule
 
@@ -53,9 +53,8 @@ def _print_change(change: Change) -> None:
         note = "stay in" if stays else f"{_name(flow.before)} → "
         stdout.print(f"  {flow.events:>7,}  {note} {_name(flow.after)}", soft_wrap=True)
         for example in flow.examples[:_SHOWN_EXAMPLES]:
-            stdout.print(
-                f"           [dim]{example.event_id}  {escape(example.title)}  ({escape(example.origin)})[/]", soft_wrap=True
-            )
+            title = escape(printable(example.title))
+            stdout.print(f"           [dim]{example.event_id}  {title}  ({escape(example.origin)})[/]", soft_wrap=True)
     if len(change.flows) > 10:
         stdout.print(f"  [dim]... and {len(change.flows) - 10:,} more ways[/]")
     stdout.print()

@@ -13,6 +13,8 @@ from pipeline.settings import Kafka
 REPORT_EVERY_S = 1.0
 DELIVERED_WITHIN_MS = 30_000
 """A broker that is away for longer ends the command: the client's own five minutes would look like work."""
+FLUSH_POLL_S = 0.02
+"""Between two looks at what is still on its way: the client's own `flush` takes Ctrl-C for a bug of its caller's."""
 APPEARS_WITHIN_MS = 5_000
 """A topic that was just created is unknown for a moment; one that is unknown for longer is missing."""
 
@@ -52,7 +54,9 @@ def produce(
         if now >= next_report:
             next_report = now + REPORT_EVERY_S
             on_progress(sent, now - started)
-    producer.flush()
+    while len(producer):
+        producer.poll(0)
+        time.sleep(FLUSH_POLL_S)
     on_progress(sent, time.monotonic() - started)
     return sent
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,15 @@ def test_a_dsn_that_is_none_is_a_mistake_in_the_settings() -> None:
     done = pipeline("worker", PIPELINE_SENTRY_DSN="nonsense", PIPELINE_WEB_PORT="45999", PIPELINE_REDIS_URL="redis://127.0.0.1:1")
     assert done.returncode == 2
     assert done.stderr.startswith("settings: reports.sentry_dsn: ")
+
+
+def test_ctrl_c_ends_a_command_with_130() -> None:
+    """Also while its client waits for a broker."""
+    environment = {**os.environ, "PIPELINE_KAFKA_BROKERS": "127.0.0.1:1"}
+    command = [sys.executable, "-m", "pipeline", "load", "--count", "1"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "Connection refused" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130
+        assert process.stderr.read().splitlines()[-1] == "interrupted"
