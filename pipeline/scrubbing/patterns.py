@@ -101,7 +101,7 @@ URL_PASSWORD = Pattern(
     may_match=lambda text: "://" in text.text and "@" in text.text,
 )
 
-_USER_PATH = r"(?i)(?:\b(?:users|home)|[^/\\\s]{1,100}[/\\]profiles)[/\\]([^/\\\r\n]+)"
+_USER_PATH = r"(?i)(?:\b(?:users|home)|(?<![^/\\\s])[^/\\\s]++[/\\]profiles)[/\\]([^/\\\r\n]+)"
 _LOCAL_PART = r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]"
 _EMAIL = rf"(?<!{_LOCAL_PART}){_LOCAL_PART}{{1,254}}@[a-zA-Z0-9-]{{1,63}}(?:\.[a-zA-Z0-9-]{{1,63}}){{1,20}}\b"
 _PEM_EDGE = r"[A-Z ]{1,50}(?:PRIVATE|PUBLIC) KEY-----"
