@@ -18,10 +18,12 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import faust
 from mode import Service
 
+from pipeline import __version__
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.kafka_errors import broker_errors
@@ -146,6 +148,7 @@ def run_process(
 
     Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal. Raises BrokerError.
     """
+    log.info("starting", extra=_facts(settings, rules))
     app = make_app(settings)
     if settings.web.live_counts:
         with broker_errors("begin the live counts"):
@@ -157,6 +160,23 @@ def run_process(
     process = Process(app, HotPath(worker), RulesWatch(rules, metrics))
     process.execute_from_commandline()
     sys.exit(0)
+
+
+def _facts(settings: Settings, rules: RulesFolder) -> dict[str, Any]:
+    """Give what a person asks first of a worker that does not do what it should."""
+    kafka = settings.kafka
+    redis = urlsplit(settings.redis.url or "")
+    return {
+        "brokers": kafka.brokers,
+        "consumer_group": kafka.consumer_group,
+        "events_in": kafka.events_in,
+        "slot": kafka.slot,
+        "redis": redis.netloc.rpartition("@")[2] + redis.path,  # without its password
+        "rules": str(rules.path),
+        "rules_version": rules.current.version,
+        "web": f"{settings.web.host}:{settings.web.port}",
+        "version": __version__,
+    }
 
 
 def check_port(web: Web) -> None:
