@@ -133,6 +133,11 @@ def replay(settings_file: Path | None, **filters: Any) -> None:
         progress = replay_letters(
             load_settings(settings_file), _wanted(**filters), lambda done: stderr.print(f"{done.letters:,} replayed")
         )
+    if not (progress.letters or progress.already or progress.cut):
+        if filters["places"]:
+            fail("there is no dead letter at any of these places")
+        print("no dead letter matches")
+        return
     print(f"replayed {progress.letters:,}; {progress.already:,} had been replayed before")
     if progress.cut:
         print(f"left {progress.cut:,} of which only the beginning was kept (truncated-from)")

@@ -147,7 +147,6 @@ def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Re
         if batch:
             _replay_together(producer, batch, kafka)
             progress.letters += len(batch)
-        on_progress(progress)
     finally:
         topic.close()
     return progress
