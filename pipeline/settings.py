@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -239,7 +240,9 @@ def load_settings(
     if file is not None:
         try:
             values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except OSError as error:
+            raise SettingsError(f"{file}: {error.strerror}") from None
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SettingsError(f"{file}: {error}") from None
         _convert(values, str(file))
     known = variables()
@@ -261,7 +264,24 @@ def _convert(values: dict[str, Any], origin: str) -> Settings:
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{origin}: {error}") from None
+        raise SettingsError(f"{origin}: {_explain(str(error))}") from None
+
+
+_MISTAKE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?")
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
+
+
+def _explain(mistake: str) -> str:
+    """Say first which setting is meant, and last what it may be, where that is a choice."""
+    found = _MISTAKE.fullmatch(mistake)
+    what, path = (found[1], tuple(filter(None, (found[2] or "").split(".")))) if found else (mistake, ())
+    if unknown := _UNKNOWN_FIELD.fullmatch(what):
+        section = functools.reduce(getattr, path, Settings())
+        meant = get_close_matches(unknown[1], section.__struct_fields__, 1)
+        return f"{'.'.join((*path, unknown[1]))}: no such setting" + (f"; {meant[0]} is one" if meant else "")
+    kind = get_type_hints(type(functools.reduce(getattr, path[:-1], Settings()))).get(path[-1]) if path else None
+    choices = ("true", "false") if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
+    return f"{'.'.join(path) or 'settings'}: {what}" + (f"; it is one of {', '.join(choices)}" if choices else "")
 
 
 def _from_text(path: tuple[str, ...], text: str) -> str | list[str]:

@@ -82,6 +82,21 @@ def test_a_topic_is_for_one_thing(name: str, tmp_path: Path) -> None:
     load_settings(write(tmp_path, '[kafka]\noutcomes_billing = "outcomes"'), environment={})
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[kafka]\ncompression = "lz5"', r"kafka\.compression: .*'lz5'; it is one of none, gzip, snappy, lz4, zstd"),
+        ('[kafka]\nbroker = "x"', r"kafka\.broker: no such setting; brokers is one"),
+        ("[kafkas]", "kafkas: no such setting; kafka is one"),
+        ('[quotas]\nduplicates = "x"', r"quotas\.duplicates: .*; it is one of true, false"),
+        ("rules = 5", "rules: Expected `str`, got `int`$"),
+    ],
+)
+def test_a_mistake_says_what_would_be_right(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_settings(write(tmp_path, text), environment={})
+
+
 def test_an_empty_slot_is_none_of_a_workers() -> None:
     with pytest.raises(SettingsError, match=r"PIPELINE_SLOT: .*kafka\.slot"):
         load_settings(None, environment={"PIPELINE_SLOT": ""})
