@@ -18,7 +18,7 @@ import xxhash
 
 from pipeline.filters.filters import Filters
 from pipeline.grouping.grouper import Grouper
-from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.model.errors import InvalidRulesError, RuleError, describe_failure
 from pipeline.model.rule_file import Layer, RuleFile
 from pipeline.quotas.quota_file import load_quotas
 from pipeline.rules.project import load_project
@@ -92,8 +92,8 @@ class RulesFolder:
         self._seen = seen
         try:
             fresh = self._load()
-        except (InvalidRulesError, OSError) as error:
-            self._refuse(str(error))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the watch goes on and the last good rules stay
+            self._refuse(str(error) if isinstance(error, (InvalidRulesError, OSError)) else describe_failure(error))
             return False
         self.refused = None
         if fresh.version == self.current.version:

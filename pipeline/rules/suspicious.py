@@ -13,13 +13,14 @@ from pipeline.model.errors import RuleError
 
 FAMILIES = frozenset({"native", "javascript", "other", "all"})
 TRUTHS = frozenset({"1", "yes", "true", "0", "no", "false"})
+"""What a stack-trace rule's `app` knows, in this case; a fingerprint rule's knows `on` and `off` as well, in any case."""
 
 
 def suspicious(rules: Iterable[EnhancementRule | Rule]) -> Iterator[RuleError]:
     """Give a warning for each matcher that nothing can satisfy (or, negated, everything does)."""
     for rule in rules:
         for matcher in _matchers(rule):
-            reason = _reason(matcher.key, matcher.pattern)
+            reason = _reason(matcher)
             if reason is not None:
                 effect = "holds always" if matcher.negated else "never holds"
                 yield RuleError(rule.file, rule.line, None, f"{matcher} {effect}: {reason}", str(rule))
@@ -31,12 +32,14 @@ def _matchers(rule: EnhancementRule | Rule) -> Iterator[StackTraceMatcher | Fing
         yield from (neighbour for neighbour in (rule.caller, rule.callee) if neighbour is not None)
 
 
-def _reason(key: str, pattern: str) -> str | None:
+def _reason(matcher: StackTraceMatcher | FingerprintMatcher) -> str | None:
+    key, pattern = matcher.key, matcher.pattern
     if key == "family":
         unknown = set(pattern.split(",")) - FAMILIES
         return f"no such family as {', '.join(sorted(unknown))}" if unknown else None
     if key == "app":
-        return None if pattern.lower() in TRUTHS else "expected yes or no"
+        is_known = pattern in TRUTHS if isinstance(matcher, StackTraceMatcher) else pattern.lower() in {*TRUTHS, "on", "off"}
+        return None if is_known else "expected yes or no"
     if key == "sdk":
         return None
     return never_matches(pattern, is_path=key in {"path", "package"})

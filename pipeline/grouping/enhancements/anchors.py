@@ -21,7 +21,7 @@ SEPARATORS: dict[MatcherKey, tuple[bytes, bytes]] = {
 """The fields that rules look up, and the two signs at which their values fall into parts."""
 
 _WILDCARD = re.compile(rb"[*?]+")
-_CLASS_OR_CHOICE = re.compile(rb"[\[{\\]")
+_CLASS_OR_CHOICE = re.compile(rb"[\[{}\\]")
 
 
 class Anchor(NamedTuple):

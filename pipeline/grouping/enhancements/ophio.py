@@ -58,6 +58,15 @@ def compile_rule(rule: EnhancementRule) -> OphioRules:
     return Enhancements.from_config_structure(msgpack.packb([_CONFIG_VERSION, [], [[matchers, actions]]]), _CACHE)
 
 
+def refusal(matcher: Matcher) -> str | None:
+    """Say why the library would not take a matcher's pattern; None where it does. It looks at those of exceptions at once."""
+    try:
+        compile_rule(EnhancementRule((matcher,), (FlagAction("app", value=True),)))
+    except RuntimeError as error:
+        return str(error).removeprefix("Invalid syntax ")
+    return None
+
+
 def join_rules(parts: Iterable[OphioRules]) -> OphioRules:
     """Put rules behind each other, in order."""
     joined = Enhancements.empty()

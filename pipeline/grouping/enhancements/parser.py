@@ -6,7 +6,17 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from pipeline.grouping.enhancements.rule import FLAGS, MATCHER_KEYS, Action, EnhancementRule, FlagAction, Matcher, SettingAction
+from pipeline.grouping.enhancements.ophio import refusal
+from pipeline.grouping.enhancements.rule import (
+    EXCEPTION_KEYS,
+    FLAGS,
+    MATCHER_KEYS,
+    Action,
+    EnhancementRule,
+    FlagAction,
+    Matcher,
+    SettingAction,
+)
 from pipeline.grouping.pattern_check import too_costly
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.rule_file import RuleFile
@@ -121,11 +131,12 @@ class _Line:
             unquoted = _UNQUOTED.match(self.text, self.position)
             assert unquoted is not None  # noqa: S101 -- it matches nothing, too
             pattern, end = unquoted[0].replace("\\\\", "\\"), unquoted.end()
-        refusal = too_costly(pattern)
-        if refusal is not None:
-            raise _SyntaxError(self.position, refusal)
+        matcher = Matcher(key, pattern, negated)
+        reason = too_costly(pattern) or (refusal(matcher) if key in EXCEPTION_KEYS else None)
+        if reason is not None:
+            raise _SyntaxError(self.position, reason)
         self.position = end
-        return Matcher(key, pattern, negated)
+        return matcher
 
     def _actions(self) -> list[Action]:
         actions: list[Action] = []

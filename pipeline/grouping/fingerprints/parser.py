@@ -139,8 +139,11 @@ class _Line:
         found = _QUOTED.match(self.text, self.at)
         if found is None:
             raise _UnexpectedError(self.at, 'expected a closing quote (") on the same line')
-        self.at = found.end()
-        return unescape(found[1])
+        start, self.at = self.at, found.end()
+        try:
+            return unescape(found[1])
+        except UnicodeError:
+            raise _UnexpectedError(start, "half of a surrogate pair, which is no character") from None
 
     def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         self._skip_blanks()
@@ -167,8 +170,13 @@ class _Line:
 
 
 def unescape(text: str) -> str:
-    """Read backslash escapes; one that is none stays as written (globs have their own)."""
-    return _ESCAPE.sub(_decode_escape, text) if "\\" in text else text
+    """Read backslash escapes; one that is none stays as written (globs have their own).
+
+    Two that are a surrogate pair, as JSON writes an emoji, are one character. Raises UnicodeError for half of one.
+    """
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(_decode_escape, text).encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _decode_escape(match: re.Match[str]) -> str:

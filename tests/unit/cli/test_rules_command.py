@@ -121,8 +121,8 @@ def test_check_lists_every_mistake_of_every_file(folder: Callable[..., Path]) ->
 
 
 def test_check_warns_of_matchers_that_cannot_hold(folder: Callable[..., Path]) -> None:
-    path = folder("rules", "message:{[*?]} -> brackets", "app:maybe -> x", "!family:ruby -> y", "message:*fine* sdk:any -> z")
-    (path / "default" / "enhancements.rules").write_text("function:f | [ function:-[NSObject* ] -app\n")
+    path = folder("rules", "message:{[*?]} -> brackets", "app:maybe -> x", "!family:ruby -> y", "app:On sdk:any -> z")
+    (path / "default" / "enhancements.rules").write_text("function:f | [ function:-[NSObject* ] -app\n\n\napp:YES -group\n")
 
     result = run("check", path)
 
@@ -131,9 +131,10 @@ def test_check_warns_of_matchers_that_cannot_hold(folder: Callable[..., Path]) -
         'default/fingerprints.rules:2: app:"maybe" never holds: expected yes or no',
         'default/fingerprints.rules:3: !family:"ruby" holds always: no such family as ruby',
         "default/enhancements.rules:1: function:-[NSObject* never holds: `[` begins a set",
+        "default/enhancements.rules:4: app:YES never holds: expected yes or no",
     ):
         assert f"warning: {path}/{warning}" in result.stderr
-    assert [warning["line"] for warning in json.loads(run("check", path, "--json").stdout)["warnings"]] == [1, 2, 3]
+    assert [warning["line"] for warning in json.loads(run("check", path, "--json").stdout)["warnings"]] == [1, 4, 2, 3]
 
 
 def test_check_runs_the_cases_beside_the_rules(folder: Callable[..., Path]) -> None:

@@ -92,6 +92,9 @@ def test_actions_may_touch_each_other() -> None:
         ("[ function:a function:b ] | function:c +app", 14, "expected `]`"),
         ("[ ] | function:c +app", 3, "expected a matcher"),
         ("function:a +app garbage", 17, "expected an action"),
+        ('error.value:"[Errno*" -group', 13, "unclosed character class"),
+        ("error.type:[z-a] -group", 12, "invalid range"),
+        ('[ error.mechanism:"{a" ] | function:y -app', 19, "unclosed alternate group"),
         ("function:" + "a" * MAX_LINE_CHARS + " +app", MAX_LINE_CHARS + 1, "at most"),
     ],
 )

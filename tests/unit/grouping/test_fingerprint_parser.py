@@ -28,6 +28,8 @@ from pipeline.model.rule_file import RuleFile
         ('type:x -> a level="b"', 13, "unknown attribute 'level', the only one is title"),
         ("type:x -> a,,b", 13, "expected a value"),
         ("  ! -> a", 5, "unknown matcher '-'"),
+        (r'message:"\ud83d*" -> a', 9, "half of a surrogate pair"),
+        (r'type:x -> a title="\ude00"', 19, "half of a surrogate pair"),
         (f"type:{'x' * 5_000} -> a", 6, "at most 1,024 characters, not 5,000"),
         (f"type:{'*a' * 65} -> a", 6, "at most 64 stars, not 65"),
     ],
@@ -72,6 +74,11 @@ def test_escapes_are_read_and_unknown_ones_kept_for_globs() -> None:
 
     assert rule.matchers[0].pattern == "Aé\\[\\*"
     assert rule.values == ('a"b',)
+
+
+def test_an_emoji_may_be_written_as_json_writes_it() -> None:
+    ((rule,), _) = parse_rules(RuleFile("some.rules", r'message:"\ud83d\ude00*" -> "\u00e4 \ud83d\ude00"'))
+    assert (rule.matchers[0].pattern, rule.values) == ("\N{GRINNING FACE}*", ("\xe4 \N{GRINNING FACE}",))
 
 
 def test_a_title_alone_keeps_the_default_fingerprint() -> None:

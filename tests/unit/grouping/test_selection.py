@@ -118,6 +118,7 @@ def test_a_stack_is_spared_most_of_the_shipped_rules() -> None:
         ("function", "?[[]Sentry*", []),
         ("module", "a.b.[cd]*", [Anchor("module", b"a", True), Anchor("module", b"b", True)]),
         ("module", "*", []),
+        ("path", "**/a}/**", [Anchor("path", b"a", False)]),
         ("path", "**/Ärger/**", []),
         ("family", "native", []),
     ],

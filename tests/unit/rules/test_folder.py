@@ -131,6 +131,17 @@ def test_an_edit_comes_into_force_and_leaves_the_others_as_they_were(folder: Pat
     assert before.project(7).quotas[0].limit == 1
 
 
+def test_whatever_an_edit_makes_of_the_rules_the_last_good_ones_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = RulesFolder(folder)
+    before = rules.current
+    monkeypatch.setattr(rules, "_load", lambda: 1 / 0)
+    write(folder, "default/enhancements.rules", "function:x -app\n")
+    assert not rules.poll()
+    assert rules.current is before
+    assert rules.refused is not None
+    assert rules.refused.startswith("ZeroDivisionError")
+
+
 def test_an_edit_of_the_default_reaches_every_project(folder: Path) -> None:
     write(folder, "projects/7/project.toml", "organization = 3")
     rules = RulesFolder(folder)
