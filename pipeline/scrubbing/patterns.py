@@ -71,11 +71,20 @@ WHOLE = Pattern(re.compile(r"(?s)."), whole_text=True)
 _IPV4 = rf"\b(?:{_OCTET}\.){{3}}{_OCTET}\b"
 _HEX = r"[0-9a-fA-F]{1,4}"
 _PUNCTUATION = r"\s!-/:-@\[-`{-~"
+_IPV4_TAIL = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+_COMPRESSED = "|".join(
+    [
+        *(rf"(?:{_HEX}:){{{before}}}(?::{_HEX}){{0,{5 - before}}}:{_IPV4_TAIL}" for before in range(1, 6)),
+        *(rf"(?:{_HEX}:){{{before}}}(?::{_HEX}){{1,{7 - before}}}" for before in range(1, 7)),
+    ]
+)
+"""Addresses with `::` inside, by the number of groups before it: each text has one way to be one, and goes whole."""
 _IPV6 = rf"""
     (?:[{_PUNCTUATION}]|^)
-    ( (?:{_HEX}:){{7}}{_HEX}
-    | {_HEX}:(?::{_HEX}){{1,6}}
+    ( (?:{_HEX}:){{6}}(?:{_IPV4_TAIL}|{_HEX}:{_HEX})
+    | {_COMPRESSED}
     | (?:{_HEX}:){{1,7}}:
+    | :(?::{_HEX}){{0,5}}:{_IPV4_TAIL}
     | :(?::{_HEX}){{1,7}}
     | ::
     )
@@ -127,8 +136,8 @@ _KINDS: dict[str, tuple[Pattern, ...]] = {
     "uuid": (Pattern(re.compile(r"\b[a-zA-Z0-9]{8}-?(?:[a-zA-Z0-9]{4}-?){3}[a-zA-Z0-9]{12}\b")),),
     "email": (Pattern(re.compile(_EMAIL), may_match=lambda text: "@" in text.text),),
     "ip": (
-        Pattern(re.compile(_IPV4), may_match=lambda text: b"0." in text.shape),
         Pattern(re.compile(_IPV6, re.VERBOSE), (1,), may_match=lambda text: ":" in text.text),
+        Pattern(re.compile(_IPV4), may_match=lambda text: b"0." in text.shape),
     ),
     "creditcard": (
         Pattern(

@@ -147,8 +147,8 @@ class Trimming:
             self.report.shortened(path, len(value))
         return result
 
-    def number(self, value: float, path: Path) -> float | None:
-        """Give a number that storage can hold: integers beyond 64 bits lose precision, NaN and infinities go."""
+    def number(self, value: float, path: Path) -> float:
+        """Give a number that storage can hold: integers beyond 64 bits lose precision, NaN and infinities are 0."""
         if type(value) is int and -I64 - 1 <= value <= U64:
             return value
         try:
@@ -159,5 +159,6 @@ class Trimming:
             if type(value) is int:
                 self.report.invalid(path, "integer beyond 64 bits", value)
             return result
-        self.report.invalid(path, "not a finite number", value)
+        if type(value) is int:
+            self.report.invalid(path, "not a finite number", value)
         return 0

@@ -10,11 +10,11 @@ from pipeline.stages.normalize.clock import correct_clock
 from pipeline.stages.normalize.contexts import ensure_trace
 from pipeline.stages.normalize.message import logentry
 from pipeline.stages.normalize.protocol import ALIASES, FIELDS
-from pipeline.stages.normalize.release import dist, environment, release
+from pipeline.stages.normalize.release import ENVIRONMENT_LIMIT, dist, environment, release
 from pipeline.stages.normalize.report import MAX_ERRORS, Report, kept_meta
-from pipeline.stages.normalize.tags import LIMIT, MAX_TAGS, settle_tags, tags
+from pipeline.stages.normalize.tags import LIMIT, MAX_TAGS, entries, key_of, settle_tags
 from pipeline.stages.normalize.user import name_user, settle_ip
-from pipeline.stages.normalize.values import as_uuid, trim
+from pipeline.stages.normalize.values import as_uuid, printed, trim
 
 PLATFORMS = frozenset({
     "as3", "c", "cfml", "cocoa", "csharp", "elixir", "go", "groovy", "haskell", "java", "javascript", "native", "node", "objc",
@@ -79,7 +79,7 @@ def normalize_event(
     result.setdefault("logger", "")
     _message(event, result, report)
     _tags(event, result, report, max_tags)
-    _lone_stacktrace(result)
+    _lone_stacktrace(result, report)
     settle_ip(result, client_ip, infer=infer_ip)
     name_user(result)
     _drop_empty(result, report)
@@ -139,12 +139,12 @@ def _tags(event: dict[str, Any], result: dict[str, Any], report: Report, limit: 
     path: Path = (None, "tags")
     moved = {name: value for name in ("site", "server_name") if type(value := event.get(name)) is str and value}
     _identity(result, report)
-    sent = [pair for pair in tags(event.get("tags"), path, report) if pair[0] not in moved]
-    named = next((pair for pair in sent if pair[0] == "environment"), None)
-    if named is not None:
-        sent.remove(named)
-        if named[1] is not None:
-            result.setdefault("environment", named[1])
+    sent = [entry for entry in entries(event.get("tags"), path, report) if key_of(entry) not in moved]
+    at = next((index for index, entry in enumerate(sent) if key_of(entry) == "environment"), None)
+    if at is not None:
+        _, named = sent.pop(at)
+        if "environment" not in result and (value := printed(named)) is not None:
+            result["environment"] = trim(value, (None, "environment"), report, ENVIRONMENT_LIMIT)
     kept = settle_tags(sent, path, report, limit)
     for name, value in moved.items():
         kept.append([name, trim(value, ((path, len(kept)), 1), report, LIMIT)])
@@ -152,11 +152,13 @@ def _tags(event: dict[str, Any], result: dict[str, Any], report: Report, limit: 
         result["tags"] = kept
 
 
-def _lone_stacktrace(result: dict[str, Any]) -> None:
-    """Give a stack beside exactly one exception to that exception."""
-    present = [one for one in (result.get("exception") or {}).get("values") or () if one is not None]
+def _lone_stacktrace(result: dict[str, Any], report: Report) -> None:
+    """Give a stack beside exactly one exception to that exception, with what was found wrong with it."""
+    values = (result.get("exception") or {}).get("values") or ()
+    present = [index for index, one in enumerate(values) if one is not None]
     if len(present) == 1 and "stacktrace" in result:
-        present[0]["stacktrace"] = result.pop("stacktrace")
+        values[present[0]]["stacktrace"] = result.pop("stacktrace")
+        report.moved("stacktrace", "exception", "values", str(present[0]), "stacktrace")
 
 
 def _kind(result: dict[str, Any]) -> str:

@@ -45,7 +45,9 @@ def logentry(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     if not template and not formatted:
         return None
     if template and formatted is None:
-        formatted = fill(template, params)
+        formatted, length = fill(template, params)
+        if length > LIMIT + ALLOWANCE:
+            report.shortened((path, "formatted"), length)
     result: dict[str, Any] = {}
     if formatted is not None:
         result["formatted"] = trim(formatted, (path, "formatted"), report, LIMIT, ALLOWANCE)
@@ -56,19 +58,20 @@ def logentry(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     return result
 
 
-def fill(template: str, params: Any) -> str:
-    """Put parameters into a message, printf's way where it holds a `%`, else by braces; the message itself where that fails."""
-    if params is None:
-        return template
+def fill(template: str, params: Any) -> tuple[str, int]:
+    """Put parameters into a message, printf's way where it holds a `%`, else by braces; the message itself where that fails.
+
+    Gives as much of it as can be kept, and the length in characters that it would have.
+    """
     filling = _Filling(params)
     try:
-        if "%" in template:
+        if params is not None and "%" in template:
             return filling.substitute(_PRINTF, template, filling.printf)
-        if "{" in template:
+        if params is not None and "{" in template:
             return filling.substitute(_BRACES, template, filling.braces)
     except _UnfilledError:
         pass
-    return template
+    return template, len(template)
 
 
 class _Filling:
@@ -78,10 +81,14 @@ class _Filling:
         self.params = params
         self.next = 0
         self.left = LIMIT + ALLOWANCE + 1
+        self.dropped = 0
+        """Characters of parameters and of the message that are cut off."""
 
-    def substitute(self, pattern: re.Pattern[str], template: str, replace: Callable[[re.Match[str]], str]) -> str:
+    def substitute(self, pattern: re.Pattern[str], template: str, replace: Callable[[re.Match[str]], str]) -> tuple[str, int]:
         """Replace every placeholder of the part of the message that can be kept."""
-        return pattern.sub(replace, template[: LIMIT + ALLOWANCE + 1])
+        kept = template[: LIMIT + ALLOWANCE + 1]
+        filled = pattern.sub(replace, kept)
+        return filled, len(filled) + self.dropped + len(template) - len(kept)
 
     def printf(self, match: re.Match[str]) -> str:
         """Give what stands for a printf placeholder. Widths and precisions count for nothing."""
@@ -116,6 +123,7 @@ class _Filling:
         if type(value) is float and value.is_integer():
             value = int(value)
         text = value if type(value) is str and not quoted else to_json_text(value) or ""
-        text = text[: self.left]  # what comes after is cut off in any case, and a short message can name a long parameter often
-        self.left -= len(text)
-        return text
+        kept = text[: self.left]  # what comes after is cut off in any case, and a short message can name a long parameter often
+        self.left -= len(kept)
+        self.dropped += len(text) - len(kept)
+        return kept

@@ -33,7 +33,8 @@ from pipeline.stages.normalize.values import (
 def _breadcrumb(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     result: dict[str, Any] | None = _breadcrumb_fields(value, path, report)
     if result is not None:
-        result.setdefault("type", "default")
+        if not result.get("type"):
+            result["type"] = "default"
         result.setdefault("level", "info")
     return result
 

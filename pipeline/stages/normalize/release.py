@@ -13,6 +13,9 @@ _BAD_CHARACTER = re.compile(r"[\x00-\x1f\x7f/\\]")
 _BAD_DIST_CHARACTER = re.compile(r"[^a-zA-Z0-9_.-]")
 
 
+ENVIRONMENT_LIMIT = 64
+
+
 def release(value: str, path: Path, report: Report) -> str | None:
     """Take a release of up to 200 characters."""
     name = value.strip()
@@ -31,7 +34,11 @@ def environment(value: str, path: Path, report: Report) -> str | None:
     if not name:
         report.invalid(path, "expected a non-empty string")
         return None
-    if len(name.encode(errors="surrogatepass")) > 64 or name.lower() in _NO_ENVIRONMENT or _BAD_CHARACTER.search(name):
+    if (
+        len(name.encode(errors="surrogatepass")) > ENVIRONMENT_LIMIT
+        or name.lower() in _NO_ENVIRONMENT
+        or _BAD_CHARACTER.search(name)
+    ):
         report.error(path, "invalid_data", value)
         return None
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -64,15 +65,25 @@ class Report:
         self.remark(path_keys(path)).setdefault("len", length)
 
     def moved(self, key: str, *path: str) -> None:
-        """Take what the sender remarked about a top-level field along to where the field went."""
-        remark = self.meta.pop(key, None)
-        if isinstance(remark, dict) and isinstance(remark.get(""), dict):
-            self.remark(list(path)).update(remark[""])
+        """Take what is known of a top-level field along to where the field went."""
+        known = self.meta.pop(key, None)
+        if isinstance(known, dict):
+            own = known.pop("", None)
+            self._node(path).update(known)
+            if isinstance(own, dict):
+                self.remark(path).update(own)
+        for error in self.errors:
+            first, dot, rest = error["name"].partition(".")
+            if first == key:
+                error["name"] = ".".join(path) + dot + rest
 
-    def remark(self, keys: list[str]) -> dict[str, Any]:
+    def remark(self, keys: Sequence[str]) -> dict[str, Any]:
         """Give the `_meta` entry of a path, made where it is missing."""
+        return self._node((*keys, ""))
+
+    def _node(self, keys: Sequence[str]) -> dict[str, Any]:
         node = self.meta
-        for key in (*keys, ""):
+        for key in keys:
             child = node.get(key)
             if not isinstance(child, dict):
                 child = node[key] = {}

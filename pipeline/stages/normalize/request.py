@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -33,9 +34,9 @@ def _method(value: Any, path: Path, report: Report) -> str | None:
     return None
 
 
-def _pairs(value: Any, path: Path, report: Report, read: Parser) -> Pairs:
-    """Read pairs out of an object or a list of them; `read` takes the values. What is no pair is null in its place."""
-    entries: list[Any] = [[key, child] for key, child in value.items()] if type(value) is dict else value
+def _pairs(value: Any, path: Path, report: Report, read: Parser, order: Callable[[str], str] = str) -> Pairs:
+    """Read pairs out of an object, in order, or a list of them; `read` takes the values. What is no pair is null in its place."""
+    entries: list[Any] = [[key, value[key]] for key in sorted(value, key=order)] if type(value) is dict else value
     result: Pairs = []
     for index, entry in enumerate(entries[:MAX_PAIRS]):
         if type(entry) is list and len(entry) == 2 and type(entry[0]) is str:
@@ -46,11 +47,7 @@ def _pairs(value: Any, path: Path, report: Report, read: Parser) -> Pairs:
             result.append(None)
     if len(entries) > MAX_PAIRS:
         report.shortened(path, len(entries))
-    return sorted(result, key=_name) if type(value) is dict else result
-
-
-def _name(pair: list[str | None] | None) -> str:
-    return (pair[0] or "") if pair else ""
+    return result
 
 
 def query_string(value: Any, path: Path, report: Report) -> Pairs | None:
@@ -77,8 +74,8 @@ def headers(value: Any, path: Path, report: Report) -> Pairs | None:
         if value is not None:
             report.invalid(path, "expected an array", value)
         return None
-    result: Pairs = [pair and [_title_case(pair[0] or ""), pair[1]] for pair in _pairs(value, path, report, _header_value)]
-    return sorted(result, key=_name) if type(value) is dict else result
+    pairs = _pairs(value, path, report, _header_value, _title_case)
+    return [pair and [_title_case(pair[0] or ""), pair[1]] for pair in pairs]
 
 
 def _header_value(value: Any, path: Path, report: Report) -> str | None:
@@ -225,7 +222,9 @@ def _parsed(body: str) -> tuple[Any, str | None]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        if "=" not in body or body[0] in "{[":
+        pairs = parse_query(body) if "=" in body and body[0] not in "{[<" else []
+        # Base64 ends in what looks like a name without a value, and a comparison has one that begins with `=`.
+        if len(pairs) < 2 and not any(value and not value.startswith("=") for _, value in pairs):
             return None, None
-        return {pair[0]: pair[1] for pair in parse_query(body)}, "application/x-www-form-urlencoded"
+        return {pair[0]: pair[1] for pair in pairs}, "application/x-www-form-urlencoded"
     return (None, None) if value is None else (value, "application/json")

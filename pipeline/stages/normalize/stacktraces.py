@@ -139,28 +139,34 @@ def stacktrace(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
 
 
 def _frames(frames: list[Any], path: Path, report: Report) -> list[dict[str, Any] | None]:
-    """Drop the middle of a long stack, parse the rest, and take the source from the frames that matter least."""
-    chosen = list(enumerate(frames))
+    """Drop the middle of a long stack, take the source from the frames that matter least, and parse the rest."""
     if len(frames) > OLDEST_FRAMES + NEWEST_FRAMES:
-        chosen = chosen[:OLDEST_FRAMES] + chosen[-NEWEST_FRAMES:]
         report.shortened(path, len(frames))
-    result = [frame(raw, (path, index), report) for index, raw in chosen]
-    for heavy in _without_source(result):
-        for key in _HEAVY:
-            heavy.pop(key, None)
-    return result
+        frames = frames[:OLDEST_FRAMES] + frames[-NEWEST_FRAMES:]
+    bare = {id(heavy) for heavy in _without_source(frames)}
+    if bare:
+        frames = [_without(raw, _HEAVY) if id(raw) in bare else raw for raw in frames]
+    return [frame(raw, (path, index), report) for index, raw in enumerate(frames)]
 
 
-def _without_source(frames: list[dict[str, Any] | None]) -> list[dict[str, Any]]:
+def _without(holder: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in holder.items() if key not in names}
+
+
+def _without_source(frames: list[Any]) -> list[dict[str, Any]]:
     """Choose the frames that give up their source: the middle of the system's first, then of the user's; never the last."""
     if len(frames) <= FRAMES_WITH_SOURCE:
         return []
-    present = [one for one in frames[:-1] if one is not None]
-    last_is_own = bool(frames[-1] and frames[-1].get("in_app"))
-    own = [one for one in present if one.get("in_app")]
-    system = [one for one in present if not one.get("in_app")]
+    present = [one for one in frames[:-1] if type(one) is dict]
+    last_is_own = type(frames[-1]) is dict and _is_own(frames[-1])
+    own = [one for one in present if _is_own(one)]
+    system = [one for one in present if not _is_own(one)]
     room = min(len(own) + last_is_own, FRAMES_WITH_SOURCE)
     return [*_middle(system, not last_is_own, FRAMES_WITH_SOURCE - room), *_middle(own, last_is_own, room)]
+
+
+def _is_own(raw: dict[str, Any]) -> bool:
+    return raw.get("in_app") is True
 
 
 def _middle(frames: list[dict[str, Any]], has_last: bool, room: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Tags: always a list of [key, value] pairs of strings, searchable and bounded."""
+"""Tags: always a list of [key, value] pairs of strings, searchable and bounded; null where one was refused."""
 
 from __future__ import annotations
 
@@ -19,52 +19,62 @@ _NO_KEY_CHARACTER = re.compile(r"[^a-zA-Z0-9_.:-]")
 _RESERVED = frozenset({"release", "dist", "user", "filename", "function"})
 """Names that the storage message fills in itself."""
 
-Pairs = list[list[str | None]]
+Pair = list[str | None]
 
 
-def tags(value: Any, path: Path, report: Report) -> Pairs:
-    """Give the tags as pairs of printed values; an object's are sorted by key. A part that is refused is null."""
+def entries(value: Any, path: Path, report: Report) -> list[Any]:
+    """Give the tags as they were sent, one after the other; an object's are pairs, sorted by key."""
     if type(value) is dict:
-        entries: list[Any] = [[key, value[key]] for key in sorted(value)]
-    elif type(value) is list:
-        entries = value
-    else:
-        if value is not None:
-            report.invalid(path, "expected an array", value)
-        return []
-    result: Pairs = []
-    for index, entry in enumerate(entries):
-        where = (path, index)
-        if type(entry) is list and len(entry) == 2:
-            result.append([_primitive(entry[0], (where, 0), report), _primitive(entry[1], (where, 1), report)])
-        elif entry is not None:
-            report.invalid(where, "expected a tuple", entry)
-    return result
+        return [[key, value[key]] for key in sorted(value)]
+    if type(value) is list:
+        return value
+    if value is not None:
+        report.invalid(path, "expected an array", value)
+    return []
 
 
-def settle_tags(pairs: Pairs, path: Path, report: Report, limit: int | None = MAX_TAGS) -> Pairs:
-    """Give the tags that stay: the first of equal keys, none of the reserved ones, at most `limit`, all of them searchable."""
-    result: Pairs = []
+def key_of(entry: Any) -> str | None:
+    """Give the printed key of an entry; None for one that is no pair."""
+    return printed(entry[0]) if type(entry) is list and len(entry) == 2 else None
+
+
+def settle_tags(sent: list[Any], path: Path, report: Report, limit: int | None = MAX_TAGS) -> list[Pair | None]:
+    """Give the tags that stay: the first of equal keys, none of the reserved ones, at most `limit`, all of them searchable.
+
+    What is refused is null in its place, and named by the place where it is stored.
+    """
+    result: list[Pair | None] = []
     seen: set[str] = set()
-    for sent, value in pairs:
-        key = sent.replace(" ", "-") if sent is not None and " " in sent else sent
+    for entry in sent:
+        if entry is None:
+            continue
+        key = key_of(entry)
         if key is not None:
+            key = key.replace(" ", "-") if " " in key else key
             if key in _RESERVED or key in seen:
                 continue
             seen.add(key)
         if limit is not None and len(result) >= limit:
-            report.shortened(path, len(pairs))
+            report.shortened(path, len(sent))
             break
         where = (path, len(result))
-        result.append([_key(key, (where, 0), report), _value(value, (where, 1), report)])
+        if type(entry) is not list or len(entry) != 2:
+            report.invalid(where, "expected a tuple", entry)
+            result.append(None)
+            continue
+        key_path, value_path = (where, 0), (where, 1)
+        if key is None:
+            _refuse(entry[0], key_path, report)
+        value = printed(entry[1])
+        if value is None:
+            _refuse(entry[1], value_path, report)
+        result.append([_key(key, key_path, report), _value(value, value_path, report)])
     return result
 
 
-def _primitive(raw: Any, path: Path, report: Report) -> str | None:
-    result = printed(raw)
-    if result is None and raw is not None:
+def _refuse(raw: Any, path: Path, report: Report) -> None:
+    if raw is not None:
         report.invalid(path, "expected a primitive value", raw)
-    return result
 
 
 def _key(key: str | None, path: Path, report: Report) -> str | None:

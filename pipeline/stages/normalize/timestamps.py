@@ -15,9 +15,11 @@ LATEST = 253402300799.0
 _AS_FLOAT = 2**1023
 _DAYS_BEFORE_1970 = date(1970, 1, 1).toordinal()
 
+_ZONE = r"(?:[Zz]|[+-]\d\d:?\d\d)"
 _ISO = re.compile(
-    r"(\d{4})-(\d\d?)-(\d\d?)[Tt](\d\d?):(\d\d?):(\d\d?)(?:\.(\d{1,12}))?\s?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
-)  # fmt: skip
+    rf"(\d{{4}})-(\d\d?)-(\d\d?)(?:[Tt]| (?=.*{_ZONE}\Z))(\d\d?):(\d\d?):(\d\d?)(?:\.(\d{{1,12}}))?\s?({_ZONE})?", re.ASCII
+)
+"""A blank may stand for the T where a zone follows."""
 _BEGUN = re.compile(r"(\d{1,4}(-(\d\d?(-(\d\d?([Tt](\d\d?(:(\d\d?:?)?)?)?)?)?)?)?)?)?", re.ASCII)
 """What could become such a text if more came."""
 

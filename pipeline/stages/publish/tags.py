@@ -21,4 +21,4 @@ def promoted_tags(event: dict[str, Any]) -> list[list[str]]:
     )
     promoted = [[name, value] for name, value in zip(PROMOTED, values, strict=True) if isinstance(value, str) and value]
     own = {name for name, _ in promoted}
-    return [tag for tag in event.get("tags") or () if tag[0] not in own] + promoted
+    return [tag for tag in event.get("tags") or () if tag and tag[0] not in own] + promoted

@@ -45,7 +45,7 @@ def test_numbers_that_storage_cannot_hold_are_repaired_and_named() -> None:
     value = {"big": 2**80, "huge": 10**400, "nan": float("nan"), "inf": [float("-inf")], "fine": 2**64 - 1}
     result = bag(10_000, 5)(value, PATH, report)
     assert result == {"big": float(2**80), "huge": 0, "nan": 0, "inf": [0], "fine": 2**64 - 1}
-    assert [error["name"] for error in report.errors] == ["extra.big", "extra.huge", "extra.inf.0", "extra.nan"]
+    assert [error["name"] for error in report.errors] == ["extra.big", "extra.huge"]
 
 
 def test_bags_in_a_bag_share_its_size() -> None:

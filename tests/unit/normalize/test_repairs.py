@@ -35,6 +35,8 @@ def test_a_clock_that_cannot_be_right_is_named_by_both_times_alone(shift_s: int,
         ("2026-03-01T11:59:60Z", RECEIVED),
         ("2026-03-01T12:00:00.1234567", RECEIVED + 0.123457),
         (RECEIVED + 0.1234567, RECEIVED + 0.123457),
+        ("2026-03-01 12:00:00Z", RECEIVED),
+        ("2026-03-01 13:00:00 +01:00", RECEIVED),
         ("2026-03-01 12:00:00", "input contains invalid characters"),
         ("2026-03-01", "premature end of input"),
         ("", "premature end of input"),
@@ -226,3 +228,104 @@ def test_a_trace_without_its_ids_says_so_and_gets_others() -> None:
         ("contexts.trace.span_id", "missing_attribute"),
     ]
     assert event["contexts"]["trace"]["trace_id"] == "a" * 32
+
+
+def named(event: dict[str, Any]) -> list[str]:
+    return [error["name"] for error in event.get("errors", ())]
+
+
+def remark(event: dict[str, Any], path: str) -> Any:
+    node = event["_meta"]
+    for key in path.split("."):
+        node = node[key]
+    return node[""]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "errors"),
+    [
+        (
+            [["a", "1"], ["a", "2"], ["bad", ["x"]], ["n", "a\nb"]],
+            [["a", "1"], ["bad", None], ["n", None]],
+            ["tags.1.1", "tags.2.1"],
+        ),
+        ({"environment": "e", "z": ["l"]}, [["z", None]], ["tags.0.1"]),
+        (
+            [["a", "1"], None, "str", ["x"], ["b", {"c": 1}], [["k"], "v"]],
+            [["a", "1"], None, None, ["b", None], [None, "v"]],
+            ["tags.1", "tags.2", "tags.3.1", "tags.4.0"],
+        ),
+    ],
+)
+def test_a_refused_tag_is_null_and_named_where_it_is_stored(sent: object, kept: object, errors: list[str]) -> None:
+    event = normalized(tags=sent)
+    assert event["tags"] == kept
+    assert named(event) == errors
+    for name in errors:
+        assert remark(event, name)["err"]
+
+
+def test_an_environment_among_the_tags_is_cut_as_the_field_is() -> None:
+    assert normalized(tags={"environment": "e" * 100})["environment"] == "e" * 61 + "..."
+    assert normalized(tags=[["environment", ["a"]]]).get("environment") is None
+
+
+@pytest.mark.parametrize("name", ["cookies", "headers"])
+def test_pairs_of_an_object_are_counted_as_they_are_stored(name: str) -> None:
+    event = normalized(request={name: {"b": "2", "A": {"k": 1} if name == "headers" else 1}})
+    assert event["request"][name][1] == ["B" if name == "headers" else "b", "2"]
+    assert named(event) == [f"request.{name}.0.1"]
+
+
+def test_frames_are_counted_as_they_are_stored() -> None:
+    frames: list[dict[str, Any]] = [{"function": f"f{number}"} for number in range(300)]
+    frames[-1]["lineno"] = "bad"
+    event = normalized(exception={"type": "E", "stacktrace": {"frames": frames}})
+    assert len(event["exception"]["values"][0]["stacktrace"]["frames"]) == 250
+    assert named(event) == ["exception.values.0.stacktrace.frames.249.lineno"]
+
+
+def test_what_is_taken_from_a_frame_leaves_no_note() -> None:
+    frames: list[dict[str, Any]] = [{"function": f"f{number}"} for number in range(60)]
+    frames[30] |= {"vars": {"x": "v" * 5_000}, "pre_context": "bad"}
+    event = normalized(exception={"type": "E", "stacktrace": {"frames": frames}})
+    assert event["exception"]["values"][0]["stacktrace"]["frames"][30].keys() == {"function"}
+    assert not named(event)
+    assert "_meta" not in event
+
+
+def test_a_stack_that_moves_takes_what_was_found_wrong_with_it() -> None:
+    event = normalized(exception={"type": "E"}, stacktrace={"frames": [{"function": "f", "lineno": "x"}]})
+    path = "exception.values.0.stacktrace.frames.0.lineno"
+    assert named(event) == [path]
+    assert remark(event, path)["err"]
+    assert "stacktrace" not in event["_meta"]
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        ("a=1", {"a": "1"}),
+        ("a=1&b", {"a": "1", "b": ""}),
+        ("dGU=", "dGU="),
+        ("dA==", "dA=="),
+        ('<?xml version="1.0"?>', '<?xml version="1.0"?>'),
+        ("a == b", "a == b"),
+    ],
+)
+def test_not_all_that_holds_an_equals_sign_is_a_form(body: str, read: object) -> None:
+    request = normalized(request={"data": body})["request"]
+    assert request["data"] == read
+    assert ("inferred_content_type" in request) is isinstance(read, dict)
+
+
+@pytest.mark.parametrize("template", ["%s", "{}", "a %s"])
+def test_the_length_of_a_cut_message_is_that_of_all_of_it(template: str) -> None:
+    event = normalized(logentry={"message": template, "params": ["p" * 9_000]})
+    assert remark(event, "logentry.formatted")["len"] == 9_000 + len(template) - 2
+    event = normalized(logentry={"message": "%s" + "x" * 9_000, "params": ["pp"]})
+    assert remark(event, "logentry.formatted")["len"] == 9_002
+
+
+def test_a_crumb_of_no_type_is_of_the_default_one() -> None:
+    assert normalized(breadcrumbs=[{"type": ""}])["breadcrumbs"]["values"][0]["type"] == "default"

@@ -87,6 +87,27 @@ def test_hostile_texts_take_no_time(text: str) -> None:
     assert time.process_time() - started < 1
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "2001:db8::1",
+        "2001:db8:85a3::8a2e:370:7334",
+        "2001:db8:1:2::5",
+        "64:ff9b::192.0.2.33",
+        "::ffff:192.0.2.33",
+        "2001:db8:1:2:3:4:5:6",
+        "1:2:3:4:5:6:192.0.2.33",
+        "fe80::",
+        "::1",
+        "::",
+    ],
+)
+@pytest.mark.parametrize("text", ["{}", "ip={} x", "[{}]:80", "from {}, twice {}"])
+def test_an_ipv6_address_goes_whole(address: str, text: str) -> None:
+    event = _scrub({"extra": {"a": text.replace("{}", address)}}, {"$string": ["@ip"]})
+    assert event["extra"]["a"] == text.replace("{}", "[ip]")
+
+
 def test_what_lies_anywhere_below_a_place_is_not_the_place_itself() -> None:
     event = _scrub({"extra": {"a": "one", "b": "no"}}, {"extra.**": ["@anything:mask"]})
     assert event["extra"] == {"a": "***", "b": "**"}
