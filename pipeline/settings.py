@@ -43,7 +43,7 @@ class Batch(_Section, frozen=True):
 
     max_records: Count = 1_000
     max_bytes: Bytes = 8_000_000
-    max_wait_ms: Annotated[int, Meta(ge=0)] = 100
+    max_wait_ms: Count = 100
 
 
 class Redis(_Section, frozen=True):

@@ -14,6 +14,8 @@ from pipeline.quotas.ledger import Polled
 
 TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
 """Header of a replayed dead letter: `topic id/partition/offset` of its first life, so that its effects are known again."""
+MAX_TOKEN_BYTES = 500
+"""Ours are a tenth of it; Python refuses to read a number of thousands of digits."""
 RECEIVED_HEADER = "pipeline-received"
 """Header of a replayed dead letter: when it first arrived, in epoch seconds."""
 FIRST_FAILURE_HEADER = "pipeline-first-failure"
@@ -81,7 +83,7 @@ def print_token(token: Token) -> bytes:
 
 def _parse_token(value: bytes | None) -> Token | None:
     """Read a token back; None for what we did not write."""
-    parts = value.decode("ascii", "replace").rsplit("/", 2) if value else ()
+    parts = value.decode("ascii", "replace").rsplit("/", 2) if value and len(value) <= MAX_TOKEN_BYTES else ()
     if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
         return None
     return Token(parts[0], int(parts[1]), int(parts[2]))

@@ -187,7 +187,7 @@ class KafkaSource:
             partition, offset = message.partition(), message.offset()
             first.setdefault(partition, message)
             last[partition] = message
-            sent = message.headers()
+            sent = _headers(message)
             own = NO_HEADERS
             if sent:
                 own = headers[partition, offset] = {name: value for name, value in sent if value is not None}
@@ -257,6 +257,15 @@ class KafkaSource:
         self._membership = None
         log.warning("partitions lost: this worker was silent for too long")
         self._revoked(consumer, places)
+
+
+def _headers(message: Message) -> Sequence[tuple[str, bytes | None]]:
+    """Give the headers. The client cannot read a name that is no UTF-8, and all of the message's are lost with it: none is ours."""
+    try:
+        return message.headers() or ()
+    except (SystemError, UnicodeDecodeError):
+        log.warning("headers that cannot be read", extra={"partition": message.partition(), "offset": message.offset()})
+        return ()
 
 
 def _arrived(message: Message) -> float:

@@ -136,7 +136,8 @@ class Worker:
                     batch = self._source.poll()
                     if batch is not None:
                         self._settle(batch)
-                    self._chores()
+                    if not self._stopping.is_set():
+                        self._chores()
                     self._garbage.after_batch()
         finally:
             self._enter(State.STOPPED)
@@ -231,6 +232,7 @@ class Worker:
                 return False
             self._chores()
             self._garbage.after_batch()
+        self._source.rewind()  # or the positions of what is dropped here could be committed as if it were done
         return False
 
     def _dropped_uncommitted(self, batch: WorkerBatch, error: CommitError) -> bool:

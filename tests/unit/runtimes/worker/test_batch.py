@@ -26,7 +26,7 @@ def test_a_replayed_dead_letter_keeps_its_first_token_and_arrival_but_not_its_pl
     assert (record.token, record.received, record.position) == (first, 7.25, (3, 17))
 
 
-@pytest.mark.parametrize("value", [b"", b"x", b"a/b/c", b"a/1/-2", b"\xff/1/2/", b"a/1"])
+@pytest.mark.parametrize("value", [b"", b"x", b"a/b/c", b"a/1/-2", b"\xff/1/2/", b"a/1", b"a/1/" + b"9" * 5_000])
 def test_a_token_that_we_did_not_write_is_ignored(value: bytes) -> None:
     assert make_record(b"", "in", HERE, 1.0, {TOKEN_HEADER: value, RECEIVED_HEADER: value}).token == HERE
 

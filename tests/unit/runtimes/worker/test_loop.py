@@ -72,7 +72,7 @@ class ListSource:
         self.position = self.base
 
     def passed(self) -> tuple[dict[int, int], Any]:
-        return {}, None
+        return ({0: self.position} if self.position > self.base else {}), None
 
     def watch_lag(self) -> None: ...
 
@@ -225,6 +225,21 @@ def test_a_redis_that_is_away_is_said_also_where_nothing_is_to_do(monkeypatch: p
     source.on_idle = idle
     worker.run()
     assert states == [(State.STARTING, ""), *[(State.WAITING, "redis: refused")] * 2, (State.RUNNING, "")]
+
+
+def test_a_batch_that_waits_when_the_worker_is_stopped_is_not_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "IDLE_CHORES_EVERY_S", 0.0)
+    source, sink = ListSource([event(1)]), ListSink()
+    worker, _ = make(source, sink)
+
+    def stopped_amid_a_call(_: list[Any]) -> RetryableError:
+        worker.stop()
+        return RetryableError("redis", "no answer")
+
+    monkeypatch.setattr(worker_module, "run", failing(stopped_amid_a_call))
+    worker.run()
+    assert sink.commits == []
+    assert source.position == source.base == 0
 
 
 def test_what_a_dropped_batch_waited_for_is_not_said_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
