@@ -260,7 +260,7 @@ class KafkaSource:
 
 
 def _headers(message: Message) -> Sequence[tuple[str, bytes | None]]:
-    """Give the headers. The client cannot read a name that is no UTF-8, and all of the message's are lost with it: none is ours."""
+    """Give the headers; none where a name is no UTF-8: the client cannot read it, nor the others then. It is none of ours."""
     try:
         return message.headers() or ()
     except (SystemError, UnicodeDecodeError):
