@@ -20,7 +20,7 @@ MAX_REMEMBERED_BYTES = 200
 """Texts whose verdicts are kept, and how long they may be: types repeat, long messages do not. A few MB with 1,000 rules."""
 
 _FIELDS: dict[MatcherKey, str] = {"type": "ty", "value": "value", "mechanism": "mechanism"}
-_SPECIAL = re.compile(r"[*?\[{\\]")
+_SPECIAL = re.compile(r"[*?\[{}\\]")
 _ANY_FRAME: ophio.MatchFrame = dict.fromkeys(("category", "in_app", "orig_in_app", "module", "package", "path")) | {
     "family": b"other",
     "function": b"",

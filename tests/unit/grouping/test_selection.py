@@ -126,3 +126,11 @@ def test_a_stack_is_spared_most_of_the_shipped_rules() -> None:
 def test_finds_what_a_pattern_insists_on(key: str, pattern: str, expected: list[Anchor]) -> None:
     assert anchors_of(Matcher(key, pattern)) == expected  # type: ignore[arg-type] # keys of the table
     assert anchors_of(Matcher(key, pattern, negated=True)) == []  # type: ignore[arg-type] # likewise
+
+
+def test_a_brace_that_closes_nothing_rules_no_exception_out() -> None:
+    """The library drops it from the pattern."""
+    keys = ExceptionKeys(parse_enhancements([RuleFile("x.rules", "error.value:a}b +app")]))
+    exception: dict[str, bytes | None] = {"ty": None, "value": b"ab", "mechanism": None}
+    assert keys.failing(exception) == frozenset()
+    assert keys.failing(exception | {"value": b"b"}) == {0}
