@@ -14,6 +14,7 @@ from pipeline.grouping.parameterization import normalize_message
 from pipeline.grouping.platforms import platform_of
 from pipeline.grouping.stacks import Stack, StackMemory, StackReader
 from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
+from pipeline.grouping.strategies.exception import choose_exceptions
 from pipeline.grouping.variants import (
     Variant,
     checksum_variants,
@@ -103,7 +104,11 @@ class Algorithm(NamedTuple):
             self.configuration, platform_of(event), lambda stacktrace: self._stack(stacktrace, stacks, whole=whole), whole
         )
         if not fingerprint.defaults:
-            roots = component_variants(event, ctx, self.kind) if whole else {}
+            roots = {}
+            if whole:
+                roots = component_variants(event, ctx, self.kind)
+            else:  # no tree is needed, but the one exception that a group comes down to names the event
+                choose_exceptions(interface_values(event, "exception"), ctx)
             variants = custom_variants(
                 roots, fingerprint.resolved(event, self.configuration), self.kind, is_builtin=fingerprint.is_builtin
             )

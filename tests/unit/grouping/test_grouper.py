@@ -90,6 +90,20 @@ def test_a_fingerprint_of_the_sender_replaces_the_trees() -> None:
     assert explanation.hashes == (make_grouper().group(_error(fingerprint=["ab"])).hashes)  # md5 joins without separators
 
 
+@pytest.mark.parametrize("rules", ["", "type:ValueError -> custom"])
+def test_a_group_of_one_is_named_after_its_member_under_a_fingerprint_of_the_sender_or_a_rule(rules: str) -> None:
+    grouper = make_grouper(fingerprints=rules)
+    values = [
+        {"type": "ValueError", "value": "n 1", "mechanism": {"exception_id": 1, "parent_id": 0}},
+        {"type": "ExceptionGroup", "value": "many", "mechanism": {"exception_id": 0, "is_exception_group": True}},
+    ]
+    asked: dict[str, Any] = {"type": "error", "exception": {"values": values}, "fingerprint": ["custom"]}
+    explained = copy.deepcopy(asked)
+
+    assert grouper.group(asked).hashes == grouper.explain(explained).hashes
+    assert asked["main_exception_id"] == explained["main_exception_id"] == 1
+
+
 def test_a_default_among_other_values_salts_every_tree() -> None:
     plain = make_grouper().group(_error()).hashes
     salted = make_grouper().group(_error(fingerprint=["{{ default }}", "salt"])).hashes
