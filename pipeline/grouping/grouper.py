@@ -18,7 +18,7 @@ from pipeline.grouping.fingerprints.rule import Rule
 from pipeline.grouping.fingerprints.rules import FingerprintRules
 from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, GroupingToml, load_grouping_toml
 from pipeline.grouping.memory import Memory
-from pipeline.grouping.stacks import Stack, StackMemory, find_stacks, write_back
+from pipeline.grouping.stacks import Stack, StackMemory, find_stacks, mark_frames, write_back
 from pipeline.grouping.strategies.context import text_of
 from pipeline.grouping.tracing import trace
 from pipeline.model.errors import InvalidRulesError, RuleError
@@ -95,13 +95,14 @@ class Grouper:
         stacks = find_stacks(event)
         for stack in stacks.values():
             write_back(stack.frames, self._algorithm.stacks.changes(stack))
-        fingerprint = self._fingerprint(event)
+        sent = event.get("fingerprint")
+        fingerprint = self._fingerprint(event, sent)
         event["fingerprint"] = fingerprint.values
         applied = self._algorithm.apply(event, fingerprint, stacks, whole=whole)
         if applied.main_exception_id is not None:
             event["main_exception_id"] = applied.main_exception_id
         hashes = applied.hashes
-        before = self._hashes_of_before(event, fingerprint, stacks, now)
+        before = self._hashes_of_before(event, sent, fingerprint, stacks, now)
         decided = self._decisions.group_of(hashes)
         published = before if self._is_changing(now) else ()
         grouping = Grouping(
@@ -114,11 +115,10 @@ class Grouper:
         )
         return _Grouped(grouping, applied, fingerprint, stacks)
 
-    def _fingerprint(self, event: dict[str, Any]) -> Fingerprint:
+    def _fingerprint(self, event: dict[str, Any], sent: Any) -> Fingerprint:
         match = self._fingerprints.match(event)
         if match is not None:
             return Fingerprint(match.values or list(DEFAULT_FINGERPRINT), match)
-        sent = event.get("fingerprint")
         values = (
             [value if isinstance(value, str) else str(value) for value in sent if isinstance(value, (str, int, float))]
             if isinstance(sent, list)
@@ -131,12 +131,28 @@ class Grouper:
         return self._previous is not None and now is not None and now < self._previous[1]
 
     def _hashes_of_before(
-        self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], now: float | None
+        self, event: dict[str, Any], sent: Any, fingerprint: Fingerprint, stacks: dict[int, Stack], now: float | None
     ) -> tuple[str, ...]:
-        """Give the hashes of the configuration before, where anyone asks: a decision about one of them outlives the change."""
+        """Give the hashes of the configuration before, where anyone asks: a decision about one of them outlives the change.
+
+        Fingerprints read `in_app`. Where the rules of before decide it otherwise, the fingerprint is found anew on what they say.
+        """
         if self._previous is None or not (self._decisions.groups or self._is_changing(now)):
             return ()
-        return self._previous[0].apply(event, fingerprint, stacks, whole=False).hashes
+        algorithm = self._previous[0]
+        marks = [
+            (stack.frames, algorithm.stacks.in_app(stack), [frame["in_app"] for frame in stack.frames])
+            for stack in stacks.values()
+        ]
+        if all(before == after for _, before, after in marks):
+            return algorithm.apply(event, fingerprint, stacks, whole=False).hashes
+        try:
+            for frames, before, _ in marks:
+                mark_frames(frames, before)
+            return algorithm.apply(event, self._fingerprint(event, sent), stacks, whole=False).hashes
+        finally:
+            for frames, _, after in marks:
+                mark_frames(frames, after)
 
 
 class _Grouped(NamedTuple):

@@ -176,6 +176,26 @@ def test_a_change_of_configuration_publishes_the_hashes_of_before_until_its_last
     assert after.group_id(7) == alone.group_id(7) != before.group_id(7)
 
 
+@pytest.mark.parametrize("rules", ["type:Foo -> {{ function }}", "type:Foo function:fetch app:yes -> theirs", "app:no -> ours"])
+def test_the_fingerprint_of_before_is_found_on_the_frames_as_they_were_marked_before(rules: str) -> None:
+    bases = {"enhancements@2001-01-01.rules": RuleFile("bases/new", "module:vendor.* -app")}
+    frames = [
+        {"function": "checkout", "module": "shop", "in_app": True},
+        {"function": "fetch", "module": "vendor.x", "in_app": True},
+    ]
+    event = {"exception": {"values": [{"type": "Foo", "stacktrace": {"frames": frames}}]}, "fingerprint": ["client"]}
+    toml = 'previous_enhancement_base = "none"\nprevious_until = 2027-01-31\n'
+    before = make_grouper(toml="", fingerprints=rules).group(copy.deepcopy(event))
+    alone, during = copy.deepcopy(event), copy.deepcopy(event)
+    make_grouper(toml="", bases=bases, fingerprints=rules).group(alone)
+
+    grouping = make_grouper(toml=toml, bases=bases, fingerprints=rules).group(during, now=UNTIL - 1)
+
+    assert grouping.secondary_hashes == before.hashes
+    assert grouping.group_id(7) == before.group_id(7)
+    assert during == alone
+
+
 def test_a_change_that_does_not_touch_an_event_has_nothing_to_add() -> None:
     event = {"logentry": {"formatted": "plain words"}}
 
