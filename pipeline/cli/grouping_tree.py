@@ -119,7 +119,7 @@ def _with_origin(hint: str, origins: Mapping[str, str]) -> str:
 
 
 def _rules(explanation: Explanation) -> Tree:
-    tree = Tree(Text("stack-trace rules, in the order in which they ran", "bold"), guide_style="dim")
+    tree = Tree(Text("stack-trace rules, in the order of their files", "bold"), guide_style="dim")
     for touched in explanation.touched_frames:
         where = f"{touched.stack} frame {touched.frame} {printable(touched.function or '<unknown>')}"
         tree.add(Text.assemble((where, "cyan"), "  ", str(touched.rule), (f"  {touched.rule.origin}", "dim")))

@@ -42,6 +42,24 @@ def test_names_the_rule_of_every_frame_that_one_touched() -> None:
     assert lines[1]["rule"] == "[ function:run ] | function:pay category=money"
 
 
+@pytest.mark.parametrize(
+    ("rules", "lines"),
+    [
+        ("category:late -group\nfunction:run category=late", [1, 2]),
+        ("app:yes function:run -group\nfunction:run +app", [1, 2]),
+        ("app:no function:run -group\nfunction:run +app", [2]),
+        ("app:no function:run +app\napp:yes function:run -app", [1, 2]),
+        ("category:late +app\nfunction:run category=late", [2]),
+        ("app:no function:run +app -group", [1]),
+        ("category:late function:run max-frames=1\nfunction:run category=late", [1, 2]),
+    ],
+)
+def test_a_rule_is_named_by_what_it_met_in_its_pass(rules: str, lines: list[int]) -> None:
+    touched = _explain(_event(), enhancements=rules).touched_frames
+
+    assert [(frame.rule.line, frame.function) for frame in touched] == [(line, "run") for line in lines]
+
+
 def test_gives_the_contract_of_explain() -> None:
     body = _explain(_event(), fingerprints="level:x -> y").to_json()
 
