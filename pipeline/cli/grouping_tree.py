@@ -68,6 +68,9 @@ def _heading(explanation: Explanation) -> Group:
     if rule is not None:
         kind = "built-in rule" if rule.is_builtin else "rule"
         lines.append(Text.assemble(("fingerprint rule  ", "dim"), f"{rule.file}:{rule.line}", (f"  ({kind}) ", "dim"), rule.text))
+        if explanation.client_fingerprint:
+            sent = ", ".join(map(repr, explanation.client_fingerprint))
+            lines.append(Text.assemble(("client fingerprint  ", "dim"), sent, ("  (the rule goes before it)", "dim")))
     return Group(*lines)
 
 

@@ -42,10 +42,11 @@ class Applied(NamedTuple):
 
 
 class Fingerprint(NamedTuple):
-    """An event's fingerprint: as the rules or the sender wrote it."""
+    """An event's fingerprint: as the rules or the sender wrote it. `sent` is the sender's, whether or not a rule replaced it."""
 
     values: list[str]
     match: Match | None
+    sent: list[str]
 
     @property
     def defaults(self) -> int:
@@ -61,6 +62,20 @@ class Fingerprint(NamedTuple):
     def is_builtin(self) -> bool:
         """Say whether a rule that came with the release gave it."""
         return self.match is not None and self.match.is_builtin
+
+    @property
+    def client(self) -> list[str]:
+        """Give the sender's values; none where they change nothing."""
+        return [] if len(self.sent) == 1 and is_default(self.sent[0]) else self.sent
+
+    def info(self) -> dict[str, Any]:
+        """Say what the values do not show: whose they are. Sentry's events have the same under the same names."""
+        info: dict[str, Any] = {}
+        if self.client:
+            info["client_fingerprint"] = self.client
+        if self.match is not None:
+            info["matched_rule"] = self.match.rule.to_json()
+        return info
 
     def resolved(self, event: dict[str, Any], configuration: Configuration) -> tuple[str, ...]:
         """Give the values with their variables filled in; those of `{{ default }}` stay."""

@@ -80,6 +80,19 @@ def test_gives_the_contract_of_explain() -> None:
     assert json.loads(json.dumps(body)) == body
 
 
+def test_says_what_the_sender_wrote_and_the_rule_that_goes_before_it() -> None:
+    explanation = _explain(_event() | {"fingerprint": ["client"]}, fingerprints="type:E -> {{ default }}, x")
+    body = explanation.to_json()
+
+    assert body["client_fingerprint"] == ["client"]
+    for variant in body["variants"].values():
+        assert (variant["values"], variant["client_values"]) == (["{{ default }}", "x"], ["client"])
+    assert "client fingerprint  'client'" in _printed(print_explanation, explanation)
+    plain = _explain(_event() | {"fingerprint": ["{{ default }}"]}).to_json()
+    assert plain["client_fingerprint"] == []
+    assert all("client_values" not in variant for variant in plain["variants"].values())
+
+
 def test_events_that_group_together_share_the_values_that_did_it() -> None:
     comparison = compare(_explain(_event()), _explain(_event(value="another")))
 

@@ -128,6 +128,35 @@ def test_a_rule_goes_before_the_sender_and_is_named() -> None:
     assert grouping.hashes == explanation.hashes
 
 
+def test_the_senders_fingerprint_and_the_rule_that_replaced_it_are_kept() -> None:
+    event = _error(fingerprint=["client", 7])
+    grouper = make_grouper(fingerprints='type:E !app:maybe -> {{ default }}, x title="T"')
+    rule = {
+        "matchers": [["type", "E"], ["!app", "maybe"]],
+        "fingerprint": ["{{ default }}", "x"],
+        "attributes": {"title": "T"},
+    }
+    for _ in range(2):
+        grouper.group(event)
+        assert event["fingerprint"] == ["{{ default }}", "x"]
+        assert event["_fingerprint_info"] == {"client_fingerprint": ["client", "7"], "matched_rule": rule}
+    assert make_grouper().group(event).fingerprint == ("client", "7")
+    assert event["_fingerprint_info"] == {"client_fingerprint": ["client", "7"]}
+
+
+@pytest.mark.parametrize("sent", [None, [], ["{{ default }}"], ["{{default}}"], "x", [None]])
+def test_an_event_without_a_fingerprint_of_its_own_names_the_rule_alone(sent: Any) -> None:
+    event = _error(fingerprint=sent)
+    make_grouper().group(event)
+    assert "_fingerprint_info" not in event
+
+    builtin = make_grouper(bases=bases_of(fingerprints="type:E -> x"))
+    for _ in range(2):
+        builtin.group(event)
+        rule = {"matchers": [["type", "E"]], "fingerprint": ["x"], "attributes": {}, "is_builtin": True}
+        assert event["_fingerprint_info"] == {"matched_rule": rule}
+
+
 def test_a_rule_with_a_title_alone_takes_the_senders_fingerprint_away() -> None:
     grouper = make_grouper(fingerprints='type:E -> title="{{ type }} again"')
     plain = make_grouper().group(_error())
