@@ -68,6 +68,9 @@ def _heading(explanation: Explanation) -> Group:
     if rule is not None:
         kind = "built-in rule" if rule.is_builtin else "rule"
         lines.append(Text.assemble(("fingerprint rule  ", "dim"), f"{rule.file}:{rule.line}", (f"  ({kind}) ", "dim"), rule.text))
+        if explanation.client_fingerprint:
+            sent = ", ".join(map(repr, explanation.client_fingerprint))
+            lines.append(Text.assemble(("client fingerprint  ", "dim"), sent, ("  (the rule goes before it)", "dim")))
     return Group(*lines)
 
 
@@ -119,7 +122,7 @@ def _with_origin(hint: str, origins: Mapping[str, str]) -> str:
 
 
 def _rules(explanation: Explanation) -> Tree:
-    tree = Tree(Text("stack-trace rules, in the order in which they ran", "bold"), guide_style="dim")
+    tree = Tree(Text("stack-trace rules, in the order of their files", "bold"), guide_style="dim")
     for touched in explanation.touched_frames:
         where = f"{touched.stack} frame {touched.frame} {printable(touched.function or '<unknown>')}"
         tree.add(Text.assemble((where, "cyan"), "  ", str(touched.rule), (f"  {touched.rule.origin}", "dim")))

@@ -10,10 +10,11 @@ from pipeline.grouping.enhancements.ruleset import load_rule_set
 from pipeline.grouping.fingerprints.rules import Match
 from pipeline.grouping.fingerprints.variables import is_default, is_unknown, resolve, variable_in
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
-from pipeline.grouping.parameterization import normalize_message
+from pipeline.grouping.messages import Messages
 from pipeline.grouping.platforms import platform_of
 from pipeline.grouping.stacks import Stack, StackMemory, StackReader
 from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
+from pipeline.grouping.strategies.exception import choose_exceptions
 from pipeline.grouping.variants import (
     Variant,
     checksum_variants,
@@ -41,10 +42,11 @@ class Applied(NamedTuple):
 
 
 class Fingerprint(NamedTuple):
-    """An event's fingerprint: as the rules or the sender wrote it."""
+    """An event's fingerprint: as the rules or the sender wrote it. `sent` is the sender's, whether or not a rule replaced it."""
 
     values: list[str]
     match: Match | None
+    sent: list[str]
 
     @property
     def defaults(self) -> int:
@@ -61,8 +63,23 @@ class Fingerprint(NamedTuple):
         """Say whether a rule that came with the release gave it."""
         return self.match is not None and self.match.is_builtin
 
-    def resolved(self, event: dict[str, Any], configuration: Configuration) -> tuple[str, ...]:
+    @property
+    def client(self) -> list[str]:
+        """Give the sender's values; none where they change nothing."""
+        return [] if len(self.sent) == 1 and is_default(self.sent[0]) else self.sent
+
+    def info(self) -> dict[str, Any]:
+        """Say what the values do not show: whose they are. Sentry's events have the same under the same names."""
+        info: dict[str, Any] = {}
+        if self.client:
+            info["client_fingerprint"] = self.client
+        if self.match is not None:
+            info["matched_rule"] = self.match.rule.to_json()
+        return info
+
+    def resolved(self, event: dict[str, Any], ctx: StrategyContext) -> tuple[str, ...]:
         """Give the values with their variables filled in; those of `{{ default }}` stay."""
+        configuration = ctx.configuration
         messages = _messages(event) if configuration.parameterize_fingerprints else set()
         resolved = []
         for value in self.values:
@@ -70,7 +87,7 @@ class Fingerprint(NamedTuple):
             if configuration.flag_unknown_variables and is_unknown(value):
                 text = f"<unrecognized-variable-{variable_in(value)}>"
             elif text in messages:
-                text = normalize_message(text, configuration.parameterization)
+                text = ctx.normalize(text)
             resolved.append(text)
         return tuple(resolved)
 
@@ -100,19 +117,25 @@ class Algorithm(NamedTuple):
         if known is not None:
             return Applied(known.hashes, {}, known.main_exception_id)
         ctx = StrategyContext(
-            self.configuration, platform_of(event), lambda stacktrace: self._stack(stacktrace, stacks, whole=whole), whole
+            self.configuration,
+            platform_of(event),
+            stack_variants=lambda stacktrace: self._stack(stacktrace, stacks, whole=whole),
+            normalize=Messages(event, self.configuration.parameterization).normalize,
+            whole=whole,
         )
         if not fingerprint.defaults:
-            roots = component_variants(event, ctx, self.kind) if whole else {}
-            variants = custom_variants(
-                roots, fingerprint.resolved(event, self.configuration), self.kind, is_builtin=fingerprint.is_builtin
-            )
+            roots = {}
+            if whole:
+                roots = component_variants(event, ctx, self.kind)
+            else:  # no tree is needed, but the one exception that a group comes down to names the event
+                choose_exceptions(interface_values(event, "exception"), ctx)
+            variants = custom_variants(roots, fingerprint.resolved(event, ctx), self.kind, is_builtin=fingerprint.is_builtin)
         else:
             roots = component_variants(event, ctx, self.kind)
             if fingerprint.is_plain:
                 variants = plain_variants(roots, self.kind)
             else:
-                variants = salted_variants(roots, fingerprint.resolved(event, self.configuration), self.kind)
+                variants = salted_variants(roots, fingerprint.resolved(event, ctx), self.kind)
         variants = with_fallback(variants, self.kind)
         hashes = hashes_of(variants)
         if chain is not None and any(root.has_contributing("exception") for root in roots.values()):

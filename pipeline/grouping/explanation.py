@@ -34,6 +34,8 @@ class Explanation:
     configuration: str
     grouping: Grouping
     matched_rule: MatchedRule | None
+    client_fingerprint: tuple[str, ...]
+    """What the sender wrote, where that is not the default; a matched rule goes before it."""
     title: str | None
     variants: dict[str, Variant]
     touched_frames: list[TouchedFrame] = field(default_factory=list)
@@ -72,9 +74,15 @@ class Explanation:
             "decided_group_id": self.grouping.decided_group_id,
             "fingerprint": list(self.grouping.fingerprint),
             "matched_fingerprint_rule": self.matched_rule.to_json() if self.matched_rule is not None else None,
-            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
+            "client_fingerprint": list(self.client_fingerprint),
+            "variants": {name: self._variant_json(variant) for name, variant in self.variants.items()},
             "stack_trace_rules": [touched.to_json() for touched in self.touched_frames],
         }
+
+    def _variant_json(self, variant: Variant) -> dict[str, Any]:
+        """Give a variant as `explain` prints it; one that a fingerprint takes part in says what the sender wrote."""
+        sent = {"client_values": list(self.client_fingerprint)} if variant.values and self.client_fingerprint else {}
+        return variant.to_json() | sent
 
 
 Leaf = tuple[str, str]

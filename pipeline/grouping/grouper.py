@@ -18,7 +18,7 @@ from pipeline.grouping.fingerprints.rule import Rule
 from pipeline.grouping.fingerprints.rules import FingerprintRules
 from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, GroupingToml, load_grouping_toml
 from pipeline.grouping.memory import Memory
-from pipeline.grouping.stacks import Stack, StackMemory, find_stacks, write_back
+from pipeline.grouping.stacks import Stack, StackMemory, find_stacks, mark_frames, write_back
 from pipeline.grouping.strategies.context import text_of
 from pipeline.grouping.tracing import trace
 from pipeline.model.errors import InvalidRulesError, RuleError
@@ -32,6 +32,9 @@ MEMORY_BYTES = 32_000_000
 
 STACKS: StackMemory = Memory(MEMORY_BYTES)
 """Shared by all groupers of the process: the rules in force are part of the key, so that a reload forgets nothing of use."""
+
+FINGERPRINT_INFO = "_fingerprint_info"
+"""Where an event keeps the sender's fingerprint and the rule that matched."""
 
 NO_SETTINGS = GroupingToml(enhancement_base="none", builtin_fingerprints=False)
 """In place of settings that are refused, so that the mistakes of the other files are found as well."""
@@ -73,6 +76,7 @@ class Grouper:
     def group(self, event: dict[str, Any], now: float | None = None) -> Grouping:
         """Group a normalized event. Writes in_app, function names and the fingerprint back to it; running twice changes nothing.
 
+        The sender's fingerprint stays beside the one in force, with the rule that matched, under `_fingerprint_info`.
         `now` (epoch seconds) decides whether the hashes of a previous configuration are still published.
         """
         return self._group(event, now, whole=False).grouping
@@ -86,6 +90,7 @@ class Grouper:
             configuration=self._algorithm.configuration.id,
             grouping=grouped.grouping,
             matched_rule=MatchedRule(str(rule), rule.file, rule.line, rule.is_builtin) if rule is not None else None,
+            client_fingerprint=tuple(grouped.fingerprint.client),
             title=grouped.grouping.title or text_of(event, "title"),
             variants=grouped.applied.variants,
             touched_frames=[touched for stack in grouped.stacks.values() for touched in trace(stack, self._algorithm.stacks)],
@@ -95,8 +100,13 @@ class Grouper:
         stacks = find_stacks(event)
         for stack in stacks.values():
             write_back(stack.frames, self._algorithm.stacks.changes(stack))
-        fingerprint = self._fingerprint(event)
+        fingerprint = self._fingerprint(event, _sent_fingerprint(event))
         event["fingerprint"] = fingerprint.values
+        info = fingerprint.info()
+        if info:
+            event[FINGERPRINT_INFO] = info
+        else:
+            event.pop(FINGERPRINT_INFO, None)
         applied = self._algorithm.apply(event, fingerprint, stacks, whole=whole)
         if applied.main_exception_id is not None:
             event["main_exception_id"] = applied.main_exception_id
@@ -114,17 +124,10 @@ class Grouper:
         )
         return _Grouped(grouping, applied, fingerprint, stacks)
 
-    def _fingerprint(self, event: dict[str, Any]) -> Fingerprint:
+    def _fingerprint(self, event: dict[str, Any], sent: list[str]) -> Fingerprint:
         match = self._fingerprints.match(event)
-        if match is not None:
-            return Fingerprint(match.values or list(DEFAULT_FINGERPRINT), match)
-        sent = event.get("fingerprint")
-        values = (
-            [value if isinstance(value, str) else str(value) for value in sent if isinstance(value, (str, int, float))]
-            if isinstance(sent, list)
-            else []
-        )
-        return Fingerprint(values or list(DEFAULT_FINGERPRINT), None)
+        values = sent if match is None else match.values
+        return Fingerprint(values or list(DEFAULT_FINGERPRINT), match, sent)
 
     def _is_changing(self, now: float | None) -> bool:
         """Say whether the hashes of the configuration before are still published."""
@@ -133,10 +136,26 @@ class Grouper:
     def _hashes_of_before(
         self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], now: float | None
     ) -> tuple[str, ...]:
-        """Give the hashes of the configuration before, where anyone asks: a decision about one of them outlives the change."""
+        """Give the hashes of the configuration before, where anyone asks: a decision about one of them outlives the change.
+
+        Fingerprints read `in_app`. Where the rules of before decide it otherwise, the fingerprint is found anew on what they say.
+        """
         if self._previous is None or not (self._decisions.groups or self._is_changing(now)):
             return ()
-        return self._previous[0].apply(event, fingerprint, stacks, whole=False).hashes
+        algorithm = self._previous[0]
+        marks = [
+            (stack.frames, algorithm.stacks.in_app(stack), [frame["in_app"] for frame in stack.frames])
+            for stack in stacks.values()
+        ]
+        if all(before == after for _, before, after in marks):
+            return algorithm.apply(event, fingerprint, stacks, whole=False).hashes
+        try:
+            for frames, before, _ in marks:
+                mark_frames(frames, before)
+            return algorithm.apply(event, self._fingerprint(event, fingerprint.sent), stacks, whole=False).hashes
+        finally:
+            for frames, _, after in marks:
+                mark_frames(frames, after)
 
 
 class _Grouped(NamedTuple):
@@ -146,6 +165,15 @@ class _Grouped(NamedTuple):
     applied: Applied
     fingerprint: Fingerprint
     stacks: dict[int, Stack]
+
+
+def _sent_fingerprint(event: dict[str, Any]) -> list[str]:
+    """Give the fingerprint that the sender wrote, also where an earlier run replaced it."""
+    info = event.get(FINGERPRINT_INFO)
+    sent = info.get("client_fingerprint") if isinstance(info, dict) else event.get("fingerprint")
+    if not isinstance(sent, list):
+        return []
+    return [value if isinstance(value, str) else str(value) for value in sent if isinstance(value, (str, int, float))]
 
 
 def _attempt(errors: list[RuleError], load: Callable[[], T]) -> T | None:

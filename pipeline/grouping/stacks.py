@@ -107,6 +107,13 @@ class StackReader:
         """Say what normalization writes to the stack's frames."""
         return self._remember(stack, with_variants=False).changes
 
+    def in_app(self, stack: Stack) -> list[bool]:
+        """Say of each frame whether it is in app after the modifying rules."""
+        marks = [row[8] for row in stack.rows]
+        for change in self.changes(stack):
+            marks[change.position] = change.in_app
+        return marks
+
     def variants(self, stack: Stack) -> Variants:
         """Give both trees, flattened; the caller may change the nodes it gets."""
         variants = self._remember(stack, with_variants=True).variants or {}
@@ -210,6 +217,12 @@ def write_back(frames: Sequence[dict[str, Any]], changes: Sequence[Change]) -> N
         if function is not None:
             frame["function"] = function
             frame["raw_function"] = raw_function
+
+
+def mark_frames(frames: Sequence[dict[str, Any]], in_app: Sequence[bool]) -> None:
+    """Set the frames' `in_app`, and nothing else."""
+    for frame, mark in zip(frames, in_app, strict=True):
+        frame["in_app"] = mark
 
 
 def _restored(frame: Frame, platform: str) -> Frame:

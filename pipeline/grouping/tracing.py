@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.grouping.enhancements import ophio
-from pipeline.grouping.enhancements.rule import EnhancementRule, SettingAction
+from pipeline.grouping.enhancements.rule import Action, EnhancementRule, FlagAction, SettingAction
 from pipeline.grouping.enhancements.ruleset import exception_data, match_frame
 from pipeline.grouping.stacks import Stack, StackReader
 
@@ -35,26 +35,43 @@ class TouchedFrame:
 
 
 def trace(stack: Stack, reader: StackReader) -> Iterator[TouchedFrame]:
-    """Give every match of every rule, in the order in which rules run.
+    """Give every match of every rule, rules in the order of their files.
 
-    A rule is probed with its own matchers and an action of ours, on what the rules before it left of category and in_app.
+    Rules run in two passes (spec/grouping.md, section 5.3). One that sets category or in_app meets what the rules before it left
+    of both; one that decides what contributes meets what all of them left. A rule that does both is named if either matched.
     """
     frames = reader.restored(stack)
     match_frames = [match_frame(frame, stack.platform) for frame in frames]
+    marked = reader.normalize(stack).matching.frames
     owner = exception_data(stack.exception)
     for rule in reader.rules.candidates(match_frames, owner):
-        probe = ophio.compile_rule(probe_of(rule))
-        matched = [
-            index for index, (category, _) in enumerate(ophio.modify(probe, match_frames, owner)) if category == PROBE_CATEGORY
-        ]
-        for index in matched:
+        matched: set[int] = set()
+        if any(map(_is_modifier, rule.actions)):
+            matched |= _matches(rule, match_frames, owner)
+            if matched:
+                _modify(rule, match_frames, owner)
+        if not all(map(_is_modifier, rule.actions)):
+            matched |= _matches(rule, marked, owner)
+        for index in sorted(matched):
             yield TouchedFrame(stack.path, index, frames[index].function, rule)
-        if matched:
-            for match, (category, in_app) in zip(
-                match_frames, ophio.modify(ophio.compile_rule(rule), match_frames, owner), strict=True
-            ):
-                match["category"] = category.encode() if category is not None else None
-                match["in_app"] = in_app
+
+
+def _is_modifier(action: Action) -> bool:
+    """Say whether an action is of the first pass."""
+    return action.flag == "app" if isinstance(action, FlagAction) else action.name == "category"
+
+
+def _matches(rule: EnhancementRule, frames: Sequence[ophio.MatchFrame], owner: dict[str, bytes | None]) -> set[int]:
+    """Give the frames that a rule matches: it is probed with its own matchers and an action of ours."""
+    probed = ophio.modify(ophio.compile_rule(probe_of(rule)), frames, owner)
+    return {index for index, (category, _) in enumerate(probed) if category == PROBE_CATEGORY}
+
+
+def _modify(rule: EnhancementRule, frames: Sequence[ophio.MatchFrame], owner: dict[str, bytes | None]) -> None:
+    """Write to the frames what a rule sets."""
+    for frame, (category, in_app) in zip(frames, ophio.modify(ophio.compile_rule(rule), frames, owner), strict=True):
+        frame["category"] = category.encode() if category is not None else None
+        frame["in_app"] = in_app
 
 
 def probe_of(rule: EnhancementRule) -> EnhancementRule:

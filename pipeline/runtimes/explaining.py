@@ -31,9 +31,13 @@ def prepared_items(records: Iterable[Record], ctx: Context, on_lost: Callable[[s
 
 def explain_records(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Explanation]:
     """Explain the grouping of each event."""
-    for item in prepared_items(records, ctx, on_lost):
-        explanation = ctx.rules.project(item.scope.project_id).grouper.explain(item.event, ctx.now)
-        explanation.project_id = item.scope.project_id
-        name_event(item.event, explanation.grouping.title)  # as the stage of grouping does
-        explanation.title = item.event["title"]
-        yield explanation
+    return (explain_item(item, ctx) for item in prepared_items(records, ctx, on_lost))
+
+
+def explain_item(item: Item, ctx: Context) -> Explanation:
+    """Explain a prepared event's grouping, and name the event as the stage of grouping does."""
+    explanation = ctx.rules.project(item.scope.project_id).grouper.explain(item.event, ctx.now)
+    explanation.project_id = item.scope.project_id
+    name_event(item.event, explanation.grouping.title)
+    explanation.title = item.event["title"]
+    return explanation

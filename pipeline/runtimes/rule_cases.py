@@ -13,7 +13,7 @@ from pipeline.grouping.fingerprints.crash_frames import frames_besides_exception
 from pipeline.model.errors import RuleError
 from pipeline.model.record import Form, Record, Token
 from pipeline.rules.case_file import Expectation, PlacedCase, Subject
-from pipeline.runtimes.explaining import prepared_items
+from pipeline.runtimes.explaining import explain_item, prepared_items
 from pipeline.stages.contract import Context
 
 
@@ -30,27 +30,25 @@ def run_cases(cases: Iterable[PlacedCase], ctx: Context, subject: Subject) -> It
 
 def _run(placed: PlacedCase, ctx: Context, project_id: int) -> Iterator[str]:
     lost: list[str] = []
-    outcomes: list[tuple[dict[str, Any], Explanation]] = []
+    explained: list[tuple[dict[str, Any], Explanation]] = []
     for number, event in enumerate(placed.case.all_events, 1):
         record = Record(
             orjson.dumps(event, default=str), Form.JSON, placed.file, number, ctx.now, Token("cases", 0, number), project_id
         )
-        for item in prepared_items([record], ctx, lost.append):
-            grouper = ctx.rules.project(project_id).grouper
-            outcomes.append((item.event, grouper.explain(item.event, ctx.now)))
+        explained += [(item.event, explain_item(item, ctx)) for item in prepared_items([record], ctx, lost.append)]
     if lost:
         yield f"no event: {lost[0]}"
         return
     expect = placed.case.expect
-    for number, (event, explanation) in enumerate(outcomes, 1):
-        which = f"event {number}: " if len(outcomes) > 1 else ""
+    for number, (event, explanation) in enumerate(explained, 1):
+        which = f"event {number}: " if len(explained) > 1 else ""
         yield from (f"{which}{message}" for message in _differences(expect, event, explanation))
     if expect.together is not None:
-        hashes = {explanation.primary_hash for _, explanation in outcomes}
-        if expect.together and len(hashes) > 1:
-            yield f"expected one group, the {len(outcomes)} events are in {len(hashes)}"
-        if not expect.together and len(hashes) < len(outcomes):
-            yield f"expected a group for each, the {len(outcomes)} events are in {len(hashes)}"
+        groups = {explanation.grouping.group_id(project_id) for _, explanation in explained}
+        if expect.together and len(groups) > 1:
+            yield f"expected one group, the {len(explained)} events are in {len(groups)}"
+        if not expect.together and len(groups) < len(explained):
+            yield f"expected a group for each, the {len(explained)} events are in {len(groups)}"
 
 
 def _differences(expect: Expectation, event: dict[str, Any], found: Explanation) -> Iterator[str]:

@@ -11,8 +11,9 @@ def group(item: Item, ctx: Context) -> Item:
     """Compute the event's hashes under its project's rules.
 
     Takes    normalized, symbolicated events. Gives every one of them; rejects nothing.
-    Writes   `grouping`; in the event, frames' in_app and function names, the fingerprint in force, then what it is called: title,
-             culprit, location and metadata follow from which frames are the user's, and from which exception is the main one.
+    Writes   `grouping`; in the event, frames' in_app and function names, the fingerprint in force and what it replaced, then what
+             it is called: title, culprit, location and metadata follow from which frames are the user's, and from which exception
+             is the main one.
     Cost     some 50 µs for a stack seen before, one millisecond for a new one. Running twice gives the same result.
     """
     item.grouping = ctx.rules.project(item.scope.project_id).grouper.group(item.event, now=ctx.now)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.grouping import make_grouper
 from support.suites import suite_cases
 
 from pipeline.grouping.fingerprints.parser import parse_rules
-from pipeline.grouping.fingerprints.rule import Rule
 from pipeline.grouping.fingerprints.rules import FingerprintRules
 from pipeline.grouping.fingerprints.variables import resolve
 from pipeline.model.rule_file import RuleFile
@@ -24,30 +24,21 @@ def _cases(file: Path) -> list[tuple[str, Any]]:
     return [(case["name"], case) for case in json.loads(file.read_text())["cases"]]
 
 
-def _dump(rule: Rule) -> dict[str, Any]:
-    """Write a rule the way the suites do."""
-    return {
-        "matchers": [[f"{'!' if matcher.negated else ''}{matcher.key}", matcher.pattern] for matcher in rule.matchers],
-        "fingerprint": list(rule.values),
-        "attributes": {"title": rule.title} if rule.title is not None else {},
-    }
-
-
 @pytest.mark.parametrize("case", suite_cases("grouping/fingerprint-rule-parsing.json", _cases))
 def test_parses_rules(case: dict[str, Any]) -> None:
     rules, errors = parse_rules(RuleFile("case.rules", case["text"]))
 
     assert errors == []
-    assert [_dump(rule) for rule in rules] == case["expected"]["rules"]
+    assert [rule.to_json() for rule in rules] == case["expected"]["rules"]
     printed, _ = parse_rules(RuleFile("case.rules", "\n".join(map(str, rules))))
-    assert [_dump(rule) for rule in printed] == case["expected"]["rules"]
+    assert [rule.to_json() for rule in printed] == case["expected"]["rules"]
 
 
 @pytest.mark.parametrize("case", suite_cases("grouping/fingerprinting/*.json"))
 def test_gives_the_fingerprint(case: dict[str, Any]) -> None:
     text = "\n".join(case["config"]["fingerprinting_rules_text"])
     rules = FingerprintRules.load([RuleFile("case.rules", text)])
-    assert [_dump(rule) for rule in rules.rules] == case["expected"]["rules_dump"]["rules"]
+    assert [rule.to_json() for rule in rules.rules] == case["expected"]["rules_dump"]["rules"]
 
     event = case["normalized"]
     match = rules.match(event)
@@ -57,6 +48,8 @@ def test_gives_the_fingerprint(case: dict[str, Any]) -> None:
     custom = case["expected"]["variants"].get("custom-fingerprint")
     if custom is not None:
         assert [resolve(value, event) for value in fingerprint] == custom["values"]
+        explained = make_grouper(fingerprints=text).explain(event).to_json()["variants"]["custom-fingerprint"]
+        assert explained.get("client_values") == custom.get("client_values")
 
 
 @pytest.mark.parametrize("case", suite_cases("grouping/builtin-fingerprinting.json", _cases))
@@ -73,7 +66,7 @@ def test_builtin_rules_of_our_own_decide_as_sentrys(case: dict[str, Any]) -> Non
     values = "".join(resolve(value, event) for value in match.values)
     assert hashlib.md5(values.encode(), usedforsecurity=False).hexdigest() == case["expected"]["hash"]
     expected_rule = case["expected"]["matched_rule"]
-    assert _dump(match.rule)["matchers"] == expected_rule["matchers"]
+    assert match.rule.to_json()["matchers"] == expected_rule["matchers"]
 
 
 @pytest.mark.parametrize("case", suite_cases("grouping/oracle-sample.jsonl"))

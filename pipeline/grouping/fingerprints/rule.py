@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Matcher(NamedTuple):
@@ -38,6 +38,15 @@ class Rule:
         if self.title is not None:
             parts.append(f'title="{escape(self.title)}"')
         return f"{' '.join(str(matcher) for matcher in self.matchers)} -> {', '.join(parts)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the rule as Sentry's events name it."""
+        body: dict[str, Any] = {
+            "matchers": [[f"{'!' if matcher.negated else ''}{matcher.key}", matcher.pattern] for matcher in self.matchers],
+            "fingerprint": list(self.values),
+            "attributes": {"title": self.title} if self.title is not None else {},
+        }
+        return body | {"is_builtin": True} if self.is_builtin else body
 
 
 def escape(text: str) -> str:

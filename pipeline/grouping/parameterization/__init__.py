@@ -27,12 +27,15 @@ def parameterize(text: str, version: str = "2023-01-11") -> str:
 
 
 def normalize_message(text: str, version: str = "2023-01-11") -> str:
-    """Give a message as grouping compares it: its first two lines that are not blank, parameterized.
+    """Give a message as grouping compares it: shortened and parameterized."""
+    return REPLACERS[version](shorten(text))
+
+
+def shorten(text: str) -> str:
+    """Give a message's first two lines that are not blank.
 
     "..." follows where that left anything out, be it only a newline at the end.
     """
     lines = (line for line in text[:MAX_CHARS].splitlines() if line.strip())
     shortened = "\n".join(islice(lines, 2))
-    if shortened != text:
-        shortened += "..."
-    return REPLACERS[version](shortened)
+    return shortened if shortened == text else shortened + "..."

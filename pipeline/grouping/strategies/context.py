@@ -8,7 +8,6 @@ from typing import Any
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
-from pipeline.grouping.parameterization import normalize_message
 
 Variants = dict[str, Component]
 """`app` and `system` for what has a stack (or could), `default` for the rest."""
@@ -18,20 +17,17 @@ Variants = dict[str, Component]
 class StrategyContext:
     """One event being grouped.
 
-    `stack_variants` gives a stack trace's components, None where it has no frames. With `whole`, parts that cannot contribute
-    are built all the same, to be shown; without, they may be left out.
+    `stack_variants` gives a stack trace's components, None where it has no frames; `normalize` gives a message as it is compared.
+    With `whole`, parts that cannot contribute are built all the same, to be shown; without, they may be left out.
     """
 
     configuration: Configuration
     platform: str
     stack_variants: Callable[[Any], Variants | None]
+    normalize: Callable[[str], str]
     whole: bool
     main_exception_id: int | None = None
     """Set where an exception group comes down to one exception, which then names the event (spec, section 4.4)."""
-
-    def normalize(self, message: str) -> str:
-        """Give a message as this configuration compares it."""
-        return normalize_message(message, self.configuration.parameterization)
 
 
 Strategy = Callable[[dict[str, Any], StrategyContext], Variants]

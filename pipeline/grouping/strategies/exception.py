@@ -18,10 +18,7 @@ def exception(event: dict[str, Any], ctx: StrategyContext) -> Variants:
     exceptions = interface_values(event, "exception")
     if not exceptions:
         return {}
-    chosen: Sequence[int] = range(len(exceptions))
-    if len(exceptions) > 1 and has_ids(exceptions):
-        chosen, ctx.main_exception_id = representatives(exceptions, lambda one: _identity(_exception(one, ctx, whole=True)))
-    components = [_exception(exceptions[index], ctx, whole=ctx.whole) for index in chosen]
+    components = [_exception(exceptions[index], ctx, whole=ctx.whole) for index in choose_exceptions(exceptions, ctx)]
     if len(components) == 1:
         return components[0]
 
@@ -30,6 +27,14 @@ def exception(event: dict[str, Any], ctx: StrategyContext) -> Variants:
         for name, component in variants.items():
             by_variant.setdefault(name, []).append(component)
     return {name: Component("chained-exception", parts) for name, parts in by_variant.items()}
+
+
+def choose_exceptions(exceptions: Sequence[dict[str, Any]], ctx: StrategyContext) -> Sequence[int]:
+    """Give the indexes of the exceptions that count. Where a group comes down to one of them, that one names the event."""
+    if len(exceptions) < 2 or not has_ids(exceptions):
+        return range(len(exceptions))
+    chosen, ctx.main_exception_id = representatives(exceptions, lambda one: _identity(_exception(one, ctx, whole=True)))
+    return chosen
 
 
 def _exception(data: dict[str, Any], ctx: StrategyContext, *, whole: bool) -> Variants:

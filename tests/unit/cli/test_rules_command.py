@@ -173,6 +173,30 @@ def test_check_runs_the_cases_beside_the_rules(folder: Callable[..., Path]) -> N
         assert message in result.stderr
 
 
+def test_cases_name_and_group_events_as_the_stage_of_grouping_does(folder: Callable[..., Path]) -> None:
+    path = folder("rules")
+    one, other = "a" * 32, "b" * 32
+    (path / "default" / "groups.toml").write_text(f'[[group]]\nid = 7\nhashes = ["{one}", "{other}"]\n')
+    cases = path / "default" / "names.cases.yaml"
+    case = f"""
+- name: an exception names its event
+  event: {{exception: {{values: [{{type: ValueError, value: boom}}]}}}}
+  expect: {{title: "ValueError: boom"}}
+- name: a message names its event
+  event: {{message: gone}}
+  expect: {{title: gone}}
+- name: a person merged these
+  events: [{{checksum: {one}}}, {{checksum: {other}}}]
+  expect: {{together: true}}
+"""
+    cases.write_text(case)
+    result = run("check", path)
+    assert result.exit_code == 0, result.stderr
+
+    cases.write_text(case.replace("together: true", "together: false"))
+    assert "a person merged these: expected a group for each, the 2 events are in 1" in run("check", path).stderr
+
+
 def test_check_lists_rules_that_no_event_touches(folder: Callable[..., Path], inputs: Path) -> None:
     path = folder("rules", "logger:a -> a", "logger:nobody -> never")
     (path / "default" / "enhancements.rules").write_text("function:nowhere -app\n")

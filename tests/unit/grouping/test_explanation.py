@@ -42,6 +42,24 @@ def test_names_the_rule_of_every_frame_that_one_touched() -> None:
     assert lines[1]["rule"] == "[ function:run ] | function:pay category=money"
 
 
+@pytest.mark.parametrize(
+    ("rules", "lines"),
+    [
+        ("category:late -group\nfunction:run category=late", [1, 2]),
+        ("app:yes function:run -group\nfunction:run +app", [1, 2]),
+        ("app:no function:run -group\nfunction:run +app", [2]),
+        ("app:no function:run +app\napp:yes function:run -app", [1, 2]),
+        ("category:late +app\nfunction:run category=late", [2]),
+        ("app:no function:run +app -group", [1]),
+        ("category:late function:run max-frames=1\nfunction:run category=late", [1, 2]),
+    ],
+)
+def test_a_rule_is_named_by_what_it_met_in_its_pass(rules: str, lines: list[int]) -> None:
+    touched = _explain(_event(), enhancements=rules).touched_frames
+
+    assert [(frame.rule.line, frame.function) for frame in touched] == [(line, "run") for line in lines]
+
+
 def test_gives_the_contract_of_explain() -> None:
     body = _explain(_event(), fingerprints="level:x -> y").to_json()
 
@@ -60,6 +78,19 @@ def test_gives_the_contract_of_explain() -> None:
         assert variant.keys() >= {"type", "hash", "contributes", "description", "component"}
         assert variant["component"].keys() == {"id", "contributes", "hint", "values"}
     assert json.loads(json.dumps(body)) == body
+
+
+def test_says_what_the_sender_wrote_and_the_rule_that_goes_before_it() -> None:
+    explanation = _explain(_event() | {"fingerprint": ["client"]}, fingerprints="type:E -> {{ default }}, x")
+    body = explanation.to_json()
+
+    assert body["client_fingerprint"] == ["client"]
+    for variant in body["variants"].values():
+        assert (variant["values"], variant["client_values"]) == (["{{ default }}", "x"], ["client"])
+    assert "client fingerprint  'client'" in _printed(print_explanation, explanation)
+    plain = _explain(_event() | {"fingerprint": ["{{ default }}"]}).to_json()
+    assert plain["client_fingerprint"] == []
+    assert all("client_values" not in variant for variant in plain["variants"].values())
 
 
 def test_events_that_group_together_share_the_values_that_did_it() -> None:

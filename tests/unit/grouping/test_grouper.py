@@ -90,6 +90,20 @@ def test_a_fingerprint_of_the_sender_replaces_the_trees() -> None:
     assert explanation.hashes == (make_grouper().group(_error(fingerprint=["ab"])).hashes)  # md5 joins without separators
 
 
+@pytest.mark.parametrize("rules", ["", "type:ValueError -> custom"])
+def test_a_group_of_one_is_named_after_its_member_under_a_fingerprint_of_the_sender_or_a_rule(rules: str) -> None:
+    grouper = make_grouper(fingerprints=rules)
+    values = [
+        {"type": "ValueError", "value": "n 1", "mechanism": {"exception_id": 1, "parent_id": 0}},
+        {"type": "ExceptionGroup", "value": "many", "mechanism": {"exception_id": 0, "is_exception_group": True}},
+    ]
+    asked: dict[str, Any] = {"type": "error", "exception": {"values": values}, "fingerprint": ["custom"]}
+    explained = copy.deepcopy(asked)
+
+    assert grouper.group(asked).hashes == grouper.explain(explained).hashes
+    assert asked["main_exception_id"] == explained["main_exception_id"] == 1
+
+
 def test_a_default_among_other_values_salts_every_tree() -> None:
     plain = make_grouper().group(_error()).hashes
     salted = make_grouper().group(_error(fingerprint=["{{ default }}", "salt"])).hashes
@@ -112,6 +126,35 @@ def test_a_rule_goes_before_the_sender_and_is_named() -> None:
     assert explanation.matched_rule is not None
     assert (explanation.matched_rule.file, explanation.matched_rule.line) == ("default/fingerprints.rules", 2)
     assert grouping.hashes == explanation.hashes
+
+
+def test_the_senders_fingerprint_and_the_rule_that_replaced_it_are_kept() -> None:
+    event = _error(fingerprint=["client", 7])
+    grouper = make_grouper(fingerprints='type:E !app:maybe -> {{ default }}, x title="T"')
+    rule = {
+        "matchers": [["type", "E"], ["!app", "maybe"]],
+        "fingerprint": ["{{ default }}", "x"],
+        "attributes": {"title": "T"},
+    }
+    for _ in range(2):
+        grouper.group(event)
+        assert event["fingerprint"] == ["{{ default }}", "x"]
+        assert event["_fingerprint_info"] == {"client_fingerprint": ["client", "7"], "matched_rule": rule}
+    assert make_grouper().group(event).fingerprint == ("client", "7")
+    assert event["_fingerprint_info"] == {"client_fingerprint": ["client", "7"]}
+
+
+@pytest.mark.parametrize("sent", [None, [], ["{{ default }}"], ["{{default}}"], "x", [None]])
+def test_an_event_without_a_fingerprint_of_its_own_names_the_rule_alone(sent: Any) -> None:
+    event = _error(fingerprint=sent)
+    make_grouper().group(event)
+    assert "_fingerprint_info" not in event
+
+    builtin = make_grouper(bases=bases_of(fingerprints="type:E -> x"))
+    for _ in range(2):
+        builtin.group(event)
+        rule = {"matchers": [["type", "E"]], "fingerprint": ["x"], "attributes": {}, "is_builtin": True}
+        assert event["_fingerprint_info"] == {"matched_rule": rule}
 
 
 def test_a_rule_with_a_title_alone_takes_the_senders_fingerprint_away() -> None:
@@ -160,6 +203,26 @@ def test_a_change_of_configuration_publishes_the_hashes_of_before_until_its_last
     after = changed.group(_error(), now=UNTIL)
     assert (after.hashes, after.secondary_hashes) == (alone.hashes, ())
     assert after.group_id(7) == alone.group_id(7) != before.group_id(7)
+
+
+@pytest.mark.parametrize("rules", ["type:Foo -> {{ function }}", "type:Foo function:fetch app:yes -> theirs", "app:no -> ours"])
+def test_the_fingerprint_of_before_is_found_on_the_frames_as_they_were_marked_before(rules: str) -> None:
+    bases = {"enhancements@2001-01-01.rules": RuleFile("bases/new", "module:vendor.* -app")}
+    frames = [
+        {"function": "checkout", "module": "shop", "in_app": True},
+        {"function": "fetch", "module": "vendor.x", "in_app": True},
+    ]
+    event = {"exception": {"values": [{"type": "Foo", "stacktrace": {"frames": frames}}]}, "fingerprint": ["client"]}
+    toml = 'previous_enhancement_base = "none"\nprevious_until = 2027-01-31\n'
+    before = make_grouper(toml="", fingerprints=rules).group(copy.deepcopy(event))
+    alone, during = copy.deepcopy(event), copy.deepcopy(event)
+    make_grouper(toml="", bases=bases, fingerprints=rules).group(alone)
+
+    grouping = make_grouper(toml=toml, bases=bases, fingerprints=rules).group(during, now=UNTIL - 1)
+
+    assert grouping.secondary_hashes == before.hashes
+    assert grouping.group_id(7) == before.group_id(7)
+    assert during == alone
 
 
 def test_a_change_that_does_not_touch_an_event_has_nothing_to_add() -> None:
