@@ -276,18 +276,22 @@ def _explain(mistake: str) -> str:
     found = _MISTAKE.fullmatch(mistake)
     what, path = (found[1], tuple(filter(None, (found[2] or "").split(".")))) if found else (mistake, ())
     if unknown := _UNKNOWN_FIELD.fullmatch(what):
-        section = functools.reduce(getattr, path, Settings())
+        section = _default(path)
         meant = get_close_matches(unknown[1], section.__struct_fields__, 1)
         return f"{'.'.join((*path, unknown[1]))}: no such setting" + (f"; {meant[0]} is one" if meant else "")
-    kind = get_type_hints(type(functools.reduce(getattr, path[:-1], Settings()))).get(path[-1]) if path else None
+    kind = get_type_hints(type(_default(path[:-1]))).get(path[-1]) if path else None
     choices = ("true", "false") if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
     return f"{'.'.join(path) or 'settings'}: {what}" + (f"; it is one of {', '.join(choices)}" if choices else "")
 
 
 def _from_text(path: tuple[str, ...], text: str) -> str | list[str]:
     """Give what a variable holds; where the setting is a list, its parts between commas."""
-    default = functools.reduce(getattr, path, Settings())
-    return [part for each in text.split(",") if (part := each.strip())] if isinstance(default, tuple) else text
+    return [part for each in text.split(",") if (part := each.strip())] if isinstance(_default(path), tuple) else text
+
+
+def _default(path: tuple[str, ...]) -> Any:
+    """Give what a setting, or a section, is by itself."""
+    return functools.reduce(getattr, path, Settings())
 
 
 def _put(values: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

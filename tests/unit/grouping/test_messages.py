@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.grouping import make_grouper
+from support.timing import least_cpu_s
 
 from pipeline.grouping.messages import MAX_EVENT_CHARS, Messages
 from pipeline.grouping.parameterization import MAX_CHARS, normalize_message
@@ -25,15 +24,6 @@ def _group_of(values: list[str]) -> dict[str, Any]:
         exception["mechanism"] = {"exception_id": number, "parent_id": 0}
     event["exception"]["values"][-1]["mechanism"] = {"exception_id": 0, "is_exception_group": True}
     return event
-
-
-def _least_cpu_s(work: Callable[[], object]) -> float:
-    spent = []
-    for _ in range(3):
-        started = time.process_time()
-        work()
-        spent.append(time.process_time() - started)
-    return min(spent)
 
 
 def test_values_are_parameterized_in_order_until_the_budget_is_spent() -> None:
@@ -58,18 +48,18 @@ def test_an_event_of_long_values_takes_the_time_of_a_few(strategy: str, fingerpr
     values = [f"{number} " + "1 " * 4_000 for number in range(120)]
     event = (_group_of(values) if is_group else _event(*values)) | {"fingerprint": fingerprint}
     grouper = make_grouper(toml=f'strategy = "{strategy}"')
-    one = _least_cpu_s(lambda: normalize_message(values[0], strategy.partition(":")[2]))
+    one = least_cpu_s(lambda: normalize_message(values[0], strategy.partition(":")[2]))
 
-    assert _least_cpu_s(lambda: grouper.group(copy.deepcopy(event))) < 20 * one
+    assert least_cpu_s(lambda: grouper.group(copy.deepcopy(event))) < 20 * one
     assert grouper.group(copy.deepcopy(event)).hashes == grouper.explain(event).hashes
 
 
 def test_messages_named_in_a_fingerprint_share_the_budget() -> None:
     values = [f"{number} " + "1 " * 4_000 for number in range(120)]
     grouper = make_grouper(toml='strategy = "pipeline:2026-11-22"')
-    one = _least_cpu_s(lambda: normalize_message(values[0], "2026-11-22"))
+    one = least_cpu_s(lambda: normalize_message(values[0], "2026-11-22"))
 
-    assert _least_cpu_s(lambda: grouper.group(_event(*values, fingerprint=values[::-1] * 2))) < 20 * one
+    assert least_cpu_s(lambda: grouper.group(_event(*values, fingerprint=values[::-1] * 2))) < 20 * one
 
 
 def test_which_values_the_stacks_make_needless_changes_nothing() -> None:

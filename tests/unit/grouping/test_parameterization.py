@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.timing import least_cpu_s
 
 from pipeline.grouping.parameterization import MAX_CHARS, REPLACERS, normalize_message, parameterize, patterns_2023, patterns_2026
 from pipeline.grouping.parameterization.replace import EMAIL_LOCAL
@@ -45,16 +44,6 @@ def plain(text: str, patterns: dict[str, str]) -> str:
 def test_gives_what_one_alternation_gives(text: str) -> None:
     assert parameterize(text, "2023-01-11") == plain(text, patterns_2023.PATTERNS)
     assert parameterize(text, "2026-11-22") == plain(text, patterns_2026.PATTERNS)
-
-
-def least_cpu_s(work: Callable[[], object]) -> float:
-    """Give the CPU seconds of the quickest of three runs."""
-    spent = []
-    for _ in range(3):
-        started = time.process_time()
-        work()
-        spent.append(time.process_time() - started)
-    return min(spent)
 
 
 @pytest.mark.parametrize("version", REPLACERS)
