@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.grouping.grouper import STACKS
-from pipeline.model.errors import RetryableError
+from pipeline.model.errors import RetryableError, SettingsError
 from pipeline.observability import metric_defs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
-from pipeline.quotas.embedded_redis import EmbeddedRedis
 from pipeline.quotas.ledger import Ledger, Polled
-from pipeline.quotas.redis_client import connect, reaching_redis
 from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.redis.client import connect, reaching_redis
+from pipeline.redis.embedded import EmbeddedRedis
 from pipeline.rules.folder import RulesFolder
 from pipeline.rules.snapshot import Rules
-from pipeline.runtimes.worker.loop import Worker
-from pipeline.settings import Settings, SettingsError
+from pipeline.runtimes.loop import Worker
+from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.sourcemaps.opening import open_artifacts
 from pipeline.stages.contract import Context, Limits
@@ -105,8 +105,8 @@ def replay_batch_records(settings: Settings, rules: Rules) -> int:
 
 def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) -> Worker:
     """Make a worker on Kafka and Redis. Raises SettingsError without a Redis, and for static membership without a slot."""
-    from pipeline.runtimes.worker.kafka_sink import KafkaSink  # noqa: PLC0415 -- a replay starts without Kafka's client
-    from pipeline.runtimes.worker.kafka_source import KafkaSource  # noqa: PLC0415 -- likewise
+    from pipeline.kafka.consumer import KafkaSource  # noqa: PLC0415 -- likewise
+    from pipeline.kafka.producer import KafkaSink  # noqa: PLC0415 -- a replay starts without Kafka's client
 
     if settings.kafka.static_membership and settings.kafka.slot is None:
         raise SettingsError("kafka.static_membership needs kafka.slot (PIPELINE_SLOT): the group remembers a worker by it")

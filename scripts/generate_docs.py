@@ -1,4 +1,4 @@
-"""Write what repeats the code: docs/configuration.md from pipeline/settings.py, the metrics in docs/operations.md.
+"""Write what repeats the code: docs/configuration.md from pipeline/settings/schema.py, the metrics in docs/operations.md.
 
 scripts/generate_docs.py           write them
 scripts/generate_docs.py --check   say which are stale; exit 1 if any
@@ -16,13 +16,13 @@ ROOT = Path(__file__).parents[1]
 
 def configuration() -> str:
     """Give the page of all settings: every section, field, type, default and docstring, in the order of the file."""
-    module = ast.parse((ROOT / "pipeline/settings.py").read_text())
+    module = ast.parse((ROOT / "pipeline/settings/schema.py").read_text())
     classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
-    short = dict(_short_variables(module))
+    short = dict(_short_variables(ast.parse((ROOT / "pipeline/settings/loading.py").read_text())))
     lines = [
         "# Configuration",
         "",
-        "Generated from `pipeline/settings.py` by `scripts/generate_docs.py`.",
+        "Generated from `pipeline/settings/schema.py` by `scripts/generate_docs.py`.",
         "A TOML file (`--settings`) comes first, then the environment, then flags; the later wins.",
         "Every setting has a variable, `PIPELINE_` and its path in capitals, such as `PIPELINE_KAFKA_BROKERS`;",
         "some have a shorter one too.",

@@ -63,7 +63,7 @@ def main() -> None:
 
     Ctrl-C ends it with 130.
     """
-    from pipeline.settings import SettingsError
+    from pipeline.model.errors import SettingsError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

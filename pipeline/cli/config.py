@@ -13,7 +13,8 @@ import orjson
 from rich.table import Table
 
 from pipeline.cli.options import stdout
-from pipeline.settings import Settings, load_settings, variables
+from pipeline.settings.loading import load_settings, variables
+from pipeline.settings.schema import Settings
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
 

@@ -12,10 +12,10 @@ import click
 import orjson
 
 from pipeline.cli.options import Moment, fail, printable, settings_file_option, stderr, stdout
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 
 if TYPE_CHECKING:
-    from pipeline.runtimes.dead_letters import Wanted
+    from pipeline.kafka.dead_letters import Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,8 +52,8 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
     from rich.table import Table
     from rich.text import Text
 
-    from pipeline.runtimes.kafka_dead_letters import DeadLetterTopic
-    from pipeline.runtimes.kafka_errors import broker_errors
+    from pipeline.kafka.dead_letter_topic import DeadLetterTopic
+    from pipeline.kafka.errors import broker_errors
 
     settings = load_settings(settings_file)
     table = Table(box=None, pad_edge=False)
@@ -98,9 +98,9 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
 @click.option("--bytes", "raw", is_flag=True, help="Write the original bytes to stdout, nothing else.")
 def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
     """Show one dead letter: its headers, and as much of its content as can be read."""
-    from pipeline.runtimes.dead_letters import Wanted, parse_place
-    from pipeline.runtimes.kafka_dead_letters import DeadLetterTopic
-    from pipeline.runtimes.kafka_errors import broker_errors
+    from pipeline.kafka.dead_letter_topic import DeadLetterTopic
+    from pipeline.kafka.dead_letters import Wanted, parse_place
+    from pipeline.kafka.errors import broker_errors
 
     parsed = parse_place(place)
     if parsed is None:
@@ -126,8 +126,8 @@ def replay(settings_file: Path | None, **filters: Any) -> None:
 
     May be interrupted and run again, with the same filters or others: what was replayed is marked on the topic.
     """
-    from pipeline.runtimes.kafka_dead_letters import replay_letters
-    from pipeline.runtimes.kafka_errors import broker_errors
+    from pipeline.kafka.dead_letter_topic import replay_letters
+    from pipeline.kafka.errors import broker_errors
 
     with broker_errors("replay dead letters (run it again: what was replayed is marked)"):
         progress = replay_letters(
@@ -152,7 +152,7 @@ def _wanted(
     until: float | None,
     places: tuple[str, ...] = (),
 ) -> Wanted:
-    from pipeline.runtimes.dead_letters import Wanted, parse_place
+    from pipeline.kafka.dead_letters import Wanted, parse_place
 
     chosen = set()
     for text in places:

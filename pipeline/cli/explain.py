@@ -11,10 +11,10 @@ import orjson
 from pipeline.cli.grouping_tree import print_comparison, print_explanation
 from pipeline.cli.options import clock, fail, inputs_argument, log_plainly, reading_options, settings_options
 from pipeline.grouping.explanation import compare
+from pipeline.rule_tools.explaining import explain_records
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.explaining import explain_records
 from pipeline.runtimes.recorded.readers import InputError, Inputs
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 from pipeline.wiring import explain_context
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from pipeline.cli.options import fail, settings_file_option, stdout
 from pipeline.grouping.decisions import FILE, Decisions
 from pipeline.model.rule_file import RuleFile
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from pipeline.cli.options import fail, log_plainly, settings_file_option, stderr
-from pipeline.settings import Settings, load_settings
+from pipeline.settings.loading import load_settings
+from pipeline.settings.schema import Settings
 
 
 @click.command()
@@ -41,9 +42,9 @@ def load(
       pipeline load --rate 100 --count 10000
       pipeline load tests/fixtures/recorded --rate 10
     """
+    from pipeline.kafka.errors import broker_errors
+    from pipeline.kafka.load import produce
     from pipeline.runtimes.generated_events import generate_events, ingest_message
-    from pipeline.runtimes.kafka_errors import broker_errors
-    from pipeline.runtimes.kafka_load import produce
 
     log_plainly()
     settings = load_settings(settings_file)

@@ -9,7 +9,7 @@ import click
 import orjson
 
 from pipeline.cli.options import Moment, fail, settings_file_option, stdout
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 
 
 @click.group()
@@ -24,10 +24,10 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
     """Show each partition's offsets beside what Redis knows; exit 1 where Redis is ahead, and workers would stand still."""
     from rich.table import Table
 
-    from pipeline.quotas.redis_client import connect
+    from pipeline.kafka.errors import broker_errors
+    from pipeline.kafka.offsets import GroupOffsets
     from pipeline.quotas.redis_floors import read_floors
-    from pipeline.runtimes.kafka_errors import broker_errors
-    from pipeline.runtimes.kafka_offsets import GroupOffsets
+    from pipeline.redis.client import connect
 
     settings = load_settings(settings_file)
     redis = connect(settings.redis.url, settings.redis.timeout_s)
@@ -66,10 +66,10 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
 
     Records that are read again are stored again; their quotas are charged again where the event's id was forgotten meanwhile.
     """
-    from pipeline.quotas.redis_client import connect
+    from pipeline.kafka.errors import broker_errors
+    from pipeline.kafka.offsets import GroupOffsets
     from pipeline.quotas.redis_floors import forget_floors
-    from pipeline.runtimes.kafka_errors import broker_errors
-    from pipeline.runtimes.kafka_offsets import GroupOffsets
+    from pipeline.redis.client import connect
 
     if (where is None) == (moment is None):
         fail("one of --to and --at is needed")

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import Moment, clock, fail, settings_options, stdout
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     """Print each quota's use now, when it resets, and what it dropped today; over 80 % is marked."""
     from rich.table import Table
 
-    from pipeline.quotas.redis_client import connect
     from pipeline.quotas.redis_usage import read_usage
+    from pipeline.redis.client import connect
     from pipeline.rules.folder import load_rules
 
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
@@ -85,8 +85,8 @@ def refund(
     """Give charges back to every quota of a project that names the category. Workers see it within a second."""
     from pipeline.model.category import DataCategory
     from pipeline.model.scope import Scope
-    from pipeline.quotas.redis_client import connect
     from pipeline.quotas.redis_ledger import RedisLedger
+    from pipeline.redis.client import connect
     from pipeline.rules.folder import load_rules
 
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})

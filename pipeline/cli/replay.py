@@ -18,7 +18,7 @@ from pipeline.runtimes.outputs import OutputError, Outputs
 from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.runtimes.replay import Tally
 from pipeline.runtimes.replay import replay as run_replay
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 from pipeline.wiring import replay_batch_records, replay_context, replay_ledger
 
 PLAIN_LINE_EVERY_RECORDS = 50_000

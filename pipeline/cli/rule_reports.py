@@ -6,8 +6,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.options import printable, stdout
-from pipeline.grouping.diff import Change, Kind, Place, Report
-from pipeline.runtimes.untouched import UntouchedRule
+from pipeline.rule_tools.group_diff import Change, Kind, Place, Report
+from pipeline.rule_tools.unused_rules import UntouchedRule
 
 _COLOURS = {Kind.MERGE: "yellow", Kind.SPLIT: "magenta", Kind.REGROUP: "red", Kind.MOVE: "cyan"}
 _SHOWN_EXAMPLES = 2

@@ -13,15 +13,15 @@ import orjson
 from pipeline.cli.options import clock, fail, log_plainly, reading_options, stdout
 from pipeline.cli.rule_reports import print_report, print_untouched
 from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.rule_tools.case_file import PlacedCase, Subject, case_files, parse_cases
+from pipeline.rule_tools.cases import run_cases
+from pipeline.rule_tools.regrouping import regroup
+from pipeline.rule_tools.suspicious_rules import suspicious
+from pipeline.rule_tools.unused_rules import untouched_rules
 from pipeline.rules.base_rules import base_rules
-from pipeline.rules.case_file import PlacedCase, Subject, case_files, parse_cases
 from pipeline.rules.folder import load_rules
-from pipeline.rules.suspicious import suspicious
 from pipeline.runtimes.recorded.readers import InputError, Inputs
-from pipeline.runtimes.regrouping import regroup
-from pipeline.runtimes.rule_cases import run_cases
-from pipeline.runtimes.untouched import untouched_rules
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 from pipeline.wiring import explain_context
 
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -29,7 +29,8 @@ from pipeline.cli.options import (
 from pipeline.model.errors import RetryableError
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
-from pipeline.settings import Settings, load_settings
+from pipeline.settings.loading import load_settings
+from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, read_bundle
 from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
 from pipeline.sourcemaps.opening import open_artifacts, open_store

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import settings_file_option
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 
 
 @click.group()
@@ -21,8 +21,8 @@ def topics() -> None:
 @click.option("--partitions", type=click.IntRange(1), default=8, show_default=True, help="Of each topic that is created.")
 def create(settings_file: Path | None, partitions: int) -> None:
     """Create the topics that are missing, with their settings; harmless where they exist."""
-    from pipeline.runtimes.kafka_errors import broker_errors
-    from pipeline.runtimes.kafka_topics import create_topics
+    from pipeline.kafka.errors import broker_errors
+    from pipeline.kafka.topics import create_topics
 
     with broker_errors("create topics"):
         created, existing = create_topics(load_settings(settings_file), partitions)
@@ -36,8 +36,8 @@ def create(settings_file: Path | None, partitions: int) -> None:
 @settings_file_option
 def check(settings_file: Path | None) -> None:
     """Hold the topics against what the workers need; exit 1 where something does not fit."""
-    from pipeline.runtimes.kafka_errors import broker_errors
-    from pipeline.runtimes.kafka_topics import check_topics
+    from pipeline.kafka.errors import broker_errors
+    from pipeline.kafka.topics import check_topics
 
     with broker_errors("check topics"):
         complaints = list(check_topics(load_settings(settings_file)))

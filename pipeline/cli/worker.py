@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import settings_options
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 
 
 @click.command()
@@ -19,12 +19,12 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
 
     Ends at SIGTERM after the batch at hand; a second one ends it at once, and still loses nothing.
     """
+    from pipeline.kafka.errors import broker_errors
+    from pipeline.kafka.topics import count_partitions, outcome_topics
     from pipeline.observability.logs import set_up_logs
     from pipeline.observability.prometheus_metrics import WorkerMetrics
     from pipeline.observability.sentry_reports import start_reporting
     from pipeline.rules.folder import RulesFolder
-    from pipeline.runtimes.kafka_errors import broker_errors
-    from pipeline.runtimes.kafka_topics import count_partitions, outcome_topics
     from pipeline.runtimes.worker.faust_process import check_port, run_process
     from pipeline.runtimes.worker.heap import keep_heap
     from pipeline.wiring import make_worker

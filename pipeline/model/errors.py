@@ -53,6 +53,18 @@ class StaleBatchError(Exception):
     """Another worker has gone past this batch: drop it, and read again from what is committed."""
 
 
+class SettingsError(Exception):
+    """A settings file, variable or flag that cannot be used; the text names it."""
+
+
+class CommitError(Exception):
+    """A batch was not committed, or nobody can say: read again from what is committed, and do it again."""
+
+
+class SlotTakenError(Exception):
+    """Another worker uses this one's slot; going on would only be a fight over it."""
+
+
 class BrokerError(Exception):
     """Kafka said no, or nothing at all, to a command; the text says what was tried."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -11,3 +12,7 @@ class Output(NamedTuple):
     key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]]
+
+
+Outputs = Mapping[str, Sequence[Output]]
+"""Records to produce, by topic."""

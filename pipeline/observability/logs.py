@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from pipeline.settings import Reports
+from pipeline.settings.schema import Reports
 
 KAFKA_CLIENT = "librdkafka"
 """Logger of what the hot path's Kafka client says of itself, besides the errors that it reports to us."""
@@ -22,7 +22,7 @@ _QUIET = ("aiohttp.access", "aiokafka", "asyncio", "faust", "mode", "redis", "ur
 """Loggers of libraries whose `info` and `debug` are of no use to an operator."""
 
 
-_REPEATING = (*KAFKA_CLIENTS, "pipeline.runtimes.worker.kafka_")
+_REPEATING = (*KAFKA_CLIENTS, "pipeline.kafka.")
 """Loggers that tell of each try to reach a broker: together some seventy lines a second while it is away."""
 REPEATED_EVERY_S = 10.0
 _KINDS_KEPT = 1_000

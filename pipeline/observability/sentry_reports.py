@@ -17,8 +17,9 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.utils import BadDsn, Dsn
 
 from pipeline import __version__
+from pipeline.model.errors import SettingsError
 from pipeline.observability.logs import KAFKA_CLIENTS
-from pipeline.settings import Reports, SettingsError
+from pipeline.settings.schema import Reports
 
 REPORTS_PER_MINUTE = 10
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgpack
 
-from pipeline.quotas.redis_client import Client, reaching_redis
+from pipeline.redis.client import Client, reaching_redis
 
 
 def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, int]:

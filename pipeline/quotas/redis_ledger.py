@@ -7,8 +7,6 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, cast
 
-from redis.cluster import RedisCluster
-
 from pipeline.model.category import DataCategory
 from pipeline.model.errors import RetryableError, StaleBatchError
 from pipeline.model.outcome import Fate
@@ -20,9 +18,9 @@ from pipeline.quotas.continuity import Continuity
 from pipeline.quotas.counting import Counting
 from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
 from pipeline.quotas.model import Quota
-from pipeline.quotas.redis_client import Client, reaching_redis, read_number
-from pipeline.quotas.redis_script import RedisScript
 from pipeline.quotas.window import GRACE_S
+from pipeline.redis.client import Client, is_cluster, reaching_redis, read_number
+from pipeline.redis.script import RedisScript
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +167,7 @@ class RedisLedger:
         return self._client.scan_iter(match=pattern, count=1_000)
 
     def _delete(self, keys: Sequence[bytes]) -> None:
-        if isinstance(self._client, RedisCluster):
+        if is_cluster(self._client):
             for key in keys:
                 self._client.unlink(key)
         else:
@@ -182,9 +180,7 @@ class RedisLedger:
             return []
         options = [self._prefix, secrets.token_hex(8), self._ledger_s, self._late_s, now, settings]
         try:
-            replies = read_replies(
-                script.run(call.pack(options, self._prefix, per_section=isinstance(self._client, RedisCluster)))
-            )
+            replies = read_replies(script.run(call.pack(options, self._prefix, per_section=is_cluster(self._client))))
         except RetryableError as error:
             self._failures += 1
             error.retry_in_s = min(0.1 * 2 ** min(self._failures, 10), _LONGEST_PAUSE_S)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.quotas.model import Quota, QuotaScope
-from pipeline.quotas.redis_client import Client, expecting, reaching_redis, read_number
 from pipeline.quotas.window import window_at
+from pipeline.redis.client import Client, expecting, reaching_redis, read_number
 
 NEARLY_FULL = 0.8
 _NAME = re.compile(r"^(?:quota|bucket|dropped):([A-Za-z0-9_.-]+)\{(\d+)\}([^:]*)(?::(-?\d+))?$")

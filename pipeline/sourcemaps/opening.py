@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from pipeline import settings
+from pipeline.model.errors import SettingsError
+from pipeline.settings.schema import Artifacts as ArtifactSettings
 from pipeline.sourcemaps.artifacts import Artifacts, Limits
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engine import Engine
@@ -17,7 +18,7 @@ from pipeline.sourcemaps.store import ArtifactStore
 log = logging.getLogger(__name__)
 
 
-def open_artifacts(options: settings.Artifacts) -> Artifacts:
+def open_artifacts(options: ArtifactSettings) -> Artifacts:
     """Open the store that the settings name, with its caches. Raises SettingsError where they name none."""
     store = open_store(options)
     if isinstance(store, FolderStore) and not store.folder.is_dir():
@@ -37,7 +38,7 @@ def open_artifacts(options: settings.Artifacts) -> Artifacts:
     return Artifacts(store, engine, probe=probe, disk=disk, scraper=scraper, limits=limits)
 
 
-def _engine(options: settings.Artifacts) -> tuple[Engine, Probe | None]:
+def _engine(options: ArtifactSettings) -> tuple[Engine, Probe | None]:
     """Give the engine and, for the one that hostile files can kill, the probe. Each is loaded only where it is used."""
     if options.engine == "symbolic":
         try:
@@ -51,10 +52,10 @@ def _engine(options: settings.Artifacts) -> tuple[Engine, Probe | None]:
     return SourcemapEngine(), None
 
 
-def open_store(options: settings.Artifacts) -> ArtifactStore:
+def open_store(options: ArtifactSettings) -> ArtifactStore:
     """Open the store alone. Raises SettingsError where the settings name none."""
     if not options.url:
-        raise settings.SettingsError("no artifact store is configured: give --artifacts, or artifacts.url in the settings")
+        raise SettingsError("no artifact store is configured: give --artifacts, or artifacts.url in the settings")
     if "://" not in options.url:
         return FolderStore(Path(options.url))
     if options.url.startswith("file://"):
@@ -64,10 +65,10 @@ def open_store(options: settings.Artifacts) -> ArtifactStore:
     try:
         return open_object_store(options.url, timeout_s=options.store_timeout_s, relist_s=options.relist_interval_s)
     except ValueError as error:
-        raise settings.SettingsError(f"artifacts.url: {error}") from None
+        raise SettingsError(f"artifacts.url: {error}") from None
 
 
-def _disk_cache(options: settings.Artifacts) -> DiskCache | None:
+def _disk_cache(options: ArtifactSettings) -> DiskCache | None:
     try:
         return DiskCache(Path(options.cache_dir).expanduser(), options.cache_bytes)
     except OSError as error:

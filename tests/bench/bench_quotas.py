@@ -20,8 +20,8 @@ from pipeline.model.record import Token
 from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Claim, Polled, Sighting
 from pipeline.quotas.model import Quota, QuotaScope
-from pipeline.quotas.redis_client import connect
 from pipeline.quotas.redis_ledger import RedisLedger
+from pipeline.redis.client import connect
 
 BATCH, BATCHES, ROUNDS = 1_000, 20, 3
 NOW = 4_102_444_800.0

@@ -25,8 +25,8 @@ from symbolic import SourceMapCache, SourceMapView
 
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
-from pipeline.settings import Artifacts as Settings
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
+from pipeline.settings.schema import Artifacts as Settings
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.sourcemaps.engine import Engine
 from pipeline.sourcemaps.opening import open_artifacts

@@ -21,7 +21,7 @@ from pipeline.model.record import Record
 from pipeline.quotas.uncounted import UncountedLedger
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 from pipeline.stages import DECODE, ERRORS
 from pipeline.stages.contract import Batch, Context
 from pipeline.wiring import replay_context

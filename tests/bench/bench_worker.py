@@ -23,7 +23,7 @@ from bench.worker.soak import soak
 from bench.worker.subjects import bare_stages, one_of_workers, stock_agent, worker, worker_without_stages
 from support.kafka_broker import Broker, shared_broker
 
-from pipeline.quotas.embedded_redis import EmbeddedRedis
+from pipeline.redis.embedded import EmbeddedRedis
 from pipeline.runtimes.worker.heap import keep_heap
 
 WAITING_BEHIND = 3_000

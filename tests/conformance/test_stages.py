@@ -23,7 +23,7 @@ from pipeline.model.record import Form, Record
 from pipeline.quotas.ledger import Polled
 from pipeline.quotas.uncounted import UncountedLedger
 from pipeline.rules.folder import load_rules
-from pipeline.settings import Artifacts, Settings
+from pipeline.settings.schema import Artifacts, Settings
 from pipeline.stages import ERRORS
 from pipeline.stages.contract import Batch, Context, Stage, StageResult, each
 from pipeline.stages.decode import decode

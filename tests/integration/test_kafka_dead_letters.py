@@ -11,18 +11,18 @@ from confluent_kafka import KafkaException, Message, Producer
 from support.command import pipeline
 from support.kafka_broker import Broker, fresh_settings, read_all
 
+from pipeline.kafka import dead_letter_topic
+from pipeline.kafka.batch import TOKEN_HEADER, make_record
+from pipeline.kafka.dead_letter_topic import DeadLetterTopic, Replayed, replay_letters
+from pipeline.kafka.dead_letters import Place, StoredLetter, Wanted, read_mark
+from pipeline.kafka.topics import topic_id
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.record import Token
-from pipeline.quotas.embedded_redis import EmbeddedRedis
+from pipeline.redis.embedded import EmbeddedRedis
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes import kafka_dead_letters
-from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, read_mark
 from pipeline.runtimes.generated_events import generate_events, ingest_message
-from pipeline.runtimes.kafka_dead_letters import DeadLetterTopic, Replayed, replay_letters
-from pipeline.runtimes.kafka_topics import topic_id
-from pipeline.runtimes.worker.batch import TOKEN_HEADER, make_record
 from pipeline.runtimes.worker.encoding import dead_letter
-from pipeline.settings import Settings
+from pipeline.settings.schema import Settings
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import run
 from pipeline.wiring import redis_ledger
@@ -157,7 +157,7 @@ def test_an_interrupted_replay_is_taken_up_where_it_stopped(
     broker: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bury(settings, 25)
-    monkeypatch.setattr(kafka_dead_letters, "LETTERS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(dead_letter_topic, "LETTERS_PER_TRANSACTION", 10)
 
     def interrupt(progress: Replayed) -> None:
         if progress.letters >= 10:
@@ -180,7 +180,7 @@ def test_killed_in_the_middle_of_a_transaction_nothing_comes_back_twice(
             raise Interrupted
 
     with monkeypatch.context() as patched:
-        patched.setattr(kafka_dead_letters, "Producer", Dying)
+        patched.setattr(dead_letter_topic, "Producer", Dying)
         with pytest.raises(Interrupted):
             replay(settings)
     assert replay(settings) == Replayed(5, 0)
@@ -189,7 +189,7 @@ def test_killed_in_the_middle_of_a_transaction_nothing_comes_back_twice(
 
 def test_two_replays_at_once_bring_back_each_once(broker: Broker, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     bury(settings, 25)
-    monkeypatch.setattr(kafka_dead_letters, "LETTERS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(dead_letter_topic, "LETTERS_PER_TRANSACTION", 10)
     other: list[Replayed] = []
 
     def start_another(progress: Replayed) -> None:

@@ -7,8 +7,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from support.kafka_broker import Broker, fresh_settings, read_all, set_topic
 
-from pipeline.runtimes.kafka_load import produce
-from pipeline.settings import Kafka
+from pipeline.kafka.load import produce
+from pipeline.settings.schema import Kafka
 
 pytestmark = pytest.mark.kafka
 

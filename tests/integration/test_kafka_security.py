@@ -11,13 +11,13 @@ import pytest
 from support.kafka_broker import Broker
 from support.secure import make_certificate
 
+from pipeline.kafka.config import client_config
+from pipeline.kafka.consumer import KafkaSource
+from pipeline.kafka.producer import KafkaSink
+from pipeline.kafka.topics import check_topics, create_topics
 from pipeline.model.output import Output
-from pipeline.runtimes.kafka_config import client_config
-from pipeline.runtimes.kafka_topics import check_topics, create_topics
 from pipeline.runtimes.worker.faust_process import make_app
-from pipeline.runtimes.worker.kafka_sink import KafkaSink
-from pipeline.runtimes.worker.kafka_source import KafkaSource
-from pipeline.settings import Kafka, Settings
+from pipeline.settings.schema import Kafka, Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

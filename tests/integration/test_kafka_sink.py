@@ -11,10 +11,10 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import NewTopic
 from support.kafka_broker import Broker, admin, fresh_settings, read_all
 
-from pipeline.model.output import Output
-from pipeline.runtimes.worker.commit import CommitError, Outputs, SlotTakenError
-from pipeline.runtimes.worker.kafka_sink import KafkaSink
-from pipeline.settings import Kafka, Settings
+from pipeline.kafka.producer import KafkaSink
+from pipeline.model.errors import CommitError, SlotTakenError
+from pipeline.model.output import Output, Outputs
+from pipeline.settings.schema import Kafka, Settings
 
 pytestmark = pytest.mark.kafka
 

@@ -10,13 +10,14 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import NewPartitions
 from support.kafka_broker import Broker, admin, committed, fresh_settings, produce, read_all
 
+from pipeline.kafka.batch import WorkerBatch, place_of
+from pipeline.kafka.consumer import KafkaSource
+from pipeline.kafka.producer import KafkaSink
+from pipeline.kafka.topics import create_topics
+from pipeline.model.errors import CommitError
 from pipeline.model.output import Output
-from pipeline.runtimes.kafka_topics import create_topics
-from pipeline.runtimes.worker.batch import WorkerBatch, place_of
-from pipeline.runtimes.worker.commit import CommitError
-from pipeline.runtimes.worker.kafka_sink import KafkaSink
-from pipeline.runtimes.worker.kafka_source import KafkaSource
-from pipeline.settings import Settings
+from pipeline.runtimes.loop import covered_by
+from pipeline.settings.schema import Settings
 
 pytestmark = pytest.mark.kafka
 
@@ -119,7 +120,7 @@ def test_the_base_is_what_was_committed(broker: Broker, open_source: Open) -> No
         while len(batch.records) < 10 and batch.ends[0] < 10 * (round_ + 1):
             source.rewind()
             batch = next_batch(source)
-        assert [(part.base, part.end) for part in batch.polled] == [(10 * round_, 10 * (round_ + 1))]
+        assert [(part.base, part.end) for part in covered_by(batch)] == [(10 * round_, 10 * (round_ + 1))]
         sink.commit({}, settings.kafka.events_in, batch.ends, batch.membership)
         source.committed(batch.ends)
 

@@ -16,8 +16,8 @@ from pipeline.model.errors import RetryableError
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Claim, Polled
-from pipeline.quotas.redis_client import connect
 from pipeline.quotas.redis_ledger import RedisLedger
+from pipeline.redis.client import connect
 from pipeline.rules.folder import load_rules
 
 pytestmark = pytest.mark.redis

@@ -20,8 +20,8 @@ from pipeline.model.record import Token
 from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
 from pipeline.quotas.model import Quota, QuotaScope
-from pipeline.quotas.redis_client import connect
 from pipeline.quotas.redis_ledger import RedisLedger
+from pipeline.redis.client import connect
 
 pytestmark = pytest.mark.redis
 

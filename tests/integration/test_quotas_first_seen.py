@@ -12,8 +12,8 @@ from pipeline.model.category import DataCategory
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Counted, Polled, Sighting
-from pipeline.quotas.redis_client import connect
 from pipeline.quotas.redis_ledger import RedisLedger
+from pipeline.redis.client import connect
 
 pytestmark = pytest.mark.redis
 

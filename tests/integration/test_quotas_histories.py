@@ -13,8 +13,8 @@ import redis
 from support.quota_histories import check, check_firsts, check_spans, live
 from support.redis_servers import RedisServer
 
-from pipeline.quotas.redis_client import connect
 from pipeline.quotas.redis_ledger import RedisLedger
+from pipeline.redis.client import connect
 
 pytestmark = pytest.mark.redis
 

@@ -11,8 +11,8 @@ from support.redis_servers import RedisServer
 
 from pipeline.model.record import Form, Record, Token
 from pipeline.quotas.ledger import Counted, Polled, Sighting
-from pipeline.quotas.redis_client import connect
 from pipeline.quotas.redis_ledger import RedisLedger
+from pipeline.redis.client import connect
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.outputs import Outputs
 from pipeline.runtimes.replay import Tally, replay

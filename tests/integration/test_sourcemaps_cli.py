@@ -14,7 +14,7 @@ from support.artifact_bundles import BuiltFile, write_bundle
 from support.source_maps import CODE, FILES, MAP, SOURCE, event, source_map
 
 from pipeline.cli.sourcemaps import sourcemaps
-from pipeline.settings import SettingsError
+from pipeline.model.errors import SettingsError
 
 ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
 from pipeline.wiring import explain_context

@@ -22,7 +22,7 @@ from support.kafka_broker import produce, read_all
 from support.snuba import check_outcome, check_published_event
 
 from pipeline.runtimes.generated_events import generate_events, ingest_message
-from pipeline.settings import Settings
+from pipeline.settings.schema import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
@@ -283,7 +283,7 @@ def has_stored(installation: Installation, number: int) -> bool:
 
 
 def move_kafka_alone(settings: Settings, offset: int) -> None:
-    from pipeline.runtimes.kafka_offsets import GroupOffsets
+    from pipeline.kafka.offsets import GroupOffsets
 
     group = GroupOffsets(settings.kafka)
     group.write(dict.fromkeys(group.read(), offset))

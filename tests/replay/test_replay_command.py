@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.command import RECORDED, ROOT, RULES, pipeline, replay
 
-from pipeline.quotas.embedded_redis import find_redis_server
+from pipeline.redis.embedded import find_redis_server
 
 EVENT = '{"event_id":"%032x","message":"order %d failed","platform":"python","timestamp":1795348800}\n'
 

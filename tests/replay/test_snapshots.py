@@ -14,10 +14,10 @@ from support.command import ARTIFACTS, RECORDED, RULES
 
 from pipeline.model.item import Item
 from pipeline.model.title import name_event
+from pipeline.rule_tools.explaining import prepared_items
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.explaining import prepared_items
 from pipeline.runtimes.recorded.readers import Inputs
-from pipeline.settings import Artifacts, Settings
+from pipeline.settings.schema import Artifacts, Settings
 from pipeline.stages.contract import Context
 from pipeline.wiring import explain_context
 

@@ -14,7 +14,7 @@ import redis
 from confluent_kafka import Message
 from support.kafka_broker import Broker, committed, read_all
 
-from pipeline.settings import Settings
+from pipeline.settings.schema import Settings
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,19 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from pipeline.kafka.batch import WorkerBatch
+from pipeline.kafka.consumer import KafkaSource
+from pipeline.kafka.producer import KafkaSink
+from pipeline.kafka.topics import count_partitions
+from pipeline.model.output import Outputs
 from pipeline.observability.logs import set_up_logs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Claim, Counted, Ledger, Polled, Sighting, Verdict
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.kafka_topics import count_partitions
-from pipeline.runtimes.worker.batch import WorkerBatch
-from pipeline.runtimes.worker.commit import Outputs
+from pipeline.runtimes.loop import Worker
 from pipeline.runtimes.worker.faust_process import run_process
-from pipeline.runtimes.worker.kafka_sink import KafkaSink
-from pipeline.runtimes.worker.kafka_source import KafkaSource
-from pipeline.runtimes.worker.loop import Worker
-from pipeline.settings import Settings, load_settings
+from pipeline.settings.loading import load_settings
+from pipeline.settings.schema import Settings
 from pipeline.wiring import artifacts, redis_ledger, worker_context
 
 POINTS = (

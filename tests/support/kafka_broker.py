@@ -21,9 +21,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from pipeline.runtimes.kafka_errors import when_settled
-from pipeline.runtimes.kafka_topics import create_topics
-from pipeline.settings import Kafka, Settings
+from pipeline.kafka.errors import when_settled
+from pipeline.kafka.topics import create_topics
+from pipeline.settings.schema import Kafka, Settings
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka"
 

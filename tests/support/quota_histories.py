@@ -10,8 +10,8 @@ from typing import cast
 from support.quota_world import VERSIONS, World
 
 from pipeline.model.outcome import Fate
-from pipeline.quotas.redis_client import Client
 from pipeline.quotas.redis_ledger import RedisLedger
+from pipeline.redis.client import Client
 
 
 def live(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from pipeline.quotas.embedded_redis import find_redis_server
+from pipeline.redis.embedded import find_redis_server
 
 
 class RedisServer:

@@ -17,7 +17,7 @@ from typing import Any, Self, cast
 
 import redis
 
-from pipeline.quotas.embedded_redis import find_redis_server
+from pipeline.redis.embedded import find_redis_server
 
 
 class RedisServer:

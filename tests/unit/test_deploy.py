@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipeline.observability.metric_defs import METRICS
-from pipeline.settings import load_settings, variables
+from pipeline.settings.loading import load_settings, variables
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = [

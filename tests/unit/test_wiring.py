@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.model.errors import SettingsError
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.settings import Kafka, Settings, SettingsError
+from pipeline.settings.schema import Kafka, Settings
 from pipeline.wiring import make_worker
 
 RULES = Path(__file__).parents[2] / "rules"

@@ -9,14 +9,14 @@ import cramjam
 import orjson
 
 from pipeline import __version__
+from pipeline.kafka.batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
+from pipeline.kafka.config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES, dead_letter_bytes
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.output import Output
 from pipeline.model.record import KEPT_OF_OVERSIZED, Position
-from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES, dead_letter_bytes
-from pipeline.runtimes.worker.batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
-from pipeline.settings import Kafka, Settings
+from pipeline.settings.schema import Kafka, Settings
 from pipeline.stages.runner import BatchResult
 
 MAX_DETAIL_CHARS = 500

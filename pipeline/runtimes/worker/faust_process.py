@@ -24,15 +24,16 @@ import faust
 from mode import Service
 
 from pipeline import __version__
+from pipeline.kafka.errors import broker_errors
+from pipeline.kafka.offsets import begin_at
+from pipeline.model.errors import SettingsError
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.kafka_errors import broker_errors
-from pipeline.runtimes.kafka_offsets import begin_at
+from pipeline.runtimes.loop import Worker
 from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, WINDOW_S, count_outcomes
 from pipeline.runtimes.worker.faust_transport import CommittedTransport
 from pipeline.runtimes.worker.faust_views import add_views
-from pipeline.runtimes.worker.loop import Worker
-from pipeline.settings import Kafka, Settings, SettingsError, Web
+from pipeline.settings.schema import Kafka, Settings, Web
 
 log = logging.getLogger(__name__)
 

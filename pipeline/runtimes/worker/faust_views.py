@@ -11,9 +11,9 @@ from faust.web import Request, Response, View
 from pipeline import __version__
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes.loop import State, Worker
 from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, MinuteTable
-from pipeline.runtimes.worker.loop import State, Worker
-from pipeline.settings import Settings
+from pipeline.settings.schema import Settings
 
 BATCH_TAKES_S = 5.0
 """A worker whose batch takes longer is not ready: a commit, most likely, whose broker is away."""

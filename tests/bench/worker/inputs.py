@@ -18,7 +18,7 @@ from pipeline.model.item import Item
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.generated_events import ingest_message
 from pipeline.runtimes.recorded.readers import Inputs
-from pipeline.settings import Redis, Settings
+from pipeline.settings.schema import Redis, Settings
 from pipeline.stages.decode import decode
 from pipeline.wiring import explain_context
 

@@ -14,7 +14,7 @@ from support.kafka_broker import Broker
 
 from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.runtimes.worker.heap import keep_heap
-from pipeline.settings import Settings
+from pipeline.settings.schema import Settings
 
 
 def soak(broker: Broker, redis_url: str, events: int) -> None:

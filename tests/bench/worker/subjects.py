@@ -16,6 +16,9 @@ from typing import Any
 from bench.worker.inputs import PARTITIONS
 from bench.worker.meter import Cost, Meter, Turns
 
+from pipeline.kafka.batch import make_record
+from pipeline.kafka.consumer import KafkaSource
+from pipeline.kafka.producer import KafkaSink
 from pipeline.model.category import DataCategory
 from pipeline.model.item import Item
 from pipeline.model.output import Output
@@ -24,12 +27,9 @@ from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.rules.folder import RulesFolder
+from pipeline.runtimes import loop
 from pipeline.runtimes.garbage import GarbageBetweenBatches
-from pipeline.runtimes.worker import loop
-from pipeline.runtimes.worker.batch import make_record
-from pipeline.runtimes.worker.kafka_sink import KafkaSink
-from pipeline.runtimes.worker.kafka_source import KafkaSource
-from pipeline.settings import Batch, Settings
+from pipeline.settings.schema import Batch, Settings
 from pipeline.stages.runner import BatchResult, accepted, run
 from pipeline.wiring import artifacts, redis_ledger, worker_context
 

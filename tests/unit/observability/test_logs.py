@@ -38,7 +38,7 @@ def test_text_is_for_people() -> None:
     assert "WARNING pipeline.x: took 3 s  partition=2" in TextFormatter().format(record("took %s s", 3, partition=2))
 
 
-@pytest.mark.parametrize("logger", ["aiokafka.consumer.fetcher", "librdkafka", "pipeline.runtimes.worker.kafka_source"])
+@pytest.mark.parametrize("logger", ["aiokafka.consumer.fetcher", "librdkafka", "pipeline.kafka.consumer"])
 def test_what_a_client_repeats_comes_once_in_a_while_and_says_how_often(logger: str) -> None:
     now = [0.0]
     repeats = Repeats(clock=lambda: now[0])
@@ -54,8 +54,8 @@ def test_what_a_client_repeats_comes_once_in_a_while_and_says_how_often(logger: 
 
 def test_an_error_of_the_client_is_told_by_its_name_and_ours_are_all_let_through() -> None:
     repeats = Repeats(clock=lambda: 0.0)
-    kafka = "pipeline.runtimes.worker.kafka_sink"
+    kafka = "pipeline.kafka.producer"
     assert repeats.filter(record("kafka: %s", "failed after 3 ms", logger=kafka, kafka_error="_TRANSPORT"))
     assert not repeats.filter(record("kafka: %s", "failed after 4 ms", logger=kafka, kafka_error="_TRANSPORT"))
     assert repeats.filter(record("kafka: %s", "failed after 4 ms", logger=kafka, kafka_error="_TIMED_OUT"))
-    assert all(repeats.filter(record("batch not committed", logger="pipeline.runtimes.worker.loop")) for _ in range(3))
+    assert all(repeats.filter(record("batch not committed", logger="pipeline.runtimes.loop")) for _ in range(3))

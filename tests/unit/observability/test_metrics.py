@@ -10,7 +10,7 @@ from pipeline.model.scope import Scope
 from pipeline.observability import metric_defs
 from pipeline.observability.metric_defs import METRICS, Kind, Metric
 from pipeline.observability.prometheus_metrics import STATES, WorkerMetrics
-from pipeline.runtimes.worker.loop import State
+from pipeline.runtimes.loop import State
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)

@@ -55,7 +55,7 @@ def test_a_broker_that_is_away_uses_up_no_reports(client: str) -> None:
     filter_ = ReportFilter(None, lambda: suppressed.append(1))
     for _ in range(REPORTS_PER_MINUTE + 1):
         assert filter_({**report(), "logger": client}, {}) is None
-    assert filter_({**report(), "logger": "pipeline.runtimes.worker.loop"}, {}) is not None
+    assert filter_({**report(), "logger": "pipeline.runtimes.loop"}, {}) is not None
     assert suppressed == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.grouping.enhancements.parser import parse_enhancements
 from pipeline.grouping.fingerprints.parser import parse_rules
 from pipeline.model.rule_file import RuleFile
-from pipeline.rules.case_file import parse_cases
+from pipeline.rule_tools.case_file import parse_cases
 
 README = (Path(__file__).parents[3] / "rules" / "README.md").read_text()
 

@@ -8,8 +8,8 @@ from support.artifact_bundles import write_bundle
 from support.source_maps import FILES, event, frames_of
 from support.symbolication import resolve
 
-from pipeline.settings import Artifacts as Settings
-from pipeline.settings import SettingsError
+from pipeline.model.errors import SettingsError
+from pipeline.settings.schema import Artifacts as Settings
 from pipeline.sourcemaps.object_store import ObjectStore
 from pipeline.sourcemaps.opening import open_artifacts, open_store
 

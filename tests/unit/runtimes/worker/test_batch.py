@@ -3,8 +3,8 @@ from __future__ import annotations
 import msgpack
 import pytest
 
+from pipeline.kafka.batch import RECEIVED_HEADER, TOKEN_HEADER, make_record, print_token, project_of
 from pipeline.model.record import Form, Token
-from pipeline.runtimes.worker.batch import RECEIVED_HEADER, TOKEN_HEADER, make_record, print_token, project_of
 
 HERE = Token("topic-id", 3, 17)
 

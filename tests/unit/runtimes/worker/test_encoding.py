@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import os
 
+from pipeline.kafka.batch import make_record
+from pipeline.kafka.config import LARGEST_RECORD_BYTES
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.output import Output
 from pipeline.model.record import KEPT_OF_OVERSIZED, Token
-from pipeline.runtimes.kafka_config import LARGEST_RECORD_BYTES
-from pipeline.runtimes.worker.batch import make_record
 from pipeline.runtimes.worker.encoding import dead_letter
-from pipeline.settings import Kafka, Settings
+from pipeline.settings.schema import Kafka, Settings
 
 
 def letter_of(body: bytes, settings: Settings = Settings()) -> Output:  # noqa: B008 -- immutable

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.runtimes.worker.kafka_source import _headers
+from pipeline.kafka.consumer import _headers
 
 
 class _Message:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.runtimes.worker.lag import Lag
+from pipeline.kafka.lag import Lag
 
 
 def test_lag_is_from_what_is_committed_not_from_what_was_read() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from pipeline.runtimes.worker.limit import DeadLetterLimit
-from pipeline.settings import DeadLetters
+from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
+from pipeline.settings.schema import DeadLetters
 
 SETTINGS = DeadLetters(max_ratio=0.25, window_s=60.0, min_count=10)
 

@@ -14,18 +14,17 @@ import orjson
 import pytest
 from support.records import whole_context
 
-from pipeline.model.errors import RetryableError, StaleBatchError
-from pipeline.model.output import Output
+from pipeline.kafka.batch import WorkerBatch, make_record
+from pipeline.kafka.lag import Lag
+from pipeline.model.errors import CommitError, RetryableError, StaleBatchError
+from pipeline.model.output import Output, Outputs
 from pipeline.model.record import Token
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
-from pipeline.runtimes.worker import loop as worker_module
-from pipeline.runtimes.worker.batch import WorkerBatch, make_record
-from pipeline.runtimes.worker.commit import CommitError, Outputs
+from pipeline.runtimes import loop as worker_module
+from pipeline.runtimes.loop import State, Worker
 from pipeline.runtimes.worker.encoding import encode
-from pipeline.runtimes.worker.lag import Lag
-from pipeline.runtimes.worker.loop import State, Worker
-from pipeline.settings import DeadLetters, Settings
+from pipeline.settings.schema import DeadLetters, Settings
 from pipeline.stages.contract import Context, Limits
 from pipeline.stages.runner import BatchResult, run
 
@@ -300,7 +299,11 @@ def test_parts_of_a_split_batch_cover_all_and_stand_on_each_other() -> None:
     batch = source.poll()
     assert batch is not None
     first, second = batch.halves()
-    assert [(part.base, part.end) for part in first.polled + second.polled] == [(0, 3), (3, 7)]
+    covered = worker_module.covered_by(first) + worker_module.covered_by(second)
+    assert [(part.base, part.end) for part in covered] == [
+        (0, 3),
+        (3, 7),
+    ]
     assert [*first.records, *second.records] == batch.records
 
 

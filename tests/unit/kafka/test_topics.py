@@ -3,9 +3,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pipeline.runtimes.kafka_config import worker_producer_config
-from pipeline.runtimes.kafka_topics import outcome_topics, wanted_topics
-from pipeline.settings import Input, Kafka, Settings
+from pipeline.kafka.config import worker_producer_config
+from pipeline.kafka.topics import outcome_topics, wanted_topics
+from pipeline.settings.schema import Input, Kafka, Settings
 
 
 @pytest.mark.parametrize("max_output_bytes", [500_000, 25_000_000, 90_000_000])

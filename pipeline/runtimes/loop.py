@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
+from pipeline.kafka.batch import WorkerBatch, project_of
+from pipeline.kafka.lag import Lag
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
+from pipeline.model.errors import CommitError, RetryableError, StaleBatchError, describe_failure
+from pipeline.model.output import Outputs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
+from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
 from pipeline.runtimes.garbage import GarbageBetweenBatches
-from pipeline.runtimes.worker.batch import WorkerBatch, project_of
-from pipeline.runtimes.worker.commit import CommitError, Outputs
 from pipeline.runtimes.worker.encoding import encode
-from pipeline.runtimes.worker.lag import Lag
-from pipeline.runtimes.worker.limit import DeadLetterLimit
-from pipeline.settings import Settings
+from pipeline.settings.schema import Settings
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, run
 
@@ -158,7 +158,7 @@ class Worker:
         started = time.perf_counter()
         while True:
             try:
-                result = run(batch.records, self._context(batch.polled))
+                result = run(batch.records, self._context(covered_by(batch)))
                 outputs = self._encode(batch, result)
             except RetryableError as error:
                 self._metrics.service_error(error.service)
@@ -324,6 +324,11 @@ class Worker:
             log.info("going on")
         self.state, self.why = state, why
         self._metrics.state(state)
+
+
+def covered_by(batch: WorkerBatch) -> tuple[Polled, ...]:
+    """Return what each partition's part of a batch covers, as the ledger takes it."""
+    return tuple(Polled(batch.topic_id, partition, batch.bases[partition], end) for partition, end in sorted(batch.ends.items()))
 
 
 def _place(batch: WorkerBatch) -> dict[str, Any]:

@@ -14,10 +14,15 @@ from redis.cluster import RedisCluster
 from redis.exceptions import DataError, RedisClusterException, RedisError, ResponseError
 from redis.retry import Retry
 
-from pipeline.model.errors import RetryableError
-from pipeline.settings import SettingsError
+from pipeline.model.errors import RetryableError, SettingsError
 
 Client = redis.Redis | RedisCluster
+
+
+def is_cluster(client: Client) -> bool:
+    """Whether keys of different hash tags may live on different servers, so that one call cannot touch both."""
+    return isinstance(client, RedisCluster)
+
 
 _AWAY = frozenset(
     {

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.quotas.embedded_redis import EmbeddedRedis, NoRedisError
+from pipeline.redis.embedded import EmbeddedRedis, NoRedisError
 
 HOLDER = """
 import sys, time
-from pipeline.quotas.embedded_redis import EmbeddedRedis, NoRedisError
+from pipeline.redis.embedded import EmbeddedRedis, NoRedisError
 with EmbeddedRedis() as server:
     print(server.socket, flush=True)
     time.sleep(60)
@@ -64,7 +64,7 @@ def test_a_server_that_cannot_be_run_leaves_nothing(tmp_path: Path, monkeypatch:
     broken.write_text("no program")
     folder = tmp_path / "temporary"
     folder.mkdir()
-    monkeypatch.setattr("pipeline.quotas.embedded_redis.find_redis_server", lambda: str(broken))
+    monkeypatch.setattr("pipeline.redis.embedded.find_redis_server", lambda: str(broken))
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     with pytest.raises(NoRedisError):
         EmbeddedRedis()

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.settings import Settings, SettingsError, load_settings
+from pipeline.model.errors import SettingsError
+from pipeline.settings.loading import load_settings
+from pipeline.settings.schema import Settings
 
 
 def write(folder: Path, text: str) -> Path:

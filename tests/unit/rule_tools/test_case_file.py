@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.model.errors import InvalidRulesError
 from pipeline.model.rule_file import RuleFile
-from pipeline.rules.case_file import case_files, parse_cases
+from pipeline.rule_tools.case_file import case_files, parse_cases
 
 GOOD = "- name: one\n  event: {message: hi}\n  expect: {together: true}\n"
 

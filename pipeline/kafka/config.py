@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from pipeline.observability.logs import KAFKA_CLIENT
-from pipeline.settings import Kafka, Settings
+from pipeline.settings.schema import Kafka, Settings
 
 Config = dict[str, Any]
 

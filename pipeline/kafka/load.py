@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from pipeline.runtimes.kafka_config import producer_config
-from pipeline.settings import Kafka
+from pipeline.kafka.config import producer_config
+from pipeline.settings.schema import Kafka
 
 REPORT_EVERY_S = 1.0
 DELIVERED_WITHIN_MS = 30_000

@@ -14,13 +14,13 @@ from typing import Any
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from pipeline.kafka.batch import NO_HEADERS, Headers, WorkerBatch, make_record
+from pipeline.kafka.config import admin_config, consumer_config
+from pipeline.kafka.errors import note_error
+from pipeline.kafka.lag import Lag
+from pipeline.kafka.topics import topic_id as find_topic_id
 from pipeline.model.record import Position, Record, Token
-from pipeline.runtimes.kafka_config import admin_config, consumer_config
-from pipeline.runtimes.kafka_errors import note_error
-from pipeline.runtimes.kafka_topics import topic_id as find_topic_id
-from pipeline.runtimes.worker.batch import NO_HEADERS, Headers, WorkerBatch, make_record
-from pipeline.runtimes.worker.lag import Lag
-from pipeline.settings import Batch, Settings
+from pipeline.settings.schema import Batch, Settings
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pipeline.grouping.diff import Example, GroupsDiff, Place, Report
 from pipeline.model.grouping import Grouping
 from pipeline.model.item import Item
 from pipeline.model.record import Record
 from pipeline.model.title import metadata, title
-from pipeline.runtimes.explaining import prepared_items
+from pipeline.rule_tools.explaining import prepared_items
+from pipeline.rule_tools.group_diff import Example, GroupsDiff, Place, Report
 from pipeline.stages.contract import Context
 
 

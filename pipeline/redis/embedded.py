@@ -39,7 +39,7 @@ class EmbeddedRedis:
             raise
         arguments = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(folder)]
         arguments += ["--save", "", "--appendonly", "no", "--daemonize", "no", "--maxmemory-policy", "noeviction"]
-        guard = Path(__file__).with_name("redis_guard.py")
+        guard = Path(__file__).with_name("guard.py")
         try:
             self._guard = subprocess.Popen(
                 [sys.executable, "-S", "-E", str(guard), str(folder), server, *arguments],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from pipeline.model.record import Record
-from pipeline.runtimes.explaining import explain_records
+from pipeline.rule_tools.explaining import explain_records
 from pipeline.stages.contract import Context
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from pipeline.runtimes.kafka_config import REQUEST_OVERHEAD_BYTES, admin_config, dead_letter_bytes, worker_request_bytes
-from pipeline.settings import Kafka, Settings
+from pipeline.kafka.config import REQUEST_OVERHEAD_BYTES, admin_config, dead_letter_bytes, worker_request_bytes
+from pipeline.settings.schema import Kafka, Settings
 
 TIMEOUT_S = 15.0
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from pipeline.runtimes.kafka_config import admin_config, client_config
-from pipeline.runtimes.kafka_errors import when_settled
-from pipeline.runtimes.kafka_topics import TIMEOUT_S, topic_id
-from pipeline.settings import Kafka
+from pipeline.kafka.config import admin_config, client_config
+from pipeline.kafka.errors import when_settled
+from pipeline.kafka.topics import TIMEOUT_S, topic_id
+from pipeline.settings.schema import Kafka
 
 
 class Standing(NamedTuple):

@@ -8,7 +8,7 @@ from redis._parsers.base import BaseParser
 from redis.exceptions import RedisClusterException, RedisError, SlotNotCoveredError
 
 from pipeline.model.errors import RetryableError
-from pipeline.quotas.redis_client import reaching_redis
+from pipeline.redis.client import reaching_redis
 
 WRAPPED = "ERR Error running script (call to f_0a9f75e9): @user_script:1: "
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.grouping.diff import EXAMPLES, Example, GroupsDiff, Kind, Place, Report
+from pipeline.rule_tools.group_diff import EXAMPLES, Example, GroupsDiff, Kind, Place, Report
 
 
 def report(*moves: tuple[int, int, int], project: int = 1) -> Report:

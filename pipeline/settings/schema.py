@@ -1,25 +1,15 @@
-"""Every setting, its default and its unit. The only file that reads the environment.
-
-A TOML file comes first, then the environment, then flags; the later wins.
-"""
+"""Every setting, its default and its unit."""
 
 from __future__ import annotations
 
-import functools
 import itertools
-import os
-import re
-import tomllib
-from collections.abc import Mapping
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table of the settings file; a name that is not listed here is refused."""
 
 
@@ -29,7 +19,7 @@ Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
 
-class Input(_Section, frozen=True):
+class Input(Section, frozen=True):
     """What is read, and how large it may be."""
 
     max_record_bytes: Bytes = 10_000_000
@@ -38,7 +28,7 @@ class Input(_Section, frozen=True):
     """What happens to a project without a folder under rules/projects: the default's rules, or outcome invalid (project_id)."""
 
 
-class Batch(_Section, frozen=True):
+class Batch(Section, frozen=True):
     """How much is handled together. A worker cuts by all three; replay never by time."""
 
     max_records: Count = 1_000
@@ -46,7 +36,7 @@ class Batch(_Section, frozen=True):
     max_wait_ms: Count = 100
 
 
-class Redis(_Section, frozen=True):
+class Redis(Section, frozen=True):
     """Where quotas, duplicates and counts are kept."""
 
     url: str | None = None
@@ -55,7 +45,7 @@ class Redis(_Section, frozen=True):
     timeout_s: Seconds = 5.0
 
 
-class Quotas(_Section, frozen=True):
+class Quotas(Section, frozen=True):
     """How quotas behave when Redis does not."""
 
     on_unavailable: Literal["wait", "accept"] = "wait"
@@ -69,7 +59,7 @@ class Quotas(_Section, frozen=True):
     """A backlog as old as this is still counted exactly: so long a counter or an event id outlives its window."""
 
 
-class Artifacts(_Section, frozen=True):
+class Artifacts(Section, frozen=True):
     """Where source maps come from."""
 
     url: str | None = None
@@ -100,7 +90,7 @@ class Artifacts(_Section, frozen=True):
     scrape_timeout_s: Seconds = 10.0
 
 
-class Kafka(_Section, frozen=True):
+class Kafka(Section, frozen=True):
     """The broker, the names on it, and how the worker stands in its group."""
 
     brokers: Name = "127.0.0.1:9092"
@@ -159,7 +149,7 @@ class Kafka(_Section, frozen=True):
                 raise ValueError(f"{one} and {other} are the same topic, {topic}")
 
 
-class DeadLetters(_Section, frozen=True):
+class DeadLetters(Section, frozen=True):
     """When too many dead letters mean that something else is wrong, a bad deploy perhaps."""
 
     max_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.25
@@ -169,7 +159,7 @@ class DeadLetters(_Section, frozen=True):
     """Fewer dead letters than this within the window never stop anything."""
 
 
-class Web(_Section, frozen=True):
+class Web(Section, frozen=True):
     """The worker's web views: health, metrics, live counts."""
 
     host: str = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the container
@@ -178,7 +168,7 @@ class Web(_Section, frozen=True):
     """Count the outcomes of all workers by minute, for the view of live counts; costs some 200 us of CPU per outcome record."""
 
 
-class Reports(_Section, frozen=True):
+class Reports(Section, frozen=True):
     """Where the pipeline reports its own failures and what it logs."""
 
     sentry_dsn: str | None = None
@@ -189,7 +179,7 @@ class Reports(_Section, frozen=True):
     log_form: Literal["json", "text"] = "json"
 
 
-class Settings(_Section, frozen=True):
+class Settings(Section, frozen=True):
     """All sections. `rules` is the rules folder."""
 
     rules: str = "rules"
@@ -202,99 +192,3 @@ class Settings(_Section, frozen=True):
     dead_letters: DeadLetters = DeadLetters()
     web: Web = Web()
     reports: Reports = Reports()
-
-
-PREFIX = "PIPELINE_"
-SLIP_LIKENESS = 0.92
-"""How like a setting's variable another must be, from 0 to 1, to be taken for a slip of the finger."""
-
-SHORT_VARIABLES: dict[str, tuple[str, ...]] = {
-    "PIPELINE_ARTIFACTS": ("artifacts", "url"),
-    "PIPELINE_CONSUMER_GROUP": ("kafka", "consumer_group"),
-    "PIPELINE_SLOT": ("kafka", "slot"),
-    "PIPELINE_SENTRY_DSN": ("reports", "sentry_dsn"),
-}
-"""Environment variables that have a shorter name than their setting's path makes."""
-
-
-def variables() -> dict[str, tuple[str, ...]]:
-    """Give the environment variable of every setting: PIPELINE_ and its path in capitals, and the short ones."""
-    found: dict[str, tuple[str, ...]] = {}
-    for field in msgspec.structs.fields(Settings):
-        if isinstance(field.default, _Section):
-            found |= {f"{PREFIX}{field.name}_{own}".upper(): (field.name, own) for own in field.default.__struct_fields__}
-        else:
-            found[f"{PREFIX}{field.name}".upper()] = (field.name,)
-    return found | SHORT_VARIABLES
-
-
-class SettingsError(Exception):
-    """A settings file, variable or flag that cannot be used; the text names it."""
-
-
-def load_settings(
-    file: Path | None, flags: Mapping[tuple[str, ...], Any] | None = None, environment: Mapping[str, str] = os.environ
-) -> Settings:
-    """Read the settings from file, environment and flags. Raises SettingsError."""
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise SettingsError(f"{file}: {error.strerror}") from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-            raise SettingsError(f"{file}: {error}") from None
-        _convert(values, str(file))
-    known = variables()
-    for variable in sorted(environment.keys() - known.keys()):
-        # Others have variables under our prefix too, such as Kubernetes for a service of our name.
-        if variable.startswith(PREFIX) and (meant := get_close_matches(variable, known, 1, SLIP_LIKENESS)):
-            raise SettingsError(f"{variable}: no such setting; {meant[0]} is one")
-    for variable, path in known.items():
-        if variable in environment:
-            _put(values, path, _from_text(path, environment[variable]))
-            _convert(values, variable)
-    for path, value in (flags or {}).items():
-        if value is not None:
-            _put(values, path, value)
-    return _convert(values, "flags")
-
-
-def _convert(values: dict[str, Any], origin: str) -> Settings:
-    try:
-        return msgspec.convert(values, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{origin}: {_explain(str(error))}") from None
-
-
-_MISTAKE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?")
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
-
-
-def _explain(mistake: str) -> str:
-    """Say first which setting is meant, and last what it may be, where that is a choice."""
-    found = _MISTAKE.fullmatch(mistake)
-    what, path = (found[1], tuple(filter(None, (found[2] or "").split(".")))) if found else (mistake, ())
-    if unknown := _UNKNOWN_FIELD.fullmatch(what):
-        section = _default(path)
-        meant = get_close_matches(unknown[1], section.__struct_fields__, 1)
-        return f"{'.'.join((*path, unknown[1]))}: no such setting" + (f"; {meant[0]} is one" if meant else "")
-    kind = get_type_hints(type(_default(path[:-1]))).get(path[-1]) if path else None
-    choices = ("true", "false") if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
-    return f"{'.'.join(path) or 'settings'}: {what}" + (f"; it is one of {', '.join(choices)}" if choices else "")
-
-
-def _from_text(path: tuple[str, ...], text: str) -> str | list[str]:
-    """Give what a variable holds; where the setting is a list, its parts between commas."""
-    return [part for each in text.split(",") if (part := each.strip())] if isinstance(_default(path), tuple) else text
-
-
-def _default(path: tuple[str, ...]) -> Any:
-    """Give what a setting, or a section, is by itself."""
-    return functools.reduce(getattr, path, Settings())
-
-
-def _put(values: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    for name in path[:-1]:
-        values = values.setdefault(name, {})
-    values[path[-1]] = value

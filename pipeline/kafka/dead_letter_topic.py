@@ -10,10 +10,10 @@ from functools import partial
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from pipeline.runtimes.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
-from pipeline.runtimes.kafka_config import admin_config, reader_config, transactional_config
-from pipeline.runtimes.kafka_errors import when_settled
-from pipeline.settings import Kafka, Settings
+from pipeline.kafka.config import admin_config, reader_config, transactional_config
+from pipeline.kafka.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
+from pipeline.kafka.errors import when_settled
+from pipeline.settings.schema import Kafka, Settings
 
 TIMEOUT_S = 15.0
 BROKERS_SWEEP_S = 10.0

@@ -13,10 +13,11 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from pipeline.runtimes.kafka_config import transactional_id, worker_producer_config
-from pipeline.runtimes.kafka_errors import note_error
-from pipeline.runtimes.worker.commit import CommitError, Outputs, SlotTakenError
-from pipeline.settings import Kafka
+from pipeline.kafka.config import transactional_id, worker_producer_config
+from pipeline.kafka.errors import note_error
+from pipeline.model.errors import CommitError, SlotTakenError
+from pipeline.model.output import Outputs
+from pipeline.settings.schema import Kafka
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from redis.cluster import RedisCluster
 from redis.exceptions import NoScriptError
 
-from pipeline.quotas.redis_client import Client, reaching_redis
+from pipeline.redis.client import Client, reaching_redis
 
 ScriptCall = tuple[str, Sequence[bytes]]
 """A key that routes the call, and its arguments."""

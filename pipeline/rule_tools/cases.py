@@ -12,8 +12,8 @@ from pipeline.grouping.explanation import Explanation
 from pipeline.grouping.fingerprints.crash_frames import frames_besides_exceptions, frames_of, values_of
 from pipeline.model.errors import RuleError
 from pipeline.model.record import Form, Record, Token
-from pipeline.rules.case_file import Expectation, PlacedCase, Subject
-from pipeline.runtimes.explaining import explain_item, prepared_items
+from pipeline.rule_tools.case_file import Expectation, PlacedCase, Subject
+from pipeline.rule_tools.explaining import explain_item, prepared_items
 from pipeline.stages.contract import Context
 
 

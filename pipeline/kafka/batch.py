@@ -10,7 +10,6 @@ from typing import Any
 import msgpack
 
 from pipeline.model.record import Form, Position, Record, Token
-from pipeline.quotas.ledger import Polled
 
 TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
 """Header of a replayed dead letter: `topic id/partition/offset` of its first life, so that its effects are known again."""
@@ -39,11 +38,6 @@ class WorkerBatch:
     ends: Mapping[int, int]
     topic_id: str
     membership: Any
-
-    @property
-    def polled(self) -> tuple[Polled, ...]:
-        """What each partition's part of the batch covers, as the ledger takes it."""
-        return tuple(Polled(self.topic_id, partition, self.bases[partition], end) for partition, end in sorted(self.ends.items()))
 
     def halves(self) -> tuple[WorkerBatch, WorkerBatch]:
         """Cut in two. The second stands on what the first commits, so they are settled one after the other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from pipeline.settings import DeadLetters
+from pipeline.settings.schema import DeadLetters
 
 
 class DeadLetterLimit:
