@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
+from importlib.resources import files
 from typing import Any, Literal, cast
 
 from pipeline.model.category import DataCategory
@@ -23,6 +24,15 @@ from pipeline.redis.client import Client, is_cluster, reaching_redis, read_numbe
 from pipeline.redis.script import RedisScript
 
 log = logging.getLogger(__name__)
+
+
+def _joined(*names: str) -> str:
+    """Return some Lua files of this package as one text; each may use the local names of those before it."""
+    return "\n".join(files("pipeline.quotas").joinpath(name).read_text() for name in names)
+
+
+ADMIT_LUA = _joined("counters.lua", "ledger.lua", "admit.lua")
+COUNT_LUA = _joined("counters.lua", "ledger.lua", "count.lua")
 
 _UNCOUNTED = Verdict(uncounted=True)
 _LONGEST_PAUSE_S = 30.0
@@ -66,8 +76,8 @@ class RedisLedger:
         self._ledger_s = ledger_s
         self._late_s = late_s
         self._remember_s = remember_s
-        self._admit = RedisScript(client, "counters", "ledger", "admit")
-        self._count = RedisScript(client, "counters", "ledger", "count")
+        self._admit = RedisScript(client, ADMIT_LUA)
+        self._count = RedisScript(client, COUNT_LUA)
         self._plans = Plans()
         self._admitted = Continuity()
         self._counted = Continuity()

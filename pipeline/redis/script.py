@@ -1,11 +1,9 @@
-"""Run one of our Lua scripts on Redis: one call on a server, one pipeline with a call per organization on a cluster."""
+"""Run a Lua script on Redis: one call on a single server, one pipeline with a call per organization on a cluster."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any, cast
 
 from redis.cluster import RedisCluster
@@ -14,19 +12,27 @@ from redis.exceptions import NoScriptError
 from pipeline.redis.client import Client, reaching_redis
 
 ScriptCall = tuple[str, Sequence[bytes]]
-"""A key that routes the call, and its arguments."""
+"""The one key of a call, which decides the server of a cluster that runs it, and the call's arguments."""
 
 
 class RedisScript:
-    """A script by its hash; its text is sent only where the server does not know it (any more)."""
+    """One Lua script, called by the SHA-1 of its text.
 
-    def __init__(self, client: Client, *parts: str) -> None:
+    Nothing is loaded ahead of time. A call is an EVALSHA; where the server answers NOSCRIPT (its first call ever, a restart,
+    SCRIPT FLUSH, a node that has just joined), the same call is made again as an EVAL with the text, which also loads it.
+    """
+
+    def __init__(self, client: Client, text: str) -> None:
         self._client = client
-        self._text = script_text(parts)
-        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+        self._text = text
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def run(self, calls: Sequence[ScriptCall]) -> list[bytes]:
-        """Make all calls, in one round trip. Raises RetryableError; a call that did arrive is not undone."""
+        """Return the replies to all calls, in their order.
+
+        A single server is called once for each call; a cluster is sent all calls in one pipeline.
+        Raises RetryableError where Redis cannot answer. Calls that did arrive keep their effect.
+        """
         with reaching_redis():
             if isinstance(self._client, RedisCluster):
                 return self._run_pipeline(self._client, calls)
@@ -51,9 +57,3 @@ class RedisScript:
             elif isinstance(reply, Exception):
                 raise reply
         return replies
-
-
-@cache
-def script_text(parts: tuple[str, ...]) -> str:
-    """Join the Lua files of this package into one script."""
-    return "\n".join(files("pipeline.quotas").joinpath(f"{part}.lua").read_text() for part in parts)

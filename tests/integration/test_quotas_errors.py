@@ -110,18 +110,17 @@ def test_a_key_of_count_that_holds_something_else_is_named(key: str, ledger: Red
 @pytest.mark.parametrize("on_unavailable", ["wait", "accept"])
 def test_a_bug_in_a_script_is_no_absence(on_unavailable: str, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting would not mend it: the worker cuts the batch, makes dead letters, and halts at their limit."""
-    monkeypatch.setattr("pipeline.redis.script.script_text", lambda _: "return nosuch.thing")
+    monkeypatch.setattr("pipeline.quotas.redis_ledger.ADMIT_LUA", "return nosuch.thing")
     ledger = RedisLedger(connect(server.url, 5), on_unavailable="accept" if on_unavailable == "accept" else "wait")
     with pytest.raises(redis.ResponseError, match="nosuch"):
         run(ledger)
     ledger.close()
 
 
-def test_a_wrong_type_that_no_script_looks_for(server: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_type_that_no_script_looks_for(server: RedisServer, client: redis.Redis) -> None:
     client.rpush("k", "x")
-    monkeypatch.setattr("pipeline.redis.script.script_text", lambda _: "return redis.call('GET', KEYS[1])")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        RedisScript(connect(server.url, 5), "any").run([("k", [])])
+        RedisScript(connect(server.url, 5), "return redis.call('GET', KEYS[1])").run([("k", [])])
 
 
 def test_too_few_replicas(ledger: RedisLedger, client: redis.Redis) -> None:
