@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from pipeline.observability.logs import KAFKA_CLIENT
-from pipeline.settings.schema import Kafka, Settings
+from pipeline.settings.schema import KafkaSettings, Settings
 
 Config = dict[str, Any]
 
@@ -28,7 +28,7 @@ WORKER_REQUEST_BYTES = 10_000_000
 """What a worker sends to one partition at once, before compression: more than a batch comes to (`batch.max_bytes`)."""
 
 
-def client_config(kafka: Kafka) -> Config:
+def client_config(kafka: KafkaSettings) -> Config:
     """Give what every client needs: addresses and credentials.
 
     Consumers and producers say by our logs what goes on in them; for admin clients see `admin_config`.
@@ -58,12 +58,12 @@ def client_config(kafka: Kafka) -> Config:
     return config
 
 
-def admin_config(kafka: Kafka) -> Config:
+def admin_config(kafka: KafkaSettings) -> Config:
     """Give an admin client, silent: nobody polls one, so that it could only write past our logs. What it raises says it all."""
     return client_config(kafka) | {"log_level": 0}
 
 
-def consumer_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
+def consumer_config(kafka: KafkaSettings, *, max_record_bytes: int) -> Config:
     """Give the hot path's consumer: cooperative, committed records only, reading ahead no more than `prefetch_bytes`."""
     fetch_bytes = max(kafka.prefetch_bytes // 2, max_record_bytes)
     config = client_config(kafka) | {
@@ -90,7 +90,7 @@ def consumer_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
     return config
 
 
-def reader_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
+def reader_config(kafka: KafkaSettings, *, max_record_bytes: int) -> Config:
     """Give a consumer that stands in no group: it assigns its partitions itself and reads what is committed."""
     config = consumer_config(kafka, max_record_bytes=max_record_bytes) | {
         "group.id": f"{kafka.consumer_group}-reader-{secrets.token_hex(4)}",
@@ -100,7 +100,7 @@ def reader_config(kafka: Kafka, *, max_record_bytes: int) -> Config:
     return config
 
 
-def producer_config(kafka: Kafka) -> Config:
+def producer_config(kafka: KafkaSettings) -> Config:
     """Give a producer of large records in large batches, with bounded memory."""
     return client_config(kafka) | {
         "logger": logging.getLogger(KAFKA_CLIENT),
@@ -116,7 +116,7 @@ def producer_config(kafka: Kafka) -> Config:
     }
 
 
-def transactional_config(kafka: Kafka, transactional_id: str) -> Config:
+def transactional_config(kafka: KafkaSettings, transactional_id: str) -> Config:
     """Give a producer whose records appear all or not at all."""
     timeout_ms = round(kafka.transaction_timeout_s * 1e3)
     return producer_config(kafka) | {
@@ -128,7 +128,7 @@ def transactional_config(kafka: Kafka, transactional_id: str) -> Config:
     }
 
 
-def worker_producer_config(kafka: Kafka, transactional_id: str) -> Config:
+def worker_producer_config(kafka: KafkaSettings, transactional_id: str) -> Config:
     """Give the hot path's producer: all that a batch has for a partition goes out in one request, at the commit.
 
     While records wait behind a request under way, the client's thread polls without a pause: in requests of 1 MB that took more
@@ -140,7 +140,7 @@ def worker_producer_config(kafka: Kafka, transactional_id: str) -> Config:
     }
 
 
-def worker_request_bytes(kafka: Kafka) -> int:
+def worker_request_bytes(kafka: KafkaSettings) -> int:
     """Give the size of a worker's largest request to a partition; every topic that it writes must take as much."""
     return min(WORKER_REQUEST_BYTES, kafka.max_output_bytes)
 
@@ -151,6 +151,6 @@ def dead_letter_bytes(settings: Settings) -> int:
     return max(settings.input.max_record_bytes + 2 * REQUEST_OVERHEAD_BYTES, request_bytes)
 
 
-def transactional_id(kafka: Kafka) -> str:
+def transactional_id(kafka: KafkaSettings) -> str:
     """Name this worker's transactions: by its slot where it has one, so that its next life ends what this one left open."""
     return f"{kafka.consumer_group}-{kafka.slot or secrets.token_hex(8)}"

@@ -20,7 +20,7 @@ from pipeline.kafka.errors import note_error
 from pipeline.kafka.lag import Lag
 from pipeline.kafka.topics import topic_id as find_topic_id
 from pipeline.model.record import Position, Record, Token
-from pipeline.settings.schema import Batch, Settings
+from pipeline.settings.schema import BatchSettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class KafkaSource:
 
     def __init__(self, settings: Settings, on_revoke: Callable[[Sequence[int]], None] = lambda _: None) -> None:
         self._kafka = settings.kafka
-        self._bounds: Batch = settings.batch
+        self._bounds: BatchSettings = settings.batch
         self._topic = settings.kafka.events_in
         self._admin = AdminClient(admin_config(settings.kafka))
         self._topic_id: str | None = None

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from pipeline.kafka.config import admin_config, reader_config, transactional_config
 from pipeline.kafka.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
 from pipeline.kafka.errors import when_settled
-from pipeline.settings.schema import Kafka, Settings
+from pipeline.settings.schema import KafkaSettings, Settings
 
 TIMEOUT_S = 15.0
 BROKERS_SWEEP_S = 10.0
@@ -152,7 +152,7 @@ def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Re
     return progress
 
 
-def _replay_together(producer: Producer, letters: Sequence[StoredLetter], kafka: Kafka) -> None:
+def _replay_together(producer: Producer, letters: Sequence[StoredLetter], kafka: KafkaSettings) -> None:
     producer.begin_transaction()
     try:
         for letter in letters:

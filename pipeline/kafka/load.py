@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.kafka.config import producer_config
-from pipeline.settings.schema import Kafka
+from pipeline.settings.schema import KafkaSettings
 
 REPORT_EVERY_S = 1.0
 DELIVERED_WITHIN_MS = 30_000
@@ -20,7 +20,11 @@ APPEARS_WITHIN_MS = 5_000
 
 
 def produce(
-    messages: Iterable[tuple[bytes, bytes]], kafka: Kafka, *, per_second: float | None, on_progress: Callable[[int, float], None]
+    messages: Iterable[tuple[bytes, bytes]],
+    kafka: KafkaSettings,
+    *,
+    per_second: float | None,
+    on_progress: Callable[[int, float], None],
 ) -> int:
     """Produce (key, value) pairs to the input topic, as fast as the broker takes them or at a rate; gives how many.
 

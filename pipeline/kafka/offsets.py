@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from pipeline.kafka.config import admin_config, client_config
 from pipeline.kafka.errors import when_settled
 from pipeline.kafka.topics import TIMEOUT_S, topic_id
-from pipeline.settings.schema import Kafka
+from pipeline.settings.schema import KafkaSettings
 
 
 class Standing(NamedTuple):
@@ -26,7 +26,7 @@ class Standing(NamedTuple):
 class GroupOffsets:
     """The offsets of one group on one topic: by default the workers' on the input topic."""
 
-    def __init__(self, kafka: Kafka, *, group: str | None = None, topic: str | None = None) -> None:
+    def __init__(self, kafka: KafkaSettings, *, group: str | None = None, topic: str | None = None) -> None:
         self._kafka = kafka
         self._group = group or kafka.consumer_group
         self._topic = topic or kafka.events_in
@@ -99,7 +99,7 @@ class GroupOffsets:
         return {place.partition: future.result().offset for place, future in futures.items()}
 
 
-def begin_at(kafka: Kafka, group: str, topics: Iterable[str], epoch_s: float) -> None:
+def begin_at(kafka: KafkaSettings, group: str, topics: Iterable[str], epoch_s: float) -> None:
     """Let a group that nobody is a member of begin with the records that arrived from a moment on. Raises KafkaException."""
     for topic in topics:
         offsets = GroupOffsets(kafka, group=group, topic=topic)

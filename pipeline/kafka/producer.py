@@ -17,7 +17,7 @@ from pipeline.kafka.config import transactional_id, worker_producer_config
 from pipeline.kafka.errors import note_error
 from pipeline.model.errors import CommitError, SlotTakenError
 from pipeline.model.output import Outputs
-from pipeline.settings.schema import Kafka
+from pipeline.settings.schema import KafkaSettings
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _LOST_BROKER = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}) 
 class KafkaSink:
     """A transactional producer that is built anew when the broker has fenced it off, or was lost. Not thread-safe."""
 
-    def __init__(self, kafka: Kafka) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._id = transactional_id(kafka)
         self._producer: Producer | None = None

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from pipeline.kafka.config import REQUEST_OVERHEAD_BYTES, admin_config, dead_letter_bytes, worker_request_bytes
-from pipeline.settings.schema import Kafka, Settings
+from pipeline.settings.schema import KafkaSettings, Settings
 
 TIMEOUT_S = 15.0
 
@@ -89,7 +89,7 @@ def check_topics(settings: Settings) -> Iterator[str]:
         yield f"{settings.kafka.dead_letters} takes {kept} bytes, and {settings.kafka.events_in} {coming}: what comes in must fit"
 
 
-def outcome_topics(kafka: Kafka) -> list[str]:
+def outcome_topics(kafka: KafkaSettings) -> list[str]:
     """Give the topics that outcomes go to, each once."""
     return list(dict.fromkeys(name for name in (kafka.outcomes, kafka.outcomes_billing) if name))
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from pipeline.settings.schema import Reports
+from pipeline.settings.schema import ReportSettings
 
 KAFKA_CLIENT = "librdkafka"
 """Logger of what the hot path's Kafka client says of itself, besides the errors that it reports to us."""
@@ -86,7 +86,7 @@ class TextFormatter(logging.Formatter):
         return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
 
-def set_up_logs(reports: Reports) -> None:
+def set_up_logs(reports: ReportSettings) -> None:
     """Send all logs to stderr in the form and from the level that the settings name."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if reports.log_form == "json" else TextFormatter())

@@ -19,7 +19,7 @@ from sentry_sdk.utils import BadDsn, Dsn
 from pipeline import __version__
 from pipeline.model.errors import SettingsError
 from pipeline.observability.logs import KAFKA_CLIENTS
-from pipeline.settings.schema import Reports
+from pipeline.settings.schema import ReportSettings
 
 REPORTS_PER_MINUTE = 10
 
@@ -57,7 +57,7 @@ class ReportFilter:
         return _without_payloads(report)
 
 
-def start_reporting(reports: Reports, on_suppressed: Callable[[], None]) -> None:
+def start_reporting(reports: ReportSettings, on_suppressed: Callable[[], None]) -> None:
     """Report errors that are logged, where a DSN is configured. `on_suppressed` is called for each that there was no room for.
 
     Raises SettingsError for what is no DSN.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
-from pipeline.settings.schema import DeadLetters
+from pipeline.settings.schema import DeadLetterSettings
 
 
 class DeadLetterLimit:
     """Records and dead letters of the last `window_s` seconds. While it is exceeded time stands still: no waiting ends it."""
 
-    def __init__(self, settings: DeadLetters) -> None:
+    def __init__(self, settings: DeadLetterSettings) -> None:
         self._settings = settings
         self._batches: deque[tuple[float, int, int]] = deque()
         self._is_exceeded = False

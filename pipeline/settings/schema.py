@@ -19,7 +19,7 @@ Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
 
-class Input(Section, frozen=True):
+class InputSettings(Section, frozen=True):
     """What is read, and how large it may be."""
 
     max_record_bytes: Bytes = 10_000_000
@@ -28,7 +28,7 @@ class Input(Section, frozen=True):
     """What happens to a project without a folder under rules/projects: the default's rules, or outcome invalid (project_id)."""
 
 
-class Batch(Section, frozen=True):
+class BatchSettings(Section, frozen=True):
     """How much is handled together. A worker cuts by all three; replay never by time."""
 
     max_records: Count = 1_000
@@ -36,7 +36,7 @@ class Batch(Section, frozen=True):
     max_wait_ms: Count = 100
 
 
-class Redis(Section, frozen=True):
+class RedisSettings(Section, frozen=True):
     """Where quotas, duplicates and counts are kept."""
 
     url: str | None = None
@@ -45,7 +45,7 @@ class Redis(Section, frozen=True):
     timeout_s: Seconds = 5.0
 
 
-class Quotas(Section, frozen=True):
+class QuotaSettings(Section, frozen=True):
     """How quotas behave when Redis does not."""
 
     on_unavailable: Literal["wait", "accept"] = "wait"
@@ -59,7 +59,7 @@ class Quotas(Section, frozen=True):
     """A backlog as old as this is still counted exactly: so long a counter or an event id outlives its window."""
 
 
-class Artifacts(Section, frozen=True):
+class ArtifactSettings(Section, frozen=True):
     """Where source maps come from."""
 
     url: str | None = None
@@ -90,7 +90,7 @@ class Artifacts(Section, frozen=True):
     scrape_timeout_s: Seconds = 10.0
 
 
-class Kafka(Section, frozen=True):
+class KafkaSettings(Section, frozen=True):
     """The broker, the names on it, and how the worker stands in its group."""
 
     brokers: Name = "127.0.0.1:9092"
@@ -149,7 +149,7 @@ class Kafka(Section, frozen=True):
                 raise ValueError(f"{one} and {other} are the same topic, {topic}")
 
 
-class DeadLetters(Section, frozen=True):
+class DeadLetterSettings(Section, frozen=True):
     """When too many dead letters mean that something else is wrong, a bad deploy perhaps."""
 
     max_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.25
@@ -159,7 +159,7 @@ class DeadLetters(Section, frozen=True):
     """Fewer dead letters than this within the window never stop anything."""
 
 
-class Web(Section, frozen=True):
+class WebSettings(Section, frozen=True):
     """The worker's web views: health, metrics, live counts."""
 
     host: str = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the container
@@ -168,7 +168,7 @@ class Web(Section, frozen=True):
     """Count the outcomes of all workers by minute, for the view of live counts; costs some 200 us of CPU per outcome record."""
 
 
-class Reports(Section, frozen=True):
+class ReportSettings(Section, frozen=True):
     """Where the pipeline reports its own failures and what it logs."""
 
     sentry_dsn: str | None = None
@@ -183,12 +183,12 @@ class Settings(Section, frozen=True):
     """All sections. `rules` is the rules folder."""
 
     rules: str = "rules"
-    input: Input = Input()
-    batch: Batch = Batch()
-    redis: Redis = Redis()
-    quotas: Quotas = Quotas()
-    artifacts: Artifacts = Artifacts()
-    kafka: Kafka = Kafka()
-    dead_letters: DeadLetters = DeadLetters()
-    web: Web = Web()
-    reports: Reports = Reports()
+    input: InputSettings = InputSettings()
+    batch: BatchSettings = BatchSettings()
+    redis: RedisSettings = RedisSettings()
+    quotas: QuotaSettings = QuotaSettings()
+    artifacts: ArtifactSettings = ArtifactSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
+    web: WebSettings = WebSettings()
+    reports: ReportSettings = ReportSettings()

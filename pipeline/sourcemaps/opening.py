@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from pipeline.model.errors import SettingsError
-from pipeline.settings.schema import Artifacts as ArtifactSettings
+from pipeline.settings.schema import ArtifactSettings
 from pipeline.sourcemaps.artifacts import Artifacts, Limits
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engine import Engine

@@ -26,7 +26,7 @@ from symbolic import SourceMapCache, SourceMapView
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.loading import load_settings
-from pipeline.settings.schema import Artifacts as Settings
+from pipeline.settings.schema import ArtifactSettings as Settings
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.sourcemaps.engine import Engine
 from pipeline.sourcemaps.opening import open_artifacts

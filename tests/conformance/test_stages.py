@@ -23,7 +23,7 @@ from pipeline.model.record import Form, Record
 from pipeline.quotas.ledger import Polled
 from pipeline.quotas.uncounted import UncountedLedger
 from pipeline.rules.folder import load_rules
-from pipeline.settings.schema import Artifacts, Settings
+from pipeline.settings.schema import ArtifactSettings, Settings
 from pipeline.stages import ERRORS
 from pipeline.stages.contract import Batch, Context, Stage, StageResult, each
 from pipeline.stages.decode import decode
@@ -31,7 +31,7 @@ from pipeline.stages.runner import BatchResult, run
 from pipeline.wiring import replay_context, replay_ledger
 
 FIXTURES = REPOSITORY / "tests/fixtures"
-SETTINGS = Settings(artifacts=Artifacts(url=str(FIXTURES / "artifacts")))
+SETTINGS = Settings(artifacts=ArtifactSettings(url=str(FIXTURES / "artifacts")))
 RECORDED_EVENTS = [
     file for file in sorted((FIXTURES / "recorded").rglob("*.envelope")) if not file.name.startswith(("other-", "huge-"))
 ]

@@ -8,12 +8,12 @@ from confluent_kafka import KafkaError, KafkaException
 from support.kafka_broker import Broker, fresh_settings, read_all, set_topic
 
 from pipeline.kafka.load import produce
-from pipeline.settings.schema import Kafka
+from pipeline.settings.schema import KafkaSettings
 
 pytestmark = pytest.mark.kafka
 
 
-def load(kafka: Kafka, number: int) -> int:
+def load(kafka: KafkaSettings, number: int) -> int:
     messages = ((b"key", b"x" * 1_000) for _ in range(number))
     return produce(messages, kafka, per_second=None, on_progress=lambda *_: None)
 

@@ -17,7 +17,7 @@ from pipeline.kafka.producer import KafkaSink
 from pipeline.kafka.topics import check_topics, create_topics
 from pipeline.model.output import Output
 from pipeline.runtimes.worker.faust_process import make_app
-from pipeline.settings.schema import Kafka, Settings
+from pipeline.settings.schema import KafkaSettings, Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -49,7 +49,7 @@ def secure_settings(tmp_path: Path) -> Iterator[Settings]:
     )
     broker.start()
     yield Settings(
-        kafka=Kafka(
+        kafka=KafkaSettings(
             brokers=broker.address,
             security_protocol="SASL_SSL",
             ssl_ca_file=str(tmp_path / "cert.pem"),
@@ -83,7 +83,9 @@ def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:
 
 def test_faust_gets_the_same_credentials(tmp_path: Path) -> None:
     make_certificate(tmp_path)
-    kafka = Kafka(security_protocol="SASL_SSL", ssl_ca_file=str(tmp_path / "cert.pem"), sasl_username="u", sasl_password="p")
+    kafka = KafkaSettings(
+        security_protocol="SASL_SSL", ssl_ca_file=str(tmp_path / "cert.pem"), sasl_username="u", sasl_password="p"
+    )
     credentials = make_app(Settings(kafka=kafka)).conf.broker_credentials
     assert (credentials.username, credentials.password, credentials.protocol.value) == ("u", "p", "SASL_SSL")
     assert credentials.mechanism.value == "SCRAM-SHA-512"
@@ -94,7 +96,7 @@ def test_faust_gets_the_same_credentials(tmp_path: Path) -> None:
 
 
 def test_what_is_not_set_is_left_to_the_client() -> None:
-    assert {name for name in client_config(Kafka()) if name.startswith(("ssl.", "sasl."))} == set()
-    names = client_config(Kafka(security_protocol="SASL_SSL", sasl_username="u", ssl_key_password="k"))
+    assert {name for name in client_config(KafkaSettings()) if name.startswith(("ssl.", "sasl."))} == set()
+    names = client_config(KafkaSettings(security_protocol="SASL_SSL", sasl_username="u", ssl_key_password="k"))
     assert names["sasl.mechanism"] == "SCRAM-SHA-512"
     assert names["ssl.key.password"] == "k"

@@ -14,7 +14,7 @@ from support.kafka_broker import Broker, admin, fresh_settings, read_all
 from pipeline.kafka.producer import KafkaSink
 from pipeline.model.errors import CommitError, SlotTakenError
 from pipeline.model.output import Output, Outputs
-from pipeline.settings.schema import Kafka, Settings
+from pipeline.settings.schema import KafkaSettings, Settings
 
 pytestmark = pytest.mark.kafka
 
@@ -124,7 +124,7 @@ def test_headers_and_keys_arrive(broker: Broker) -> None:
 
 
 def test_without_a_broker_a_commit_says_so_and_memory_is_bounded() -> None:
-    settings = Settings(kafka=Kafka(brokers="127.0.0.1:1", transaction_timeout_s=1.0))
+    settings = Settings(kafka=KafkaSettings(brokers="127.0.0.1:1", transaction_timeout_s=1.0))
     sink = KafkaSink(settings.kafka)
     with pytest.raises(CommitError, match="no transactions yet"):
         sink.commit(event(settings), "in", {0: 1}, b"")
@@ -132,7 +132,7 @@ def test_without_a_broker_a_commit_says_so_and_memory_is_bounded() -> None:
 
 
 def test_every_worker_without_a_slot_has_its_own_transactional_id() -> None:
-    kafka = Kafka()
+    kafka = KafkaSettings()
     assert KafkaSink(kafka)._id != KafkaSink(kafka)._id
     named = msgspec.structs.replace(kafka, slot="a")
     assert KafkaSink(named)._id == KafkaSink(named)._id

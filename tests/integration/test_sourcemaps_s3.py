@@ -12,7 +12,7 @@ from support.fake_s3 import fake_s3
 from support.source_maps import FILES, event, frames_of
 from support.symbolication import kinds, resolve
 
-from pipeline.settings.schema import Artifacts as Settings
+from pipeline.settings.schema import ArtifactSettings as Settings
 from pipeline.sourcemaps.opening import open_artifacts, open_store
 from pipeline.sourcemaps.store import StoreUnavailableError
 

@@ -17,7 +17,7 @@ from pipeline.model.title import name_event
 from pipeline.rule_tools.explaining import prepared_items
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
-from pipeline.settings.schema import Artifacts, Settings
+from pipeline.settings.schema import ArtifactSettings, Settings
 from pipeline.stages.contract import Context
 from pipeline.wiring import explain_context
 
@@ -31,7 +31,7 @@ ENVELOPES = sorted(path for path in RECORDED.rglob("*.envelope") if not path.nam
 
 @pytest.fixture(scope="session")
 def context() -> Context:
-    settings = Settings(artifacts=Artifacts(url=str(ARTIFACTS)))
+    settings = Settings(artifacts=ArtifactSettings(url=str(ARTIFACTS)))
     return explain_context(settings, load_rules(RULES), now=NOW)
 
 

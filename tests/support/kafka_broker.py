@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from pipeline.kafka.errors import when_settled
 from pipeline.kafka.topics import create_topics
-from pipeline.settings.schema import Kafka, Settings
+from pipeline.settings.schema import KafkaSettings, Settings
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka"
 
@@ -93,7 +93,7 @@ def fresh_settings(broker: Broker, *, partitions: int = 4, **kafka: object) -> S
     """Give settings whose topics and group nobody else uses; the topics are made."""
     name = secrets.token_hex(4)
     settings = Settings(
-        kafka=Kafka(
+        kafka=KafkaSettings(
             brokers=broker.address,
             consumer_group=f"group-{name}",
             events_in=f"in-{name}",

@@ -16,7 +16,7 @@ from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.output import Output
 from pipeline.model.record import KEPT_OF_OVERSIZED, Position
-from pipeline.settings.schema import Kafka, Settings
+from pipeline.settings.schema import KafkaSettings, Settings
 from pipeline.stages.runner import BatchResult
 
 MAX_DETAIL_CHARS = 500
@@ -40,7 +40,7 @@ def _published(item: Item) -> Output:
     return item.message
 
 
-def _outcomes_topic(outcome: Outcome, kafka: Kafka) -> str:
+def _outcomes_topic(outcome: Outcome, kafka: KafkaSettings) -> str:
     is_billed = outcome.fate in {Fate.ACCEPTED, Fate.RATE_LIMITED}
     return kafka.outcomes_billing if is_billed and kafka.outcomes_billing else kafka.outcomes
 

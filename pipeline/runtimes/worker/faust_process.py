@@ -33,7 +33,7 @@ from pipeline.runtimes.loop import Worker
 from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, WINDOW_S, count_outcomes
 from pipeline.runtimes.worker.faust_transport import CommittedTransport
 from pipeline.runtimes.worker.faust_views import add_views
-from pipeline.settings.schema import Kafka, Settings, Web
+from pipeline.settings.schema import KafkaSettings, Settings, WebSettings
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ def _facts(settings: Settings, rules: RulesFolder) -> dict[str, Any]:
     }
 
 
-def check_port(web: Web) -> None:
+def check_port(web: WebSettings) -> None:
     """Try the port before anything starts: Faust would tell amid its start, in a stack trace. Raises SettingsError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
@@ -214,7 +214,7 @@ def make_app(settings: Settings) -> faust.App:
     return app
 
 
-def _credentials(kafka: Kafka) -> Any:
+def _credentials(kafka: KafkaSettings) -> Any:
     """Give Faust's form of the settings that `kafka_config` gives librdkafka."""
     if kafka.security_protocol == "PLAINTEXT":
         return None

@@ -18,7 +18,7 @@ from pipeline.model.item import Item
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.generated_events import ingest_message
 from pipeline.runtimes.recorded.readers import Inputs
-from pipeline.settings.schema import Redis, Settings
+from pipeline.settings.schema import RedisSettings, Settings
 from pipeline.stages.decode import decode
 from pipeline.wiring import explain_context
 
@@ -29,7 +29,7 @@ PARTITIONS = 4
 def worker_settings(broker: Broker, redis_url: str) -> Settings:
     """Give settings with topics of their own."""
     settings = fresh_settings(broker, partitions=PARTITIONS)
-    return msgspec.structs.replace(settings, redis=Redis(url=redis_url), rules=str(ROOT / "rules"))
+    return msgspec.structs.replace(settings, redis=RedisSettings(url=redis_url), rules=str(ROOT / "rules"))
 
 
 def recorded_bodies(count: int) -> list[bytes]:

@@ -29,7 +29,7 @@ from pipeline.quotas.ledger import Polled
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes import loop
 from pipeline.runtimes.garbage import GarbageBetweenBatches
-from pipeline.settings.schema import Batch, Settings
+from pipeline.settings.schema import BatchSettings, Settings
 from pipeline.stages.runner import BatchResult, accepted, run
 from pipeline.wiring import artifacts, redis_ledger, worker_context
 
@@ -61,7 +61,7 @@ def bare_stages(settings: Settings, bodies: list[bytes], turns: Turns | None = N
     return meter.cost()
 
 
-def _batches(records: Sequence[Record], bounds: Batch) -> Iterator[list[Record]]:
+def _batches(records: Sequence[Record], bounds: BatchSettings) -> Iterator[list[Record]]:
     part: list[Record] = []
     size = 0
     for record in records:

@@ -9,7 +9,7 @@ from support.source_maps import FILES, event, frames_of
 from support.symbolication import resolve
 
 from pipeline.model.errors import SettingsError
-from pipeline.settings.schema import Artifacts as Settings
+from pipeline.settings.schema import ArtifactSettings as Settings
 from pipeline.sourcemaps.object_store import ObjectStore
 from pipeline.sourcemaps.opening import open_artifacts, open_store
 

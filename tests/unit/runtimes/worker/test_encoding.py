@@ -8,7 +8,7 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.output import Output
 from pipeline.model.record import KEPT_OF_OVERSIZED, Token
 from pipeline.runtimes.worker.encoding import dead_letter
-from pipeline.settings.schema import Kafka, Settings
+from pipeline.settings.schema import KafkaSettings, Settings
 
 
 def letter_of(body: bytes, settings: Settings = Settings()) -> Output:  # noqa: B008 -- immutable
@@ -39,5 +39,5 @@ def test_what_packs_to_more_than_its_topic_takes_keeps_its_beginning() -> None:
     assert len(letter_of(noise).value) == KEPT_OF_OVERSIZED
     readable = noise[:1_000] * 15_000
     assert letter_of(readable).value == readable
-    unpacked = Settings(kafka=Kafka(compression="none"))
+    unpacked = Settings(kafka=KafkaSettings(compression="none"))
     assert len(letter_of(readable, unpacked).value) == KEPT_OF_OVERSIZED

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
-from pipeline.settings.schema import DeadLetters
+from pipeline.settings.schema import DeadLetterSettings
 
-SETTINGS = DeadLetters(max_ratio=0.25, window_s=60.0, min_count=10)
+SETTINGS = DeadLetterSettings(max_ratio=0.25, window_s=60.0, min_count=10)
 
 
 def test_a_few_never_stop_anything() -> None:
@@ -49,4 +49,4 @@ def test_what_is_left_of_it_in_a_batch_that_keeps_the_ratio_passes() -> None:
 
 
 def test_a_ratio_of_one_never_stops() -> None:
-    assert not DeadLetterLimit(DeadLetters(max_ratio=1.0, min_count=1)).would_exceed(100, 100, 0.0)
+    assert not DeadLetterLimit(DeadLetterSettings(max_ratio=1.0, min_count=1)).would_exceed(100, 100, 0.0)

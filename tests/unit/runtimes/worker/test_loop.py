@@ -24,7 +24,7 @@ from pipeline.quotas.ledger import Polled
 from pipeline.runtimes import loop as worker_module
 from pipeline.runtimes.loop import State, Worker
 from pipeline.runtimes.worker.encoding import encode
-from pipeline.settings.schema import DeadLetters, Settings
+from pipeline.settings.schema import DeadLetterSettings, Settings
 from pipeline.stages.contract import Context, Limits
 from pipeline.stages.runner import BatchResult, run
 
@@ -365,7 +365,7 @@ def test_over_the_dead_letter_limit_nothing_is_committed_until_it_is_mended(monk
 
     monkeypatch.setattr(worker_module, "run", failing(mended))
     source, sink = ListSource([b"\xc1"] * 30 + [event(1)]), ListSink()
-    worker, _ = make(source, sink, msgspec.structs.replace(Settings(), dead_letters=DeadLetters(min_count=10)))
+    worker, _ = make(source, sink, msgspec.structs.replace(Settings(), dead_letters=DeadLetterSettings(min_count=10)))
     states: list[State] = []
 
     def note_state(seconds: float) -> bool:  # noqa: ARG001
