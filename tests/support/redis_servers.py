@@ -7,17 +7,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 import redis
 
-from pipeline.redis.embedded import find_redis_server
+from pipeline.redis.embedded import find_redis_server, short_folder
 
 
 class RedisServer:
@@ -27,7 +25,7 @@ class RedisServer:
     """
 
     def __init__(self, *, port: int = 0, **options: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="redis-test-"))
+        self.folder = short_folder()
         self.socket = self.folder / "s"
         self.port = port
         self.url = f"unix://{self.socket}"
