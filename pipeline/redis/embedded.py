@@ -90,7 +90,7 @@ class EmbeddedRedis:
 def short_folder() -> Path:
     """Make and return a new folder whose path is short enough for a socket in it.
 
-    It lies in the folder for temporary files (TMPDIR) where that path is short, else in the first place that is short and writable.
+    It lies in the folder for temporary files (TMPDIR) where that path is short, else in the first short place that is writable.
     Raises NoRedisError where none of the usual places is short and can be written to.
     """
     places = [tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/dev/shm", "/var/tmp"]  # noqa: S108 -- mkdtemp picks the name
