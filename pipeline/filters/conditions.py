@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.filters.globs import GlobSet
 from pipeline.filters.releases import compare_versions
+from pipeline.globs.glob import GlobSet
 from pipeline.model.headers import sent_headers
 
 MAX_DEPTH = 50

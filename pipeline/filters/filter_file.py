@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.filters.browsers import LEGACY_OPTIONS
 from pipeline.filters.conditions import ConditionError, IpNetworks, parse_condition
-from pipeline.filters.globs import GlobSet
+from pipeline.globs.glob import GlobSet
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.rule_file import Layer
 from pipeline.model.toml_file import find_key, read_layers

@@ -9,9 +9,9 @@ from pipeline.filters.browsers import is_crawler, is_extension_error, is_legacy_
 from pipeline.filters.conditions import IpNetworks, Subject, lenient_condition
 from pipeline.filters.csp import DisallowedSources
 from pipeline.filters.filter_file import FilterFile, read_filter_file
-from pipeline.filters.globs import GlobSet
 from pipeline.filters.localhost import is_localhost
 from pipeline.filters.relay import read_relay_settings
+from pipeline.globs.glob import GlobSet
 from pipeline.model.headers import sent_headers
 from pipeline.model.rule_file import Layer
 

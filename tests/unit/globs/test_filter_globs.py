@@ -1,3 +1,5 @@
+"""Globs of filters."""
+
 from __future__ import annotations
 
 import re
@@ -8,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.filters.globs import GlobError, GlobSet, compile_glob
+from pipeline.globs.glob import GlobSet, compile_glob
+from pipeline.globs.parser import FILTER, FILTER_EXACT, GlobError
 
 
 @given(st.text("ab*?", max_size=8), st.text("abc", max_size=10))
 def test_stars_and_question_marks_match_as_everywhere(pattern: str, text: str) -> None:
-    assert compile_glob(pattern, ignore_case=False).matches(text) == (bool(pattern) and fnmatchcase(text, pattern))
+    assert compile_glob(pattern, FILTER_EXACT).matches(text) == (bool(pattern) and fnmatchcase(text, pattern))
 
 
 @given(
@@ -23,18 +26,18 @@ def test_stars_and_question_marks_match_as_everywhere(pattern: str, text: str) -
 def test_braces_are_all_their_alternatives(groups: list[list[str]], text: str) -> None:
     pattern = "".join("{" + ",".join(group) + "}" for group in groups)
     expected = "".join("(?:" + "|".join(part.replace("*", ".*") for part in group) + ")" for group in groups)
-    assert compile_glob(pattern, ignore_case=False).matches(text) == (re.fullmatch(expected, text) is not None)
+    assert compile_glob(pattern, FILTER_EXACT).matches(text) == (re.fullmatch(expected, text) is not None)
 
 
 def test_many_stars_take_no_time() -> None:
     started = time.process_time()
-    assert not compile_glob("*a?" * 30 + "*[b]*c", ignore_case=True).matches("a" * 8_192)
+    assert not compile_glob("*a?" * 30 + "*[b]*c", FILTER).matches("a" * 8_192)
     assert time.process_time() - started < 1
 
 
 def test_braces_that_multiply_are_refused() -> None:
     with pytest.raises(GlobError, match="alternatives"):
-        compile_glob("{a,b}" * 12, ignore_case=True)
+        compile_glob("{a,b}" * 12, FILTER)
 
 
 def test_a_set_leaves_out_what_does_not_parse() -> None:
