@@ -15,7 +15,7 @@ from pipeline.rule_tools.explaining import explain_records
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.settings.loading import load_settings
-from pipeline.wiring import explain_context
+from pipeline.wiring.contexts import explain_context
 
 
 @click.command()

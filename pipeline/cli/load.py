@@ -75,7 +75,7 @@ def _recorded(inputs: tuple[str, ...], settings: Settings, project: int | None) 
     from pipeline.rules.folder import load_rules
     from pipeline.runtimes.recorded.readers import InputError, Inputs
     from pipeline.stages.decode import decode
-    from pipeline.wiring import explain_context
+    from pipeline.wiring.contexts import explain_context
 
     now = time.time()
     ctx = explain_context(settings, load_rules(Path(settings.rules)), now=now)

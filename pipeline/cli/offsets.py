@@ -27,10 +27,10 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.offsets import GroupOffsets
     from pipeline.quotas.redis_floors import read_floors
-    from pipeline.redis.client import connect
+    from pipeline.wiring.redis import connect_redis
 
     settings = load_settings(settings_file)
-    redis = connect(settings.redis.url, settings.redis.timeout_s)
+    redis = connect_redis(settings)
     group = GroupOffsets(settings.kafka)
     with broker_errors("read offsets"):
         floors, standing = read_floors(redis, group.topic_id()), group.read()
@@ -69,12 +69,12 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.offsets import GroupOffsets
     from pipeline.quotas.redis_floors import forget_floors
-    from pipeline.redis.client import connect
+    from pipeline.wiring.redis import connect_redis
 
     if (where is None) == (moment is None):
         fail("one of --to and --at is needed")
     settings = load_settings(settings_file)
-    redis = connect(settings.redis.url, settings.redis.timeout_s)
+    redis = connect_redis(settings)
     group = GroupOffsets(settings.kafka)
     with broker_errors("read offsets"):
         topic_id = group.topic_id()

@@ -30,14 +30,14 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     from rich.table import Table
 
     from pipeline.quotas.redis_usage import read_usage
-    from pipeline.redis.client import connect
     from pipeline.rules.folder import load_rules
+    from pipeline.wiring.redis import connect_redis
 
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
     snapshot = load_rules(Path(settings.rules))
     by_project = {None: snapshot.default.quotas} | {number: own.quotas for number, own in snapshot.projects.items()}
     now = time.time()
-    usages = read_usage(connect(settings.redis.url, settings.redis.timeout_s), by_project, now)
+    usages = read_usage(connect_redis(settings), by_project, now)
     if project is not None:
         shown = snapshot.project(project).project
         usages = [usage for usage in usages if usage.concerns(project, shown.organization, [key.id for key in shown.keys])]
@@ -85,9 +85,8 @@ def refund(
     """Give charges back to every quota of a project that names the category. Workers see it within a second."""
     from pipeline.model.category import DataCategory
     from pipeline.model.scope import Scope
-    from pipeline.quotas.redis_ledger import RedisLedger
-    from pipeline.redis.client import connect
     from pipeline.rules.folder import load_rules
+    from pipeline.wiring.redis import connect_redis, redis_ledger
 
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
     named = DataCategory.from_label(category)
@@ -96,7 +95,7 @@ def refund(
     own = load_rules(Path(settings.rules)).project(project)
     scope = Scope(own.project.organization, project, key)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    ledger = RedisLedger(connect(settings.redis.url, settings.redis.timeout_s))
+    ledger = redis_ledger(connect_redis(settings), settings)
     names = ledger.refund(scope, named, quantity, clock(moment), own.quotas)
     if not names:
         fail(f"no quota of project {project} names the category {category}")

@@ -19,7 +19,8 @@ from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.runtimes.replay import Tally
 from pipeline.runtimes.replay import replay as run_replay
 from pipeline.settings.loading import load_settings
-from pipeline.wiring import replay_batch_records, replay_context, replay_ledger
+from pipeline.wiring.contexts import replay_context
+from pipeline.wiring.replay import replay_batch_records, replay_ledger
 
 PLAIN_LINE_EVERY_RECORDS = 50_000
 

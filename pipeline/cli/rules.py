@@ -22,7 +22,7 @@ from pipeline.rules.base_rules import base_rules
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.settings.loading import load_settings
-from pipeline.wiring import explain_context
+from pipeline.wiring.contexts import explain_context
 
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _settings = click.option("--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")

@@ -38,7 +38,7 @@ from pipeline.sourcemaps.packing import NothingToFindByError, Packed, pack_folde
 from pipeline.sourcemaps.store import BUNDLE_SUFFIX, ArtifactStore, StoredBundle, StoreUnavailableError
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
-from pipeline.wiring import explain_context
+from pipeline.wiring.contexts import explain_context
 
 _DAY_S = 86_400
 _project_option = click.option("--project", type=click.IntRange(min=1), required=True, metavar="ID", help="The project.")

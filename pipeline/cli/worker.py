@@ -27,7 +27,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     from pipeline.rules.folder import RulesFolder
     from pipeline.runtimes.worker.faust_process import check_port, run_process
     from pipeline.runtimes.worker.heap import keep_heap
-    from pipeline.wiring import make_worker
+    from pipeline.wiring.worker import make_worker
 
     keep_heap()
     settings = load_settings(

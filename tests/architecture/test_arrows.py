@@ -41,6 +41,15 @@ CLIENTS = {
 }
 """A client library, and what the path of a file that imports it begins with."""
 
+ADAPTERS = {
+    "pipeline.redis.client.connect": "pipeline/redis/",
+    "pipeline.redis.embedded": "pipeline/redis/",
+    "pipeline.quotas.redis_ledger": "pipeline/quotas/",
+    "pipeline.kafka.consumer": "pipeline/kafka/",
+    "pipeline.kafka.producer": "pipeline/kafka/",
+}
+"""What is picked by the settings: outside its own room only pipeline/wiring/ may import it."""
+
 WALL_CLOCKS = {"time.time", "datetime.now", "datetime.utcnow", "random.random"}
 
 
@@ -80,6 +89,11 @@ def violations(path: str, source: str) -> list[str]:
         edge = CLIENTS.get(module.split(".")[0])
         if edge is not None and not path.startswith(edge):
             found.append(f"{path} imports {module}: only {edge}* may")
+        found += [
+            f"{path} picks an adapter, {module}: only pipeline/wiring/ may"
+            for adapter, room in ADAPTERS.items()
+            if f"{module}.".startswith(f"{adapter}.") and not path.startswith((room, "pipeline/wiring/"))
+        ]
     if own_part in {"model", "stages"}:
         found += [f"{path} reads the clock or chance: {name}" for name in WALL_CLOCKS if name in source]
     return sorted(found)
@@ -107,8 +121,10 @@ def test_imports_point_one_way(file: Path) -> None:
         ("pipeline/stages/admit.py", "import redis"),
         ("pipeline/stages/count.py", "def f():\n    from confluent_kafka import Producer"),
         ("pipeline/stages/enrich.py", "import time\nnow = time.time()"),
-        ("pipeline/runtimes/replay.py", "from pipeline.wiring import redis_ledger"),
-        ("pipeline/wiring.py", "from pipeline.cli import main"),
+        ("pipeline/runtimes/replay.py", "from pipeline.wiring.redis import redis_ledger"),
+        ("pipeline/cli/quotas.py", "def f():\n    from pipeline.redis.client import connect"),
+        ("pipeline/cli/offsets.py", "from pipeline.quotas.redis_ledger import RedisLedger"),
+        ("pipeline/wiring/worker.py", "from pipeline.cli import main"),
     ],
 )
 def test_a_planted_violation_is_found(path: str, source: str) -> None:

@@ -35,7 +35,7 @@ from pipeline.sourcemaps.sourcemap_engine import SourcemapEngine
 from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
-from pipeline.wiring import explain_context
+from pipeline.wiring.contexts import explain_context
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache"

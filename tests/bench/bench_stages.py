@@ -24,7 +24,7 @@ from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.loading import load_settings
 from pipeline.stages import DECODE, ERRORS
 from pipeline.stages.contract import Batch, Context
-from pipeline.wiring import replay_context
+from pipeline.wiring.contexts import replay_context
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"

@@ -28,7 +28,8 @@ from pipeline.stages import ERRORS
 from pipeline.stages.contract import Batch, Context, Stage, StageResult, each
 from pipeline.stages.decode import decode
 from pipeline.stages.runner import BatchResult, run
-from pipeline.wiring import replay_context, replay_ledger
+from pipeline.wiring.contexts import replay_context
+from pipeline.wiring.replay import replay_ledger
 
 FIXTURES = REPOSITORY / "tests/fixtures"
 SETTINGS = Settings(artifacts=ArtifactSettings(url=str(FIXTURES / "artifacts")))

@@ -18,6 +18,7 @@ from pipeline.kafka.dead_letters import Place, StoredLetter, Wanted, read_mark
 from pipeline.kafka.topics import topic_id
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.record import Token
+from pipeline.redis.client import connect
 from pipeline.redis.embedded import EmbeddedRedis
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.generated_events import generate_events, ingest_message
@@ -25,7 +26,7 @@ from pipeline.runtimes.worker.encoding import dead_letter
 from pipeline.settings.schema import Settings
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import run
-from pipeline.wiring import redis_ledger
+from pipeline.wiring.redis import redis_ledger
 
 pytestmark = pytest.mark.kafka
 
@@ -251,7 +252,7 @@ def test_a_replayed_event_is_no_duplicate_of_itself_and_is_charged_once(
         '[[quota]]\nid = "q"\nscope = "project"\ncategories = ["error"]\nlimit = 1\nwindow_s = 3600\nreason_code = "over"\n'
     )
     rules = RulesFolder(rules_dir).current
-    ledger = redis_ledger(settings, redis_url)
+    ledger = redis_ledger(connect(redis_url, 5.0), settings)
     client = admin(broker)
     topic = topic_id(client, settings.kafka.events_in)
     _, body = ingest_message(next(generate_events(1, frames=1)), 1, start_time=NOW)

@@ -14,7 +14,7 @@ from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.loading import load_settings
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
-from pipeline.wiring import explain_context
+from pipeline.wiring.contexts import explain_context
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 RULES = Path(__file__).parents[2] / "rules"

@@ -19,7 +19,7 @@ from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.schema import ArtifactSettings, Settings
 from pipeline.stages.contract import Context
-from pipeline.wiring import explain_context
+from pipeline.wiring.contexts import explain_context
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NOW = 1_795_348_800.0

@@ -29,7 +29,8 @@ from pipeline.runtimes.loop import Worker
 from pipeline.runtimes.worker.faust_process import run_process
 from pipeline.settings.loading import load_settings
 from pipeline.settings.schema import Settings
-from pipeline.wiring import artifacts, redis_ledger, worker_context
+from pipeline.wiring.contexts import configured_artifacts, worker_context
+from pipeline.wiring.redis import connect_redis, redis_ledger
 
 POINTS = (
     "after_poll",
@@ -122,8 +123,8 @@ def main(settings_file: str, *fault: Any) -> None:
     set_up_logs(settings.reports)
     at = KillPoint(fault[0], int(fault[1]), fault[2]) if fault else KillPoint()
     rules, metrics = RulesFolder(Path(settings.rules)), WorkerMetrics()
-    ledger = redis_ledger(settings, settings.redis.url)
-    context = worker_context(settings, rules, FaultyLedger(ledger, at), artifacts(settings))
+    ledger = redis_ledger(connect_redis(settings), settings)
+    context = worker_context(settings, rules, FaultyLedger(ledger, at), configured_artifacts(settings))
     worker = Worker(settings, FaultySource(settings, at, ledger.forget), FaultySink(settings, at), context, metrics)
     partitions = {settings.kafka.outcomes: count_partitions(settings, settings.kafka.outcomes)}
     run_process(settings, worker, rules, metrics, outcome_partitions=partitions)

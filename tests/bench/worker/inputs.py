@@ -20,7 +20,7 @@ from pipeline.runtimes.generated_events import ingest_message
 from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.schema import RedisSettings, Settings
 from pipeline.stages.decode import decode
-from pipeline.wiring import explain_context
+from pipeline.wiring.contexts import explain_context
 
 ROOT = Path(__file__).parents[3]
 PARTITIONS = 4

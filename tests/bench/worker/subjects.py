@@ -31,7 +31,8 @@ from pipeline.runtimes import loop
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.settings.schema import BatchSettings, Settings
 from pipeline.stages.runner import BatchResult, accepted, run
-from pipeline.wiring import artifacts, redis_ledger, worker_context
+from pipeline.wiring.contexts import configured_artifacts, worker_context
+from pipeline.wiring.redis import connect_redis, redis_ledger
 
 STOCK_BATCH = 1_000
 
@@ -39,15 +40,15 @@ STOCK_BATCH = 1_000
 def make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, loop.Worker]:
     """Wire a worker as `pipeline worker` does, without the process around it."""
     source, sink = KafkaSource(settings), KafkaSink(settings.kafka)
-    ledger = redis_ledger(settings, settings.redis.url)
-    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, artifacts(settings))
+    ledger = redis_ledger(connect_redis(settings), settings)
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, configured_artifacts(settings))
     return source, sink, loop.Worker(settings, source, sink, context, WorkerMetrics())
 
 
 def bare_stages(settings: Settings, bodies: list[bytes], turns: Turns | None = None) -> Cost:
     """Run the stages alone, with Redis, in the worker's batches and with its schedule of garbage."""
-    ledger = redis_ledger(settings, settings.redis.url)
-    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, artifacts(settings))
+    ledger = redis_ledger(connect_redis(settings), settings)
+    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, configured_artifacts(settings))
     topic = settings.kafka.events_in
     records = [make_record(body, "in", Token(topic, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
     meter, done = Meter(turns), 0

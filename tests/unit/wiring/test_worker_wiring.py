@@ -8,9 +8,9 @@ from pipeline.model.errors import SettingsError
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.settings.schema import KafkaSettings, Settings
-from pipeline.wiring import make_worker
+from pipeline.wiring.worker import make_worker
 
-RULES = Path(__file__).parents[2] / "rules"
+RULES = Path(__file__).parents[3] / "rules"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""The `Context` that the stages of each runtime get: which clock, which rules, which ledger, which source maps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pipeline.quotas.ledger import Ledger, Polled
+from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.rules.folder import RulesFolder
+from pipeline.rules.snapshot import Rules
+from pipeline.settings.schema import Settings
+from pipeline.sourcemaps.artifacts import Artifacts
+from pipeline.sourcemaps.opening import open_artifacts
+from pipeline.stages.contract import Context, Limits
+
+MakeContext = Callable[[tuple[Polled, ...]], Context]
+"""Returns the context of one batch. It is given the offsets that the batch was polled from, empty outside Kafka."""
+
+
+def configured_artifacts(settings: Settings) -> Artifacts | None:
+    """Return the artifact store, or None if none is configured. Symbolication is off without one."""
+    return open_artifacts(settings.artifacts) if settings.artifacts.url is not None else None
+
+
+def worker_context(settings: Settings, rules: RulesFolder, ledger: Ledger, store: Artifacts | None) -> MakeContext:
+    """Return a maker of contexts that hold the time of their batch and the rules in force at that time."""
+    limits = _limits(settings)
+
+    def context(polled: tuple[Polled, ...]) -> Context:
+        return Context(now=time.time(), rules=rules.current, ledger=ledger, artifacts=store, polled=polled, limits=limits)
+
+    return context
+
+
+def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: float) -> MakeContext:
+    """Return a maker of contexts that all hold the same time and the same version of the rules."""
+    store = configured_artifacts(settings)
+    limits = _limits(settings)
+
+    def context(polled: tuple[Polled, ...]) -> Context:
+        return Context(now=now, rules=rules, ledger=ledger, artifacts=store, polled=polled, limits=limits)
+
+    return context
+
+
+def explain_context(settings: Settings, rules: Rules, *, now: float) -> Context:
+    """Return the one context of a command that counts and stores nothing."""
+    return replay_context(settings, rules, UncountedLedger(), now=now)(())
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_record_bytes=settings.input.max_record_bytes,
+        unknown_projects=settings.input.unknown_projects,
+        max_output_bytes=settings.kafka.max_output_bytes,
+    )
