@@ -11,7 +11,7 @@ import orjson
 from rich.markup import escape
 
 from pipeline.cli.options import fail, settings_file_option, stdout
-from pipeline.grouping.decisions import FILE, Decisions
+from pipeline.grouping.group_overrides import FILE, GroupOverrides
 from pipeline.model.rule_file import RuleFile
 from pipeline.settings.loading import load_settings
 
@@ -62,9 +62,9 @@ def merge(target: str, others: tuple[str, ...], project: int, rules: str | None,
       pipeline groups merge --project 1 5d731dcf8ecc4f042eeacf528d8d8da9 f183c929366335160ab2946f4b529411
     """
     path = _path(rules, settings_file, project)
-    decisions = _read(path).merged(project, target, others, note)
-    _write(path, decisions)
-    stdout.print(f"{len(set(others) - {target})} joined group [bold]{decisions.groups[target]}[/] ({escape(str(path))})")
+    overrides = _read(path).merged(project, target, others, note)
+    _write(path, overrides)
+    stdout.print(f"{len(set(others) - {target})} joined group [bold]{overrides.groups[target]}[/] ({escape(str(path))})")
 
 
 @groups.command()
@@ -81,10 +81,10 @@ def split(hashes: tuple[str, ...], project: int, rules: str | None, note: str, s
       pipeline groups split --project 1 f183c929366335160ab2946f4b529411 --note "another cause"
     """
     path = _path(rules, settings_file, project)
-    decisions = _read(path).split(project, hashes, note)
-    _write(path, decisions)
+    overrides = _read(path).split(project, hashes, note)
+    _write(path, overrides)
     for hash_ in hashes:
-        stdout.print(f"{hash_} is group [bold]{decisions.groups[hash_]}[/] ({escape(str(path))})")
+        stdout.print(f"{hash_} is group [bold]{overrides.groups[hash_]}[/] ({escape(str(path))})")
 
 
 @groups.command("list")
@@ -94,10 +94,10 @@ def split(hashes: tuple[str, ...], project: int, rules: str | None, note: str, s
 @settings_file_option
 def list_(project: int, rules: str | None, settings_file: Path | None, *, as_json: bool) -> None:
     """Show what was decided for a project."""
-    decisions = _read(_path(rules, settings_file, project))
-    for id_ in sorted(set(decisions.groups.values())):
-        hashes = sorted(hash_ for hash_, group in decisions.groups.items() if group == id_)
-        note = decisions.notes.get(id_, "")
+    overrides = _read(_path(rules, settings_file, project))
+    for id_ in sorted(set(overrides.groups.values())):
+        hashes = sorted(hash_ for hash_, group in overrides.groups.items() if group == id_)
+        note = overrides.notes.get(id_, "")
         if as_json:
             print(orjson.dumps({"id": id_, "note": note, "hashes": hashes}).decode())
         else:
@@ -114,15 +114,15 @@ def _path(rules: str | None, settings_file: Path | None, project: int) -> Path:
     return folder / "projects" / str(project) / FILE
 
 
-def _read(path: Path) -> Decisions:
+def _read(path: Path) -> GroupOverrides:
     if not path.exists():
-        return Decisions()
-    return Decisions.load([{FILE: RuleFile(str(path), path.read_text(encoding="utf-8-sig"))}])
+        return GroupOverrides()
+    return GroupOverrides.load([{FILE: RuleFile(str(path), path.read_text(encoding="utf-8-sig"))}])
 
 
-def _write(path: Path, decisions: Decisions) -> None:
+def _write(path: Path, overrides: GroupOverrides) -> None:
     """Put the whole file in place at once: a worker that reloads meets the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(decisions.print_toml())
+    draft.write_text(overrides.print_toml())
     draft.replace(path)

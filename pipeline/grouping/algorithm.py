@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pipeline.grouping.chains import Verdict, chain_of
 from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
-from pipeline.grouping.enhancements.ruleset import load_rule_set
-from pipeline.grouping.fingerprints.rules import Match
-from pipeline.grouping.fingerprints.variables import is_default, is_unknown, resolve, variable_in
+from pipeline.grouping.exception_hash_cache import Verdict, chain_of
+from pipeline.grouping.fingerprint_rules.rule_set import FingerprintMatch
+from pipeline.grouping.fingerprint_rules.variables import is_default, is_unknown, resolve, variable_in
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
-from pipeline.grouping.messages import Messages
+from pipeline.grouping.parameterization.event_messages import Messages
 from pipeline.grouping.platforms import platform_of
-from pipeline.grouping.stacks import Stack, StackMemory, StackReader
-from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
+from pipeline.grouping.stack_normalization import Stack, StackCache, StackResults
+from pipeline.grouping.stacktrace_rules.rule_set import load_stacktrace_rules
+from pipeline.grouping.strategies.context import GroupingContext, Variants, interface_values, text_of
 from pipeline.grouping.strategies.exception import choose_exceptions
 from pipeline.grouping.variants import (
     Variant,
@@ -45,7 +45,7 @@ class Fingerprint(NamedTuple):
     """An event's fingerprint: as the rules or the sender wrote it. `sent` is the sender's, whether or not a rule replaced it."""
 
     values: list[str]
-    match: Match | None
+    match: FingerprintMatch | None
     sent: list[str]
 
     @property
@@ -77,7 +77,7 @@ class Fingerprint(NamedTuple):
             info["matched_rule"] = self.match.rule.to_json()
         return info
 
-    def resolved(self, event: dict[str, Any], ctx: StrategyContext) -> tuple[str, ...]:
+    def resolved(self, event: dict[str, Any], ctx: GroupingContext) -> tuple[str, ...]:
         """Give the values with their variables filled in; those of `{{ default }}` stay."""
         configuration = ctx.configuration
         messages = _messages(event) if configuration.parameterize_fingerprints else set()
@@ -104,7 +104,7 @@ class Algorithm(NamedTuple):
 
     configuration: Configuration
     kind: HashKind
-    stacks: StackReader
+    stacks: StackResults
 
     def apply(self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], *, whole: bool) -> Applied:
         """Give every way to group the event. With `whole` the trees are complete, else only as far as hashes need them."""
@@ -116,7 +116,7 @@ class Algorithm(NamedTuple):
         known = chain.known() if chain is not None else None
         if known is not None:
             return Applied(known.hashes, {}, known.main_exception_id)
-        ctx = StrategyContext(
+        ctx = GroupingContext(
             self.configuration,
             platform_of(event),
             stack_variants=lambda stacktrace: self._stack(stacktrace, stacks, whole=whole),
@@ -149,7 +149,7 @@ class Algorithm(NamedTuple):
         return self.stacks.trees(stack) if whole else self.stacks.variants(stack)
 
 
-def load_algorithm(strategy: str, hash_name: str, rule_files: tuple[RuleFile, ...], memory: StackMemory) -> Algorithm:
+def load_algorithm(strategy: str, hash_name: str, rule_files: tuple[RuleFile, ...], memory: StackCache) -> Algorithm:
     """Put an algorithm together; the rules of later files win. Raises InvalidRulesError."""
     configuration, kind = CONFIGURATIONS[strategy], HASH_KINDS[hash_name]
-    return Algorithm(configuration, kind, StackReader(load_rule_set(rule_files), configuration, kind, memory))
+    return Algorithm(configuration, kind, StackResults(load_stacktrace_rules(rule_files), configuration, kind, memory))

@@ -40,7 +40,7 @@ _SHIELDS = (
 _CLOSING = {"(": ")", "{": "}", "[": "]", "<": ">"}
 
 
-MAX_REMEMBERED = 16_384
+MAX_CACHED = 16_384
 MAX_REMEMBERED_CHARS = 256
 """Names repeat: so many are remembered with what they came to, none longer than this, which bounds the memory to some 20 MB."""
 
@@ -54,7 +54,7 @@ def trim_function(name: str, platform: str) -> str:
     return name
 
 
-@lru_cache(MAX_REMEMBERED)
+@lru_cache(MAX_CACHED)
 def _remembered_native(name: str, platform: str) -> str:
     return _trim_native(name, platform)
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
 from pipeline.grouping.algorithm import DEFAULT_FINGERPRINT, Algorithm, Applied, Fingerprint, load_algorithm
-from pipeline.grouping.decisions import Decisions
-from pipeline.grouping.enhancements.rule import EnhancementRule
-from pipeline.grouping.explanation import Explanation, MatchedRule
-from pipeline.grouping.fingerprints.rule import Rule
-from pipeline.grouping.fingerprints.rules import FingerprintRules
+from pipeline.grouping.explain.explanation import Explanation, MatchedRule
+from pipeline.grouping.explain.rule_tracing import trace
+from pipeline.grouping.fingerprint_rules.rule import FingerprintRule
+from pipeline.grouping.fingerprint_rules.rule_set import FingerprintRules
+from pipeline.grouping.group_overrides import GroupOverrides
 from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, GroupingToml, load_grouping_toml
 from pipeline.grouping.memory import Memory
-from pipeline.grouping.stacks import Stack, StackMemory, find_stacks, mark_frames, write_back
+from pipeline.grouping.stack_normalization import Stack, StackCache, find_stacks, mark_frames, write_back
+from pipeline.grouping.stacktrace_rules.rule import StackTraceRule
 from pipeline.grouping.strategies.context import text_of
-from pipeline.grouping.tracing import trace
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.grouping import Grouping
 from pipeline.model.rule_file import Layer, RuleFile
@@ -30,7 +30,7 @@ T = TypeVar("T")
 MEMORY_BYTES = 32_000_000
 """What all projects' memories of stacks take together: some 7,000 stacks of 25 frames, 12,000 of 12."""
 
-STACKS: StackMemory = Memory(MEMORY_BYTES)
+STACKS: StackCache = Memory(MEMORY_BYTES)
 """Shared by all groupers of the process: the rules in force are part of the key, so that a reload forgets nothing of use."""
 
 FINGERPRINT_INFO = "_fingerprint_info"
@@ -47,29 +47,29 @@ class Grouper:
         self,
         algorithm: Algorithm,
         fingerprints: FingerprintRules,
-        decisions: Decisions,
+        overrides: GroupOverrides,
         previous: tuple[Algorithm, float] | None = None,
     ) -> None:
         self._algorithm = algorithm
         self._fingerprints = fingerprints
-        self._decisions = decisions
+        self._overrides = overrides
         self._previous = previous
 
     @classmethod
-    def load(cls, layers: Sequence[Layer], bases: Layer, memory: StackMemory = STACKS) -> Self:
+    def load(cls, layers: Sequence[Layer], bases: Layer, memory: StackCache = STACKS) -> Self:
         """Read the layers' rule files, the default's layer first. Raises InvalidRulesError with every mistake of every file."""
         errors: list[RuleError] = []
         settings = _attempt(errors, lambda: load_grouping_toml(layers, bases)) or NO_SETTINGS
         algorithm = _attempt(errors, lambda: _load_algorithm(settings, layers, bases, memory))
         previous = _attempt(errors, lambda: _load_previous(settings, layers, bases, memory)) if settings.has_previous else None
         fingerprints = _attempt(errors, lambda: _load_fingerprints(settings, layers, bases))
-        decisions = _attempt(errors, lambda: Decisions.load(layers))
-        if errors or algorithm is None or fingerprints is None or decisions is None:
+        overrides = _attempt(errors, lambda: GroupOverrides.load(layers))
+        if errors or algorithm is None or fingerprints is None or overrides is None:
             raise InvalidRulesError(list(dict.fromkeys(errors)))
-        return cls(algorithm, fingerprints, decisions, previous)
+        return cls(algorithm, fingerprints, overrides, previous)
 
     @property
-    def rules(self) -> tuple[EnhancementRule | Rule, ...]:
+    def rules(self) -> tuple[StackTraceRule | FingerprintRule, ...]:
         """Every rule in force: stack-trace rules in the order in which they run, then fingerprint rules as they are tried."""
         return (*self._algorithm.stacks.rules.rules, *self._fingerprints.rules)
 
@@ -112,14 +112,14 @@ class Grouper:
             event["main_exception_id"] = applied.main_exception_id
         hashes = applied.hashes
         before = self._hashes_of_before(event, fingerprint, stacks, now)
-        decided = self._decisions.group_of(hashes)
+        decided = self._overrides.group_of(hashes)
         published = before if self._is_changing(now) else ()
         grouping = Grouping(
             hashes=hashes,
             fingerprint=tuple(fingerprint.values),
             secondary_hashes=tuple(hash_ for hash_ in published if hash_ not in hashes),
             previous_primary_hash=published[0] if published else None,
-            decided_group_id=decided if decided is not None else self._decisions.group_of(before),
+            decided_group_id=decided if decided is not None else self._overrides.group_of(before),
             title=fingerprint.match.title if fingerprint.match is not None else None,
         )
         return _Grouped(grouping, applied, fingerprint, stacks)
@@ -140,7 +140,7 @@ class Grouper:
 
         Fingerprints read `in_app`. Where the rules of before decide it otherwise, the fingerprint is found anew on what they say.
         """
-        if self._previous is None or not (self._decisions.groups or self._is_changing(now)):
+        if self._previous is None or not (self._overrides.groups or self._is_changing(now)):
             return ()
         algorithm = self._previous[0]
         marks = [
@@ -184,13 +184,13 @@ def _attempt(errors: list[RuleError], load: Callable[[], T]) -> T | None:
         return None
 
 
-def _load_algorithm(settings: GroupingToml, layers: Sequence[Layer], bases: Layer, memory: StackMemory) -> Algorithm:
+def _load_algorithm(settings: GroupingToml, layers: Sequence[Layer], bases: Layer, memory: StackCache) -> Algorithm:
     files = _enhancement_files(settings.enhancement_base, layers, bases)
     return load_algorithm(settings.strategy, settings.hash, files, memory)
 
 
 def _load_previous(
-    settings: GroupingToml, layers: Sequence[Layer], bases: Layer, memory: StackMemory
+    settings: GroupingToml, layers: Sequence[Layer], bases: Layer, memory: StackCache
 ) -> tuple[Algorithm, float] | None:
     if settings.previous_until is None:
         return None

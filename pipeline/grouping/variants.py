@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.grouping.component import Component
 from pipeline.grouping.hashing import HashKind
 from pipeline.grouping.strategies import STRATEGIES, WITH_STACK
-from pipeline.grouping.strategies.context import StrategyContext, Variants
+from pipeline.grouping.strategies.context import GroupingContext, Variants
 
 _VARIABLE = re.compile(r"\{\{\s*(\S+)\s*\}\}")
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -79,7 +79,7 @@ def is_default(value: str) -> bool:
     return variable is not None and variable[1] == "default"
 
 
-def component_variants(event: dict[str, Any], ctx: StrategyContext, kind: HashKind) -> Variants:
+def component_variants(event: dict[str, Any], ctx: GroupingContext, kind: HashKind) -> Variants:
     """Run the strategies; the first with something to say wins, later ones are shown as passed over."""
     by_variant: dict[str, list[Any]] = {}
     precedence: str | None = None

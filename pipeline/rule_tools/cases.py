@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from pipeline.grouping.explanation import Explanation
-from pipeline.grouping.fingerprints.crash_frames import frames_besides_exceptions, frames_of, values_of
+from pipeline.grouping.explain.explanation import Explanation
+from pipeline.grouping.fingerprint_rules.crash_frames import frames_besides_exceptions, frames_of, values_of
 from pipeline.model.errors import RuleError
 from pipeline.model.record import Form, Record, Token
 from pipeline.rule_tools.case_file import Expectation, PlacedCase, Subject

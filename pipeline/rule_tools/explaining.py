@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from pipeline.grouping.explanation import Explanation
+from pipeline.grouping.explain.explanation import Explanation
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Record

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.grouping.enhancements.rule import EnhancementRule
-from pipeline.grouping.enhancements.rule import Matcher as StackTraceMatcher
-from pipeline.grouping.fingerprints.rule import Matcher as FingerprintMatcher
-from pipeline.grouping.fingerprints.rule import Rule
+from pipeline.grouping.fingerprint_rules.rule import EventMatcher, FingerprintRule
 from pipeline.grouping.pattern_check import never_matches
+from pipeline.grouping.stacktrace_rules.rule import FrameMatcher, StackTraceRule
 from pipeline.model.errors import RuleError
 
 FAMILIES = frozenset({"native", "javascript", "other", "all"})
@@ -16,7 +14,7 @@ TRUTHS = frozenset({"1", "yes", "true", "0", "no", "false"})
 """What a stack-trace rule's `app` knows, in this case; a fingerprint rule's knows `on` and `off` as well, in any case."""
 
 
-def suspicious(rules: Iterable[EnhancementRule | Rule]) -> Iterator[RuleError]:
+def suspicious(rules: Iterable[StackTraceRule | FingerprintRule]) -> Iterator[RuleError]:
     """Give a warning for each matcher that nothing can satisfy (or, negated, everything does)."""
     for rule in rules:
         for matcher in _matchers(rule):
@@ -26,19 +24,19 @@ def suspicious(rules: Iterable[EnhancementRule | Rule]) -> Iterator[RuleError]:
                 yield RuleError(rule.file, rule.line, None, f"{matcher} {effect}: {reason}", str(rule))
 
 
-def _matchers(rule: EnhancementRule | Rule) -> Iterator[StackTraceMatcher | FingerprintMatcher]:
+def _matchers(rule: StackTraceRule | FingerprintRule) -> Iterator[FrameMatcher | EventMatcher]:
     yield from rule.matchers
-    if isinstance(rule, EnhancementRule):
+    if isinstance(rule, StackTraceRule):
         yield from (neighbour for neighbour in (rule.caller, rule.callee) if neighbour is not None)
 
 
-def _reason(matcher: StackTraceMatcher | FingerprintMatcher) -> str | None:
+def _reason(matcher: FrameMatcher | EventMatcher) -> str | None:
     key, pattern = matcher.key, matcher.pattern
     if key == "family":
         unknown = set(pattern.split(",")) - FAMILIES
         return f"no such family as {', '.join(sorted(unknown))}" if unknown else None
     if key == "app":
-        is_known = pattern in TRUTHS if isinstance(matcher, StackTraceMatcher) else pattern.lower() in {*TRUTHS, "on", "off"}
+        is_known = pattern in TRUTHS if isinstance(matcher, FrameMatcher) else pattern.lower() in {*TRUTHS, "on", "off"}
         return None if is_known else "expected yes or no"
     if key == "sdk":
         return None

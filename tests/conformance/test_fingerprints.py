@@ -11,9 +11,9 @@ import pytest
 from support.grouping import make_grouper
 from support.suites import suite_cases
 
-from pipeline.grouping.fingerprints.parser import parse_rules
-from pipeline.grouping.fingerprints.rules import FingerprintRules
-from pipeline.grouping.fingerprints.variables import resolve
+from pipeline.grouping.fingerprint_rules.parser import parse_fingerprint_rules
+from pipeline.grouping.fingerprint_rules.rule_set import FingerprintRules
+from pipeline.grouping.fingerprint_rules.variables import resolve
 from pipeline.model.rule_file import RuleFile
 
 BASES = Path(__file__).parents[2] / "rules" / "bases"
@@ -26,11 +26,11 @@ def _cases(file: Path) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("case", suite_cases("grouping/fingerprint-rule-parsing.json", _cases))
 def test_parses_rules(case: dict[str, Any]) -> None:
-    rules, errors = parse_rules(RuleFile("case.rules", case["text"]))
+    rules, errors = parse_fingerprint_rules(RuleFile("case.rules", case["text"]))
 
     assert errors == []
     assert [rule.to_json() for rule in rules] == case["expected"]["rules"]
-    printed, _ = parse_rules(RuleFile("case.rules", "\n".join(map(str, rules))))
+    printed, _ = parse_fingerprint_rules(RuleFile("case.rules", "\n".join(map(str, rules))))
     assert [rule.to_json() for rule in printed] == case["expected"]["rules"]
 
 

@@ -13,13 +13,13 @@ from sentry_ophio.glob import is_glob_match
 from support.grouping import bases_of, make_grouper
 from support.suites import ROOT, suite_cases
 
-from pipeline.grouping.enhancements import ophio
-from pipeline.grouping.enhancements.parser import parse_enhancements
-from pipeline.grouping.enhancements.rule import EnhancementRule, FlagAction, SettingAction
-from pipeline.grouping.enhancements.ruleset import exception_data, match_frame
-from pipeline.grouping.frame import frame_from, rows_of
+from pipeline.grouping.explain.rule_tracing import probe_of
 from pipeline.grouping.grouper import Grouper
-from pipeline.grouping.tracing import probe_of
+from pipeline.grouping.grouping_frame import frame_from, rows_of
+from pipeline.grouping.stacktrace_rules import ophio
+from pipeline.grouping.stacktrace_rules.parser import parse_stacktrace_rules
+from pipeline.grouping.stacktrace_rules.rule import FlagAction, SettingAction, StackTraceRule
+from pipeline.grouping.stacktrace_rules.rule_set import exception_data, match_frame
 from pipeline.model.errors import InvalidRulesError
 from pipeline.model.rule_file import RuleFile
 from pipeline.stages.normalize import normalize_event
@@ -145,7 +145,7 @@ def test_applies_a_rule(case: dict[str, Any]) -> None:
     hashes = make_grouper(enhancements=case["rules"]).group(event).hashes
 
     if "component_is_sentinel_frame" in case:  # such a flag is kept, and changes no hash
-        (rule,) = parse_enhancements([RuleFile("case.rules", case["rules"])])
+        (rule,) = parse_stacktrace_rules([RuleFile("case.rules", case["rules"])])
         assert rule.actions == (FlagAction("sentinel", case["component_is_sentinel_frame"]),)
         assert hashes == before
     else:
@@ -154,7 +154,7 @@ def test_applies_a_rule(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", suite_cases("grouping/enhancer-matching.json", _named))
 def test_matches_frames(case: dict[str, Any]) -> None:
-    (rule,) = parse_enhancements([RuleFile("case.rules", case["rule"])])
+    (rule,) = parse_stacktrace_rules([RuleFile("case.rules", case["rule"])])
     frames = [match_frame(frame_from(row), case["platform"]) for row in rows_of(case["frames"])]
 
     marked = ophio.modify(ophio.compile_rule(probe_of(rule)), frames, exception_data(case["exception"]))
@@ -164,7 +164,7 @@ def test_matches_frames(case: dict[str, Any]) -> None:
     ]
 
 
-def _dump(rule: EnhancementRule) -> dict[str, Any]:
+def _dump(rule: StackTraceRule) -> dict[str, Any]:
     actions = [
         {"var": action.name, "value": action.value}
         if isinstance(action, SettingAction)
@@ -178,14 +178,14 @@ def _dump(rule: EnhancementRule) -> dict[str, Any]:
 @pytest.mark.parametrize("case", suite_cases("grouping/enhancer-parsing/*.json"))
 def test_parses_rules_and_refuses_others(case: dict[str, Any]) -> None:
     if "expected_dump" in case:
-        rules = parse_enhancements([RuleFile("case.rules", case["text"])])
+        rules = parse_stacktrace_rules([RuleFile("case.rules", case["text"])])
         for dump in case["expected_dump"].values():
             assert [_dump(rule) for rule in rules] == dump["rules"]
     for text in case.get("must_raise", []):
         with pytest.raises(InvalidRulesError):
-            parse_enhancements([RuleFile("case.rules", text)])
+            parse_stacktrace_rules([RuleFile("case.rules", text)])
     for text in case.get("must_parse_but_never_match", []):
-        (rule,) = parse_enhancements([RuleFile("case.rules", text)])
+        (rule,) = parse_stacktrace_rules([RuleFile("case.rules", text)])
         for in_app in (True, False, None):
             (frame,) = (match_frame(frame_from(row), "javascript") for row in rows_of([{"function": "x", "in_app": in_app}]))
             assert ophio.modify(ophio.compile_rule(probe_of(rule)), [frame], exception_data(None)) == [(None, in_app)]

@@ -14,7 +14,7 @@ Variants = dict[str, Component]
 
 
 @dataclass(slots=True)
-class StrategyContext:
+class GroupingContext:
     """One event being grouped.
 
     `stack_variants` gives a stack trace's components, None where it has no frames; `normalize` gives a message as it is compared.
@@ -30,7 +30,7 @@ class StrategyContext:
     """Set where an exception group comes down to one exception, which then names the event (spec, section 4.4)."""
 
 
-Strategy = Callable[[dict[str, Any], StrategyContext], Variants]
+Strategy = Callable[[dict[str, Any], GroupingContext], Variants]
 
 
 def static_salt(text: Any) -> Component:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Variants, interface_values, text_of
 from pipeline.grouping.strategies.exception_groups import has_ids, representatives
 from pipeline.grouping.strategies.message import STRIPPED
 
 _SCALARS = (str, int, float)
 
 
-def exception(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+def exception(event: dict[str, Any], ctx: GroupingContext) -> Variants:
     """Group by the only exception, or by the chain; an exception group counts by its distinct members."""
     exceptions = interface_values(event, "exception")
     if not exceptions:
@@ -29,7 +29,7 @@ def exception(event: dict[str, Any], ctx: StrategyContext) -> Variants:
     return {name: Component("chained-exception", parts) for name, parts in by_variant.items()}
 
 
-def choose_exceptions(exceptions: Sequence[dict[str, Any]], ctx: StrategyContext) -> Sequence[int]:
+def choose_exceptions(exceptions: Sequence[dict[str, Any]], ctx: GroupingContext) -> Sequence[int]:
     """Give the indexes of the exceptions that count. Where a group comes down to one of them, that one names the event."""
     if len(exceptions) < 2 or not has_ids(exceptions):
         return range(len(exceptions))
@@ -37,7 +37,7 @@ def choose_exceptions(exceptions: Sequence[dict[str, Any]], ctx: StrategyContext
     return chosen
 
 
-def _exception(data: dict[str, Any], ctx: StrategyContext, *, whole: bool) -> Variants:
+def _exception(data: dict[str, Any], ctx: GroupingContext, *, whole: bool) -> Variants:
     stack = ctx.stack_variants(data.get("stacktrace")) or {"app": Component("stacktrace")}
     kind = text_of(data, "type")
     type_ = Component("type", [kind] if kind else [])
@@ -61,7 +61,7 @@ def _exception(data: dict[str, Any], ctx: StrategyContext, *, whole: bool) -> Va
     return variants
 
 
-def _value(message: str, stacktrace: Component, ns_error: Component | None, ctx: StrategyContext) -> Component:
+def _value(message: str, stacktrace: Component, ns_error: Component | None, ctx: GroupingContext) -> Component:
     normalized = ctx.normalize(message)
     value = Component(
         "value", [normalized] if normalized else [], hint=STRIPPED if normalized and normalized != message else None

@@ -1,4 +1,4 @@
-"""Frame: module or file, function, and source line (spec/grouping.md, section 4.1)."""
+"""GroupingFrame: module or file, function, and source line (spec/grouping.md, section 4.1)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
-from pipeline.grouping.frame import Frame
 from pipeline.grouping.function_names import trim_function
+from pipeline.grouping.grouping_frame import GroupingFrame
 from pipeline.grouping.parameterization import parameterize
 from pipeline.grouping.platforms import WITH_CONTEXT_LINES, family_of
 from pipeline.grouping.strategies.java_names import clean_file, clean_function, clean_module
@@ -30,7 +30,7 @@ def is_url(path: str | None) -> bool:
     return path is not None and path.startswith((*_WEB_ORIGINS, "file:"))
 
 
-def frame_component(frame: Frame, platform: str, configuration: Configuration) -> Component:
+def frame_component(frame: GroupingFrame, platform: str, configuration: Configuration) -> Component:
     """Build one frame's node, before rules."""
     family = family_of(platform)
     filename = _filename(frame, platform, configuration)
@@ -48,7 +48,7 @@ def frame_component(frame: Frame, platform: str, configuration: Configuration) -
     return component
 
 
-def _filename(frame: Frame, platform: str, configuration: Configuration) -> Component:
+def _filename(frame: GroupingFrame, platform: str, configuration: Configuration) -> Component:
     if not frame.filename:
         return Component("filename")
     base = _SEPARATORS.split(frame.filename)[-1]
@@ -66,7 +66,7 @@ def _filename(frame: Frame, platform: str, configuration: Configuration) -> Comp
     return component
 
 
-def _module(frame: Frame, platform: str, configuration: Configuration) -> Component:
+def _module(frame: GroupingFrame, platform: str, configuration: Configuration) -> Component:
     module = frame.module
     if not module:
         return Component("module")
@@ -88,7 +88,7 @@ def _module(frame: Frame, platform: str, configuration: Configuration) -> Compon
     return component
 
 
-def _function(frame: Frame, platform: str, family: str, configuration: Configuration) -> Component:
+def _function(frame: GroupingFrame, platform: str, family: str, configuration: Configuration) -> Component:
     name = (frame.raw_function or frame.function) if platform == "csharp" else (frame.function or frame.raw_function)
     if not name:
         return Component("function")
@@ -119,7 +119,7 @@ def _function(frame: Frame, platform: str, family: str, configuration: Configura
     return component
 
 
-def _context_line(frame: Frame, platform: str, configuration: Configuration) -> Component:
+def _context_line(frame: GroupingFrame, platform: str, configuration: Configuration) -> Component:
     raw = frame.context_line or ""
     line = " ".join(raw.expandtabs(2).split())
     hint = None
@@ -133,7 +133,7 @@ def _context_line(frame: Frame, platform: str, configuration: Configuration) -> 
     return component
 
 
-def _judge_script_frame(frame: Frame, component: Component, function: Component) -> None:
+def _judge_script_frame(frame: GroupingFrame, component: Component, function: Component) -> None:
     """Drop what browsers make up. The frame's own `contributes` stands as it was: only its function goes."""
     name = (frame.raw_function or frame.function or "").rsplit(".", 1)[-1]
     if not name:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import StrategyContext, Variants, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Variants, text_of
 
 STRIPPED = "stripped event-specific values"
 
 
-def message(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+def message(event: dict[str, Any], ctx: GroupingContext) -> Variants:
     """Group by the log entry's template, else by what it was formatted to."""
     entry = event.get("logentry")
     if not isinstance(entry, dict) or not entry:

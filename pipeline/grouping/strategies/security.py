@@ -6,13 +6,13 @@ from typing import Any
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.csp_uri import normalize_uri
-from pipeline.grouping.strategies.context import Strategy, StrategyContext, Variants, static_salt, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Strategy, Variants, static_salt, text_of
 
 _LOCAL = "'self'"
 _LOCAL_VIOLATIONS = ("'unsafe-inline'", "'unsafe-eval'")
 
 
-def csp(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+def csp(event: dict[str, Any], ctx: GroupingContext) -> Variants:
     """Group by directive, and by what was blocked; for a script of the page itself by the way it was embedded."""
     del ctx
     report = event.get("csp")
@@ -37,7 +37,7 @@ def _local_violation(directive: str) -> str | None:
 
 
 def _by_hostname(interface: str, id: str) -> Strategy:  # noqa: A002 -- the contract's name
-    def strategy(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+    def strategy(event: dict[str, Any], ctx: GroupingContext) -> Variants:
         del ctx
         report = event.get(interface)
         if not isinstance(report, dict) or not report:

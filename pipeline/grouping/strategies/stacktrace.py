@@ -7,14 +7,14 @@ from typing import Any
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
-from pipeline.grouping.enhancements.ruleset import Matching
-from pipeline.grouping.frame import Frame
+from pipeline.grouping.grouping_frame import GroupingFrame
 from pipeline.grouping.platforms import family_of
-from pipeline.grouping.strategies.context import StrategyContext, Variants
+from pipeline.grouping.stacktrace_rules.rule_set import Matching
+from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.frame import frame_component, is_url
 
 
-def stacktrace(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+def stacktrace(event: dict[str, Any], ctx: GroupingContext) -> Variants:
     """Group by the event's own stack, where it is not an exception's."""
     interface = event.get("stacktrace")
     if not isinstance(interface, dict) or not interface:
@@ -22,10 +22,10 @@ def stacktrace(event: dict[str, Any], ctx: StrategyContext) -> Variants:
     return ctx.stack_variants(interface) or {"app": Component("stacktrace"), "system": Component("stacktrace")}
 
 
-def build_stack(frames: Sequence[Frame], matching: Matching, platform: str, configuration: Configuration) -> Variants:
+def build_stack(frames: Sequence[GroupingFrame], matching: Matching, platform: str, configuration: Configuration) -> Variants:
     """Build both trees of a stack whose frames went through the modifying rules."""
     components = []
-    previous: Frame | None = None
+    previous: GroupingFrame | None = None
     for frame in frames:
         component = frame_component(frame, frame.platform or platform, configuration)
         if previous is not None and frame.is_same_as(previous):
@@ -40,7 +40,7 @@ def build_stack(frames: Sequence[Frame], matching: Matching, platform: str, conf
     }
 
 
-def _app_frame(frame: Frame, component: Component) -> Component:
+def _app_frame(frame: GroupingFrame, component: Component) -> Component:
     twin = component.copy()
     if not frame.in_app:
         twin.update(contributes=False, hint="non app frame")
@@ -48,7 +48,7 @@ def _app_frame(frame: Frame, component: Component) -> Component:
 
 
 def _variant(
-    components: list[Component], frames: Sequence[Frame], matching: Matching, platform: str, configuration: Configuration
+    components: list[Component], frames: Sequence[GroupingFrame], matching: Matching, platform: str, configuration: Configuration
 ) -> Component:
     if len(frames) == 1 and components[0].contributes and _is_too_little(frames[0], platform, configuration):
         components[0].update(contributes=False, hint="ignored single non-URL JavaScript frame")
@@ -58,7 +58,7 @@ def _variant(
     return Component("stacktrace", list(components), contributes=assembled.contributes, hint=assembled.hint)
 
 
-def _is_too_little(frame: Frame, platform: str, configuration: Configuration) -> bool:
+def _is_too_little(frame: GroupingFrame, platform: str, configuration: Configuration) -> bool:
     """Say whether a stack of this one frame says nothing: a browser's frame without a function (spec, section 4.2)."""
     if family_of(frame.platform or platform) != "javascript" or frame.function:
         return False

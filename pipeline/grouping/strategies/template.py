@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import StrategyContext, Variants, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Variants, text_of
 
 
-def template(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+def template(event: dict[str, Any], ctx: GroupingContext) -> Variants:
     """Group by file name and context line, both as they are."""
     del ctx
     interface = event.get("template")

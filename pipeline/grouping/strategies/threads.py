@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import StrategyContext, Variants, interface_values
+from pipeline.grouping.strategies.context import GroupingContext, Variants, interface_values
 
 
-def threads(event: dict[str, Any], ctx: StrategyContext) -> Variants:
+def threads(event: dict[str, Any], ctx: GroupingContext) -> Variants:
     """Group by the stack of the only crashed thread, else of the only current one, else of the only one."""
     if not event.get("threads"):
         return {}
@@ -23,7 +23,7 @@ def threads(event: dict[str, Any], ctx: StrategyContext) -> Variants:
     return {"app": Component("threads", contributes=False, hint=hint)}
 
 
-def _thread(thread: dict[str, Any], ctx: StrategyContext) -> Variants:
+def _thread(thread: dict[str, Any], ctx: GroupingContext) -> Variants:
     stack = ctx.stack_variants(thread.get("stacktrace"))
     if stack is None:
         return {"app": Component("threads", contributes=False, hint="thread has no stacktrace")}

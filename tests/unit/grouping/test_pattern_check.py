@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentry_ophio.glob import is_glob_match
 
-from pipeline.grouping.enhancements.parser import parse_enhancements
 from pipeline.grouping.pattern_check import never_matches, too_costly
+from pipeline.grouping.stacktrace_rules.parser import parse_stacktrace_rules
 from pipeline.model.errors import InvalidRulesError
 from pipeline.model.rule_file import RuleFile
 
@@ -57,6 +57,6 @@ def test_costly_patterns_are_refused_in_both_kinds_of_rules() -> None:
     for pattern in ("*a" * 65, "x" * 1_025):
         assert too_costly(pattern) is not None
         with pytest.raises(InvalidRulesError) as raised:
-            parse_enhancements([RuleFile("some.rules", f"function:f error.value:{pattern} -app")])
+            parse_stacktrace_rules([RuleFile("some.rules", f"function:f error.value:{pattern} -app")])
         (error,) = raised.value.errors
         assert (error.line, error.column) == (1, 24)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pipeline.grouping.enhancements.parser import parse_enhancements
-from pipeline.grouping.fingerprints.parser import parse_rules
+from pipeline.grouping.fingerprint_rules.parser import parse_fingerprint_rules
+from pipeline.grouping.stacktrace_rules.parser import parse_stacktrace_rules
 from pipeline.model.rule_file import RuleFile
 from pipeline.rule_tools.case_file import parse_cases
 
@@ -22,11 +22,11 @@ def example(heading: str) -> RuleFile:
 
 
 def test_stack_trace_rules_parse() -> None:
-    assert len(parse_enhancements([example("Stack-trace rules")])) == 4
+    assert len(parse_stacktrace_rules([example("Stack-trace rules")])) == 4
 
 
 def test_fingerprint_rules_parse() -> None:
-    rules, errors = parse_rules(example("Fingerprint rules"))
+    rules, errors = parse_fingerprint_rules(example("Fingerprint rules"))
     assert errors == []
     assert len(rules) == 3
 

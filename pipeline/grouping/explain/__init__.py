@@ -1,0 +1,1 @@
+"""Explanations: why an event groups as it does, and what tells two events apart."""

@@ -1,0 +1,186 @@
+"""Parse `fingerprints.rules`: `matcher... -> value[, value...] [title="..."]`, one rule a line, `#` begins a comment line."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from pipeline.grouping.fingerprint_rules.rule import EventMatcher, FingerprintRule
+from pipeline.grouping.pattern_check import too_costly
+from pipeline.model.errors import RuleError
+from pipeline.model.rule_file import RuleFile
+
+ALIASES = {
+    "error.type": "type",
+    "error.value": "value",
+    "stack.module": "module",
+    "stack.abs_path": "path",
+    "stack.package": "package",
+    "stack.function": "function",
+}
+KEYS = frozenset(
+    {
+        *("type", "value", "module", "path", "package", "function", "app"),
+        *("message", "logger", "level", "release", "family", "sdk"),
+    }
+)
+"""What a matcher can look at, besides `tags.<name>`."""
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BLANKS = re.compile(r"[ \t]*")
+_KEY = re.compile(r"(?P<key>[a-zA-Z0-9_.-]+)|\"(?P<quoted>[a-zA-Z0-9_.:-]+)\"")
+_QUOTED = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
+_WORD = re.compile(r"\S+")
+_VARIABLE = re.compile(r"\{\{\s*\S+\s*\}\}")
+_PLAIN_VALUE = re.compile(r"[^\s{,]+")
+_ATTRIBUTE = re.compile(r"([a-zA-Z0-9_.-]+)=(?=\")")
+_ESCAPE = re.compile(r"""\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5}|[0-7]{1,3}|[\\'"abfnrtv])""")
+
+
+class _UnexpectedError(Exception):
+    """What was expected instead at a column (from 0)."""
+
+    def __init__(self, column: int, message: str) -> None:
+        self.column = column
+        self.message = message
+        super().__init__(message)
+
+
+def parse_fingerprint_rules(file: RuleFile, *, is_builtin: bool = False) -> tuple[list[FingerprintRule], list[RuleError]]:
+    """Give the rules of a file, and what is wrong with each line that is none."""
+    rules: list[FingerprintRule] = []
+    errors: list[RuleError] = []
+    for number, text in enumerate(_LINE_END.split(file.text.removeprefix("\ufeff")), start=1):
+        if not text.strip() or text.lstrip().startswith("#"):
+            continue
+        try:
+            matchers, values, title = _Line(text).rule()
+        except _UnexpectedError as error:
+            errors.append(RuleError(file.path, number, error.column + 1, error.message, text))
+        else:
+            rules.append(FingerprintRule(matchers, values, title, file.path, number, is_builtin))
+    return rules, errors
+
+
+class _Line:
+    """A line and how far it has been read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.rstrip()
+        self.at = 0
+
+    def rule(self) -> tuple[tuple[EventMatcher, ...], tuple[str, ...], str | None]:
+        """Read the whole line."""
+        matchers = []
+        while not self._take("->"):
+            matchers.append(self._matcher())
+        if not matchers:
+            raise _UnexpectedError(self.at - 2, 'expected a matcher before "->", such as type:ValueError')
+        values: list[str] = []
+        title = None
+        first = True
+        while first or not self._at_end():
+            first = False
+            attribute = self._match(_ATTRIBUTE)
+            if attribute is None:
+                values.append(self._value())
+            elif attribute[1] == "title":
+                title = self._quoted()
+            else:
+                raise _UnexpectedError(attribute.start(), f"unknown attribute {attribute[1]!r}, the only one is title")
+            self._take(",")
+        return tuple(matchers), tuple(values), title
+
+    def _matcher(self) -> EventMatcher:
+        if self._at_end():
+            raise _UnexpectedError(self.at, 'expected "->" and a fingerprint')
+        negated = self._take("!")
+        start = self.at
+        found = self._match(_KEY)
+        if found is None:
+            raise _UnexpectedError(start, 'expected a matcher such as type:ValueError, or "->"')
+        written = found["key"] or found["quoted"]
+        key = ALIASES.get(written, written)
+        if key not in KEYS and not (key.startswith("tags.") and len(key) > len("tags.")):
+            known = ", ".join(sorted(KEYS))
+            raise _UnexpectedError(found.start(), f"unknown matcher {written!r}, expected one of {known}, tags.<name>")
+        if self.text[self.at : self.at + 1] != ":":
+            raise _UnexpectedError(self.at, f'expected ":" and a pattern after {written!r}')
+        self.at += 1
+        return EventMatcher(key, self._pattern(), negated)
+
+    def _pattern(self) -> str:
+        start = self.at
+        if self.text.startswith('"', start):
+            pattern = self._quoted()
+        else:
+            word = _WORD.match(self.text, start)
+            if word is None:
+                raise _UnexpectedError(start, 'expected a pattern after ":"; one with blanks goes in quotes')
+            self.at = word.end()
+            pattern = word[0]
+        refusal = too_costly(pattern)
+        if refusal is not None:
+            raise _UnexpectedError(start, refusal)
+        return pattern
+
+    def _value(self) -> str:
+        if self._at_end():
+            raise _UnexpectedError(self.at, 'expected a fingerprint after "->", such as {{ default }}')
+        if self.text.startswith('"', self.at):
+            return self._quoted()
+        found = self._match(_VARIABLE) or self._match(_PLAIN_VALUE)
+        if found is None:
+            expected = "expected {{ variable }}" if self.text[self.at] == "{" else "expected a value"
+            raise _UnexpectedError(self.at, f"{expected}; a value with blanks, commas or braces goes in quotes")
+        return found[0]
+
+    def _quoted(self) -> str:
+        found = _QUOTED.match(self.text, self.at)
+        if found is None:
+            raise _UnexpectedError(self.at, 'expected a closing quote (") on the same line')
+        start, self.at = self.at, found.end()
+        try:
+            return unescape(found[1])
+        except UnicodeError:
+            raise _UnexpectedError(start, "half of a surrogate pair, which is no character") from None
+
+    def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        self._skip_blanks()
+        found = pattern.match(self.text, self.at)
+        if found is not None:
+            self.at = found.end()
+        return found
+
+    def _take(self, sign: str) -> bool:
+        self._skip_blanks()
+        if not self.text.startswith(sign, self.at):
+            return False
+        self.at += len(sign)
+        return True
+
+    def _at_end(self) -> bool:
+        self._skip_blanks()
+        return self.at >= len(self.text)
+
+    def _skip_blanks(self) -> None:
+        blanks = _BLANKS.match(self.text, self.at)
+        if blanks is not None:
+            self.at = blanks.end()
+
+
+def unescape(text: str) -> str:
+    """Read backslash escapes; one that is none stays as written (globs have their own).
+
+    Two that are a surrogate pair, as JSON writes an emoji, are one character. Raises UnicodeError for half of one.
+    """
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(_decode_escape, text).encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+def _decode_escape(match: re.Match[str]) -> str:
+    try:
+        return codecs.decode(match[0], "unicode_escape")
+    except UnicodeDecodeError:
+        return match[0]

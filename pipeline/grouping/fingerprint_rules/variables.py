@@ -1,0 +1,124 @@
+"""Variables of fingerprints and titles: `{{ transaction }}`, `{{ tags.region }}`, ... and their values in an event."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.grouping.fingerprint_rules.crash_frames import crash_frame, last_exception
+
+_VARIABLE = re.compile(r"\{\{\s*(\S+)\s*\}\}")
+
+
+def variable_in(value: str) -> str | None:
+    """Give the variable's name where a fingerprint value is one variable and nothing else."""
+    found = _VARIABLE.fullmatch(value)
+    return found[1] if found else None
+
+
+def is_default(value: str) -> bool:
+    """Say whether a fingerprint value stands for what grouping would have done without it."""
+    return variable_in(value) == "default"
+
+
+def is_unknown(value: str) -> bool:
+    """Say whether a fingerprint value looks like a variable and is none we know."""
+    name = variable_in(value)
+    return name is not None and name != "default" and name not in _VARIABLES and not name.startswith("tags.")
+
+
+def resolve(value: str, event: dict[str, Any]) -> str:
+    """Give a fingerprint value's text in an event; a text, `{{ default }}` and an unknown variable stay as they are."""
+    name = variable_in(value)
+    found = _value_of(name, event) if name is not None else None
+    return value if found is None else found
+
+
+def expand(template: str, event: dict[str, Any]) -> str:
+    """Give a title with its variables replaced; an unknown one stays as it is."""
+
+    def replace(match: re.Match[str]) -> str:
+        found = _value_of(match[1], event)
+        return match[0] if found is None else found
+
+    return _VARIABLE.sub(replace, template)
+
+
+def _value_of(name: str, event: dict[str, Any]) -> str | None:
+    read = _VARIABLES.get(name)
+    if read is not None:
+        return read(event)
+    if name.startswith("tags."):
+        tag = name.removeprefix("tags.")
+        return tags_of(event).get(tag, f"<no-value-for-tag-{tag}>")
+    return None
+
+
+def tags_of(event: dict[str, Any]) -> dict[str, str]:
+    """Give an event's tags by name, from pairs or a mapping; the first of a name counts."""
+    tags = event.get("tags")
+    pairs = tags.items() if isinstance(tags, dict) else tags if isinstance(tags, list) else ()
+    found: dict[str, str] = {}
+    for pair in pairs:
+        if isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str) and pair[1] is not None:
+            found.setdefault(pair[0], str(pair[1]))
+    return found
+
+
+def message_of(event: dict[str, Any]) -> str | None:
+    """Give the event's message: as formatted, else its template, else the last exception's value."""
+    logentry = event.get("logentry")
+    if isinstance(logentry, dict):
+        for key in ("formatted", "message"):
+            if text := _text(logentry.get(key)):
+                return text
+    return _last_exception(event, "value")
+
+
+def _text(value: Any) -> str | None:
+    return value or None if isinstance(value, str) else None
+
+
+def _last_exception(event: dict[str, Any], key: str) -> str | None:
+    exception = last_exception(event)
+    return _text(exception.get(key)) if exception is not None else None
+
+
+def _of_frame(default: str, *keys: str) -> Callable[[dict[str, Any]], str]:
+    """Read the first of `keys` that the crash frame has."""
+
+    def read(event: dict[str, Any]) -> str:
+        frame = crash_frame(event) or {}
+        return next((text for key in keys if (text := _text(frame.get(key)))), default)
+
+    return read
+
+
+def _package(event: dict[str, Any]) -> str:
+    frame = crash_frame(event) or {}
+    package = _text(frame.get("package"))
+    return package.replace("\\", "/").rpartition("/")[2] or "<no-package>" if package else "<no-package>"
+
+
+_VARIABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "transaction": lambda event: _text(event.get("transaction")) or "<no-transaction>",
+    "message": lambda event: message_of(event) or "<no-message>",
+    "type": lambda event: _last_exception(event, "type") or "<no-type>",
+    "value": lambda event: _last_exception(event, "value") or "<no-value>",
+    "function": _of_frame("<no-function>", "function"),
+    "path": _of_frame("<no-abs-path>", "abs_path", "filename"),
+    "stack.filename": _of_frame("<no-filename>", "filename", "abs_path"),
+    "module": _of_frame("<no-module>", "module"),
+    "package": _package,
+    "level": lambda event: _text(event.get("level")) or "<no-level>",
+    "logger": lambda event: _text(event.get("logger")) or "<no-logger>",
+}
+_VARIABLES |= {
+    "error.type": _VARIABLES["type"],
+    "error.value": _VARIABLES["value"],
+    "stack.function": _VARIABLES["function"],
+    "stack.abs_path": _VARIABLES["path"],
+    "stack.module": _VARIABLES["module"],
+    "stack.package": _VARIABLES["package"],
+}

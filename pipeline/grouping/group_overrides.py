@@ -1,0 +1,140 @@
+"""GroupOverrides: what a person said about groups, kept beside the rules (`groups.toml`), so that later events follow.
+
+A merge gives several hashes one group; a split gives a hash a group of its own again. The file holds the outcome, not the
+history: for each group the hashes that belong to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Self
+
+import msgspec
+
+from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.model.grouping import derive_group_id
+from pipeline.model.rule_file import Layer, RuleFile
+from pipeline.model.toml_file import convert, parse_toml
+
+FILE = "groups.toml"
+
+Hash = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+GroupId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class OverriddenGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[group]]`: its id on the storage topic, and the hashes that belong to it."""
+
+    id: GroupId
+    hashes: tuple[Hash, ...]
+    note: str = ""
+    """Why, for the next person who reads the file."""
+
+
+class GroupsToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `groups.toml`."""
+
+    group: tuple[OverriddenGroup, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOverrides:
+    """Hash to the id of the group that it was given, and the notes of groups that have one."""
+
+    groups: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, layers: Sequence[Layer]) -> Self:
+        """Read `groups.toml` of each layer. Raises InvalidRulesError, also where a hash belongs to two groups."""
+        groups: dict[str, int] = {}
+        notes: dict[int, str] = {}
+        errors: list[RuleError] = []
+        for layer in layers:
+            file = layer.get(FILE)
+            if file is None:
+                continue
+            try:
+                decided = convert(parse_toml(file), file, GroupsToml)
+            except InvalidRulesError as error:
+                errors += error.errors
+                continue
+            own: dict[str, int] = {}
+            for group in decided.group:
+                if group.note:
+                    notes[group.id] = group.note
+                for hash_ in group.hashes:
+                    if own.setdefault(hash_, group.id) != group.id:
+                        errors.append(_given_twice(file, hash_))
+            groups |= own
+        if errors:
+            raise InvalidRulesError(errors)
+        return cls(groups, notes)
+
+    def group_of(self, hashes: Iterable[str]) -> int | None:
+        """Give the group that the first decided one of an event's hashes belongs to; None where nobody decided."""
+        if not self.groups:
+            return None
+        return next((self.groups[hash_] for hash_ in hashes if hash_ in self.groups), None)
+
+    def merged(self, project_id: int, target: str, others: Sequence[str], note: str = "") -> GroupOverrides:
+        """Give `others`, and all that had been merged into them, the group of `target`. Again changes nothing."""
+        kept = self.groups.get(target, derive_group_id(project_id, target))
+        given_up = {self.groups[hash_] for hash_ in others if hash_ in self.groups}
+        groups = {hash_: kept if group in given_up else group for hash_, group in self.groups.items()}
+        groups |= dict.fromkeys((target, *others), kept)
+        return GroupOverrides(groups, _notes_in_use(groups, {**self.notes, kept: note} if note else self.notes))
+
+    def split(self, project_id: int, hashes: Sequence[str], note: str = "") -> GroupOverrides:
+        """Give each hash a group of its own, a new one where its own is what others were merged into. Again changes nothing."""
+        groups = dict(self.groups)
+        notes = dict(self.notes)
+        for hash_ in hashes:
+            others = {group for other, group in groups.items() if other != hash_}
+            if hash_ in groups and groups[hash_] not in others:
+                continue
+            groups[hash_] = own = _free_id(project_id, hash_, others)
+            if note:
+                notes[own] = note
+        return GroupOverrides(groups, _notes_in_use(groups, notes))
+
+    def print_toml(self) -> str:
+        """Print the file, the same decisions always the same way."""
+        lines = [
+            "# What was decided by hand about this project's groups; `pipeline groups merge | split` writes it.",
+            "# An event whose hash is listed belongs to that group.",
+        ]
+        for id_ in sorted(set(self.groups.values())):
+            lines += ["", "[[group]]", f"id = {id_}"]
+            if id_ in self.notes:
+                lines.append(f"note = {_quoted(self.notes[id_])}")
+            lines.append("hashes = [")
+            lines += [f'    "{hash_}",' for hash_ in sorted(hash_ for hash_, group in self.groups.items() if group == id_)]
+            lines.append("]")
+        return "\n".join(lines) + "\n"
+
+
+def _free_id(project_id: int, hash_: str, taken: set[int]) -> int:
+    """Give the id that the hash has by itself, or where others have it now, one derived from that."""
+    own = derive_group_id(project_id, hash_)
+    count = 0
+    while own in taken:
+        count += 1
+        own = derive_group_id(project_id, f"{hash_}:split:{count}")
+    return own
+
+
+def _notes_in_use(groups: Mapping[str, int], notes: Mapping[int, str]) -> dict[int, str]:
+    return {id_: note for id_, note in notes.items() if id_ in groups.values()}
+
+
+def _given_twice(file: RuleFile, hash_: str) -> RuleError:
+    lines = file.text.splitlines()
+    line = max(number for number, text in enumerate(lines, 1) if hash_ in text)
+    return RuleError(file.path, line, None, f"{hash_} already belongs to another group", lines[line - 1])
+
+
+def _quoted(text: str) -> str:
+    """Write a TOML basic string: JSON's escapes are among TOML's."""
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")

@@ -1,0 +1,241 @@
+"""Fingerprint rules in force: which matcher sees what, which rule wins, and what hostile events do to them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.grouping.fingerprint_rules import rule_index
+from pipeline.grouping.fingerprint_rules.compiled_rule import CompiledRule
+from pipeline.grouping.fingerprint_rules.event_values import EventValues
+from pipeline.grouping.fingerprint_rules.parser import parse_fingerprint_rules
+from pipeline.grouping.fingerprint_rules.rule_set import FingerprintRules
+from pipeline.model.rule_file import RuleFile
+
+IN_APP = {"in_app": True}
+EVENT: dict[str, Any] = {
+    "platform": "python",
+    "logger": "shop.cart",
+    "level": "error",
+    "release": "shop@1.2",
+    "logentry": {"formatted": "Cart 5 is gone"},
+    "tags": [["region", "eu-1"], ["region", "ignored"]],
+    "sdk": {"name": "sentry.python.flask"},
+    "exception": {
+        "values": [
+            {
+                "type": "KeyError",
+                "value": "No Such Cart",
+                "stacktrace": {
+                    "frames": [
+                        {
+                            "function": "main",
+                            "module": "shop.app",
+                            "filename": "shop/app.py",
+                            "abs_path": "/srv/shop/app.py",
+                            **IN_APP,
+                        },
+                        {"function": "get", "module": "werkzeug.local", "package": "/usr/lib/libc.so", "in_app": False},
+                    ]
+                },
+            },
+            {"type": "HTTPError"},
+        ]
+    },
+}
+
+
+def matches(matchers: str, event: dict[str, Any] = EVENT) -> bool:
+    return FingerprintRules.load([RuleFile("some.rules", f"{matchers} -> x")]).match(event) is not None
+
+
+@pytest.mark.parametrize(
+    "matchers",
+    [
+        "type:KeyError",
+        "error.type:HTTP*",
+        "!type:KeyError",  # the other exception satisfies it
+        "value:*such*",
+        "message:*such*",
+        "message:cart*",
+        "logger:shop.* level:ERROR",
+        "module:shop.*",
+        "path:**/SHOP/*.py",
+        "path:shop/app.py",
+        "package:/usr/lib/**",
+        r"package:\usr\lib\*",
+        "function:main app:yes",
+        "function:get app:0",
+        "tags.region:eu-*",
+        "!tags.other:x",
+        "release:shop@1.*",
+        "sdk:sentry.python",
+        "sdk:x,all",
+        "family:native,other",
+        "family:all",
+    ],
+)
+def test_matches(matchers: str) -> None:
+    assert matches(matchers)
+
+
+@pytest.mark.parametrize(
+    "matchers",
+    [
+        "type:keyerror",
+        "type:KeyError value:*HTTP*",
+        "type:HTTPError value:*",  # one exception must satisfy both
+        "function:main app:no",
+        "module:Shop.*",
+        "logger:Shop.*",
+        "tags.region:ignored",
+        "!sdk:sentry.python",
+        "sdk:sentry.python.flask",
+        "family:javascript",
+        "app:maybe",
+        "path:app.py",
+    ],
+)
+def test_does_not_match(matchers: str) -> None:
+    assert not matches(matchers)
+
+
+@pytest.mark.parametrize("matchers", ["!module:x", "!logger:x", "!type:x", "!message:x"])
+def test_a_group_without_items_satisfies_no_negation(matchers: str) -> None:
+    assert not matches(matchers, {"platform": "python"})
+    assert matches("!tags.x:y !sdk:sentry.go !family:native", {"platform": "python"})
+
+
+def test_frames_come_from_threads_only_where_nothing_else_has_any() -> None:
+    thread = {"stacktrace": {"frames": [{"function": "park"}]}}
+    assert matches("function:park", {"threads": {"values": [thread]}})
+    assert not matches("function:park", {"threads": {"values": [thread, thread]}})
+    assert not matches("function:park", {**EVENT, "threads": {"values": [thread]}})
+
+
+def test_an_unset_in_app_is_neither_in_nor_out() -> None:
+    event = {"stacktrace": {"frames": [{"function": "f"}]}}
+    assert not matches("app:yes", event)
+    assert not matches("app:no", event)
+    assert matches("!app:yes", event)
+
+
+def test_the_first_matching_rule_wins_across_files_and_builtin_rules_come_last() -> None:
+    project = RuleFile("project.rules", "type:Nope -> never\ntype:KeyError -> project")
+    default = RuleFile("default.rules", 'type:* -> default title="{{ type }} of {{ transaction }}"')
+    builtin = RuleFile("builtin.rules", "family:all -> builtin")
+
+    assert _match([project, default], builtin, EVENT) == ("project.rules", 2, ["project"], None, False)
+    other = {"exception": {"values": [{"type": "E"}]}}
+    assert _match([project, default], builtin, other) == ("default.rules", 1, ["default"], "E of <no-transaction>", False)
+    assert _match([project, default], builtin, {}) == ("builtin.rules", 1, ["builtin"], None, True)
+
+
+def _match(files: list[RuleFile], builtin: RuleFile, event: dict[str, Any]) -> tuple[str, int, list[str], str | None, bool]:
+    match = FingerprintRules.load(files, builtin).match(event)
+    assert match is not None
+    return match.rule.file, match.rule.line, match.values, match.title, match.is_builtin
+
+
+patterns = st.text(alphabet="ab*?/.", min_size=1, max_size=5)
+values = st.text(alphabet="abA/.é", max_size=6)
+matcher_lines = st.builds(
+    lambda negated, key, pattern: f'{"!" if negated else ""}{key}:"{pattern}"',
+    st.booleans(),
+    st.sampled_from(["type", "value", "message", "module", "path", "package", "function", "logger", "level", "tags.t"]),
+    patterns,
+)
+rule_lines = st.lists(matcher_lines, min_size=1, max_size=3).map(lambda parts: f"{' '.join(parts)} -> x")
+frames = st.fixed_dictionaries({}, optional=dict.fromkeys(("function", "module", "package", "filename", "abs_path"), values))
+stacks = st.lists(frames).map(lambda found: {"frames": found})
+exceptions = st.fixed_dictionaries({}, optional={"type": values, "value": values, "stacktrace": stacks})
+events = st.fixed_dictionaries(
+    {},
+    optional={
+        "logger": values,
+        "level": values,
+        "logentry": values.map(lambda text: {"formatted": text}),
+        "tags": values.map(lambda text: [["t", text]]),
+        "exception": st.lists(exceptions, max_size=2).map(lambda found: {"values": found}),
+    },
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(rule_lines, min_size=1, max_size=12), events)
+def test_the_index_finds_what_trying_every_rule_finds(lines: list[str], event: dict[str, Any]) -> None:
+    text = RuleFile("some.rules", "\n".join(lines))
+    rules, _ = parse_fingerprint_rules(text)
+    naive = next((rule.line for rule in rules if CompiledRule(rule.matchers).holds(EventValues(event))), None)
+
+    indexed = FingerprintRules.load([text])
+    for _ in range(2):  # the second time from memory
+        match = indexed.match(event)
+        assert (match.rule.line if match is not None else None) == naive
+
+
+INNER_KEYS = ["values", "frames", "stacktrace", "type", "name", "function", "formatted", "module"]
+OUTER_KEYS = ["exception", "threads", "stacktrace", "logentry", "tags", "sdk", "platform", "logger"]
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800")
+junk = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(INNER_KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(OUTER_KEYS), junk))
+def test_no_event_raises(event: dict[str, Any]) -> None:
+    keys = ("type", "module", "path", "tags.x", "sdk", "logger")
+    lines = (f'{key}:"*" -> {{{{ {key} }}}}, {{{{ function }}}} title="{{{{ message }}}}"' for key in keys)
+    FingerprintRules.load([RuleFile("some.rules", "\n".join(lines))]).match(event)
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 64, "*a?" * 64, "*[ab]" * 64, "?" * 1_024, "**/a" * 32, "*a?b" * 64])
+@pytest.mark.parametrize("unit", ["a", "ab", "/a"])
+def test_the_worst_pattern_on_the_longest_value_is_bounded(pattern: str, unit: str) -> None:
+    rules = FingerprintRules.load([RuleFile("some.rules", f'message:"{pattern}" path:"{pattern}" -> x')])
+    text = unit * (8_192 // len(unit)) + "b"
+
+    started = time.process_time()
+    rules.match({"logentry": {"formatted": text}, "stacktrace": {"frames": [{"filename": text}]}})
+
+    assert time.process_time() - started < 0.1
+
+
+def test_what_is_remembered_is_bounded_for_all_projects_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    remembered: dict[tuple[int, Any], int] = {}
+    monkeypatch.setattr(rule_index, "_REMEMBERED", remembered)
+    monkeypatch.setattr(rule_index, "MAX_CACHED", 10)
+    projects = [FingerprintRules.load([RuleFile("some.rules", f"function:f{number}* -> {number}")]) for number in range(3)]
+
+    for number in range(20):
+        stack = {"stacktrace": {"frames": [{"function": f"f{number}"}, {"function": "x" * 10_000}]}}
+        found = [project.match(stack) is not None for project in projects]
+        assert found == [f"f{number}".startswith(f"f{project}") for project in range(3)]
+        assert 0 < len(remembered) <= 10
+
+
+def test_a_thousand_rules_cost_little_more_than_ten() -> None:
+    def rules(count: int) -> FingerprintRules:
+        lines = (f'path:"**/lib{number}/**/file_{number}.py" function:do_{number}* -> {number}' for number in range(count))
+        return FingerprintRules.load([RuleFile("some.rules", "\n".join(lines))])
+
+    few, many = rules(10), rules(1_000)
+
+    def seconds(rules: FingerprintRules) -> float:
+        spent = []
+        for turn in range(30):
+            frames = [{"function": f"f{turn}_{number}", "filename": f"src/{turn}/{number}.py"} for number in range(25)]
+            started = time.process_time()
+            rules.match({"stacktrace": {"frames": frames}})
+            spent.append(time.process_time() - started)
+        return sum(spent)
+
+    seconds(few), seconds(many)
+    assert min(seconds(many) for _ in range(3)) < 10 * min(seconds(few) for _ in range(3))

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from support.grouping import make_grouper
+from support.timing import least_cpu_s
+
+from pipeline.grouping.parameterization import MAX_CHARS, normalize_message
+from pipeline.grouping.parameterization.event_messages import MAX_EVENT_CHARS, Messages
+
+VERSION = "2023-01-11"
+
+
+def _event(*values: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "error", "exception": {"values": [{"type": "E", "value": value} for value in values]}, **more}
+
+
+def _group_of(values: list[str]) -> dict[str, Any]:
+    """Make an exception group with a member for each value."""
+    event = _event(*values, "group")
+    for number, exception in enumerate(event["exception"]["values"], 1):
+        exception["mechanism"] = {"exception_id": number, "parent_id": 0}
+    event["exception"]["values"][-1]["mechanism"] = {"exception_id": 0, "is_exception_group": True}
+    return event
+
+
+def test_values_are_parameterized_in_order_until_the_budget_is_spent() -> None:
+    fitting = [f"{number} " + "x" * (MAX_EVENT_CHARS // 8 - 2) for number in range(8)]
+    messages = Messages(_event(*fitting, 7, fitting[0], "9 more\nthen\nlost"), VERSION)
+
+    assert [messages.normalize(value) for value in fitting] == [normalize_message(value) for value in fitting]
+    assert messages.normalize("9 more\nthen\nlost") == "9 more\nthen..."
+    assert messages.normalize("9 in the log entry") == "<int> in the log entry"
+
+
+def test_of_a_giant_value_only_what_is_looked_at_counts() -> None:
+    giants = [f"{number} " * 100_000 for number in range(MAX_EVENT_CHARS // MAX_CHARS)]
+
+    assert Messages(_event(*giants, "9 more"), VERSION).normalize("9 more") == "<int> more"
+
+
+@pytest.mark.parametrize("strategy", ["newstyle:2023-01-11", "pipeline:2026-11-22"])
+@pytest.mark.parametrize("fingerprint", [[], ["client"], ["{{ default }}", "x"]])
+@pytest.mark.parametrize("is_group", [True, False])
+def test_an_event_of_long_values_takes_the_time_of_a_few(strategy: str, fingerprint: list[str], *, is_group: bool) -> None:
+    values = [f"{number} " + "1 " * 4_000 for number in range(120)]
+    event = (_group_of(values) if is_group else _event(*values)) | {"fingerprint": fingerprint}
+    grouper = make_grouper(toml=f'strategy = "{strategy}"')
+    one = least_cpu_s(lambda: normalize_message(values[0], strategy.partition(":")[2]))
+
+    assert least_cpu_s(lambda: grouper.group(copy.deepcopy(event))) < 20 * one
+    assert grouper.group(copy.deepcopy(event)).hashes == grouper.explain(event).hashes
+
+
+def test_messages_named_in_a_fingerprint_share_the_budget() -> None:
+    values = [f"{number} " + "1 " * 4_000 for number in range(120)]
+    grouper = make_grouper(toml='strategy = "pipeline:2026-11-22"')
+    one = least_cpu_s(lambda: normalize_message(values[0], "2026-11-22"))
+
+    assert least_cpu_s(lambda: grouper.group(_event(*values, fingerprint=values[::-1] * 2))) < 20 * one
+
+
+def test_which_values_the_stacks_make_needless_changes_nothing() -> None:
+    values = [f"{number} " + "1 " * 4_000 for number in range(20)]
+    event = _event(*values, "20 last")
+    for exception in event["exception"]["values"][:-1]:
+        exception["stacktrace"] = {"frames": [{"function": "f", "in_app": True}]}
+
+    assert make_grouper().group(copy.deepcopy(event)).hashes == make_grouper().explain(event).hashes
