@@ -11,7 +11,7 @@ import orjson
 from pipeline.cli.grouping_tree import print_comparison, print_explanation
 from pipeline.cli.options import clock, fail, inputs_argument, log_plainly, reading_options, settings_options
 from pipeline.grouping.explain.explanation import compare
-from pipeline.rule_tools.explaining import explain_records
+from pipeline.rule_tools.explanations import explain_records
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.settings.loading import load_settings

@@ -11,13 +11,13 @@ import click
 import orjson
 
 from pipeline.cli.options import clock, fail, log_plainly, reading_options, stdout
-from pipeline.cli.rule_reports import print_report, print_untouched
+from pipeline.cli.rule_reports import print_group_diff, print_unused
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.rule_tools.case_file import PlacedCase, Subject, case_files, parse_cases
+from pipeline.rule_tools.case_file import LocatedCase, Subject, case_files, parse_cases
 from pipeline.rule_tools.cases import run_cases
-from pipeline.rule_tools.regrouping import regroup
-from pipeline.rule_tools.suspicious_rules import suspicious
-from pipeline.rule_tools.unused_rules import untouched_rules
+from pipeline.rule_tools.group_diff import diff_groups
+from pipeline.rule_tools.suspicious_rules import suspicious_matchers
+from pipeline.rule_tools.unused_rules import unused_rules
 from pipeline.rules.base_rules import base_rules
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
@@ -72,13 +72,13 @@ def diff(
     before, after = (explain_context(settings, load_rules(folder), now=moment) for folder in (old, new))
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
-        report = regroup(records, before, after, on_lost=lambda line: print(line, file=sys.stderr))
+        found = diff_groups(records, before, after, on_lost=lambda line: print(line, file=sys.stderr))
     except InputError as error:
         fail(str(error))
     if as_json:
-        print(orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2).decode())
+        print(orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2).decode())
     else:
-        print_report(report, limit)
+        print_group_diff(found, limit)
 
 
 @rules.command()
@@ -112,7 +112,7 @@ def check(
     settings = load_settings(settings_file, {("artifacts", "url"): artifacts})
     moment = clock(now)
     errors: list[RuleError] = []
-    cases: list[tuple[Subject, list[PlacedCase]]] = []
+    cases: list[tuple[Subject, list[LocatedCase]]] = []
     for subject, file in case_files(folder):
         try:
             cases.append((subject, parse_cases(file)))
@@ -124,32 +124,32 @@ def check(
         _end_with([*error.errors, *errors], as_json=as_json)
     context = explain_context(settings, loaded, now=moment)
     bases_only = replace(context, rules=base_rules(folder, loaded))
-    for subject, placed in cases:
-        errors += run_cases(placed, bases_only if subject == "bases" else context, subject)
+    for subject, located in cases:
+        errors += run_cases(located, bases_only if subject == "bases" else context, subject)
     if errors:
         _end_with(errors, as_json=as_json)
-    count = sum(len(placed) for _, placed in cases)
+    count = sum(len(located) for _, located in cases)
     groupers = [loaded.default.grouper, *(rules_.grouper for rules_ in loaded.projects.values())]
     every = {(rule.file, rule.line): rule for grouper in groupers for rule in grouper.rules}
-    warnings = list(suspicious(every.values()))
-    untouched = None
+    warnings = list(suspicious_matchers(every.values()))
+    unused = None
     if inputs:
         try:
             records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
-            untouched = untouched_rules(every, records, context, on_lost=lambda line: print(line, file=sys.stderr))
+            unused = unused_rules(every, records, context, on_lost=lambda line: print(line, file=sys.stderr))
         except InputError as error:
             fail(str(error))
     if as_json:
         body: dict[str, object] = {"errors": [], "warnings": list(map(_fields, warnings)), "rules": len(every), "cases": count}
-        if untouched is not None:
-            body["untouched"] = [rule._asdict() for rule in untouched]
+        if unused is not None:
+            body["untouched"] = [rule._asdict() for rule in unused]
         print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     else:
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
         stdout.print(f"[green]ok[/]  {len(every):,} rules, {len(loaded.projects):,} projects of their own, {count:,} cases")
-        if untouched is not None:
-            print_untouched(untouched, len(every))
+        if unused is not None:
+            print_unused(unused, len(every))
 
 
 def _end_with(errors: list[RuleError], *, as_json: bool) -> NoReturn:

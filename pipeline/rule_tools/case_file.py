@@ -1,12 +1,14 @@
-"""Cases beside rules (`*.cases.yaml`): events, and what the rules make of them. `pipeline rules check` runs them.
+"""Case files (`*.cases.yaml`): events beside the rules, and what the rules must make of them.
 
-- name: a refused connection is one group per server
-event: {exception: {values: [{type: ConnectionRefusedError}]}, tags: {server_name: db-1}}
-expect:
-fingerprint: [connection-refused, "{{ tags.server_name }}"]
-- name: the port does not matter
-events: [{message: refused by port 1}, {message: refused by port 2}]
-expect: {together: true}
+`pipeline rules check` runs them. A file holds a list:
+
+    - name: a refused connection is one group per server
+      event: {exception: {values: [{type: ConnectionRefusedError}]}, tags: {server_name: db-1}}
+      expect:
+        fingerprint: [connection-refused, "{{ tags.server_name }}"]
+    - name: the port does not matter
+      events: [{message: refused by port 1}, {message: refused by port 2}]
+      expect: {together: true}
 """
 
 from __future__ import annotations
@@ -25,21 +27,21 @@ SUFFIX = ".cases.yaml"
 
 
 class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is expected of every event of a case; what is left out may be anything."""
+    """What is expected of every event of a case. A field that is left out is not checked."""
 
     fingerprint: tuple[str, ...] | None = None
-    """As the rule has it, variables not filled in."""
+    """The values as the rule writes them, with variables not filled in."""
     title: str | None = None
     in_app: tuple[bool, ...] | None = None
-    """Of the frames of the last exception, or of the stack beside it; the oldest first."""
+    """A value for each frame of the last exception, or of the event's own stack trace; the oldest frame first."""
     rule: str | None = None
-    """Where the fingerprint rule stands that matches: a file name and, after a colon, a line; `none` for no rule."""
+    """The fingerprint rule that matches: `fingerprints.rules:12`, or the file name alone, or `none` if no rule may match."""
     together: bool | None = None
-    """Whether all events of the case are in one group; with false, each is in its own."""
+    """True: all events of the case are in one group. False: each is in a group of its own."""
 
 
 class RuleCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One case. Events are written as an SDK sends them."""
+    """One case. Its events are written as an SDK sends them."""
 
     name: str
     expect: Expectation
@@ -48,12 +50,12 @@ class RuleCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def all_events(self) -> tuple[dict[str, Any], ...]:
-        """Give the events of either form."""
+        """The events, whether they were written as `event` or as `events`."""
         return (self.event, *self.events) if self.event is not None else self.events
 
 
-class PlacedCase(msgspec.Struct, frozen=True):
-    """A case and the line on which it begins, from 1."""
+class LocatedCase(msgspec.Struct, frozen=True):
+    """A case with its file and the line on which it begins, counted from 1."""
 
     case: RuleCase
     file: str
@@ -61,11 +63,11 @@ class PlacedCase(msgspec.Struct, frozen=True):
 
 
 Subject = int | Literal["default", "bases"]
-"""Whose rules cases are about: a project's, the default's, or the bases alone."""
+"""The rules that cases are about: a project's (its number), the default's, or the bases alone."""
 
 
 def case_files(folder: Path) -> Iterator[tuple[Subject, RuleFile]]:
-    """Find the case files of a rules folder, each with whose rules it is about, which follows from where it lies."""
+    """Yield the case files of a rules folder. The subject follows from the folder that a file is in."""
     for path in sorted(folder.rglob(f"*{SUFFIX}")):
         inner = path.relative_to(folder).parts
         subject: Subject = "bases" if inner[0] == "bases" else "default"
@@ -74,8 +76,8 @@ def case_files(folder: Path) -> Iterator[tuple[Subject, RuleFile]]:
         yield subject, RuleFile(str(path.relative_to(folder.parent)), path.read_text(errors="replace"))
 
 
-def parse_cases(file: RuleFile) -> list[PlacedCase]:
-    """Parse one file. Raises InvalidRulesError with the line of what is no case."""
+def parse_cases(file: RuleFile) -> list[LocatedCase]:
+    """Parse one file. Raises InvalidRulesError with the line of each entry that is not a valid case."""
     try:
         tree = yaml.compose(file.text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(file.text)
@@ -88,7 +90,7 @@ def parse_cases(file: RuleFile) -> list[PlacedCase]:
         return []
     if not isinstance(data, list) or not isinstance(tree, yaml.SequenceNode):
         raise InvalidRulesError([RuleError(file.path, 1, 1, "expected a list of cases, each with name, event and expect")])
-    cases: list[PlacedCase] = []
+    cases: list[LocatedCase] = []
     errors: list[RuleError] = []
     for node, value in zip(tree.value, data, strict=True):
         line = node.start_mark.line + 1
@@ -102,7 +104,7 @@ def parse_cases(file: RuleFile) -> list[PlacedCase]:
         elif case.expect == Expectation():
             errors.append(RuleError(file.path, line, node.start_mark.column + 1, "expects nothing"))
         else:
-            cases.append(PlacedCase(case, file.path, line))
+            cases.append(LocatedCase(case, file.path, line))
     if errors:
         raise InvalidRulesError(errors)
     return cases

@@ -1,4 +1,4 @@
-"""Rule cases, run: each event through the stages that come before grouping, then grouped, then held to what was expected."""
+"""Running rule cases: each event goes through the stages up to grouping and is compared with what its case expects."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from pipeline.grouping.explain.explanation import Explanation
 from pipeline.grouping.fingerprint_rules.crash_frames import frames_besides_exceptions, frames_of, values_of
 from pipeline.model.errors import RuleError
 from pipeline.model.record import Form, Record, Token
-from pipeline.rule_tools.case_file import Expectation, PlacedCase, Subject
-from pipeline.rule_tools.explaining import explain_item, prepared_items
+from pipeline.rule_tools.case_file import Expectation, LocatedCase, Subject
+from pipeline.rule_tools.explanations import explain_item, ungrouped_items
 from pipeline.stages.contract import Context
 
 
-def run_cases(cases: Iterable[PlacedCase], ctx: Context, subject: Subject) -> Iterator[RuleError]:
-    """Run cases about one project's rules, or the default's; give an error for everything that is not as expected.
+def run_cases(cases: Iterable[LocatedCase], ctx: Context, subject: Subject) -> Iterator[RuleError]:
+    """Run cases and yield an error for each expectation that does not hold.
 
-    For cases about the bases the context holds no other rules.
+    For the subject "bases", `ctx.rules` must hold the bases alone (`pipeline.rules.base_rules`).
     """
     project_id = subject if isinstance(subject, int) else next(number for number in count(1) if not ctx.rules.knows(number))
-    for placed in cases:
-        for message in _run(placed, ctx, project_id):
-            yield RuleError(placed.file, placed.line, None, f"{placed.case.name}: {message}")
+    for located in cases:
+        for message in _run(located, ctx, project_id):
+            yield RuleError(located.file, located.line, None, f"{located.case.name}: {message}")
 
 
-def _run(placed: PlacedCase, ctx: Context, project_id: int) -> Iterator[str]:
+def _run(located: LocatedCase, ctx: Context, project_id: int) -> Iterator[str]:
     lost: list[str] = []
     explained: list[tuple[dict[str, Any], Explanation]] = []
-    for number, event in enumerate(placed.case.all_events, 1):
+    for number, event in enumerate(located.case.all_events, 1):
         record = Record(
-            orjson.dumps(event, default=str), Form.JSON, placed.file, number, ctx.now, Token("cases", 0, number), project_id
+            orjson.dumps(event, default=str), Form.JSON, located.file, number, ctx.now, Token("cases", 0, number), project_id
         )
-        explained += [(item.event, explain_item(item, ctx)) for item in prepared_items([record], ctx, lost.append)]
+        explained += [(item.event, explain_item(item, ctx)) for item in ungrouped_items([record], ctx, lost.append)]
     if lost:
-        yield f"no event: {lost[0]}"
+        yield f"an event of the case was not accepted: {lost[0]}"
         return
-    expect = placed.case.expect
+    expect = located.case.expect
     for number, (event, explanation) in enumerate(explained, 1):
         which = f"event {number}: " if len(explained) > 1 else ""
         yield from (f"{which}{message}" for message in _differences(expect, event, explanation))
@@ -64,6 +64,6 @@ def _differences(expect: Expectation, event: dict[str, Any], found: Explanation)
             yield f"expected in_app {list(expect.in_app)}, got {list(in_app)}"
     if expect.rule is not None:
         rule = found.matched_rule
-        place = f"{rule.file.rpartition('/')[2]}:{rule.line}" if rule is not None else "none"
-        if expect.rule not in {place, place.rpartition(":")[0] or place}:
-            yield f"expected rule {expect.rule}, got {place}"
+        matched = f"{rule.file.rpartition('/')[2]}:{rule.line}" if rule is not None else "none"
+        if expect.rule not in {matched, matched.rpartition(":")[0] or matched}:
+            yield f"expected rule {expect.rule}, got {matched}"

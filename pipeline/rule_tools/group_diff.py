@@ -1,91 +1,105 @@
-"""Diff: what a change of rules does to groups, from where each event was and where it would be."""
+"""Group diff: which groups merge, split or move if one version of the rules replaces another.
+
+Recorded events are grouped under both versions. Nothing is counted or stored.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from pipeline.model.grouping import Grouping
+from pipeline.model.item import Item
+from pipeline.model.record import Record
+from pipeline.model.title import metadata, title
+from pipeline.rule_tools.explanations import ungrouped_items
+from pipeline.stages.contract import Context
+
 EXAMPLES = 3
-"""Events that are kept to show for each way from a group to another."""
+"""How many events are kept as examples of each flow from one group to another."""
 
 
-class Place(NamedTuple):
-    """The group that an event belongs to. `primary_hash` is one by which the group is known."""
+class GroupRef(NamedTuple):
+    """A group that an event belongs to. `primary_hash` is the primary hash of one of its events."""
 
     project_id: int
     group_id: int
     primary_hash: str
 
 
-class Example(NamedTuple):
-    """An event that people can look at: `origin` is its input and position there."""
+class ExampleEvent(NamedTuple):
+    """An event to look at. `location` is its input and its position there, such as `events.jsonl:7`."""
 
     event_id: str
-    origin: str
+    location: str
     title: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the example as `pipeline rules diff --json` prints it."""
+        return {"event_id": self.event_id, "origin": self.location, "title": self.title}
 
-class Kind(StrEnum):
-    """What happens to the groups that a change ties together."""
+
+class ChangeKind(StrEnum):
+    """What happens to a set of groups that exchange events."""
 
     MERGE = "merge"
     """Several groups become one."""
     SPLIT = "split"
     """One group becomes several."""
     REGROUP = "regroup"
-    """Several groups become several, cut otherwise."""
+    """Several groups become several others."""
     MOVE = "move"
-    """A group keeps its events and gets another id: the old group ends, a new one begins."""
+    """A group keeps its events and gets another id: the old group ends and a new one begins."""
 
 
 @dataclass(slots=True)
 class Flow:
-    """The events that go from one group to another, or stay: `before` and `after` are then the same."""
+    """The events that were in the group `before` and are in the group `after`. Both are the same for events that stay."""
 
-    before: Place
-    after: Place
+    before: GroupRef
+    after: GroupRef
     events: int = 0
-    examples: list[Example] = field(default_factory=list)
+    examples: list[ExampleEvent] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the flow with its examples."""
+        """Return the flow with its examples."""
         return {
             "from": self.before.group_id,
             "to": self.after.group_id,
             "events": self.events,
-            "examples": [example._asdict() for example in self.examples],
+            "examples": [example.to_json() for example in self.examples],
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Groups that a change ties together, with every flow between them."""
+class GroupChange:
+    """Groups that exchange events, with every flow between them, the largest first."""
 
-    kind: Kind
+    kind: ChangeKind
     flows: tuple[Flow, ...]
 
     @property
     def events(self) -> int:
-        """Count the events of all groups concerned, those that stay included."""
+        """The number of events of all these groups, including those that stay where they were."""
         return sum(flow.events for flow in self.flows)
 
     @property
     def changed(self) -> int:
-        """Count the events whose group is another afterwards."""
+        """The number of events whose group is another afterwards."""
         return sum(flow.events for flow in self.flows if flow.before.group_id != flow.after.group_id)
 
-    def groups(self, *, after: bool) -> list[tuple[Place, int]]:
-        """Give the groups on one side with their events, the largest first."""
-        sizes: Counter[Place] = Counter()
+    def groups(self, *, after: bool) -> list[tuple[GroupRef, int]]:
+        """Return the groups before or after the change with their number of events, the largest first."""
+        sizes: Counter[GroupRef] = Counter()
         for flow in self.flows:
             sizes[flow.after if after else flow.before] += flow.events
         return sorted(sizes.items(), key=lambda size: (-size[1], size[0]))
 
     def to_json(self) -> dict[str, Any]:
-        """Give the change, largest flow first."""
+        """Return the change with its flows."""
         return {
             "kind": self.kind.value,
             "project_id": self.flows[0].before.project_id,
@@ -98,21 +112,21 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What a change of rules comes to, the changes with most events first."""
+class GroupDiff:
+    """What a change of rules does to groups. The changes that concern most events come first."""
 
     events: int
     groups_before: int
     groups_after: int
-    changes: tuple[Change, ...]
+    changes: tuple[GroupChange, ...]
 
     @property
     def changed(self) -> int:
-        """Count the events whose group is another afterwards."""
+        """The number of events whose group is another afterwards."""
         return sum(change.changed for change in self.changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the report as one JSON object."""
+        """Return the object that `pipeline rules diff --json` prints."""
         return {
             "events": self.events,
             "changed_events": self.changed,
@@ -122,30 +136,30 @@ class Report:
         }
 
 
-class GroupsDiff:
-    """Collects where events were and would be. Memory: in proportion to groups, not to events."""
+class GroupDiffBuilder:
+    """Collects the group of each event before and after. Its memory grows with the number of groups, not of events."""
 
     def __init__(self) -> None:
         self._flows: dict[tuple[int, int, int], Flow] = {}
 
-    def add(self, before: Place, after: Place, example: Example) -> None:
-        """Count one event; both places are of its project."""
+    def add(self, before: GroupRef, after: GroupRef, example: ExampleEvent) -> None:
+        """Count one event. Both groups belong to the event's project."""
         key = (before.project_id, before.group_id, after.group_id)
         flow = self._flows.setdefault(key, Flow(before, after))
         flow.events += 1
         if len(flow.examples) < EXAMPLES:
             flow.examples.append(example)
 
-    def report(self) -> Report:
-        """Say which groups merge, split or move."""
+    def build(self) -> GroupDiff:
+        """Return the groups that merge, split or move, with what was counted."""
         flows = list(self._flows.values())
         changes = [
-            Change(kind, tuple(sorted(tied, key=lambda flow: (-flow.events, flow.before, flow.after))))
-            for tied in _tied_together(flows)
+            GroupChange(kind, tuple(sorted(tied, key=lambda flow: (-flow.events, flow.before, flow.after))))
+            for tied in _connected(flows)
             if (kind := _kind(tied)) is not None
         ]
         changes.sort(key=lambda change: (-change.events, change.flows[0].before))
-        return Report(
+        return GroupDiff(
             events=sum(flow.events for flow in flows),
             groups_before=len({(flow.before.project_id, flow.before.group_id) for flow in flows}),
             groups_after=len({(flow.after.project_id, flow.after.group_id) for flow in flows}),
@@ -153,19 +167,52 @@ class GroupsDiff:
         )
 
 
-def _kind(flows: list[Flow]) -> Kind | None:
-    """Name what happens to groups that are tied together; None where nothing does."""
+def diff_groups(records: Iterable[Record], before: Context, after: Context, on_lost: Callable[[str], None]) -> GroupDiff:
+    """Group each event under the rules of both contexts and return what changes.
+
+    `on_lost` is called with a line of text for each event that cannot be compared.
+    """
+    diff = GroupDiffBuilder()
+    for record in records:
+        old = list(ungrouped_items([record], before, on_lost))
+        new = list(ungrouped_items([record], after, lambda _: None))
+        if [item.event_id for item in old] != [item.event_id for item in new]:
+            on_lost(f"{record.source}:{record.position}: left out, since only one version of the rules accepts this event")
+            continue
+        for item, changed in zip(old, new, strict=True):
+            grouping, regrouped = _group(item, before), _group(changed, after)
+            example = ExampleEvent(item.event_id, f"{record.source}:{record.position}", _title(item, grouping))
+            diff.add(_group_ref(item, grouping), _group_ref(changed, regrouped), example)
+    return diff.build()
+
+
+def _group(item: Item, ctx: Context) -> Grouping:
+    return ctx.rules.project(item.scope.project_id).grouper.group(item.event, ctx.now)
+
+
+def _group_ref(item: Item, grouping: Grouping) -> GroupRef:
+    project_id = item.scope.project_id
+    return GroupRef(project_id, grouping.group_id(project_id), grouping.primary_hash)
+
+
+def _title(item: Item, grouping: Grouping) -> str:
+    kind = item.event.get("type")
+    return grouping.title or title(kind if isinstance(kind, str) else None, metadata(item.event))
+
+
+def _kind(flows: list[Flow]) -> ChangeKind | None:
+    """Return what happens to connected groups, or None if nothing does."""
     before = {flow.before.group_id for flow in flows}
     after = {flow.after.group_id for flow in flows}
     if len(before) == 1 and len(after) == 1:
-        return None if before == after else Kind.MOVE
+        return None if before == after else ChangeKind.MOVE
     if len(after) == 1:
-        return Kind.MERGE
-    return Kind.SPLIT if len(before) == 1 else Kind.REGROUP
+        return ChangeKind.MERGE
+    return ChangeKind.SPLIT if len(before) == 1 else ChangeKind.REGROUP
 
 
-def _tied_together(flows: Iterable[Flow]) -> list[list[Flow]]:
-    """Gather flows that share a group on either side, directly or through others."""
+def _connected(flows: Iterable[Flow]) -> list[list[Flow]]:
+    """Return the flows in sets: two flows are in one set if they share a group on either side, directly or through others."""
     parents: dict[tuple[str, int, int], tuple[str, int, int]] = {}
 
     def root(node: tuple[str, int, int]) -> tuple[str, int, int]:
@@ -181,11 +228,11 @@ def _tied_together(flows: Iterable[Flow]) -> list[list[Flow]]:
     ]
     for _, before, after in ends:
         parents[root(before)] = root(after)
-    tied: dict[tuple[str, int, int], list[Flow]] = defaultdict(list)
+    connected: dict[tuple[str, int, int], list[Flow]] = defaultdict(list)
     for flow, before, _ in ends:
-        tied[root(before)].append(flow)
-    return list(tied.values())
+        connected[root(before)].append(flow)
+    return list(connected.values())
 
 
-def _group_json(place: Place, events: int) -> dict[str, Any]:
-    return {"group_id": place.group_id, "hash": place.primary_hash, "events": events}
+def _group_json(group: GroupRef, events: int) -> dict[str, Any]:
+    return {"group_id": group.group_id, "hash": group.primary_hash, "events": events}

@@ -1,4 +1,7 @@
-"""Suspicious rules: they parse, and cannot do what they seem to say. Warnings, since Sentry's users bring such rules along."""
+"""Suspicious rules: rules that parse but cannot have the effect that they seem to have.
+
+They are warnings and not errors, because rules that were written for Sentry contain them and should load.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from pipeline.model.errors import RuleError
 
 FAMILIES = frozenset({"native", "javascript", "other", "all"})
 TRUTHS = frozenset({"1", "yes", "true", "0", "no", "false"})
-"""What a stack-trace rule's `app` knows, in this case; a fingerprint rule's knows `on` and `off` as well, in any case."""
+"""The values that `app` of a stack-trace rule knows, in lower case only.
+
+`app` of a fingerprint rule also knows `on` and `off`, and ignores case.
+"""
 
 
-def suspicious(rules: Iterable[StackTraceRule | FingerprintRule]) -> Iterator[RuleError]:
-    """Give a warning for each matcher that nothing can satisfy (or, negated, everything does)."""
+def suspicious_matchers(rules: Iterable[StackTraceRule | FingerprintRule]) -> Iterator[RuleError]:
+    """Yield a warning for each matcher that nothing can satisfy, or that everything satisfies because it is negated."""
     for rule in rules:
         for matcher in _matchers(rule):
             reason = _reason(matcher)

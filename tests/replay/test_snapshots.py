@@ -14,7 +14,7 @@ from support.command import ARTIFACTS, RECORDED, RULES
 
 from pipeline.model.item import Item
 from pipeline.model.title import name_event
-from pipeline.rule_tools.explaining import prepared_items
+from pipeline.rule_tools.explanations import ungrouped_items
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.schema import ArtifactSettings, Settings
@@ -37,7 +37,7 @@ def context() -> Context:
 
 @pytest.mark.parametrize("path", ENVELOPES, ids=lambda path: str(path.relative_to(RECORDED).with_suffix("")))
 def test_a_recorded_event_is_seen_as_before(path: Path, context: Context) -> None:
-    items = list(prepared_items(Inputs([str(path)], now=NOW), context, on_lost=lambda _: None))
+    items = list(ungrouped_items(Inputs([str(path)], now=NOW), context, on_lost=lambda _: None))
     assert items
     text = "\n".join(line for item in items for line in describe(item, context)) + "\n"
     snapshot = SNAPSHOTS / path.relative_to(RECORDED).with_suffix(".txt")

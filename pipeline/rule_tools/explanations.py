@@ -1,4 +1,4 @@
-"""Explaining: the stages up to grouping, over recorded events, for people who ask why. Nothing is counted or stored."""
+"""Recorded events taken through the stages before grouping, and explanations of how they group."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pipeline.stages.contract import Context
 from pipeline.stages.runner import run
 
 
-def prepared_items(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Item]:
-    """Give each event as grouping meets it. `on_lost` gets a line for one that never comes that far.
+def ungrouped_items(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Item]:
+    """Yield each event as the stage of grouping would receive it.
 
-    What is no error event (a session, a client report) is passed over without a word.
+    `on_lost` is called with a line of text for each event that a stage before grouping refused. Items that are no error events,
+    such as sessions and client reports, are skipped without a call.
     """
     for record in records:
         result = run([record], ctx, EXPLAINED)
@@ -30,12 +31,15 @@ def prepared_items(records: Iterable[Record], ctx: Context, on_lost: Callable[[s
 
 
 def explain_records(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Explanation]:
-    """Explain the grouping of each event."""
-    return (explain_item(item, ctx) for item in prepared_items(records, ctx, on_lost))
+    """Yield the explanation of each event's grouping. `on_lost` is called as by `ungrouped_items`."""
+    return (explain_item(item, ctx) for item in ungrouped_items(records, ctx, on_lost))
 
 
 def explain_item(item: Item, ctx: Context) -> Explanation:
-    """Explain a prepared event's grouping, and name the event as the stage of grouping does."""
+    """Explain the grouping of an item from `ungrouped_items`.
+
+    Sets the title of the item's event, as the stage of grouping does.
+    """
     explanation = ctx.rules.project(item.scope.project_id).grouper.explain(item.event, ctx.now)
     explanation.project_id = item.scope.project_id
     name_event(item.event, explanation.grouping.title)
