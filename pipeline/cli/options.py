@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console
 
-from pipeline.observability.logs import Repeats
+from pipeline.observability.log_repeats import RepeatFilter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -101,5 +101,5 @@ def fail(message: str) -> NoReturn:
 def log_plainly() -> None:
     """Send warnings of a one-shot command to stderr as plain lines."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(Repeats())
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])

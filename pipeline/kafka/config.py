@@ -6,7 +6,7 @@ import logging
 import secrets
 from typing import Any
 
-from pipeline.observability.logs import KAFKA_CLIENT
+from pipeline.observability.log_repeats import KAFKA_CLIENT
 from pipeline.settings.schema import KafkaSettings, Settings
 
 Config = dict[str, Any]

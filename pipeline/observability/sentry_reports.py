@@ -18,7 +18,7 @@ from sentry_sdk.utils import BadDsn, Dsn
 
 from pipeline import __version__
 from pipeline.model.errors import SettingsError
-from pipeline.observability.logs import KAFKA_CLIENTS
+from pipeline.observability.log_repeats import KAFKA_CLIENTS
 from pipeline.settings.schema import ReportSettings
 
 REPORTS_PER_MINUTE = 10
