@@ -133,15 +133,15 @@ local function rejecting(charged, quantity, over_accept_once, project, moment)
   return mask, is_beyond
 end
 
--- Moves the counters of an event with that verdict, by its quantity or, to take it back, by minus that.
-local function move(charged, verdict, quantity, project)
+-- Moves the counters of an event with that decision, by its quantity or, to take it back, by minus that.
+local function move(charged, decision, quantity, project)
   for at = 1, #charged do
     local counter = charged[at]
-    if verdict == ACCEPTED or verdict == BEYOND_SHARE then
-      charge(counter, quantity, project, verdict == BEYOND_SHARE)
-    elseif verdict < 0 and is_charged(verdict) then
-      charge(has(-verdict, at) and counter.reserve or counter, quantity, project, false)
-    elseif verdict > REJECTED and has(verdict - REJECTED, at) then
+    if decision == ACCEPTED or decision == BEYOND_SHARE then
+      charge(counter, quantity, project, decision == BEYOND_SHARE)
+    elseif decision < 0 and is_charged(decision) then
+      charge(has(-decision, at) and counter.reserve or counter, quantity, project, false)
+    elseif decision > REJECTED and has(decision - REJECTED, at) then
       drop(counter, quantity)
     end
   end
@@ -156,7 +156,7 @@ local function decide(section, ledger, i)
     if is_same_token(claim.now, own) then return UNCHARGED end -- a dead letter's second life
     if is_near(claim.now, own) then return DUPLICATE end
   end
-  local over_accept_once, verdict = events[6][i] == 1, ACCEPTED
+  local over_accept_once, decision = events[6][i] == 1, ACCEPTED
   local mask, is_beyond
   if section.is_plain then
     mask = rejecting_windows(charged, quantity, over_accept_once)
@@ -164,9 +164,9 @@ local function decide(section, ledger, i)
     mask, is_beyond = rejecting(charged, quantity, over_accept_once, project, moment)
     local signature = #events[7] >= 8 * i and string.sub(events[7], 8 * i - 7, 8 * i)
     if mask > 0 then
-      verdict = signature and has_reserve(charged, mask, quantity, signature) and -mask or REJECTED + mask
+      decision = signature and has_reserve(charged, mask, quantity, signature) and -mask or REJECTED + mask
     elseif is_beyond then
-      verdict = BEYOND_SHARE
+      decision = BEYOND_SHARE
     end
     if signature then remember(charged, signature) end
   end
@@ -181,16 +181,16 @@ local function decide(section, ledger, i)
       end
     end
   else
-    if section.is_plain then verdict = REJECTED + mask end
-    move(charged, verdict, quantity, project)
+    if section.is_plain then decision = REJECTED + mask end
+    move(charged, decision, quantity, project)
   end
-  if claim and verdict < REJECTED then claim.now = own end
-  return verdict
+  if claim and decision < REJECTED then claim.now = own end
+  return decision
 end
 
 local function take_back(section, _, entry)
-  move(charged_by(entry), entry.verdict, -entry.quantity, entry.label)
-  if duplicate_s > 0 and entry.verdict < REJECTED and entry.verdict ~= DUPLICATE then
+  move(charged_by(entry), entry.decision, -entry.quantity, entry.label)
+  if duplicate_s > 0 and entry.decision < REJECTED and entry.decision ~= DUPLICATE then
     local claim = claims[claim_stem(section, entry.label) .. entry.id]
     if claim.now and is_same_token(claim.now, (claim_of(entry.token, 1))) then claim.now = false end
   end

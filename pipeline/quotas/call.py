@@ -1,4 +1,4 @@
-"""A call of a script, as it is put together: events by organization and partition, in columns (the form is in `ledger.lua`)."""
+"""Put a call of a script together: events by organization and partition, in columns. `ledger.lua` describes the form."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import xxhash
 
 from pipeline.model.record import Token
 from pipeline.quotas.ledger import Polled
-from pipeline.quotas.window import clamped
+from pipeline.quotas.model import clamped
 
 _TOKEN = Struct("<QI").pack
 _MASK_64 = 2**64 - 1
 _MAX_QUANTITY = 2**48
-"""Larger ones count as this: Lua's numbers are exact up to 2^53."""
+"""Larger quantities count as this one. Lua's numbers are exact up to 2^53."""
 _encode = msgpack.Packer(use_bin_type=False, unicode_errors="surrogatepass").pack
-"""Redis's own decoder knows the older format only, in which bytes and text are the same type."""
+"""Redis's decoder knows only the older MessagePack format, in which bytes and text are the same type."""
 
 
 Column = type[list[Any]] | type[bytearray]
-"""How a column is kept: numbers and texts in a list, values of one width side by side."""
+"""The type of a column: a list of numbers or texts, or one string of bytes in which all values have the same width."""
 
 
 class Part:
-    """The events of one organization from one partition, as columns. `extra` holds the columns that only one script has."""
+    """The events of one organization from one partition, as columns. `extra` holds the columns of one script alone."""
 
     __slots__ = (
         "arrivals",
@@ -37,10 +37,10 @@ class Part:
         "end",
         "extra",
         "ids",
+        "indices",
         "name",
         "offsets",
         "partition",
-        "places",
         "quantities",
         "replayed",
         "section",
@@ -51,23 +51,23 @@ class Part:
         self.section = section
         self.name = name
         self.topic_id, self.partition, self.base, self.end, _ = polled
-        self.places: list[int] = []
-        """Where each event stands among the claims of the call."""
+        self.indices: list[int] = []
+        """The index of each event among the claims or sightings of the call."""
         self.offsets: list[int] = []
         self.combos: list[int] = []
         self.quantities: list[int] = []
         self.ids: list[str] = []
         self.arrivals: list[float] = []
         self.replayed: set[int] = set()
-        """The offsets of replayed dead letters, also of those that have no event here; such a part covers nothing else."""
+        """The offsets of replayed dead letters, also of those that have no event here. Such a part covers no other offsets."""
         self.extra: list[Any] = [column() for column in extra]
 
     def header(self) -> list[Any]:
-        """Give the part's name, and the offsets that it covers: a range, or those of replayed dead letters."""
+        """Return the part's name and what it covers: `[name, base, end]`, for replayed dead letters `[name, offsets]`."""
         return [self.name, sorted(self.replayed)] if self.replayed else [self.name, self.base, self.end]
 
     def holds(self, organization: int, token: Token) -> bool:
-        """Say whether an event belongs here."""
+        """Whether an event belongs to this part."""
         return (
             self.base <= token[2] < self.end
             and self.topic_id == token[0]
@@ -76,9 +76,9 @@ class Part:
         )
 
     def pack(self) -> bytes:
-        """Give the columns as the script takes them.
+        """Return the columns as the script takes them.
 
-        A token is 64 bits: only tokens that claim the same event id or the same group are ever compared.
+        A token is 64 bits. That is enough, because only tokens that claim the same event id or the same group are compared.
         """
         start = origin(self.topic_id, self.partition)
         tokens = [start + offset & _MASK_64 for offset in self.offsets]
@@ -98,16 +98,19 @@ class Part:
 
 
 class Section:
-    """All that a call says of one organization. Counters, definitions and combos are numbered from 1, as Lua does."""
+    """All that a call holds for one organization. Counters, definitions and combos are numbered from 1, as in Lua.
+
+    A combo is what some events have in common: the counters that they are charged to, and a label.
+    """
 
     __slots__ = ("_counters", "_definition_of", "_definitions", "_labels", "_lists", "drops", "organization", "parts")
 
     def __init__(self, organization: int) -> None:
         self.organization = organization
         self.parts: dict[tuple[str, int, bool], Part] = {}
-        """By topic, partition, and whether its events are replayed dead letters."""
+        """By topic, partition, and whether the events are replayed dead letters."""
         self.drops: list[tuple[str, int]] = []
-        """Stems of quotas, and what was refused by them without asking Redis."""
+        """Counters without their windows, and the quantity that each refused without a call."""
         self._counters: dict[str, int] = {}
         self._definition_of: list[int] = []
         self._definitions: dict[tuple[Any, ...], int] = {}
@@ -115,7 +118,7 @@ class Section:
         self._labels: list[Any] = []
 
     def counter(self, name: str, definition: tuple[Any, ...]) -> int:
-        """Give a counter's number in this call."""
+        """Return a counter's number in this section."""
         index = self._counters.get(name)
         if index is None:
             index = self._counters[name] = len(self._counters) + 1
@@ -123,13 +126,13 @@ class Section:
         return index
 
     def combo(self, counters: Iterable[tuple[str, tuple[Any, ...]]], label: Any) -> int:
-        """Add a combo of counters; gives its number in this call."""
+        """Add a combo and return its number in this section."""
         self._lists.append([self.counter(name, definition) for name, definition in counters])
         self._labels.append(label)
         return len(self._labels)
 
     def pack(self) -> bytes:
-        """Give the tables as the script takes them."""
+        """Return the tables as the script takes them."""
         tables = [list(self._counters), self._definition_of, list(self._definitions), self._lists, self._labels]
         return cast("bytes", _encode(tables))
 
@@ -143,17 +146,14 @@ class Call:
         self.sections: dict[int, Section] = {}
 
     def section(self, organization: int) -> Section:
-        """Give an organization's section; made where it is the first time."""
+        """Return an organization's section. It is made when it is asked for the first time."""
         section = self.sections.get(organization)
         if section is None:
             section = self.sections[organization] = Section(organization)
         return section
 
     def part(self, organization: int, token: Token) -> Part:
-        """Give the part that an event belongs to.
-
-        A token from outside of what was polled is a replayed dead letter's.
-        """
+        """Return the part that an event belongs to. A token outside of the polled ranges is that of a replayed dead letter."""
         topic_id, partition, offset = token
         section = self.section(organization)
         polled = self._polled.get((topic_id, partition))
@@ -167,16 +167,16 @@ class Call:
             part.replayed.add(offset)
         return part
 
-    def name_rest(self, is_clean: Callable[[int, Token], bool]) -> None:
-        """Name the organizations that were read but have no event left, unless no earlier attempt can have charged them."""
+    def name_rest(self, is_undecided: Callable[[int, Token], bool]) -> None:
+        """Add a part for each organization that has no event left, if an earlier attempt may have charged some."""
         for topic_id, partition, base, _, organizations in self._polled.values():
             token = Token(topic_id, partition, base)
             for organization in organizations:
-                if not is_clean(organization, token):
+                if not is_undecided(organization, token):
                     self.part(organization, token)
 
     def pack(self, options: Sequence[Any], prefix: str, *, per_section: bool) -> list[tuple[str, list[bytes]]]:
-        """Give the key and the arguments of each script call: one for all sections, or one for each."""
+        """Return the key and the arguments of each script call: one call for all sections, or one for each."""
         sections = list(self.sections.values())
         groups = [[section] for section in sections] if per_section else [sections]
         calls = []
@@ -191,19 +191,23 @@ class Call:
 
 
 class PartReply(msgspec.Struct, array_like=True):
-    """What the script says of one part: `high` is where the furthest call before this one ended, 0 where nothing is known."""
+    """A script's reply for one part.
+
+    `high` is where the furthest call before this one ended, 0 if there was none. `decided_until` is the first offset that no call
+    has decided. `decisions` holds a code for each event; `ledger.lua` lists them.
+    """
 
     high: int
     decided_until: int
-    verdicts: list[int]
+    decisions: list[int]
     reasons: list[tuple[int, str]]
-    """The reasons of rejections that an earlier attempt decided: the event, from 1, and the words of that time."""
+    """Reasons of what an earlier attempt rejected: the number of the event, from 1, and the reason that applied then."""
 
 
 class SectionReply(msgspec.Struct, array_like=True):
-    """What the script says of one organization. `full` lists the counters that are used up.
+    """A script's reply for one organization. `full` lists the numbers of the counters that are used up.
 
-    `firsts` tells when each combo's group was first seen (epoch seconds), 0 where that is not known; admit gives none.
+    `firsts` holds when the group of each combo was first seen (epoch seconds), 0 where that is not known. Admit returns none.
     """
 
     epoch: str
@@ -216,7 +220,7 @@ _decode = msgspec.msgpack.Decoder(list[SectionReply]).decode
 
 
 def read_replies(replies: Iterable[bytes]) -> list[SectionReply] | None:
-    """Read the replies to a call's script calls, section by section; None where the caller is a zombie."""
+    """Return the replies to a call, section by section; None where another worker has gone past the caller."""
     sections: list[SectionReply] = []
     for reply in replies:
         if reply == b"STALE":
@@ -226,16 +230,16 @@ def read_replies(replies: Iterable[bytes]) -> list[SectionReply] | None:
 
 
 def pack_ids(event_ids: Sequence[str]) -> bytes:
-    """Give 16 bytes for each event id."""
+    """Return the 16 bytes of each event id, side by side."""
     with suppress(ValueError):
-        packed = bytes.fromhex("".join(event_ids))  # all at once: a fifth of the time, where every id is one
+        packed = bytes.fromhex("".join(event_ids))  # converting all at once takes a fifth of the time
         if len(packed) == 16 * len(event_ids) and all(len(event_id) == 32 for event_id in event_ids):
             return packed
     return b"".join(map(id_bytes, event_ids))
 
 
 def id_bytes(event_id: str) -> bytes:
-    """Give an event id's 16 bytes; a text that is no event id is hashed, so that it cannot reach into a key's name."""
+    """Return the 16 bytes of an event id. Any other text is hashed, because keys are made of these bytes."""
     if len(event_id) == 32:
         try:
             raw = bytes.fromhex(event_id)
@@ -247,7 +251,7 @@ def id_bytes(event_id: str) -> bytes:
 
 
 def _plain(topic_id: str) -> str:
-    """Give a topic's id as it may stand in a key; a replay's topic is a path, which may hold anything."""
+    """Return a topic's id in a form that can be part of a key. In a replay it is a path, which may hold any character."""
     return topic_id if topic_id.isascii() else xxhash.xxh3_128_hexdigest(topic_id.encode("utf-8", "surrogatepass"))
 
 
@@ -255,7 +259,7 @@ _origins: dict[tuple[str, int], int] = {}
 
 
 def origin(topic_id: str, partition: int) -> int:
-    """Give the 64-bit number that a partition's tokens start from."""
+    """Return the 64-bit number that the tokens of a partition start from."""
     known = _origins.get((topic_id, partition))
     if known is None:
         known = xxhash.xxh3_64_intdigest(f"{topic_id}:{partition}".encode("utf-8", "surrogatepass"))

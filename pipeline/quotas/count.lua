@@ -3,7 +3,7 @@
 -- A combo's label is {group, hashes, day, hour, retention_s}, group being `project:group id`; its counters are the group quotas'.
 
 local KEEP_IN_SAMPLE, ADMITTED_ON_RESERVE = 1, 2 -- flags of an event, by the place of their bit
-local NEW, SAMPLED, NOT_NEW = 1, 2, 4 -- verdicts: 0 is counted; NEW and SAMPLED add up; NOT_NEW and REJECTED refuse
+local NEW, SAMPLED, NOT_NEW = 1, 2, 4 -- decisions: 0 is counted; NEW and SAMPLED add up; NOT_NEW and REJECTED refuse
 
 local opened = open_sections('count')
 if not opened then return 'STALE' end
@@ -146,11 +146,11 @@ local function load_admitted(admitted, key, ours)
   if not value then return end
   admitted.values[key] = value
   for _, chunk in ipairs(value[4]) do
-    local tables, events, verdicts = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
+    local tables, events, decisions = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
     for i, offset in ipairs(events[1]) do
       if offset >= chunk[1] and offset < chunk[2] and (not ours or ours[offset]) then
         admitted.entries[name_of(events, i)] = {
-          chunk = chunk, verdicts = verdicts, i = i,
+          chunk = chunk, decisions = decisions, i = i,
           tables = tables, combo = events[2][i], label = tables[5][events[2][i]], quantity = events[3][i],
         }
       end
@@ -175,18 +175,18 @@ local function settle(section, ledger, name, wants_charge)
   local admitted = admitted_of(section, ledger)
   local entry = admitted.entries[name]
   if not entry then return end
-  local verdict = entry.verdicts[entry.i]
-  if wants_charge and is_given_back(verdict) then
-    verdict = charged_again(verdict)
-    entry.verdicts[entry.i] = verdict
-  elseif not wants_charge and is_charged(verdict) then
-    entry.verdicts[entry.i] = given_back(verdict)
+  local decision = entry.decisions[entry.i]
+  if wants_charge and is_given_back(decision) then
+    decision = charged_again(decision)
+    entry.decisions[entry.i] = decision
+  elseif not wants_charge and is_charged(decision) then
+    entry.decisions[entry.i] = given_back(decision)
   else
     return
   end
   for at, counter in ipairs(charged_by(entry)) do
-    if verdict < 0 and has(-verdict, at) then counter = counter.reserve end
-    outer[#outer + 1] = {counter, wants_charge and entry.quantity or -entry.quantity, entry.label, verdict == BEYOND_SHARE}
+    if decision < 0 and has(-decision, at) then counter = counter.reserve end
+    outer[#outer + 1] = {counter, wants_charge and entry.quantity or -entry.quantity, entry.label, decision == BEYOND_SHARE}
   end
   admitted.is_changed = true
 end
@@ -194,7 +194,7 @@ end
 local function write_admitted(ledger)
   local admitted = ledger.admitted
   if not admitted or not admitted.is_changed then return end
-  for _, entry in pairs(admitted.entries) do entry.chunk[5] = entry.verdicts end
+  for _, entry in pairs(admitted.entries) do entry.chunk[5] = entry.decisions end
   for key, value in pairs(admitted.values) do
     for _, chunk in ipairs(value[4]) do
       if type(chunk[5]) == 'table' then chunk[5] = cmsgpack.pack(chunk[5]) end
@@ -209,29 +209,29 @@ local function decide(section, ledger, i)
   local events, c = ledger.events, ledger.events[2][i]
   local label, own_hashes, charged = section.labels[c], section.hashes[c], section.charged[c]
   local quantity, flags, token = events[3][i], events[8][i], string.sub(events[5], 12 * i - 11, 12 * i - 4)
-  local group, is_new, mask, verdict = group_of(section, label), true, 0, 0
+  local group, is_new, mask, decision = group_of(section, label), true, 0, 0
   for at = 1, #own_hashes do
     local now = own_hashes[at].now
     if now and now ~= token then is_new = false end
   end
   if has(flags, ADMITTED_ON_RESERVE) and not is_new then
-    verdict = NOT_NEW
+    decision = NOT_NEW
   else
     for at = 1, #charged do
       if not fits(charged[at], quantity) then mask = mask + 2 ^ (at - 1) end
     end
-    if mask > 0 then verdict = has(flags, KEEP_IN_SAMPLE) and SAMPLED or REJECTED + mask end
+    if mask > 0 then decision = has(flags, KEEP_IN_SAMPLE) and SAMPLED or REJECTED + mask end
   end
-  if verdict >= NOT_NEW then
+  if decision >= NOT_NEW then
     group.dropped = group.dropped + quantity
     group.retention_s = math.max(group.retention_s, label[5])
     for at = 1, #charged do
       if has(mask, at) then drop(charged[at], quantity) end
     end
     settle(section, ledger, name_of(events, i), false)
-    return verdict
+    return decision
   end
-  if verdict == 0 then
+  if decision == 0 then
     for at = 1, #charged do charge(charged[at], quantity) end
   end
   local time, user = events[6][i], events[7][i]
@@ -244,21 +244,21 @@ local function decide(section, ledger, i)
   group.first = math.min(group.first or time, time)
   group.last = math.max(group.last or time, time)
   if user ~= '' then group.users[#group.users + 1] = user end
-  return verdict + (is_new and NEW or 0)
+  return decision + (is_new and NEW or 0)
 end
 
 local function take_back(section, ledger, entry)
-  local label, verdict, quantity, charged = entry.label, entry.verdict, entry.quantity, charged_by(entry)
+  local label, decision, quantity, charged = entry.label, entry.decision, entry.quantity, charged_by(entry)
   local group = group_of(section, label)
-  if verdict >= NOT_NEW then
+  if decision >= NOT_NEW then
     group.dropped = group.dropped - quantity
     for at, counter in ipairs(charged) do
-      if verdict > REJECTED and has(verdict - REJECTED, at) then drop(counter, -quantity) end
+      if decision > REJECTED and has(decision - REJECTED, at) then drop(counter, -quantity) end
     end
     settle(section, ledger, entry.name, true)
     return
   end
-  if verdict < SAMPLED then
+  if decision < SAMPLED then
     for _, counter in ipairs(charged) do charge(counter, -quantity) end
   end
   add(group, label, -quantity)
@@ -283,8 +283,8 @@ load_hashes()
 each_left(opened, take_back)
 for _, section in ipairs(opened) do
   for _, ledger in ipairs(section.partitions) do
-    for i, verdict in pairs(ledger.verdicts) do -- rejected before; admit may have charged it anew since
-      if verdict >= NOT_NEW then settle(section, ledger, name_of(ledger.events, i), false) end
+    for i, decision in pairs(ledger.decisions) do -- rejected before; admit may have charged it anew since
+      if decision >= NOT_NEW then settle(section, ledger, name_of(ledger.events, i), false) end
     end
   end
 end

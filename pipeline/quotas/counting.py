@@ -1,4 +1,4 @@
-"""Counting: sightings become a call of `count.lua`, and its answers come back in the order of the sightings."""
+"""Counting: turn sightings into a call of `count.lua`, and its reply into answers in the order of the sightings."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
 from pipeline.quotas.call import Call, Section, SectionReply
-from pipeline.quotas.charges import Charges
-from pipeline.quotas.continuity import Continuity
-from pipeline.quotas.ledger import Counted, Polled, Sighting, Verdict
-from pipeline.quotas.model import Quota, QuotaScope
-from pipeline.quotas.window import clamped
+from pipeline.quotas.counters import CounterSet
+from pipeline.quotas.decided_offsets import DecidedOffsets
+from pipeline.quotas.ledger import Counted, Decision, Polled, Sighting
+from pipeline.quotas.model import Quota, QuotaScope, clamped
 
 _NEW, _SAMPLED, _NOT_NEW, _REJECTED = 1, 2, 4, 8
 _KEEP_IN_SAMPLE, _ON_RESERVE = 1, 2
 _MAX_USER_CHARS = 256
-_ACCEPTED = Verdict()
+_ACCEPTED = Decision()
 
 
 class _Combo(NamedTuple):
-    """What the events of one group have in common, for one hour of theirs: `number` is its place in the call."""
+    """What the events of one group from one hour have in common. `number` is the combo's number in its section."""
 
     number: int
-    charges: Charges
+    counters: CounterSet
     sample_rate: float | None
 
 
 class Counting:
     """One call of count."""
 
-    def __init__(self, polled: Sequence[Polled], sightings: Sequence[Sighting], continuity: Continuity, now: float) -> None:
+    def __init__(self, polled: Sequence[Polled], sightings: Sequence[Sighting], decided: DecidedOffsets, now: float) -> None:
         self.call = Call(polled, extra=(list, list, list))
         self._sightings = sightings
         self._now = now
         self._by_number: dict[tuple[int, int], _Combo] = {}
         recent: dict[tuple[Scope, DataCategory, int, tuple[str, ...], int], _Combo] = {}
         part = None
-        for place, sighting in enumerate(sightings):
+        for index, sighting in enumerate(sightings):
             token, scope, category, quantity, event_id, received, event_time, group_id, hashes, user, _, quotas, reserve = (
                 sighting
             )
@@ -50,9 +49,9 @@ class Counting:
             moment = clamped(event_time)
             key = (scope, category, group_id, hashes, int(moment) // 3_600)
             combo = recent.get(key)
-            if combo is None or combo.charges.source is not quotas or not combo.charges.start <= received < combo.charges.end:
+            if combo is None or combo.counters.source is not quotas or not combo.counters.start <= received < combo.counters.end:
                 combo = recent[key] = self._combo(part.section, sighting, int(moment) // 3_600)
-            part.places.append(place)
+            part.indices.append(index)
             part.offsets.append(token[2])
             part.combos.append(combo.number)
             part.quantities.append(quantity)
@@ -63,10 +62,10 @@ class Counting:
             users.append((user or "")[:_MAX_USER_CHARS])
             is_in_sample = combo.sample_rate is not None and _fraction(event_id) < combo.sample_rate
             flags.append((_KEEP_IN_SAMPLE if is_in_sample else 0) | (_ON_RESERVE if reserve is not None else 0))
-        self.call.name_rest(continuity.is_known)
+        self.call.name_rest(decided.is_undecided)
 
     def _combo(self, section: Section, sighting: Sighting, hour: int) -> _Combo:
-        """Enter a group's events of an hour into the call; worked out once for all that share it."""
+        """Add the combo of a group's events of one hour to the call. It is worked out once for all of them."""
         scope = sighting.scope
         quotas = [
             quota
@@ -76,50 +75,50 @@ class Counting:
             and quota.window_s
             and quota.matches(scope, sighting.category)
         ]
-        charges = Charges(sighting.quotas, quotas, scope, clamped(sighting.received), sighting.group_id)
+        counter_set = CounterSet(sighting.quotas, quotas, scope, clamped(sighting.received), sighting.group_id)
         retention_s = max(sighting.retention_days, 1) * 86_400
         label = [f"{scope.project_id}:{sighting.group_id}", sighting.hashes, hour // 24, hour % 24, retention_s]
-        combo = _Combo(section.combo(charges.counters, label), charges, _sample_rate(quotas))
+        combo = _Combo(section.combo(counter_set.counters, label), counter_set, _sample_rate(quotas))
         self._by_number[section.organization, combo.number] = combo
         return combo
 
     def read(self, replies: Sequence[SectionReply], max_retry_s: int | None) -> list[Counted]:
-        """Give the answers in the order of the sightings."""
+        """Return the answers in the order of the sightings."""
         counted = [Counted(_ACCEPTED, is_new=False)] * len(self._sightings)
         for section, reply in zip(self.call.sections.values(), replies, strict=True):
             firsts = [first or None for first in reply.firsts]
             plain = [Counted(_ACCEPTED, is_new=False, first_seen=first) for first in firsts]
             for part, part_reply in zip(section.parts.values(), reply.parts, strict=True):
                 earlier = dict(part_reply.reasons)
-                for i, code in enumerate(part_reply.verdicts):
-                    place, number = part.places[i], part.combos[i]
+                for i, code in enumerate(part_reply.decisions):
+                    index, number = part.indices[i], part.combos[i]
                     if not code:
-                        counted[place] = plain[number - 1]
+                        counted[index] = plain[number - 1]
                     elif code < _NOT_NEW:
                         rate = self._by_number[section.organization, number].sample_rate if code & _SAMPLED else None
-                        counted[place] = Counted(_ACCEPTED, bool(code & _NEW), rate, firsts[number - 1])
+                        counted[index] = Counted(_ACCEPTED, bool(code & _NEW), rate, firsts[number - 1])
                     else:
                         combo = self._by_number[section.organization, number]
-                        counted[place] = self._rejection(code, place, combo, earlier.get(i + 1), max_retry_s)
+                        counted[index] = self._rejection(code, index, combo, earlier.get(i + 1), max_retry_s)
         return counted
 
-    def _rejection(self, code: int, place: int, combo: _Combo, earlier: str | None, max_retry_s: int | None) -> Counted:
-        """Give the answer for an event that was rejected; `earlier` is the reason that an earlier attempt gave."""
+    def _rejection(self, code: int, index: int, combo: _Combo, earlier: str | None, max_retry_s: int | None) -> Counted:
+        """Return the answer for an event that was rejected. `earlier` is the reason that an earlier attempt gave, if any."""
         if code < _REJECTED:
-            verdict = Verdict(Fate.RATE_LIMITED, self._sightings[place].reserve_reason or None)
+            decision = Decision(Fate.RATE_LIMITED, self._sightings[index].reserve_reason or None)
         elif earlier is not None:
-            verdict = Verdict(Fate.RATE_LIMITED, earlier or None)
+            decision = Decision(Fate.RATE_LIMITED, earlier or None)
         else:
-            verdict = combo.charges.rejection(code - _REJECTED, self._now, max_retry_s)
-        return Counted(verdict, is_new=False)
+            decision = combo.counters.rejection(code - _REJECTED, self._now, max_retry_s)
+        return Counted(decision, is_new=False)
 
 
 def _sample_rate(quotas: Sequence[Quota]) -> float | None:
-    """Give the rate at which the excess is kept: the lowest of the group quotas', None where one of them keeps nothing."""
+    """Return the lowest rate at which group quotas keep their excess, None where one of them keeps nothing."""
     rates = [quota.sample_rate for quota in quotas if quota.limit is not None]
     return None if not rates or None in rates else min(rate for rate in rates if rate is not None)
 
 
 def _fraction(event_id: str) -> float:
-    """Give a number in [0, 1) that follows from the event id alone: the same event is kept or dropped wherever it is decided."""
+    """Return a number in [0, 1) that follows from the event id alone, so that every worker keeps the same events."""
     return xxhash.xxh3_64_intdigest(event_id.encode("utf-8", "surrogatepass")) / 2**64

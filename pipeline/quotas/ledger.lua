@@ -2,7 +2,7 @@
 --
 -- A ledger is one string per organization and partition: {floor, high, began, chunks}. `floor` is the highest committed
 -- offset that a caller named, `high` the end of the furthest call, `began` when the newest attempt began. A chunk holds the
--- decisions of one call, as that call sent it: {from, to, tables, events, verdicts}, valid for offsets in [from, to). It is
+-- decisions of one call, as that call sent it: {from, to, tables, events, decisions}, valid for offsets in [from, to). It is
 -- unpacked only where a call covers its offsets again, so that in quiet times an event costs the ledger one number.
 --
 -- Replayed dead letters carry the tokens of their first lives, which lie in no range that is polled, and are never committed.
@@ -18,25 +18,25 @@
 local ZOMBIE_S = 60
 local EVERY_OFFSET = 2 ^ 53
 
--- Verdicts: REJECTED has a bit added for each counter of the combo that said no; minus such bits is admitted on their reserves.
+-- Decisions: REJECTED has a bit added for each counter of the combo that said no; minus such bits is admitted on their reserves.
 -- An admitted event that count rejected stays admitted, its charge given back.
 local ACCEPTED, DUPLICATE, UNCHARGED, BEYOND_SHARE, REJECTED = 0, 1, 2, 3, 8
 local GIVEN_BACK, RESERVE_GIVEN_BACK = 4, 2 ^ 46
 
-local function is_charged(verdict)
-  return verdict == ACCEPTED or verdict == BEYOND_SHARE or (verdict < 0 and verdict > -RESERVE_GIVEN_BACK)
+local function is_charged(decision)
+  return decision == ACCEPTED or decision == BEYOND_SHARE or (decision < 0 and decision > -RESERVE_GIVEN_BACK)
 end
 
-local function is_given_back(verdict)
-  return verdict == GIVEN_BACK + ACCEPTED or verdict == GIVEN_BACK + BEYOND_SHARE or verdict <= -RESERVE_GIVEN_BACK
+local function is_given_back(decision)
+  return decision == GIVEN_BACK + ACCEPTED or decision == GIVEN_BACK + BEYOND_SHARE or decision <= -RESERVE_GIVEN_BACK
 end
 
-local function given_back(verdict)
-  return verdict < 0 and verdict - RESERVE_GIVEN_BACK or verdict + GIVEN_BACK
+local function given_back(decision)
+  return decision < 0 and decision - RESERVE_GIVEN_BACK or decision + GIVEN_BACK
 end
 
-local function charged_again(verdict)
-  return verdict < 0 and verdict + RESERVE_GIVEN_BACK or verdict - GIVEN_BACK
+local function charged_again(decision)
+  return decision < 0 and decision + RESERVE_GIVEN_BACK or decision - GIVEN_BACK
 end
 
 -- What an event is known by in a ledger: a record may hold several.
@@ -47,7 +47,7 @@ end
 -- Adds a chunk's decisions for offsets in [from, upto), and of these only `ours` where it is given, to what is known. Says
 -- whether those are all that the chunk holds.
 local function recall(known, chunk, from, upto, ours)
-  local tables, events, verdicts = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
+  local tables, events, decisions = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
   local offsets, combos, quantities, ids, tokens = events[1], events[2], events[3], events[4], events[5]
   local is_all = true
   for i, offset in ipairs(offsets) do
@@ -55,7 +55,7 @@ local function recall(known, chunk, from, upto, ours)
       local name = name_of(events, i)
       known[name] = {
         name = name, tables = tables, combo = combos[i], label = tables[5][combos[i]],
-        quantity = quantities[i], verdict = verdicts[i],
+        quantity = quantities[i], decision = decisions[i],
         id = string.sub(ids, 16 * i - 15, 16 * i), token = string.sub(tokens, 12 * i - 11, 12 * i),
       }
     else
@@ -193,7 +193,7 @@ local function adopt(section, ledger, i, entry)
   ledger.packed = nil
 end
 
--- Gives the events of this call that were decided before their verdicts; `known` is left with those that it no longer names.
+-- Gives the events of this call that were decided before their decisions; `known` is left with those that it no longer names.
 local function repeat_decisions(section, ledger)
   if next(ledger.known) == nil then return end
   for i = 1, #ledger.events[1] do
@@ -201,10 +201,10 @@ local function repeat_decisions(section, ledger)
     local entry = ledger.known[name]
     if entry then
       ledger.known[name] = nil
-      ledger.verdicts[i] = entry.verdict
+      ledger.decisions[i] = entry.decision
       adopt(section, ledger, i, entry)
-      if entry.verdict < 0 or entry.verdict > REJECTED then -- the reason, in the words of that time
-        local mask, at = entry.verdict > 0 and entry.verdict - REJECTED or -entry.verdict % RESERVE_GIVEN_BACK, 1
+      if entry.decision < 0 or entry.decision > REJECTED then -- the reason, in the words of that time
+        local mask, at = entry.decision > 0 and entry.decision - REJECTED or -entry.decision % RESERVE_GIVEN_BACK, 1
         while not has(mask, at) do at = at + 1 end
         ledger.reasons[#ledger.reasons + 1] = {i, definition_of(entry.tables, entry.tables[4][entry.combo][at])[3]}
       end
@@ -245,7 +245,7 @@ local function open_sections(call)
       local ledger = (is_replayed and open_replayed or open_ledger)(key, partition[2], partition[3])
       if not ledger then return nil end
       ledger.partition, ledger.packed, ledger.events = partition[1], ARGV[argument], events
-      ledger.verdicts, ledger.reasons = {}, {}
+      ledger.decisions, ledger.reasons = {}, {}
       open.partitions[p] = ledger
     end
     opened[s] = open
@@ -265,13 +265,13 @@ local function each_left(opened, visit)
   end
 end
 
--- Gives a verdict to every event that has none, in order.
+-- Gives a decision to every event that has none, in order.
 local function decide_all(opened, decide)
   for _, section in ipairs(opened) do
     for _, ledger in ipairs(section.partitions) do
-      local verdicts = ledger.verdicts
+      local decisions = ledger.decisions
       for i = 1, #ledger.events[1] do
-        if not verdicts[i] then verdicts[i] = decide(section, ledger, i) end
+        if not decisions[i] then decisions[i] = decide(section, ledger, i) end
       end
     end
   end
@@ -301,9 +301,9 @@ end
 
 local function write_ledger(section, ledger)
   local chunks = ledger.kept
-  if #ledger.verdicts > 0 then
+  if #ledger.decisions > 0 then
     local tables, events = packed_chunk(section, ledger)
-    table.insert(chunks, 1, {ledger.base, ledger.upto, tables, events, cmsgpack.pack(ledger.verdicts)})
+    table.insert(chunks, 1, {ledger.base, ledger.upto, tables, events, cmsgpack.pack(ledger.decisions)})
   end
   local value = cmsgpack.pack({ledger.base, math.max(ledger.high, ledger.upto), began, chunks})
   if ledger.holder then take_over(ledger) end
@@ -315,7 +315,7 @@ local function data_epoch(section)
   return section.epoch or call_id
 end
 
--- Writes the ledgers; gives the reply: for each section its epoch, {high, decided until, verdicts, reasons} of each partition,
+-- Writes the ledgers; gives the reply: for each section its epoch, {high, decided until, decisions, reasons} of each partition,
 -- the fixed windows that are used up, which a caller may remember, and from count when each combo's group was first seen.
 local function finish(opened)
   local reply = {}
@@ -323,7 +323,7 @@ local function finish(opened)
     local partitions, full = {}, {}
     for p, ledger in ipairs(section.partitions) do
       write_ledger(section, ledger)
-      partitions[p] = {ledger.high, ledger.decided_until, ledger.verdicts, ledger.reasons}
+      partitions[p] = {ledger.high, ledger.decided_until, ledger.decisions, ledger.reasons}
     end
     for i, counter in ipairs(section.counters) do
       if counter.limit >= 0 and counter.used >= counter.limit and counter.kind ~= 'bucket' then full[#full + 1] = i end

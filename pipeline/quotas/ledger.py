@@ -1,7 +1,7 @@
-"""The two calls a batch makes, as types: admit (duplicates and quotas) and count (group quotas, counts, first of a group).
+"""The two calls that a batch makes, as types: admit (duplicates and quotas) and count (group quotas, counts, first of a group).
 
-Both are repeatable: every effect carries the record's token, so a batch that is run again, whole or cut otherwise,
-gets the decisions that it got before (design, section 6).
+Both can be repeated. Every effect is stored with the token of its record, so a batch that is run again, whole or cut into other
+batches, gets the decisions that it got before (docs/spec/quotas.md).
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from pipeline.quotas.rate_limit import RateLimit
 class Polled(NamedTuple):
     """The part of one partition that a batch covers: `base` is the committed offset, `end` one past the last record polled.
 
-    Offsets in between that a call does not name were filtered on the way (or are gaps): they must not stay charged.
-    `organizations` are those whose events were read from it, also where a filter left none: their ledgers are told so.
+    An offset in this range that a call does not name was filtered before the call, or does not exist. If an earlier attempt
+    charged it, that charge is taken back.
+    `organizations` are those whose events were read from the range, even if a filter dropped them all.
     """
 
     topic_id: str
@@ -33,10 +34,10 @@ class Polled(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """One event asking to be admitted. `received` (epoch seconds) decides the window; `quotas` are those in force for it.
+    """One event that asks to be admitted. `received` (epoch seconds) decides the window; `quotas` are those in force for it.
 
-    `over_accept_once` lets a quantity pass that does not fit any more, as long as the limit was not reached before.
-    `signature` tells alike events apart before they are grouped (8 bytes); it matters to quotas with a reserve only.
+    `over_accept_once` lets a quantity pass that no longer fits, as long as the limit was not reached before.
+    `signature` (8 bytes) is equal for events that look alike before they are grouped. Only quotas with a reserve use it.
     """
 
     token: Token
@@ -51,10 +52,11 @@ class Claim(NamedTuple):
 
 
 class Sighting(NamedTuple):
-    """One grouped event to be counted. `hashes` holds the published ones, primary first, then the secondary ones.
+    """One grouped event that asks to be counted. `hashes` are the published ones, first the primary, then the secondary ones.
 
-    `event_time` (epoch seconds) gives first and last seen; `user` is the event's `sentry:user` value, for distinct users.
-    `reserve_reason` is set where admit let the event through on a reserve: what rejects it where its group is known.
+    `event_time` (epoch seconds) decides when the group was first and last seen. `user` is the event's `sentry:user` tag, which
+    distinct users are counted by.
+    `reserve_reason` is set where admit let the event through on a reserve. Count rejects the event with it if its group is known.
     """
 
     token: Token
@@ -73,11 +75,13 @@ class Sighting(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a call decided for one event. `fate` is ACCEPTED, RATE_LIMITED or INVALID (a duplicate), with its reason.
+class Decision:
+    """What a call decided for one event. `fate` is ACCEPTED, RATE_LIMITED or INVALID (a duplicate); `reason` says why.
 
-    `limits` is what a sender is to be told. `on_reserve`: over its limits, let through in case its group is a new one;
-    `reason` is then what count rejects it with where the group is known. `uncounted`: Redis was away and the setting says accept.
+    `limits` is what the sender is told to hold back.
+    `on_reserve` is true for an event that is over its limits and passes because its group may be new. `reason` is then the one
+    that count rejects it with if the group is known.
+    `uncounted` is true where Redis was away and `quotas.on_unavailable` is "accept".
     """
 
     fate: Fate = Fate.ACCEPTED
@@ -89,25 +93,43 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What count says of one event: its verdict, whether it is the first of its group, and the rate it was sampled at.
+    """What count answers for one event: its decision, whether it is the first of its group, and the rate it was sampled at.
 
-    `first_seen` is the time (epoch seconds) of the event that was the group's first; None where nothing knows it.
+    `first_seen` is the time (epoch seconds) of the event that was the group's first, None where that is not known.
     """
 
-    verdict: Verdict
+    decision: Decision
     is_new: bool
     sample_rate: float | None = None
     first_seen: float | None = None
 
 
 class Ledger(Protocol):
-    """Check and count, once per token. Answers come in the order of the claims.
+    """Check and count, once for each token.
 
-    Raises RetryableError when Redis is away (and the setting says wait), StaleBatchError when another worker has gone past.
+    A ledger answers every claim and every sighting, in their order. `polled` names the ranges that the batch covers, `now` is the
+    caller's clock (epoch seconds) when its attempt at the batch began.
+    Both calls raise RetryableError where Redis is away and events wait for it, and StaleBatchError where another worker has
+    already gone past this batch.
     """
 
-    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Verdict]:
-        """Refuse duplicates and what is over a quota; only an admitted event claims its id and charges its quotas."""
+    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:
+        """Refuse duplicates and what is over a quota. Only an admitted event claims its id and is charged to its quotas."""
 
     def count(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:
         """Apply group quotas, count the groups, and name the first event of each."""
+
+
+class UncountedLedger:
+    """A ledger for runs that store nothing (explain, rules diff, benchmarks): it admits everything and counts nothing.
+
+    It knows no group, so every sighting is the first of its group.
+    """
+
+    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:  # noqa: ARG002 -- the protocol's
+        """Return an accepting decision for every claim."""
+        return [Decision()] * len(claims)
+
+    def count(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:  # noqa: ARG002
+        """Return an accepting answer for every sighting."""
+        return [Counted(Decision(), is_new=True)] * len(sightings)

@@ -1,31 +1,36 @@
-"""Quota: a rule that limits how much of some categories a scope may send (spec/ingest.md, section 1)."""
+"""Quotas, the windows they count in, and which of them concern an event (docs/spec/quotas.md)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from pipeline.model.category import DataCategory
 from pipeline.model.scope import Scope
 
 MAX_LIMIT = 2**63 - 1
-"""A limit that does not fit Redis's 64 bits counts as unlimited."""
+"""A limit that does not fit into Redis's 64 bits counts as unlimited."""
+GRACE_S = 60
+"""A counter outlives its window by at least this much, because the clocks of workers and of Redis differ."""
+LAST_MOMENT = 2**32 - 1
+"""Times are counted up to the year 2106. Redis refuses an expiry that an absurd clock would put much later."""
 
 
 class QuotaScope(StrEnum):
-    """Whom a quota counts. Each instance has its own counter."""
+    """Whom a quota counts. Each organization, project, key or group has a counter of its own."""
 
     ORGANIZATION = "organization"
     PROJECT = "project"
     KEY = "key"
     GROUP = "group"
     UNKNOWN = "unknown"
-    """A scope of a later version: counted for the whole organization. A rules file may not name one."""
+    """A scope that only a later version knows: it is counted for the whole organization. A rules file may not name it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A token bucket in place of a fixed window: `burst` at once, refilled by `refill_per_s`."""
+    """A token bucket instead of a fixed window: `burst` events at once, refilled by `refill_per_s` events a second."""
 
     burst: int
     refill_per_s: float
@@ -33,7 +38,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """A limit that follows the scope's own past: `factor` times the mean of its last `windows` windows, at least `minimum`."""
+    """A limit that follows the past of its scope: `factor` times the mean of the last `windows` windows, at least `minimum`."""
 
     factor: float
     windows: int
@@ -42,11 +47,11 @@ class Spike:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """One `[[quota]]` of a `quotas.toml`. `limit` None counts without limiting, 0 rejects at once; `window_s` in seconds.
+    """One `[[quota]]` of a `quotas.toml`. `limit` None counts without limiting, 0 rejects at once; `window_s` is in seconds.
 
-    At most one of `bucket` and `spike` replaces the fixed limit. The rest refines it:
-    `fair_share` is the part of an organization's limit that only projects within their equal share may use;
-    `reserve` is how many events beyond the limit may pass in a window because nobody saw their group before;
+    `bucket` or `spike` replaces the fixed limit. The other fields refine it:
+    `fair_share` is the part of an organization's limit that only projects within their equal share may use.
+    `reserve` is how many events over the limit may pass in a window because nothing like them was seen in it.
     `sample_rate` is the part of a group's excess that is kept, chosen by a hash of the event id.
     """
 
@@ -64,7 +69,7 @@ class Quota:
     sample_rate: float | None = None
 
     def matches(self, scope: Scope, category: DataCategory) -> bool:
-        """Say whether this quota counts that category of that scope; no categories means every one."""
+        """Whether this quota counts that category of that scope. A quota without categories counts every one."""
         if self.categories and category not in self.categories:
             return False
         if self.scope_id is None:
@@ -74,7 +79,7 @@ class Quota:
         return is_number and owner == int(self.scope_id)
 
     def owner(self, scope: Scope) -> int | None:
-        """Give the id that `scope_id` is compared with; an unknown scope has none."""
+        """Return the id that `scope_id` is compared with, None for an unknown scope."""
         match self.scope:
             case QuotaScope.ORGANIZATION:
                 return scope.organization_id
@@ -87,12 +92,41 @@ class Quota:
 
     @property
     def gives_back(self) -> bool:
-        """Whether count may undo what admit charged: once the group is known, for the batches after this one."""
+        """Whether count may give back what admit charged: admit does not know the group yet."""
         return self.scope is QuotaScope.GROUP or self.reserve > 0
 
     @property
     def is_counted(self) -> bool:
-        """Whether Redis keeps a counter for it: rejecting at once needs none, and a quota without id or window is skipped."""
+        """Whether Redis keeps a counter for it. A limit of 0 needs none, and a quota without an id or a window is skipped."""
         if self.limit == 0 or self.id is None:
             return False
         return self.bucket is not None or bool(self.window_s)
+
+
+class Window(NamedTuple):
+    """One window of a quota, from `start` until just before `end` (epoch seconds). `slot` is its number, counted from 1970."""
+
+    slot: int
+    start: int
+    end: int
+
+
+def window_at(timestamp: float, window_s: int, organization_id: int) -> Window:
+    """Return the window that a time (epoch seconds) falls into.
+
+    Windows are fixed, and shifted by the organization's id, so that those of all organizations do not turn at the same moment.
+
+    >>> window_at(130.0, 60, organization_id=7)
+    Window(slot=2, start=127, end=187)
+    """
+    shift = organization_id % window_s
+    slot = int((timestamp - shift) // window_s)
+    start = slot * window_s + shift
+    return Window(slot, start, start + window_s)
+
+
+def clamped(timestamp: float) -> float:
+    """Return the time, moved into what can be counted: from 1970 to 2106. NaN becomes 1970."""
+    if 0 <= timestamp <= LAST_MOMENT:
+        return timestamp
+    return LAST_MOMENT if timestamp > LAST_MOMENT else 0

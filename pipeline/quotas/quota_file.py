@@ -1,4 +1,4 @@
-"""Quota files: `quotas.toml` of the rules folder, read into quotas or refused by file and line (design, section 4)."""
+"""Quota files: read a `quotas.toml` of the rules folder into quotas, or refuse it with file and line (docs/spec/quotas.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.quotas.model import Bucket, Quota, QuotaScope, Spike
 FILE_NAME = "quotas.toml"
 MAX_QUOTAS = 1_000
 MAX_FILE_CHARS = 1_000_000
-"""Larger files are refused before they are parsed: every event of the project would pay for them."""
+"""Files larger than this are refused before they are parsed, because every event of the project would pay for their quotas."""
 
 _Positive = Annotated[int, Meta(ge=1)]
 _Rate = Annotated[float, Meta(gt=0, le=1)]
@@ -30,7 +30,7 @@ class _Spike(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `[[quota]]` table as written."""
+    """One `[[quota]]` table as it is written in the file."""
 
     scope: Literal["organization", "project", "key", "group"] = "organization"
     id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
@@ -47,7 +47,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample_rate: _Rate | None = None
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Give what is wrong with the entry as a whole: the key to point at, and the message."""
+        """Yield what is wrong with the entry as a whole: the key at fault, `""` for the whole table, and a message."""
         unknown = [name for name in self.categories if DataCategory.from_label(name) is DataCategory.UNKNOWN]
         if unknown:
             yield "categories", f"unknown category `{unknown[0]}`"
@@ -79,7 +79,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield "spike", "`spike` replaces `limit`, and is not for groups"
 
     def quota(self) -> Quota:
-        """Give the quota."""
+        """Return the entry as a quota."""
         return Quota(
             id=self.id,
             scope=QuotaScope(self.scope),
@@ -101,7 +101,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_quotas(layers: Sequence[Layer]) -> tuple[Quota, ...]:
-    """Read the quotas of each layer: the default's, then the project's; one with the same id takes the earlier one's place.
+    """Return the quotas of all layers: those of the default, then those of the project. A later one replaces one of the same id.
 
     Raises InvalidRulesError with every mistake of the first file that has any.
     """

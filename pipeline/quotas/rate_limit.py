@@ -1,4 +1,4 @@
-"""Rate limits: what a rejection says to the sender, and how it reads in a response's headers (spec/ingest.md, section 1)."""
+"""Rate limits: what a sender is told after a rejection, and how response headers spell it (docs/spec/quotas.md)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pipeline.model.category import DataCategory
 from pipeline.quotas.model import Quota
 
 IMMEDIATE_RETRY_S = 60
-"""A quota of limit 0 has no window to wait for."""
+"""What the sender is told to wait after a quota of limit 0, which has no window."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """Do not send these categories of that scope again for `retry_after_s`. No categories means every one."""
+    """A request not to send these categories of that scope for `retry_after_s`. No categories means every one."""
 
     retry_after_s: int
     categories: tuple[DataCategory, ...]
@@ -25,12 +25,12 @@ class RateLimit:
 
     @classmethod
     def of(cls, quota: Quota, retry_after_s: float) -> RateLimit:
-        """Give the limit that a rejecting quota imposes; seconds are rounded up."""
+        """Return the rate limit that a rejecting quota causes. Seconds are rounded up."""
         return cls(math.ceil(retry_after_s), tuple(sorted(quota.categories)), str(quota.scope), quota.reason_code)
 
 
 def merge(limits: Iterable[RateLimit]) -> tuple[RateLimit, ...]:
-    """Keep the longest of the limits that concern the same categories and scope; order of first appearance."""
+    """Return the longest of the limits for the same categories and scope, in the order in which they first appear."""
     merged: dict[object, RateLimit] = {}
     for limit in limits:
         key = (limit.categories, limit.scope, limit.namespaces)
@@ -41,12 +41,12 @@ def merge(limits: Iterable[RateLimit]) -> tuple[RateLimit, ...]:
 
 
 def format_header(limits: Sequence[RateLimit]) -> str:
-    """Give the value of `X-Sentry-Rate-Limits`."""
+    """Return the value of `X-Sentry-Rate-Limits`, for instance `60:error;transaction:organization:over_quota`."""
     return ", ".join(_format(limit) for limit in limits)
 
 
 def retry_after(limits: Sequence[RateLimit]) -> str:
-    """Give the value of `Retry-After`: the longest of the limits, in seconds."""
+    """Return the value of `Retry-After`: the seconds of the longest limit."""
     return str(max((limit.retry_after_s for limit in limits), default=0))
 
 
@@ -61,7 +61,10 @@ def _format(limit: RateLimit) -> str:
 
 
 def parse_header(text: str) -> tuple[RateLimit, ...]:
-    """Read `X-Sentry-Rate-Limits`. An entry with a bad number is skipped; an unknown category stays unknown, never "all"."""
+    """Parse the value of `X-Sentry-Rate-Limits`.
+
+    An entry with a bad number is skipped. An unknown category stays `UNKNOWN`: no category at all would mean every one.
+    """
     limits = []
     for entry in text.split(","):
         retry, *rest = entry.strip().split(":")

@@ -1,4 +1,4 @@
-"""Floors: how far Redis knows each partition to be committed, for the commands that compare and move offsets."""
+"""Floors: the highest committed offset of each partition that Redis was told, for `pipeline offsets`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pipeline.redis.client import Client, reaching_redis
 
 
 def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, int]:
-    """Give the highest floor of each partition over all organizations.
+    """Return the highest floor of each partition over all organizations.
 
-    Goes through the names of all keys: for an operator, not for a batch. Raises RetryableError.
+    This reads the names of all keys, so it is for an operator and not for a batch. Raises RetryableError.
     """
     floors: dict[int, int] = {}
     with reaching_redis():
@@ -25,7 +25,7 @@ def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, in
 
 
 def forget_floors(client: Client, topic_id: str, partitions: set[int], prefix: str = "") -> int:
-    """Delete the ledgers of partitions whose offsets were moved by hand; gives how many. No worker may run meanwhile.
+    """Delete the ledgers of partitions whose offsets an operator moves, and return how many. No worker may run meanwhile.
 
     Raises RetryableError.
     """
@@ -40,5 +40,5 @@ def _ledgers(client: Client, topic_id: str, prefix: str) -> Iterator[tuple[bytes
     pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in prefix) + f"ledger:*}}{topic_id}:*"
     for key in client.scan_iter(match=pattern, count=1_000):
         partition = key.rsplit(b":", 1)[-1]
-        if partition.isdigit():  # a replayed dead letter's ledger ends in `partition@offset`, and has no floor of a partition
+        if partition.isdigit():  # replayed dead letters have ledgers that end in `partition@...`, and no floor
             yield key, int(partition)

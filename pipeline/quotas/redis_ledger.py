@@ -1,4 +1,4 @@
-"""The ledger on Redis: admit and count, one round trip each (design, section 6)."""
+"""The ledger on Redis: admit and count are one script call each (docs/spec/quotas.md)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from pipeline.model.category import DataCategory
 from pipeline.model.errors import RetryableError, StaleBatchError
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
-from pipeline.quotas.admission import Admission, Plans
+from pipeline.quotas.admission import Admission, AdmissionMemory
 from pipeline.quotas.call import Call, SectionReply, read_replies
-from pipeline.quotas.charges import Plan
-from pipeline.quotas.continuity import Continuity
+from pipeline.quotas.counters import MatchingQuotas
 from pipeline.quotas.counting import Counting
-from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
-from pipeline.quotas.model import Quota
-from pipeline.quotas.window import GRACE_S
+from pipeline.quotas.decided_offsets import DecidedOffsets
+from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting
+from pipeline.quotas.model import GRACE_S, Quota
 from pipeline.redis.client import Client, is_cluster, reaching_redis, read_number
 from pipeline.redis.script import RedisScript
 
@@ -34,21 +33,21 @@ def _joined(*names: str) -> str:
 ADMIT_LUA = _joined("counters.lua", "ledger.lua", "admit.lua")
 COUNT_LUA = _joined("counters.lua", "ledger.lua", "count.lua")
 
-_UNCOUNTED = Verdict(uncounted=True)
+_UNCOUNTED = Decision(uncounted=True)
 _LONGEST_PAUSE_S = 30.0
 _LONGEST_DUPLICATE_WINDOW_S = 12 * 86_400
 
 
 class RedisLedger:
-    """Implements `Ledger`. One instance per worker; not for several threads at once.
+    """Implements `Ledger`. Each worker has its own; it must not be used by several threads at once.
 
-    prefix               goes before every key
-    on_unavailable       wait: RetryableError with growing pauses; accept: verdicts say `uncounted`
-    duplicate_window_s   two arrivals of an event id in a project within it are duplicates; at most 12 days
-    max_retry_after_s    what a rejected sender is told to wait at most; None for the whole window
-    ledger_s             how long decisions are kept: as long as the input topic keeps records
-    late_s               a backlog as old as this is counted exactly: so long a counter or an id outlives its window
-    remember_s           how long a limit that is used up is not asked for again
+    prefix               is put before the name of every key
+    on_unavailable       "wait": raise RetryableError with growing pauses; "accept": return decisions that are `uncounted`
+    duplicate_window_s   an event id that arrives twice in a project within this time is a duplicate; at most 12 days
+    max_retry_after_s    how long a rejected sender is told to wait at most; None for the rest of the window
+    ledger_s             how long decisions are kept; must be at least as long as the input topic keeps records
+    late_s               how long a counter or an event id outlives its window, so that a backlog of this age is counted exactly
+    remember_s           how long Redis is not asked again about a limit that is used up
     """
 
     def __init__(
@@ -78,21 +77,21 @@ class RedisLedger:
         self._remember_s = remember_s
         self._admit = RedisScript(client, ADMIT_LUA)
         self._count = RedisScript(client, COUNT_LUA)
-        self._plans = Plans()
-        self._admitted = Continuity()
-        self._counted = Continuity()
+        self._memory = AdmissionMemory()
+        self._admitted = DecidedOffsets()
+        self._counted = DecidedOffsets()
         self._epochs: dict[int, str] = {}
         self._failures = 0
         self._is_batch_counted = True
         self.losses = 0
-        """How often Redis was found to have lost what it had acknowledged."""
+        """How often Redis turned out to have lost data that it had acknowledged."""
         self.uncounted = 0
-        """Events that went on without being counted, by one call or both."""
+        """How many events went on without being counted by admit, by count or by both."""
 
-    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Verdict]:
-        """Refuse duplicates and what is over a quota; only an admitted event claims its id and charges its quotas."""
+    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:
+        """Refuse duplicates and what is over a quota. Only an admitted event claims its id and is charged to its quotas."""
         self._admitted.begin(polled)
-        admission = Admission(polled, claims, self._plans, self._admitted, now)
+        admission = Admission(polled, claims, self._memory, self._admitted, now)
         try:
             replies = self._run(self._admit, admission.call, self._admitted, [self._duplicate_s], now)
         except RetryableError:
@@ -102,9 +101,9 @@ class RedisLedger:
             self._is_batch_counted = False
             return [_UNCOUNTED] * len(claims)
         self._is_batch_counted = True
-        verdicts = admission.read(replies, self._max_retry_s, self._remember_s)
+        decisions = admission.read(replies, self._max_retry_s, self._remember_s)
         self._admitted.finish(polled)
-        return verdicts
+        return decisions
 
     def count(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:
         """Apply group quotas, count the groups, and name the first event of each."""
@@ -115,48 +114,48 @@ class RedisLedger:
         except RetryableError:
             if not self._accepts_when_away:
                 raise
-            self.uncounted += len(sightings) if self._is_batch_counted else 0  # else admit has said so of them
+            self.uncounted += len(sightings) if self._is_batch_counted else 0  # else admit has counted them already
             return [Counted(_UNCOUNTED, is_new=False)] * len(sightings)
         counted = counting.read(replies, self._max_retry_s)
-        if any(answer.verdict.fate is Fate.RATE_LIMITED for answer in counted):
-            self._plans.reopen()  # their charges were given back
+        if any(answer.decision.fate is Fate.RATE_LIMITED for answer in counted):
+            self._memory.forget_full_limits()  # what they were charged was given back
         self._counted.finish(polled)
         return counted
 
     def check(self) -> None:
-        """Raise RetryableError where Redis does not answer and events would wait for it."""
+        """Raise RetryableError if Redis does not answer and events would wait for it."""
         if not self._accepts_when_away:
             with reaching_redis():
                 self._client.ping()
 
     def forget(self) -> None:
-        """Drop what is known of partitions. Call when some are taken away: another worker may decide in between."""
+        """Forget what is known about partitions. Call this when some are revoked: another worker may decide their offsets."""
         self._admitted.forget()
         self._counted.forget()
 
     def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> list[str]:
-        """Give back what accepted events were charged, in the window of `timestamp`, to the quotas that name the category.
+        """Give back what accepted events were charged to the quotas that name the category, in the window of `timestamp`.
 
-        Gives the names of their counters. A token bucket is left out: it refills by itself.
-        Raises RetryableError, also for a key that holds something else; then nothing was given back.
+        Returns the names of the counters. A token bucket is left out, because it refills by itself.
+        Raises RetryableError, also for a key that does not hold a number; then nothing was given back.
         """
         naming = [quota for quota in quotas if category in quota.categories]
-        charges = Plan(scope, category, [quota for quota in naming if quota.bucket is None]).at(timestamp)
-        names = [name for name, _ in charges.counters]
+        counter_set = MatchingQuotas(scope, category, [quota for quota in naming if quota.bucket is None]).at(timestamp)
+        names = [name for name, _ in counter_set.counters]
         keys = [f"{self._prefix}r:quota:{name}" for name in names]
         with reaching_redis():
             for key in keys:
                 read_number(self._client, key)
             pipeline: Any = cast("Any", self._client).pipeline()
-            for key, window in zip(keys, charges.windows, strict=True):
+            for key, window in zip(keys, counter_set.windows, strict=True):
                 pipeline.incrby(key, quantity)
                 pipeline.expireat(key, window.end + GRACE_S)
             pipeline.execute()
-        self._plans.reopen()
+        self._memory.forget_full_limits()
         return names
 
     def remove_all(self) -> None:
-        """Delete every key of this prefix. Refused without one: that would empty the Redis."""
+        """Delete every key with this ledger's prefix. Raises ValueError without a prefix, which would delete everything."""
         if not self._prefix:
             raise ValueError("a ledger without a prefix owns the whole Redis")
         batch: list[bytes] = []
@@ -184,7 +183,7 @@ class RedisLedger:
             self._client.unlink(*keys)
 
     def _run(
-        self, script: RedisScript, call: Call, continuity: Continuity, settings: list[Any], now: float
+        self, script: RedisScript, call: Call, decided: DecidedOffsets, settings: list[Any], now: float
     ) -> list[SectionReply]:
         if not call.sections:
             return []
@@ -198,17 +197,17 @@ class RedisLedger:
         self._failures = 0
         if replies is None:
             raise StaleBatchError("another worker has gone past this batch")
-        self._watch_for_losses(call, replies, continuity)
+        self._watch_for_losses(call, replies, decided)
         return replies
 
-    def _watch_for_losses(self, call: Call, replies: Sequence[SectionReply], continuity: Continuity) -> None:
-        is_whole = continuity.learn(call, replies)
+    def _watch_for_losses(self, call: Call, replies: Sequence[SectionReply], decided: DecidedOffsets) -> None:
+        is_whole = decided.learn(call, replies)
         for section, reply in zip(call.sections.values(), replies, strict=True):
             is_whole = self._epochs.setdefault(section.organization, reply.epoch) == reply.epoch and is_whole
             self._epochs[section.organization] = reply.epoch
         if not is_whole:
             self.losses += 1
-            self._plans.reopen()
+            self._memory.forget_full_limits()
             log.error(
                 "redis has lost what it acknowledged: quotas and counts since then start anew", extra={"losses": self.losses}
             )

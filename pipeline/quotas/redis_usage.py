@@ -1,4 +1,4 @@
-"""Usage: what each quota has counted now, read from Redis for an operator. Goes through the names of all counters."""
+"""Usage: what each quota has counted, for `pipeline quotas show`. Reading it goes through the names of all counters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.quotas.model import Quota, QuotaScope
-from pipeline.quotas.window import window_at
+from pipeline.quotas.model import Quota, QuotaScope, window_at
 from pipeline.redis.client import Client, expecting, reaching_redis, read_number
 
 NEARLY_FULL = 0.8
@@ -17,15 +16,15 @@ _DAY_S = 86_400
 _BATCH = 1_000
 
 QuotasByProject = Mapping[int | None, Sequence[Quota]]
-"""The quotas in force, by project; those of projects without rules of their own under None."""
+"""The quotas in force, by project. None stands for all projects without rules of their own."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """One counter now. `owner` is the project, key or `project/group` that it counts; None is the whole organization.
+    """One counter at the time it was read. `owner` is the project, key or `project/group` counted, None the whole organization.
 
-    `limit` None counts only. `resets_at` is in epoch seconds; for a token bucket, when it is full again.
-    `dropped_today` is since midnight UTC; a crash may lose a second's worth of it, the outcomes have them all.
+    `limit` is None where the quota only counts. `resets_at` (epoch seconds) is the end of the window, or the time when a
+    token bucket is full again. `dropped_today` counts from midnight UTC; a crash may lose a second of it, which outcomes do not.
     """
 
     quota: str
@@ -38,7 +37,7 @@ class Usage:
     dropped_today: int = 0
 
     def concerns(self, project: int, organization: int, keys: Sequence[int]) -> bool:
-        """Whether a project is counted here: by itself, by one of its keys or groups, or with its organization."""
+        """Whether a project's events are counted here: for itself, for one of its keys or groups, or for its organization."""
         if self.owner is None:
             return self.organization == organization
         if self.scope == QuotaScope.KEY:
@@ -47,23 +46,23 @@ class Usage:
 
     @property
     def share(self) -> float | None:
-        """The part of the limit that is used."""
+        """The part of the limit that is used, None without a limit."""
         return self.used / self.limit if self.limit else None
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether more than 80 % is used."""
+        """Whether more than 80 % of the limit is used."""
         return self.share is not None and self.share > NEARLY_FULL
 
     def to_json(self) -> dict[str, Any]:
-        """Give all fields, and the two that follow from them."""
+        """Return all fields, `share` and `is_nearly_full`."""
         return asdict(self) | {"share": self.share, "is_nearly_full": self.is_nearly_full}
 
 
 def read_usage(client: Client, quotas: QuotasByProject, now: float, prefix: str = "") -> list[Usage]:
-    """Give the usage of every quota that has counted or dropped in its present window, the fullest first.
+    """Return the usage of every quota that has counted or dropped something in its present window, the fullest first.
 
-    Raises RetryableError, also for a key that holds something else; it is named.
+    Raises RetryableError, also for a key that does not hold what it should; the message names it.
     """
     found: dict[tuple[str, int, str], Usage] = {}
     with reaching_redis():
@@ -108,10 +107,10 @@ def _add(
 
 
 def _quota(quotas: QuotasByProject, quota_id: str, owner: str) -> Quota | None:
-    """Find the quota of a counter: the project's own where the counter is a project's, else any that has the id."""
+    """Return the quota of a counter: the project's own if the counter is a project's, else any quota with that id."""
     project = owner.partition("/")[0]
     own = quotas.get(int(project), ()) if project.isdigit() else ()
-    everywhere = (quota for place in quotas.values() for quota in place)
+    everywhere = (quota for known in quotas.values() for quota in known)
     return next((quota for quota in (*own, *quotas.get(None, ()), *everywhere) if quota.id == quota_id), None)
 
 

@@ -1,9 +1,9 @@
-"""Signature: what makes two events look alike before they are grouped.
+"""Signature: a hash that is equal for events that look alike before they are grouped.
 
-Admit comes before grouping, so a limit that is used up would refuse the first event of a new group along with the flood that used
-it up. Where a quota keeps a reserve, events whose signature was not seen in the window may pass; count tells who was right
-(docs/adr/0003). Wrong either way costs little: two groups that look alike share one chance, and a known group that looks new
-is told by count.
+Admit runs before grouping. Once a flood has used up a limit, admit would also refuse the first event of a new group. If a quota
+has a reserve, an event whose signature was not seen in the window may pass, and count rejects it where its group turns out to be
+known (docs/adr/0003). A wrong guess costs little: two groups that look alike share one chance, and a known group that looks new
+is rejected by count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MESSAGE_CHARS = 200
 
 
 def signature(event: dict[str, Any]) -> bytes:
-    """Give 8 bytes from a normalized event: its fingerprint, exception types and innermost frames, else its message."""
+    """Return 8 bytes for a normalized event: a hash of its fingerprint, exception types and innermost frames or message."""
     fingerprint = event.get("fingerprint")
     parts = [str(value)[:_MESSAGE_CHARS] for value in (fingerprint if isinstance(fingerprint, list) else [])[:_FRAMES]]
     has_frames = False

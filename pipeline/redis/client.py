@@ -29,7 +29,7 @@ _AWAY = frozenset(
         "ASK",
         "BUSY",
         "CLUSTERDOWN",
-        "FOREIGN",  # our scripts' own: a key of ours holds something else, and is named
+        "FOREIGN",  # from our own scripts: the key that the message names does not hold what it should
         "LOADING",
         "MASTERDOWN",
         "MISCONF",
@@ -39,23 +39,23 @@ _AWAY = frozenset(
         "NOSCRIPT",
         "OOM",
         "READONLY",
-        "Script killed",  # by an operator, since it took long; it had written nothing
+        "Script killed",  # by an operator, because it took long; Redis kills only scripts that have written nothing
         "TRYAGAIN",
     }
 )
 _CODE = re.compile(r"(?:Error running script \(call to \w+\): )?(?:@?user_script: ?\d+: )*-?([A-Z]+\b|Script killed)")
-"""Where the code of an error stands: before version 7 Redis wraps what a command in a script said."""
+"""Finds the code of an error. Before version 7, Redis wraps the error of a command that a script ran."""
 _OF_THE_CALL = re.compile(
     r"WRONGTYPE|wrong number of arguments|Keys in request|.*(?:user_script|Error (?:running|compiling) script)"
 )
-"""What Redis says of a script, its arguments and keys. All else is about the connection, as `DB index is out of range` is."""
+"""Errors about a script, its arguments or its keys. Any other error is about the connection, as `DB index is out of range` is."""
 
 
 @contextmanager
 def reaching_redis() -> Iterator[None]:
-    """Say RetryableError for whatever keeps Redis from answering: away, slow, full, a replica, loading, without the right, ...
+    """Turn every error that means "not now" into RetryableError: Redis is away, slow, full, loading, a replica, ...
 
-    What Redis says of the call itself (a script's bug, a wrong type) passes as it is: waiting would not mend it.
+    An error about the call itself (a bug in a script, a key of a wrong type) passes unchanged, because waiting does not help.
     """
     try:
         yield
@@ -67,7 +67,7 @@ def reaching_redis() -> Iterator[None]:
 
 @contextmanager
 def expecting(what: str, key: str) -> Iterator[None]:
-    """Say RetryableError, as our scripts do, for a key of ours that holds something else: a person must look at it."""
+    """Raise RetryableError where the key does not hold what it should (`what`), as our scripts do. A person must look at it."""
     try:
         yield
     except (ResponseError, ValueError) as error:
@@ -77,7 +77,7 @@ def expecting(what: str, key: str) -> Iterator[None]:
 
 
 def read_number(client: Client, key: str) -> int:
-    """Read a counter; 0 where there is no key. Raises RetryableError with the key's name where it holds something else."""
+    """Return the number in a key, 0 where there is no key. Raises RetryableError with its name if it holds no number."""
     with expecting("number", key):
         return int(cast("bytes | None", client.get(key)) or 0)
 
@@ -92,11 +92,11 @@ def _is_away(error: Exception) -> bool:
 
 
 def connect(url: str | None, timeout_s: float) -> Client:
-    """Give a client. A single server is not asked before its first use; a cluster is, and may raise RetryableError.
+    """Return a client. It connects when it is first used; the client of a cluster connects here and may raise RetryableError.
 
-    `url` is redis://, rediss:// (TLS) or unix://; `redis+cluster://` and `rediss+cluster://` name any node of a cluster.
-    The client retries once, at once, for a connection that an idle server closed. Waiting is the runtime's business.
-    Raises SettingsError where the settings name no Redis, or it cannot be told which.
+    `url` is redis://, rediss:// (TLS) or unix://. `redis+cluster://` and `rediss+cluster://` name any one node of a cluster.
+    The client retries a call once, without a pause, because a server closes idle connections. Waiting is left to the caller.
+    Raises SettingsError where there is no URL, or it cannot be understood.
     """
     if url is None:
         raise SettingsError("redis.url (PIPELINE_REDIS_URL) is needed: workers share their quotas and counts there")

@@ -18,12 +18,12 @@ def admit(batch: Batch, ctx: Context) -> StageResult:
     """
     result = StageResult()
     asking, claims = prepare("admit", batch, lambda item: _claim(item, ctx), result)
-    for item, verdict in zip(asking, ctx.ledger.admit(ctx.polled, claims, ctx.now), strict=True):
-        if verdict.fate is not Fate.ACCEPTED:
-            result.outcomes.append(item.rejected(verdict.fate, verdict.reason))
+    for item, decision in zip(asking, ctx.ledger.admit(ctx.polled, claims, ctx.now), strict=True):
+        if decision.fate is not Fate.ACCEPTED:
+            result.outcomes.append(item.rejected(decision.fate, decision.reason))
             continue
-        item.reserve_reason = (verdict.reason or "") if verdict.on_reserve else None
-        item.is_uncounted = verdict.uncounted
+        item.reserve_reason = (decision.reason or "") if decision.on_reserve else None
+        item.is_uncounted = decision.uncounted
         result.kept.append(item)
     return result
 

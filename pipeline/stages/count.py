@@ -19,13 +19,13 @@ def count(batch: Batch, ctx: Context) -> StageResult:
     result = StageResult()
     asking, sightings = prepare("count", batch, lambda item: _sighting(item, ctx), result)
     for item, counted in zip(asking, ctx.ledger.count(ctx.polled, sightings, ctx.now), strict=True):
-        if counted.verdict.fate is not Fate.ACCEPTED:
-            result.outcomes.append(item.rejected(counted.verdict.fate, counted.verdict.reason))
+        if counted.decision.fate is not Fate.ACCEPTED:
+            result.outcomes.append(item.rejected(counted.decision.fate, counted.decision.reason))
             continue
         item.is_new_group = counted.is_new
         item.group_first_seen = counted.first_seen
         item.sample_rate = counted.sample_rate
-        item.is_uncounted = item.is_uncounted or counted.verdict.uncounted
+        item.is_uncounted = item.is_uncounted or counted.decision.uncounted
         result.kept.append(item)
     return result
 

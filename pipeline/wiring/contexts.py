@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pipeline.quotas.ledger import Ledger, Polled
-from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.quotas.ledger import Ledger, Polled, UncountedLedger
 from pipeline.rules.folder import RulesFolder
 from pipeline.rules.snapshot import Rules
 from pipeline.settings.schema import Settings

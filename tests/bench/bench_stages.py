@@ -18,7 +18,7 @@ import orjson
 from pipeline.filters.filters import Filters
 from pipeline.model.item import Item
 from pipeline.model.record import Record
-from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.quotas.ledger import UncountedLedger
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.loading import load_settings

@@ -58,9 +58,9 @@ def test_scenario(case: dict[str, Any], remember_s: float, server: RedisServer) 
                 quotas,
                 step["over_accept_once"],
             )
-            [verdict] = ledger.admit([Polled("suite", 0, offset, offset + 1)], [claim], step["now"])
-            assert (verdict.fate is Fate.RATE_LIMITED) == row["limited"]
-            assert [_written(limit) for limit in verdict.limits] == [_known_scope(limit) for limit in row["rate_limits"]]
+            [decision] = ledger.admit([Polled("suite", 0, offset, offset + 1)], [claim], step["now"])
+            assert (decision.fate is Fate.RATE_LIMITED) == row["limited"]
+            assert [_written(limit) for limit in decision.limits] == [_known_scope(limit) for limit in row["rate_limits"]]
         ledger.close()
         assert _counters(client) == case["redis_after"]
 

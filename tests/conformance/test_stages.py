@@ -20,8 +20,7 @@ from pipeline.model.envelope import parse_envelope
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Form, Record
-from pipeline.quotas.ledger import Polled
-from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.quotas.ledger import Polled, UncountedLedger
 from pipeline.rules.folder import load_rules
 from pipeline.settings.schema import ArtifactSettings, Settings
 from pipeline.stages import ERRORS

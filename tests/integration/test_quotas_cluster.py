@@ -46,8 +46,8 @@ def test_organizations_on_several_servers(client: RedisCluster) -> None:
             Claim(Token("t", 0, at), Scope(at % 40, 1000 + at % 40), DataCategory.ERROR, 1, f"{at:032x}", NOW, quotas)
             for at in range(200)
         ]
-        verdicts = ledger.admit([Polled("t", 0, 0, 200)], claims, NOW)
-        assert Counter(verdict.fate for verdict in verdicts) == {Fate.ACCEPTED: 120, Fate.RATE_LIMITED: 80}
+        decisions = ledger.admit([Polled("t", 0, 0, 200)], claims, NOW)
+        assert Counter(decision.fate for decision in decisions) == {Fate.ACCEPTED: 120, Fate.RATE_LIMITED: 80}
     nodes = Counter(str(cast("Any", client).get_node_from_key(f"spread:epoch:{{{organization}}}")) for organization in range(40))
     assert len(nodes) == 3
     ledger.refund(
@@ -84,12 +84,12 @@ def test_a_node_that_is_away_is_waited_for() -> None:
         deadline = time.monotonic() + 30
         while True:
             try:
-                verdicts = ledger.admit([Polled("t", 0, 0, 200)], claims, NOW)
+                decisions = ledger.admit([Polled("t", 0, 0, 200)], claims, NOW)
                 break
             except RetryableError:
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
-        assert Counter(verdict.fate for verdict in verdicts) == {Fate.ACCEPTED: 120, Fate.RATE_LIMITED: 80}
+        assert Counter(decision.fate for decision in decisions) == {Fate.ACCEPTED: 120, Fate.RATE_LIMITED: 80}
         counted = [int(cast("bytes", cluster.get(key))) for key in cluster.scan_iter(match="quota:*")]
         assert counted == [3] * 40
         cluster.close()

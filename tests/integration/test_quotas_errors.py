@@ -119,8 +119,8 @@ def test_a_bug_in_a_script_is_no_absence(on_unavailable: str, server: RedisServe
 
 def test_a_wrong_type_that_no_script_looks_for(server: RedisServer, client: redis.Redis) -> None:
     client.rpush("k", "x")
-    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        RedisScript(connect(server.url, 5), "return redis.call('GET', KEYS[1])").run([("k", [])])
+    with connect(server.url, 5) as connection, pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        RedisScript(connection, "return redis.call('GET', KEYS[1])").run([("k", [])])
 
 
 def test_too_few_replicas(ledger: RedisLedger, client: redis.Redis) -> None:

@@ -18,7 +18,7 @@ from pipeline.model.errors import RetryableError, StaleBatchError
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
-from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
+from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting
 from pipeline.quotas.model import Quota, QuotaScope
 from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.redis.client import connect
@@ -40,7 +40,7 @@ def server() -> Iterator[RedisServer]:
         yield server
 
 
-def admit(ledger: RedisLedger, base: int, end: int, quotas: tuple[Quota, ...] = QUOTAS) -> list[Verdict]:
+def admit(ledger: RedisLedger, base: int, end: int, quotas: tuple[Quota, ...] = QUOTAS) -> list[Decision]:
     claims = [Claim(Token("t", 0, at), SCOPE, DataCategory.ERROR, 1, f"{at:032x}", NOW, quotas) for at in range(base, end)]
     return list(ledger.admit([Polled("t", 0, base, end)], claims, NOW))
 
@@ -91,10 +91,10 @@ def test_killed_again_and_again(server: RedisServer) -> None:
     accepted, firsts, failures = 0, 0, 0
     try:
         for base in range(0, 1_200, 20):
-            verdicts: list[Verdict] = []
+            decisions: list[Decision] = []
             counted: list[Counted] = []
-            failures += patiently(lambda b=base, out=verdicts: out.extend(admit(ledger, b, b + 20)))
-            taken = sum(verdict.fate is Fate.ACCEPTED for verdict in verdicts)
+            failures += patiently(lambda b=base, out=decisions: out.extend(admit(ledger, b, b + 20)))
+            taken = sum(decision.fate is Fate.ACCEPTED for decision in decisions)
             failures += patiently(lambda b=base, out=counted, n=taken: out.extend(count(ledger, b, b + n)))
             accepted += taken
             firsts += sum(answer.is_new for answer in counted)
@@ -193,14 +193,14 @@ def test_set_back_to_an_earlier_moment_is_reported(server: RedisServer) -> None:
 
 def test_accept_goes_on_and_says_so(server: RedisServer) -> None:
     ledger = RedisLedger(connect(server.url, 0.2), on_unavailable="accept")
-    assert not any(verdict.uncounted for verdict in admit(ledger, 0, 10))
+    assert not any(decision.uncounted for decision in admit(ledger, 0, 10))
     server.kill()
-    verdicts = admit(ledger, 10, 20)
-    assert all(verdict.fate is Fate.ACCEPTED and verdict.uncounted for verdict in verdicts)
-    assert all(answer.verdict.uncounted and not answer.is_new for answer in count(ledger, 10, 20))
+    decisions = admit(ledger, 10, 20)
+    assert all(decision.fate is Fate.ACCEPTED and decision.uncounted for decision in decisions)
+    assert all(answer.decision.uncounted and not answer.is_new for answer in count(ledger, 10, 20))
     assert ledger.uncounted == 10
     server.start()
-    assert not any(verdict.uncounted for verdict in admit(ledger, 20, 30))
+    assert not any(decision.uncounted for decision in admit(ledger, 20, 30))
     assert value(server, ORG_KEY) == 20
 
 
@@ -209,10 +209,10 @@ def test_counter_at_the_edge_of_64_bits(stored: int, server: RedisServer) -> Non
     ledger = RedisLedger(connect(server.url, 5))
     with server.client() as client:
         client.set(PROJECT_KEY, stored)
-        assert all(verdict.fate is Fate.ACCEPTED for verdict in admit(ledger, 0, 10))
+        assert all(decision.fate is Fate.ACCEPTED for decision in admit(ledger, 0, 10))
         assert value(server, ORG_KEY) == 10
         client.set(ORG_KEY, stored)
-        assert all(verdict.fate is Fate.RATE_LIMITED for verdict in admit(ledger, 10, 20))
+        assert all(decision.fate is Fate.RATE_LIMITED for decision in admit(ledger, 10, 20))
         assert value(server, ORG_KEY) == stored
 
 
@@ -235,11 +235,11 @@ def test_a_dead_letters_second_life_is_not_charged_again(server: RedisServer) ->
     admit(ledger, 10, 20)
     again = Claim(Token("t", 0, 4), SCOPE, DataCategory.ERROR, 1, f"{4:032x}", NOW, QUOTAS)
     for _ in range(2):
-        [verdict] = ledger.admit([Polled("t", 0, 20, 21)], [again], NOW)
-        assert verdict.fate is Fate.ACCEPTED
+        [decision] = ledger.admit([Polled("t", 0, 20, 21)], [again], NOW)
+        assert decision.fate is Fate.ACCEPTED
     other = again._replace(token=Token("t", 0, 20))
-    [verdict] = ledger.admit([Polled("t", 0, 20, 21)], [other], NOW)
-    assert verdict == Verdict(Fate.INVALID, "duplicate")
+    [decision] = ledger.admit([Polled("t", 0, 20, 21)], [other], NOW)
+    assert decision == Decision(Fate.INVALID, "duplicate")
     assert value(server, ORG_KEY) == 20
 
 
@@ -249,20 +249,20 @@ def test_a_limit_that_is_used_up_costs_redis_nothing(server: RedisServer) -> Non
     admit(ledger, 0, 10, full)
     with server.client() as client:
         before = cast("redis.Redis", client).info("commandstats")["cmdstat_evalsha"]["calls"]
-        verdicts = admit(ledger, 10, 20, full)
+        decisions = admit(ledger, 10, 20, full)
         assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before
-    assert all(verdict.reason == "small" and verdict.limits for verdict in verdicts)
+    assert all(decision.reason == "small" and decision.limits for decision in decisions)
     later = ledger.admit(
         [Polled("t", 0, 20, 21)], [Claim(Token("t", 0, 20), SCOPE, DataCategory.ERROR, 1, "a", NOW, full)], NOW + 2
     )
     assert later[0].reason == "small"
     assert value(server, f"dropped:small{{1}}2:{int(NOW // 86_400)}") == 5 + 10 + 1
     raised = (Quota("small", QuotaScope.PROJECT, limit=50, window_s=3600, reason_code="small"),)
-    assert all(verdict.fate is Fate.ACCEPTED for verdict in admit(ledger, 21, 31, raised))
+    assert all(decision.fate is Fate.ACCEPTED for decision in admit(ledger, 21, 31, raised))
     ledger.refund(SCOPE, DataCategory.ERROR, 1, NOW, full)
 
 
-def at(ledger: RedisLedger, base: int, end: int, now: float) -> list[Verdict]:
+def at(ledger: RedisLedger, base: int, end: int, now: float) -> list[Decision]:
     claims = [Claim(Token("t", 0, at), SCOPE, DataCategory.ERROR, 1, f"{at:032x}", NOW, QUOTAS) for at in range(base, end)]
     return list(ledger.admit([Polled("t", 0, base, end)], claims, now))
 
@@ -287,7 +287,7 @@ def test_arrivals_of_no_time_and_quantities_of_any_size(server: RedisServer) -> 
         Claim(Token("t", 0, at), SCOPE, DataCategory.ERROR, 2**80 if at % 2 else 1, f"{at:032x}", arrival, (QUOTAS[1],))
         for at, arrival in enumerate(arrivals)
     ]
-    assert all(verdict.fate is Fate.ACCEPTED for verdict in ledger.admit([Polled("t", 0, 0, 6)], claims, NOW))
+    assert all(decision.fate is Fate.ACCEPTED for decision in ledger.admit([Polled("t", 0, 0, 6)], claims, NOW))
 
 
 def test_names_that_try_to_escape(server: RedisServer) -> None:

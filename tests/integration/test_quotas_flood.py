@@ -42,7 +42,7 @@ def flow(server: RedisServer, quotas: tuple[Quota, ...], events: list[Sent], bat
             for at, sent in part
         ]
         admitted = list(zip(part, ledger.admit(polled, claims, NOW), strict=True))
-        passed = [(at, sent, verdict) for (at, sent), verdict in admitted if verdict.fate is Fate.ACCEPTED]
+        passed = [(at, sent, decision) for (at, sent), decision in admitted if decision.fate is Fate.ACCEPTED]
         sightings = [
             Sighting(
                 Token("flood", 0, at),
@@ -57,12 +57,12 @@ def flow(server: RedisServer, quotas: tuple[Quota, ...], events: list[Sent], bat
                 None,
                 90,
                 quotas,
-                reserve_reason=(verdict.reason or "") if verdict.on_reserve else None,
+                reserve_reason=(decision.reason or "") if decision.on_reserve else None,
             )
-            for at, sent, verdict in passed
+            for at, sent, decision in passed
         ]
         for (_, sent, _), counted in zip(passed, ledger.count(polled, sightings, NOW), strict=True):
-            if counted.verdict.fate is Fate.ACCEPTED:
+            if counted.decision.fate is Fate.ACCEPTED:
                 groups.append(sent.group)
                 news.append(counted.is_new)
     ledger.close()

@@ -85,8 +85,8 @@ def test_the_histories_hold_what_they_are_for(server: RedisServer) -> None:
             client.flushall()
             world = live(seed, lambda: RedisLedger(connection, remember_s=0), rules_change=True)
             stale += world.stale
-            reasons |= {verdict.reason for _, verdict, _ in world.published.values() if verdict is not None}
-            reasons |= {counted.verdict.reason for _, _, counted in world.published.values() if counted is not None}
+            reasons |= {decision.reason for _, decision, _ in world.published.values() if decision is not None}
+            reasons |= {counted.decision.reason for _, _, counted in world.published.values() if counted is not None}
     connection.close()
     assert stale > 20
     assert reasons >= {None, "duplicate", "org", "project", "key", "group"}

@@ -157,12 +157,12 @@ def test_group_excess_is_sampled(ledger: RedisLedger) -> None:
     counted: list[Counted] = []
     for base in range(0, 5_000, 500):
         counted += ledger.count([Polled("t", 0, base, base + 500)], sightings(quotas, base, [7] * 500), START)
-    assert all(answer.verdict.fate is Fate.ACCEPTED and answer.sample_rate is None for answer in counted[:100])
-    kept = [answer for answer in counted[100:] if answer.verdict.fate is Fate.ACCEPTED]
+    assert all(answer.decision.fate is Fate.ACCEPTED and answer.sample_rate is None for answer in counted[:100])
+    kept = [answer for answer in counted[100:] if answer.decision.fate is Fate.ACCEPTED]
     assert 380 < len(kept) < 600
     assert {answer.sample_rate for answer in kept} == {0.1}
     assert abs(100 + len(kept) / 0.1 - 5_000) < 1_000
-    assert Counter(answer.verdict.reason for answer in counted) == {None: 100 + len(kept), "group": 4_900 - len(kept)}
+    assert Counter(answer.decision.reason for answer in counted) == {None: 100 + len(kept), "group": 4_900 - len(kept)}
 
 
 def test_new_groups_by_any_known_hash(ledger: RedisLedger) -> None:

@@ -16,7 +16,7 @@ from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
-from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
+from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting
 from pipeline.quotas.model import Quota, QuotaScope
 from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.redis.client import connect
@@ -43,7 +43,7 @@ def ledger(server: RedisServer) -> Iterator[RedisLedger]:
 
 def admit(
     ledger: RedisLedger, polled: Polled, tokens: Sequence[Token], ids: Sequence[str], quotas: tuple[Quota, ...] = QUOTAS
-) -> list[Verdict]:
+) -> list[Decision]:
     claims = [Claim(token, SCOPE, DataCategory.ERROR, 1, id_, NOW, quotas) for token, id_ in zip(tokens, ids, strict=True)]
     return list(ledger.admit([polled], claims, NOW))
 
@@ -99,19 +99,19 @@ def test_brought_again_in_other_batches(ledger: RedisLedger, client: redis.Redis
     rng = random.Random(11)
     tokens = [Token("t" if partition < 3 else "old", partition, at) for partition in range(6) for at in range(0, 60, 2)]
     limited = (Quota("org", QuotaScope.ORGANIZATION, limit=100, window_s=3600, reason_code="org"),)
-    answers: dict[Token, tuple[Verdict, Counted | None]] = {}
+    answers: dict[Token, tuple[Decision, Counted | None]] = {}
     base = 1_000
     for _ in range(40):
         some = rng.sample(tokens, rng.randint(1, len(tokens)))
         base += 10
         polled = Polled("t", 0, base, base + 10)
-        verdicts = admit(ledger, polled, some, ids_of(some), limited)
-        passed = [token for token, verdict in zip(some, verdicts, strict=True) if verdict.fate is Fate.ACCEPTED]
+        decisions = admit(ledger, polled, some, ids_of(some), limited)
+        passed = [token for token, decision in zip(some, decisions, strict=True) if decision.fate is Fate.ACCEPTED]
         counted = dict(zip(passed, count(ledger, polled, passed, ids_of(passed)), strict=True))
-        for token, verdict in zip(some, verdicts, strict=True):
-            answer = (Verdict(verdict.fate, verdict.reason), counted.get(token))
+        for token, decision in zip(some, decisions, strict=True):
+            answer = (Decision(decision.fate, decision.reason), counted.get(token))
             assert answers.setdefault(token, answer) == answer
-    assert Counter(verdict.fate for verdict, _ in answers.values()) == {Fate.ACCEPTED: 100, Fate.RATE_LIMITED: 80}
+    assert Counter(decision.fate for decision, _ in answers.values()) == {Fate.ACCEPTED: 100, Fate.RATE_LIMITED: 80}
     assert client.get(ORG_KEY) == b"100"
     assert sum(int(client.hget(key, "seen") or 0) for key in client.scan_iter(match="group:*")) == 100
 

@@ -23,7 +23,7 @@ from pipeline.kafka.topics import count_partitions
 from pipeline.model.output import Outputs
 from pipeline.observability.logs import set_up_logs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
-from pipeline.quotas.ledger import Claim, Counted, Ledger, Polled, Sighting, Verdict
+from pipeline.quotas.ledger import Claim, Counted, Decision, Ledger, Polled, Sighting
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.loop import Worker
 from pipeline.runtimes.worker.faust_process import run_process
@@ -105,11 +105,11 @@ class FaultyLedger:
     def __init__(self, ledger: Ledger, at: At) -> None:
         self._ledger, self._at = ledger, at
 
-    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Verdict]:
+    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:
         self._at("before_admit")
-        verdicts = self._ledger.admit(polled, claims, now)
+        decisions = self._ledger.admit(polled, claims, now)
         self._at("after_admit")
-        return verdicts
+        return decisions
 
     def count(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:
         self._at("before_count")

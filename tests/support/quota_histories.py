@@ -52,8 +52,8 @@ def check(world: World, client: Client, seed: int) -> None:
     assert _hours(client) == seen, f"seed {seed}"
     accepted = Counter(
         (record.scope.project_id, record.event_id)
-        for record, verdict, _ in world.published.values()
-        if verdict is not None and verdict.fate is Fate.ACCEPTED
+        for record, decision, _ in world.published.values()
+        if decision is not None and decision.fate is Fate.ACCEPTED
     )
     assert not accepted or max(accepted.values()) == 1, f"seed {seed}: an id was admitted twice"
 
@@ -64,7 +64,7 @@ def check_firsts(world: World, seed: int) -> None:
     stored = set()
     first_seen: dict[str, float | None] = {}
     for record, _, counted in world.published.values():
-        if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
+        if counted is not None and counted.decision.fate is Fate.ACCEPTED:
             stored |= set(record.hashes)
             assert first_seen.setdefault(record.hashes[0], counted.first_seen) == counted.first_seen, f"seed {seed}"
             assert not counted.is_new or counted.first_seen == record.received, f"seed {seed}"
@@ -86,7 +86,7 @@ def _components(world: World) -> list[set[str]]:
     """Hashes that some stored event shares."""
     components: list[set[str]] = []
     for record, _, counted in world.published.values():
-        if counted is None or counted.verdict.fate is not Fate.ACCEPTED:
+        if counted is None or counted.decision.fate is not Fate.ACCEPTED:
             continue
         touching = [component for component in components if component & set(record.hashes)]
         components = [component for component in components if component not in touching]

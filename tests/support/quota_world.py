@@ -15,7 +15,7 @@ from pipeline.model.errors import StaleBatchError
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
-from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
+from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting
 from pipeline.quotas.model import Quota, QuotaScope
 from pipeline.quotas.redis_ledger import RedisLedger
 
@@ -64,7 +64,7 @@ class World:
     new_worker: Callable[[], RedisLedger]
     partitions: list[list[Seen]] = field(default_factory=list)
     committed: list[int] = field(default_factory=list)
-    published: dict[Token, tuple[Seen, Verdict | None, Counted | None]] = field(default_factory=dict)
+    published: dict[Token, tuple[Seen, Decision | None, Counted | None]] = field(default_factory=dict)
     version: int = 0
     now: float = START
     frozen: list[Frozen] = field(default_factory=list)
@@ -155,36 +155,36 @@ class World:
             self.stale += 1
 
     def _run(self, ledger: RedisLedger, batch: Frozen, crash: str | None) -> None:
-        verdicts = self.admit(ledger, batch)
+        decisions = self.admit(ledger, batch)
         if crash == "admitted":
             return
         self._maybe_wake()
-        counted = self.count(ledger, batch, verdicts)
+        counted = self.count(ledger, batch, decisions)
         if crash == "counted":
             return
         self._maybe_wake()
         for polled in batch.polled:
             self.committed[polled.partition] = polled.end
         for record in batch.records:
-            self.published[record.token] = (record, verdicts.get(record.token), counted.get(record.token))
+            self.published[record.token] = (record, decisions.get(record.token), counted.get(record.token))
 
     def _maybe_wake(self) -> None:
         """A zombie may wake in the middle of another worker's batch."""
         if self.frozen and self.rng.random() < 0.3:
             self.wake(self.new_worker())
 
-    def admit(self, ledger: RedisLedger, batch: Frozen) -> dict[Token, Verdict]:
+    def admit(self, ledger: RedisLedger, batch: Frozen) -> dict[Token, Decision]:
         kept = [record for record in batch.records if batch.version not in record.filtered]
         quotas = self.quotas(batch.version)
         claims = [Claim(r.identity, r.scope, DataCategory.ERROR, r.quantity, r.event_id, r.received, quotas) for r in kept]
         return dict(zip([r.token for r in kept], ledger.admit(batch.polled, claims, batch.now), strict=True))
 
-    def count(self, ledger: RedisLedger, batch: Frozen, verdicts: dict[Token, Verdict]) -> dict[Token, Counted]:
+    def count(self, ledger: RedisLedger, batch: Frozen, decisions: dict[Token, Decision]) -> dict[Token, Counted]:
         quotas = self.quotas(batch.version)
         alive = [
             record
             for record in batch.records
-            if record.token in verdicts and verdicts[record.token].fate is Fate.ACCEPTED and batch.version not in record.dies
+            if record.token in decisions and decisions[record.token].fate is Fate.ACCEPTED and batch.version not in record.dies
         ]
         sightings = [
             Sighting(
@@ -209,26 +209,26 @@ class World:
         """Let one frozen worker finish the call that it was in."""
         batch = self.frozen.pop(self.rng.randrange(len(self.frozen)))
         try:
-            verdicts = self.admit(ledger, batch)
+            decisions = self.admit(ledger, batch)
             if batch.is_count:
-                self.count(ledger, batch, verdicts)
+                self.count(ledger, batch, decisions)
         except StaleBatchError:
             self.stale += 1
 
     def expected_counters(self) -> Counter[str]:
         """What the published decisions add up to, by the name of the counter."""
         counters: Counter[tuple[str, int]] = Counter()
-        for record, verdict, counted in self.published.values():
-            if verdict is None or verdict.fate is not Fate.ACCEPTED:
+        for record, decision, counted in self.published.values():
+            if decision is None or decision.fate is not Fate.ACCEPTED:
                 continue
             scope = record.scope
-            if counted is None or counted.verdict.fate is Fate.ACCEPTED:
+            if counted is None or counted.decision.fate is Fate.ACCEPTED:
                 counters[f"org{{{scope.organization_id}}}", self._slot(record, 60)] += record.quantity
                 counters[f"project{{{scope.organization_id}}}{scope.project_id}", self._slot(record, 60)] += record.quantity
                 counters[f"seen{{{scope.organization_id}}}{scope.project_id}", self._slot(record, 30)] += record.quantity
                 key = "" if scope.key_id is None else scope.key_id
                 counters[f"key{{{scope.organization_id}}}{key}", self._slot(record, 3600)] += record.quantity
-            if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
+            if counted is not None and counted.decision.fate is Fate.ACCEPTED:
                 stem = f"group{{{scope.organization_id}}}{scope.project_id}/{record.group}"
                 counters[stem, self._slot(record, 3600)] += record.quantity
         return Counter({f"quota:{stem}:{slot}": quantity for (stem, slot), quantity in counters.items() if quantity})
@@ -241,7 +241,7 @@ class World:
         """First and last seen of stored events, by group."""
         times: defaultdict[str, list[float]] = defaultdict(list)
         for record, _, counted in self.published.values():
-            if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
+            if counted is not None and counted.decision.fate is Fate.ACCEPTED:
                 times[f"group:{{{record.scope.organization_id}}}{record.scope.project_id}:{record.group}"].append(record.received)
         return {group: (min(seen), max(seen)) for group, seen in times.items()}
 
@@ -249,6 +249,6 @@ class World:
         """Times seen, by group."""
         seen: Counter[str] = Counter()
         for record, _, counted in self.published.values():
-            if counted is not None and counted.verdict.fate is Fate.ACCEPTED:
+            if counted is not None and counted.decision.fate is Fate.ACCEPTED:
                 seen[f"group:{{{record.scope.organization_id}}}{record.scope.project_id}:{record.group}"] += record.quantity
         return seen

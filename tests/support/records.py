@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.model.record import Form, Record, Token
-from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.quotas.ledger import UncountedLedger
 from pipeline.rules.folder import load_rules
 from pipeline.rules.project import Project
 from pipeline.rules.snapshot import ProjectRules, Rules

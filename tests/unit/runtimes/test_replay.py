@@ -8,8 +8,7 @@ import pytest
 
 from pipeline.model.errors import RetryableError
 from pipeline.model.record import Form, Record, Token
-from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
-from pipeline.quotas.uncounted import UncountedLedger
+from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting, UncountedLedger
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.outputs import Outputs
 from pipeline.runtimes.replay import Tally, cut_batches, replay
@@ -36,7 +35,7 @@ class Moody(UncountedLedger):
         self.poison, self.away = poison, away
         self.covered: list[tuple[int, int, int]] = []
 
-    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Verdict]:
+    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:
         if self.away:
             self.away -= 1
             raise RetryableError("redis", "away", retry_in_s=0.0)

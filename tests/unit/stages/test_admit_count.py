@@ -15,7 +15,7 @@ from pipeline.model.grouping import Grouping
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
-from pipeline.quotas.ledger import Claim, Counted, Polled, Sighting, Verdict
+from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting
 from pipeline.stages.admit import admit
 from pipeline.stages.contract import Context
 from pipeline.stages.count import count
@@ -29,7 +29,7 @@ class ScriptedLedger:
     answers: Sequence[Any] = ()
     asked: list[Any] = field(default_factory=list)
 
-    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Verdict]:  # noqa: ARG002
+    def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:  # noqa: ARG002
         self.asked += claims
         return self.answers
 
@@ -52,9 +52,9 @@ def grouped(position: int = 1, **event: Any) -> Item:
     return item(position, event={"timestamp": 5.0} | event, grouping=Grouping(("a", "b"), ("{{ default }}",), ("old",)))
 
 
-def test_admit_sorts_by_verdict() -> None:
-    verdicts = (Verdict(), Verdict(Fate.INVALID, "duplicate"), Verdict(Fate.RATE_LIMITED, "over"), Verdict(uncounted=True))
-    result = admit([item(at) for at in range(1, 5)], context(*verdicts))
+def test_admit_sorts_by_decision() -> None:
+    decisions = (Decision(), Decision(Fate.INVALID, "duplicate"), Decision(Fate.RATE_LIMITED, "over"), Decision(uncounted=True))
+    result = admit([item(at) for at in range(1, 5)], context(*decisions))
     assert [kept.record.position for kept in result.kept] == [1, 4]
     assert [kept.is_uncounted for kept in result.kept] == [False, True]
     assert [(outcome.fate, outcome.reason) for outcome in result.outcomes] == [
@@ -64,17 +64,20 @@ def test_admit_sorts_by_verdict() -> None:
 
 
 def test_an_event_on_a_reserve_says_so_to_count() -> None:
-    [kept] = admit([item()], context(Verdict(reason="over", on_reserve=True))).kept
+    [kept] = admit([item()], context(Decision(reason="over", on_reserve=True))).kept
     assert kept.reserve_reason == "over"
     kept.grouping = Grouping(("a",), ("x",))
-    ctx = context(Counted(Verdict(Fate.RATE_LIMITED, "over"), is_new=False))
+    ctx = context(Counted(Decision(Fate.RATE_LIMITED, "over"), is_new=False))
     assert [outcome.reason for outcome in count([kept], ctx).outcomes] == ["over"]
     ledger: Any = ctx.ledger
     assert ledger.asked[0].reserve_reason == "over"
 
 
 def test_count_tells_the_first_and_the_sampled() -> None:
-    answers = (Counted(Verdict(), is_new=True, first_seen=5.0), Counted(Verdict(), is_new=False, sample_rate=0.1, first_seen=4.0))
+    answers = (
+        Counted(Decision(), is_new=True, first_seen=5.0),
+        Counted(Decision(), is_new=False, sample_rate=0.1, first_seen=4.0),
+    )
     result = count([grouped(1), grouped(2)], context(*answers))
     assert [(kept.is_new_group, kept.group_first_seen, kept.sample_rate) for kept in result.kept] == [
         (True, 5.0, None),
@@ -83,7 +86,7 @@ def test_count_tells_the_first_and_the_sampled() -> None:
 
 
 def test_count_asks_with_all_hashes_and_the_events_own_time() -> None:
-    ctx = context(Counted(Verdict(), is_new=True))
+    ctx = context(Counted(Decision(), is_new=True))
     count([grouped(user={"id": "9"})], ctx)
     ledger: Any = ctx.ledger
     [sighting] = ledger.asked
@@ -92,7 +95,7 @@ def test_count_asks_with_all_hashes_and_the_events_own_time() -> None:
 
 def test_the_one_that_cannot_be_asked_about_leaves_alone() -> None:
     """The ledger takes back what a call does not name: the rest of the batch must be named at once, not in halves."""
-    ctx = context(Counted(Verdict(), is_new=True))
+    ctx = context(Counted(Decision(), is_new=True))
     result = count([item(1), grouped(2)], ctx)
     assert [letter.record.position for letter in result.dead] == [1]
     assert [kept.record.position for kept in result.kept] == [2]
@@ -101,7 +104,7 @@ def test_the_one_that_cannot_be_asked_about_leaves_alone() -> None:
 @pytest.mark.parametrize("stage", [admit, count])
 def test_a_service_that_is_away_is_the_runtimes_business(stage: Any) -> None:
     class Away(ScriptedLedger):
-        def admit(self, *_: Any) -> Sequence[Verdict]:
+        def admit(self, *_: Any) -> Sequence[Decision]:
             raise RetryableError("redis", "away")
 
         def count(self, *_: Any) -> Sequence[Counted]:

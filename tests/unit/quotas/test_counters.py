@@ -11,12 +11,11 @@ from pipeline.model.outcome import Fate
 from pipeline.model.record import Token
 from pipeline.model.scope import Scope
 from pipeline.quotas.call import id_bytes, pack_ids
-from pipeline.quotas.charges import Plan
-from pipeline.quotas.continuity import Continuity
+from pipeline.quotas.counters import MatchingQuotas
+from pipeline.quotas.decided_offsets import DecidedOffsets
 from pipeline.quotas.ledger import Polled
-from pipeline.quotas.model import Bucket, Quota, QuotaScope
+from pipeline.quotas.model import LAST_MOMENT, Bucket, Quota, QuotaScope, clamped, window_at
 from pipeline.quotas.rate_limit import RateLimit, format_header, merge, parse_header, retry_after
-from pipeline.quotas.window import LAST_MOMENT, clamped, window_at
 
 SCOPE = Scope(42, 43, 44)
 
@@ -41,33 +40,33 @@ def test_counters_are_named_as_relay_names_them() -> None:
         Quota(scope.value[0], scope, limit=1, window_s=60)
         for scope in (QuotaScope.ORGANIZATION, QuotaScope.PROJECT, QuotaScope.KEY)
     ]
-    charges = Plan(SCOPE, DataCategory.ERROR, quotas).at(4102444800.0)
-    assert [name for name, _ in charges.counters] == ["o{42}:68374079", "p{42}43:68374079", "k{42}44:68374079"]
+    counter_set = MatchingQuotas(SCOPE, DataCategory.ERROR, quotas).at(4102444800.0)
+    assert [name for name, _ in counter_set.counters] == ["o{42}:68374079", "p{42}43:68374079", "k{42}44:68374079"]
 
 
 def test_charges_hold_until_the_first_window_turns() -> None:
-    plan = Plan(Scope(0, 1), DataCategory.ERROR, [Quota("m", window_s=60), Quota("h", window_s=3600)])
-    charges = plan.at(100.0)
-    assert (charges.start, charges.end) == (60, 120)
-    assert plan.at(119.0) is charges
-    assert plan.at(120.0) is not charges
-    assert plan.at(61.0) is charges
+    plan = MatchingQuotas(Scope(0, 1), DataCategory.ERROR, [Quota("m", window_s=60), Quota("h", window_s=3600)])
+    counter_set = plan.at(100.0)
+    assert (counter_set.start, counter_set.end) == (60, 120)
+    assert plan.at(119.0) is counter_set
+    assert plan.at(120.0) is not counter_set
+    assert plan.at(61.0) is counter_set
 
 
 def test_limit_zero_refuses_at_once_and_charges_nothing() -> None:
     quotas = [Quota(None, limit=0, reason_code="closed"), Quota("a", limit=5, window_s=60)]
-    charges = Plan(SCOPE, DataCategory.ERROR, quotas).at(0.0)
-    assert charges.closes_at_once
-    assert charges.counters == []
-    assert charges.closed is not None
-    assert (charges.closed.fate, charges.closed.reason) == (Fate.RATE_LIMITED, "closed")
-    assert charges.closed.limits == (RateLimit(60, (), "organization", "closed"),)
+    counter_set = MatchingQuotas(SCOPE, DataCategory.ERROR, quotas).at(0.0)
+    assert counter_set.closes_at_once
+    assert counter_set.counters == []
+    assert counter_set.closed is not None
+    assert (counter_set.closed.fate, counter_set.closed.reason) == (Fate.RATE_LIMITED, "closed")
+    assert counter_set.closed.limits == (RateLimit(60, (), "organization", "closed"),)
 
 
 def test_quotas_that_cannot_be_counted_are_skipped() -> None:
     quotas = [Quota(None, limit=5, window_s=60), Quota("a", limit=5), Quota("g", QuotaScope.GROUP, limit=5, window_s=60)]
-    assert Plan(SCOPE, DataCategory.ERROR, quotas).at(0.0).counters == []
-    assert len(Plan(SCOPE, DataCategory.ERROR, [Quota("b", bucket=Bucket(5, 1.0))]).at(0.0).counters) == 1
+    assert MatchingQuotas(SCOPE, DataCategory.ERROR, quotas).at(0.0).counters == []
+    assert len(MatchingQuotas(SCOPE, DataCategory.ERROR, [Quota("b", bucket=Bucket(5, 1.0))]).at(0.0).counters) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,18 +95,18 @@ def test_ids_are_16_bytes_whatever_they_are(event_ids: list[str]) -> None:
 
 
 def test_a_local_memory_is_used_only_where_nothing_can_be_decided() -> None:
-    continuity = Continuity()
+    continuity = DecidedOffsets()
     polled = [Polled("t", 0, 10, 20)]
     continuity.begin(polled)
-    assert not continuity.is_known(1, Token("t", 0, 10))
+    assert not continuity.is_undecided(1, Token("t", 0, 10))
     continuity.finish(polled)
     continuity._decided["t", 0] = {1: 20}
     continuity.begin([Polled("t", 0, 20, 30)])
-    assert continuity.is_known(1, Token("t", 0, 20))
-    assert not continuity.is_known(2, Token("t", 0, 20)), "another organization was not asked about"
+    assert continuity.is_undecided(1, Token("t", 0, 20))
+    assert not continuity.is_undecided(2, Token("t", 0, 20)), "another organization was not asked about"
     continuity.finish([Polled("t", 0, 20, 30)])
     continuity.begin([Polled("t", 0, 25, 40)])
-    assert not continuity.is_known(1, Token("t", 0, 30)), "the partition did not go on where it ended"
+    assert not continuity.is_undecided(1, Token("t", 0, 30)), "the partition did not go on where it ended"
 
 
 def test_rate_limits_merge_to_the_longest_of_a_kind() -> None:

@@ -1,4 +1,4 @@
-"""Continuity: which offsets no earlier attempt can have decided, so that a local memory may answer for them."""
+"""Decided offsets: which offsets an earlier attempt may have decided, so that Redis must be asked about them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from pipeline.quotas.ledger import Polled
 _MAX_KNOWN = 200_000
 
 
-class Continuity:
-    """Follows the partitions batch by batch.
+class DecidedOffsets:
+    """Follows the partitions of a worker batch by batch.
 
-    A worker that starts, or is given a partition, may meet offsets that the one before it has charged: Redis must be asked
-    about them, once per organization and partition. From then on, as long as each batch begins where the last one ended,
-    nothing can be there.
+    A worker that starts, or is given a partition, may read offsets that the worker before it has charged. Redis must be asked
+    about these, once for each organization and partition. After that, as long as each batch begins where the last one ended, no
+    other attempt can have decided the offsets that follow, and the worker may answer from its own memory.
     """
 
     def __init__(self) -> None:
         self._ends: dict[tuple[str, int], int] = {}
         self._decided: dict[tuple[str, int], dict[int, int]] = {}
-        """By partition and organization: the offset from which nothing is decided yet."""
+        """By partition and organization: the first offset that is not decided yet."""
         self._highs: dict[tuple[str, int], dict[int, int]] = {}
-        """By partition and organization: where our furthest call ended, as Redis must remember it."""
+        """By partition and organization: where this worker's furthest call ended. A Redis that knows less has lost data."""
 
     def forget(self) -> None:
-        """Forget all partitions: some were given to others, who may have decided since."""
+        """Forget all partitions: some were given to other workers, which may have decided further offsets."""
         self._ends.clear()
         self._decided.clear()
 
     def begin(self, polled: Sequence[Polled]) -> None:
-        """Start a batch: what is known of a partition that does not go on where it ended is forgotten."""
+        """Start a batch. A partition that does not go on where its last batch ended is forgotten."""
         for topic_id, partition, base, *_ in polled:
             key = (topic_id, partition)
             if self._ends.pop(key, None) != base:
                 self._decided.pop(key, None)
 
-    def is_known(self, organization: int, token: Token) -> bool:
-        """Whether no attempt can have decided this offset."""
+    def is_undecided(self, organization: int, token: Token) -> bool:
+        """Whether it is certain that no attempt has decided this offset."""
         decided = self._decided.get((token.topic_id, token.partition))
         return decided is not None and decided.get(organization, token.offset + 1) <= token.offset
 
     def finish(self, polled: Sequence[Polled]) -> None:
-        """End a batch that was decided."""
+        """Note that a batch was decided to its end."""
         for topic_id, partition, _, end, _ in polled:
             self._ends[topic_id, partition] = end
 
     def learn(self, call: Call, replies: Sequence[SectionReply]) -> bool:
-        """Take in what the ledgers hold. False where one of them holds less than we put there: Redis has lost it."""
+        """Note what the ledgers hold. Return False where one of them holds less than this worker wrote: Redis has lost data."""
         is_whole = True
         for section, reply in zip(call.sections.values(), replies, strict=True):
             for (topic_id, partition, is_replayed), part_reply in zip(section.parts, reply.parts, strict=True):

@@ -1,4 +1,4 @@
-"""Charges: which counters an event of a scope and category moves, worked out once per window instead of once per event."""
+"""Counters: which of them an event of a scope and category is charged to, worked out once per window and not once per event."""
 
 from __future__ import annotations
 
@@ -8,36 +8,35 @@ from typing import Any
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
-from pipeline.quotas.ledger import Verdict
-from pipeline.quotas.model import MAX_LIMIT, Quota, QuotaScope
+from pipeline.quotas.ledger import Decision
+from pipeline.quotas.model import MAX_LIMIT, Quota, QuotaScope, Window, clamped, window_at
 from pipeline.quotas.rate_limit import IMMEDIATE_RETRY_S, RateLimit, merge
-from pipeline.quotas.window import Window, clamped, window_at
 
 _NO_WINDOW_S = 2**33
-"""What a token bucket has in place of a window: one that no arrival leaves."""
+"""A token bucket has no window. It gets one that is so long that all arrivals fall into it."""
 
 
-class Charges:
-    """The counters of one scope and category while none of their windows turns: for arrivals in [start, end).
+class CounterSet:
+    """The counters of one scope and category for arrivals in [start, end), during which none of their windows turns.
 
-    `source` is the sequence of quotas that they were made from; `counters` are the names and definitions
-    that the script takes.
-    `closed` is the verdict that needs no Redis: for good where a quota rejects at once (`closes_at_once`), else a local memory,
-    until `closed_until` by the caller's clock, of Redis having said that a limit is used up.
+    `source` is the sequence of quotas that they were made from. `counters` are their names and definitions, as the script takes
+    them: `[("project{1}7:28", (100, 4102444860, "over", 0))]`.
+    `closed` is a decision that needs no call. It holds for good if a quota rejects at once (`closes_at_once`). Otherwise Redis
+    has said that a limit is used up, and the worker remembers that until `closed_until` by the caller's clock.
     """
 
     __slots__ = (
         "call",
         "closed",
-        "closed_in",
+        "closed_generation",
         "closed_mask",
         "closed_until",
         "closes_at_once",
+        "combo",
         "counters",
         "drops",
         "end",
         "has_reserve",
-        "index",
         "organization",
         "project",
         "quotas",
@@ -62,33 +61,36 @@ class Charges:
             (f"{counter_stem(quota, scope, group_id)}:{window.slot}", _definition(quota, window))
             for quota, window in zip(quotas, self.windows, strict=True)
         ]
-        self.closed: Verdict | None = None
+        self.closed: Decision | None = None
         self.closed_until = 0.0
-        self.closed_in: object = None
-        """The local memory that `closed` belongs to: it may have been dropped as a whole."""
+        self.closed_generation: object = None
+        """The generation of what the worker remembers that `closed` belongs to (`AdmissionMemory.generation`)."""
         self.closed_mask = 0
         self.closes_at_once = False
         self.drops = 0
-        """What the local memory refused and Redis has not been told yet."""
+        """The quantity that was refused without a call and that Redis has not been told of yet."""
         self.seen: set[bytes] = set()
-        """Signatures that need not be asked about again: with a reserve, only these are answered from the local memory."""
+        """Signatures that Redis was asked about. With a reserve, an event of any other signature is not refused from memory."""
         self.call: object = None
-        """The part of a call that `index`, the place among its combos, belongs to."""
-        self.index = 0
+        """The section of a call in which `combo` is the number of these counters."""
+        self.combo = 0
 
-    def rejection(self, mask: int, now: float, max_retry_s: int | None) -> Verdict:
-        """Give the verdict for the counters named by the bits of `mask`; the first one's reason is the event's."""
+    def rejection(self, mask: int, now: float, max_retry_s: int | None) -> Decision:
+        """Return the decision for an event that the counters named by the bits of `mask` reject.
+
+        Its reason is that of the first of them. `max_retry_s` limits what the sender is told to wait.
+        """
         rejecting = [at for at in range(len(self.quotas)) if mask >> at & 1]
         limits = []
         for at in rejecting:
             bucket = self.quotas[at].bucket
             retry_s = max(self.windows[at].end - now, 0) if bucket is None else 1 / bucket.refill_per_s
             limits.append(RateLimit.of(self.quotas[at], retry_s if max_retry_s is None else min(retry_s, max_retry_s)))
-        return Verdict(Fate.RATE_LIMITED, self.quotas[rejecting[0]].reason_code, merge(limits))
+        return Decision(Fate.RATE_LIMITED, self.quotas[rejecting[0]].reason_code, merge(limits))
 
 
-class Plan:
-    """The quotas that concern one scope and category."""
+class MatchingQuotas:
+    """The quotas that concern one scope and category, and their counters at the arrivals that were asked for last."""
 
     __slots__ = ("_counted", "_recent", "_refusal", "_scope", "source")
 
@@ -98,31 +100,37 @@ class Plan:
         matching = [quota for quota in quotas if quota.scope is not QuotaScope.GROUP and quota.matches(scope, category)]
         self._refusal = refusal(matching)
         self._counted = [quota for quota in matching if quota.is_counted] if self._refusal is None else []
-        self._recent: list[Charges] = []
+        self._recent: list[CounterSet] = []
 
-    def at(self, received: float) -> Charges:
-        """Give the charges for an arrival. A few are remembered: a batch mixes the end of one window and the next's start."""
+    def at(self, received: float) -> CounterSet:
+        """Return the counters for an arrival (epoch seconds).
+
+        The last four sets are kept, because a batch may mix the end of one window with the start of the next.
+        """
         received = clamped(received)
-        for charges in self._recent:
-            if charges.start <= received < charges.end:
-                return charges
-        charges = Charges(self.source, self._counted, self._scope, received)
-        charges.closed, charges.closes_at_once = self._refusal, self._refusal is not None
-        self._recent = [charges, *self._recent[:3]]
-        return charges
+        for counter_set in self._recent:
+            if counter_set.start <= received < counter_set.end:
+                return counter_set
+        counter_set = CounterSet(self.source, self._counted, self._scope, received)
+        counter_set.closed, counter_set.closes_at_once = self._refusal, self._refusal is not None
+        self._recent = [counter_set, *self._recent[:3]]
+        return counter_set
 
 
-def refusal(quotas: Sequence[Quota]) -> Verdict | None:
-    """Give the verdict of the quotas of limit 0 among those that match; such an event moves no counter at all."""
+def refusal(quotas: Sequence[Quota]) -> Decision | None:
+    """Return the decision of those matching quotas whose limit is 0, None if there are none. Such an event moves no counter."""
     closed = [quota for quota in quotas if quota.limit == 0 and quota.bucket is None]
     if not closed:
         return None
     limits = merge(RateLimit.of(quota, IMMEDIATE_RETRY_S) for quota in closed)
-    return Verdict(Fate.RATE_LIMITED, closed[0].reason_code, limits)
+    return Decision(Fate.RATE_LIMITED, closed[0].reason_code, limits)
 
 
 def counter_stem(quota: Quota, scope: Scope, group_id: int | None = None) -> str:
-    """Name a quota's counter for one instance of its scope, as Relay does: `id{organization}subscope`."""
+    """Return the name of a quota's counter without its window, in Relay's form `id{organization}owner`.
+
+    For instance `daily{1}7` for project 7 of organization 1, `per-group{1}7/1234` for a group of that project.
+    """
     match quota.scope:
         case QuotaScope.PROJECT:
             subscope = str(scope.project_id)
@@ -136,7 +144,7 @@ def counter_stem(quota: Quota, scope: Scope, group_id: int | None = None) -> str
 
 
 def _definition(quota: Quota, window: Window) -> tuple[Any, ...]:
-    """Give a counter's definition in the form that `counters.lua` tells; a limit of -1 is none."""
+    """Return a counter's definition in the form that `counters.lua` describes. A limit of -1 means that there is none."""
     reason = quota.reason_code or ""
     if quota.bucket is not None:
         return (quota.bucket.burst, 0, reason, 0, "bucket", quota.bucket.refill_per_s)
