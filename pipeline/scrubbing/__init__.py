@@ -1,1 +1,1 @@
-"""Scrubbing: which data must not be stored, and what stands in its place (spec/ingest.md, section 3, PII)."""
+"""Scrubbing: which values of an event must not be stored, and what is stored instead (docs/spec/scrubbing.md)."""

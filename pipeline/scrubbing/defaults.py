@@ -1,4 +1,4 @@
-"""Default rules: what scrubbing does before anyone configured it, and the few settings that change it."""
+"""Default rules: what scrubbing removes without any configuration, and the settings that change it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from pipeline.scrubbing.places import Application
+from pipeline.scrubbing.field_positions import Application
 from pipeline.scrubbing.rules import RedactionSpec, RuleSpec, resolve
 from pipeline.scrubbing.selectors import SelectorError, parse_selector
 
 _PROTECTED = (
     "debug_meta.** || $frame.filename || $frame.abs_path || $logentry.formatted || $error.value || $http.headers.user-agent"
 )
-"""Needed to find and group errors, or too telling to lose; the message has gentler rules of its own."""
+"""Left alone, because errors are found and grouped by these. The message has gentler rules of its own."""
 
 _MESSAGE_RULES = ("@email:replace", "@creditcard:replace", "@iban:replace", "@usssn:replace", "@bearer:replace")
 
@@ -25,7 +25,7 @@ _COOKIES = (
     "xsrf", "_xsrf", "_csrf", "csrf-token", "csrf_token", "xsrf-token", "xsrf_token", "fastcsrf",
     "_iris_csrf",
 )  # fmt: skip
-"""Cookies that hold a session or guard one."""
+"""Cookies that hold a session or protect one."""
 
 _ADDRESSES = "$http.env.REMOTE_ADDR || $user.ip_address || $sdk.client_ip"
 
@@ -33,7 +33,10 @@ SENSITIVE_FIELDS_RULE = "strip-fields"
 
 
 class DefaultRules(msgspec.Struct, frozen=True):
-    """Which of the default rules are in force. `sensitive_fields` are further parts of keys; `safe_fields` keys that stay."""
+    """Which default rules apply.
+
+    The values of keys that contain one of `sensitive_fields` are removed too. Those of keys in `safe_fields` stay.
+    """
 
     scrub_data: bool = True
     scrub_defaults: bool = True
@@ -42,7 +45,7 @@ class DefaultRules(msgspec.Struct, frozen=True):
     safe_fields: tuple[str, ...] = ()
 
     def applications(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Give the selectors and the names of the rules that apply to what they select."""
+        """Return pairs of a selector and the names of the rules for what it selects."""
         general: list[str] = []
         if self.scrub_data and self.scrub_defaults:
             general.append("@common:filter")
@@ -58,7 +61,7 @@ class DefaultRules(msgspec.Struct, frozen=True):
             yield f"($string || $number || $array || $object) && !({_PROTECTED}){safe}", tuple(general)
 
     def to_applications(self) -> list[Application]:
-        """Make them ready for use."""
+        """Return the parsed selectors with the rules that they apply."""
         words = "|".join(re.escape(name) for name in self.sensitive_fields if name)
         own = (
             {SENSITIVE_FIELDS_RULE: RuleSpec("redact_pair", key_pattern=words, redaction=RedactionSpec("replace"))}
@@ -69,7 +72,7 @@ class DefaultRules(msgspec.Struct, frozen=True):
 
 
 def _quoted(name: str) -> str:
-    """Write a key, or a selector, as a selector: as it is where it can be, else in quotes."""
+    """Return a selector for a safe field, which is a selector or else a key. A key is put in quotes."""
     try:
         parse_selector(name)
     except SelectorError:
@@ -78,7 +81,7 @@ def _quoted(name: str) -> str:
 
 
 def from_relay(settings: dict[str, Any]) -> DefaultRules:
-    """Read the settings that Sentry keeps for a project (`scrubData`, `sensitiveFields`, ...)."""
+    """Read the settings of a project in Sentry's form (`scrubData`, `sensitiveFields`, ...)."""
 
     def names(key: str) -> Sequence[str]:
         return tuple(name for name in settings.get(key) or () if isinstance(name, str))

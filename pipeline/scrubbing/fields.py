@@ -1,6 +1,6 @@
-"""Fields: which values of an event may hold personal data, and what they are called in selectors.
+"""Fields: which values of an event may hold personal data, and the names of their types in selectors.
 
-What is not listed here is never looked at: ids, types, levels, function names, versions, and the event's own identity.
+Scrubbing never looks at values that are not listed here: ids, types, levels, function names, versions, the event's own id.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _NO_TYPES: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `fields` are those of a known object; `items` the elements of a list; `other` any key not listed.
+    """One field. `fields` are those of a known object, `items` the elements of a list, `other` stands for any key not listed.
 
-    `free` values may hold anything, and all of it is as likely to be personal as the field itself.
-    `is_pairs` marks lists of [key, value] that selectors see as objects; `is_path` text whose last part is never touched.
+    A `free` value may have any form, and every value in it is as likely to be personal as the field itself.
+    `is_pairs` marks lists of [key, value], which selectors see as objects. `is_path` marks file paths, whose last part stays.
     """
 
     pii: Pii = Pii.NEVER
@@ -30,7 +30,7 @@ class Field:
     is_pairs: bool = False
     is_path: bool = False
     by_type: Mapping[str, Field] | None = None
-    """Where an object's fields follow from its `type`: that type's field; else this one, or `other` where it is given."""
+    """The fields of an object by its `type`, or else by its key. Objects of another type have the field `other`."""
 
 
 def _named(type_: str, /, *, other: Field | None = None, **fields: Field) -> Field:

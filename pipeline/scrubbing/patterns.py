@@ -1,7 +1,7 @@
-"""Patterns: what secrets and personal data look like, and a quick way to see that a text holds none.
+"""Patterns: the forms of secrets and personal data, and a quick test that a text contains none.
 
-Every expression has bounded repeats or a fixed anchor, so that its time is linear in the text. A text's `Haystack` answers
-the cheap question first: most texts hold no digit run, no `@` and no telling word, and are never searched.
+Every built-in expression has bounded repeats or a fixed anchor, so that its time is linear in the text. Most texts have no
+run of digits, no `@` and none of the words that the expressions begin with. `SearchedText` finds that out cheaply.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _SHAPES = bytes(
 _SEPARATORS = b" \t\n\r-"
 
 
-class Haystack:
-    """A text, seen in ways that are quick to search: lower case, and its shape (digits as 0, letters as A and a).
+class SearchedText:
+    """A text in forms that are quick to search: in lower case, and as its shape (digits as 0, letters as A and a).
 
-    `shape` has question marks for characters beyond ASCII; `digits` is the shape without separators between digits.
+    `shape` has a question mark for each character beyond ASCII. `digits` is the shape without blanks, newlines and dashes.
     """
 
     __slots__ = ("digits", "lower", "shape", "text")
@@ -33,28 +33,28 @@ class Haystack:
         self.digits = self.shape.translate(None, _SEPARATORS)
 
 
-Hint = Callable[[Haystack], bool]
+MayMatch = Callable[[SearchedText], bool]
+"""Returns False only for texts that an expression cannot match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """An expression and what of its match goes: `groups` by number, or the whole text where `whole_text` says so.
+    """An expression, and which part of the text a match hides: some `groups` of the match, or the `whole_text`.
 
-    `may_match` is false only for texts that the expression cannot match. `key` is searched in the value's key:
-    a match there counts for the whole value, whatever it is.
+    If `key` matches somewhere in the key of a value, the whole value is hidden, whatever it is.
     """
 
     regex: re.Pattern[str]
     groups: tuple[int, ...] = (0,)
     whole_text: bool = False
     key: re.Pattern[str] | None = None
-    may_match: Hint = lambda _haystack: True
+    may_match: MayMatch = lambda _text: True
 
 
-def _words(*words: str) -> Hint:
-    def may_match(haystack: Haystack) -> bool:
-        lower = haystack.lower
-        for word in words:  # noqa: SIM110 -- twice as quick as any(), and asked of every event
+def _words(*words: str) -> MayMatch:
+    def may_match(text: SearchedText) -> bool:
+        lower = text.lower
+        for word in words:  # noqa: SIM110 -- twice as quick as any(), and runs for every event
             if word in lower:
                 return True
         return False
@@ -63,10 +63,10 @@ def _words(*words: str) -> Hint:
 
 
 ANYTHING = Pattern(re.compile(r"[^\n]+"))
-"""Every line by itself."""
+"""Each line of a text."""
 
 WHOLE = Pattern(re.compile(r"(?s)."), whole_text=True)
-"""The text from its beginning to its end."""
+"""The whole text."""
 
 _IPV4 = rf"\b(?:{_OCTET}\.){{3}}{_OCTET}\b"
 _HEX = r"[0-9a-fA-F]{1,4}"
@@ -78,7 +78,7 @@ _COMPRESSED = "|".join(
         *(rf"(?:{_HEX}:){{{before}}}(?::{_HEX}){{1,{7 - before}}}" for before in range(1, 7)),
     ]
 )
-"""Addresses with `::` inside, by the number of groups before it: each text has one way to be one, and goes whole."""
+"""Addresses with `::` inside, by the number of groups before it, so that an address is always matched as a whole."""
 _IPV6 = rf"""
     (?:[{_PUNCTUATION}]|^)
     ( (?:{_HEX}:){{6}}(?:{_IPV4_TAIL}|{_HEX}:{_HEX})
@@ -168,4 +168,4 @@ _KINDS: dict[str, tuple[Pattern, ...]] = {
 }
 
 PATTERNS: Mapping[str, tuple[Pattern, ...]] = _KINDS | dict.fromkeys(("anything", "cookies", "unknown"), ())
-"""Rule types and what they look for. `anything` takes whole values; `pattern` and `redact_pair` bring their own expressions."""
+"""Patterns by rule type. `anything` takes whole values, and `pattern` and `redact_pair` have patterns of their own."""

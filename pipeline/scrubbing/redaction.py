@@ -1,7 +1,8 @@
 """Redaction: what stands in the place of a secret, and the remark that says so.
 
-A text under work is a list of chunks: plain text, and redactions that earlier rules made, which later rules never look into.
-Remarks are `[rule, kind, start, end]` with bytes as positions; kinds: s(ubstituted), x (removed), m(asked), p(seudonymized).
+A text under work is a list of chunks: plain text, and redactions that earlier rules made. Later rules do not look into these.
+A remark is `[rule, kind, start, end]` with positions in bytes. The kinds are s (substituted), x (removed), m (masked) and
+p (pseudonymized).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from pipeline.scrubbing.patterns import Pattern
 
 Remark = Any
-"""One remark; those that an event brought along may be anything."""
+"""One remark. Those that a sender put into an event may have any form."""
 
 _HOLE = "\x00"
 """Stands for a redaction in the text that a pattern searches."""
@@ -28,7 +29,7 @@ class Redaction:
     text: str = "[Filtered]"
 
     def chunk(self, found: str, rule_id: str) -> Chunk:
-        """Make the chunk that stands for `found`."""
+        """Return the chunk that stands for `found`."""
         if self.method == "replace":
             return Chunk(self.text, rule_id, "s")
         if self.method == "mask":
@@ -40,7 +41,7 @@ class Redaction:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a text: plain where `rule_id` is None."""
+    """A piece of a text. `rule_id` is None for plain text."""
 
     text: str
     rule_id: str | None = None
@@ -48,12 +49,12 @@ class Chunk:
 
 
 def pseudonym(text: str) -> str:
-    """Hash a value so that equal values stay equal: 40 upper-case hexadecimal digits."""
+    """Return 40 upper-case hexadecimal digits, the same for equal values (HMAC-SHA1 with an empty key)."""
     return hmac.new(b"", text.encode(errors="replace"), hashlib.sha1).hexdigest().upper()
 
 
 def split(text: str, remarks: list[Remark]) -> list[Chunk]:
-    """Cut a text at the remarks that it already has; remarks that do not fit the text are left out."""
+    """Cut a text at the remarks that it already has. Remarks that do not fit the text are dropped."""
     data = text.encode(errors="surrogatepass")
     chunks: list[Chunk] = []
     position = 0
@@ -71,7 +72,7 @@ def split(text: str, remarks: list[Remark]) -> list[Chunk]:
 
 
 def join(chunks: list[Chunk]) -> tuple[str, list[Remark]]:
-    """Put the chunks together: the text, and the remarks of its redactions."""
+    """Return the text of the chunks, and the remarks of its redactions."""
     remarks: list[Remark] = []
     position = 0
     for chunk in chunks:
@@ -83,12 +84,12 @@ def join(chunks: list[Chunk]) -> tuple[str, list[Remark]]:
 
 
 def finds(pattern: Pattern, text: str) -> bool:
-    """Say whether `redact` would hide any of a text that has no remarks."""
+    """Whether `redact` would hide any part of a text that has no remarks."""
     return pattern.regex.search(text.replace(_HOLE, "")) is not None
 
 
 def redact(chunks: list[Chunk], pattern: Pattern, redaction: Redaction, rule_id: str) -> list[Chunk]:
-    """Hide all that a pattern finds in the plain chunks; the same list where it finds nothing."""
+    """Hide all that a pattern finds in the plain chunks. Returns the same list if it finds nothing."""
     plain = [chunk.text.replace(_HOLE, "") if chunk.rule_id is None else _HOLE for chunk in chunks]
     if all(text == _HOLE for text in plain):
         return chunks
@@ -116,7 +117,7 @@ def redact(chunks: list[Chunk], pattern: Pattern, redaction: Redaction, rule_id:
 
 
 def _keep(text: str, holes: list[Chunk], result: list[Chunk]) -> None:
-    """Keep a piece of the searched text, with its earlier redactions back in their places."""
+    """Append a piece of the searched text to `result`, with the earlier redactions back in their places."""
     for index, piece in enumerate(text.split(_HOLE)):
         if index:
             result.append(holes.pop())

@@ -1,4 +1,4 @@
-"""Rules: a pattern and what to do with what it finds, built in (`@creditcard:mask`) or a project's own."""
+"""Scrubbing rules: patterns, and how their matches are hidden. Built in (`@creditcard:mask`) or a project's own."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pipeline.scrubbing.patterns import ANYTHING, PATTERNS, URL_PASSWORD, Patter
 from pipeline.scrubbing.redaction import Redaction
 
 MAX_NESTING = 20
-"""Aliases of aliases; a rule that names itself ends here."""
+"""Depth of aliases of aliases, because a rule may name itself."""
 
 
 class ScrubbingRuleError(ValueError):
-    """A rule that cannot be used; the text says why."""
+    """A rule cannot be used. The text says why."""
 
 
 class RedactionSpec(msgspec.Struct, frozen=True):
-    """How a rule file says what to do: `method` = "remove" | "replace" | "mask" | "hash"; unknown methods change nothing."""
+    """`redaction` of a rule: `method` = "remove" | "replace" | "mask" | "hash". An unknown method removes what matches."""
 
     method: str = "remove"
     text: str = "[Filtered]"
 
 
 class RuleSpec(msgspec.Struct, frozen=True, rename={"replace_groups": "replaceGroups", "key_pattern": "keyPattern"}):
-    """A rule as Sentry writes it. Which of the fields count follows from `type`."""
+    """A rule as Sentry writes it. `type` decides which of the other fields matter."""
 
     type: str
     pattern: str | None = None
@@ -39,8 +39,8 @@ class RuleSpec(msgspec.Struct, frozen=True, rename={"replace_groups": "replaceGr
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule ready for use. `anything` takes whole values; `redaction` None removes what is found."""
+class ScrubbingRule:
+    """A rule ready for use. If `anything`, it takes whole values whatever they hold."""
 
     id: str
     patterns: tuple[Pattern, ...]
@@ -49,14 +49,14 @@ class Rule:
 
     @property
     def hides(self) -> bool:
-        """Say whether a found value is replaced by something; else it is taken out."""
+        """Whether a value taken whole is replaced by something. Otherwise it becomes null."""
         return self.redaction.method != "remove"
 
 
 _TYPES = frozenset({*PATTERNS, "pattern", "redactPair", "redact_pair", "multiple", "alias"})
 
 _BUILT_IN: dict[str, tuple[str, str, str]] = {
-    # name: (type, method that the bare name stands for, text of "replace")
+    # name: (type, method of the rule without a suffix, text of "replace")
     "anything": ("anything", "replace", "[Filtered]"),
     "ip": ("ip", "replace", "[ip]"),
     "imei": ("imei", "replace", "[imei]"),
@@ -74,7 +74,7 @@ _BUILT_IN: dict[str, tuple[str, str, str]] = {
 }
 
 _FILTERED = ("anything", "creditcard", "iban", "pemkey", "usssn", "bearer", "password")
-"""Built-in rules that have a `:filter` form, which always says `[Filtered]`."""
+"""Built-in rules that also exist as `@<name>:filter`, which replaces matches by `[Filtered]`."""
 
 _COMMON = (
     *(f"@{name}:filter" for name in ("bearer", "creditcard", "iban", "password", "pemkey", "usssn")),
@@ -85,7 +85,7 @@ _COMMON_BY_KIND = tuple(
 )
 
 
-def _built_in() -> Iterator[Rule]:
+def _built_in() -> Iterator[ScrubbingRule]:
     for name, (kind, usual, text) in _BUILT_IN.items():
         anything = kind == "anything"
         patterns = (ANYTHING,) if anything else PATTERNS[kind]
@@ -95,29 +95,29 @@ def _built_in() -> Iterator[Rule]:
             "mask": Redaction("mask"),
             "hash": Redaction("hash"),
         }
-        yield Rule(f"@{name}", patterns, methods[usual], anything)
+        yield ScrubbingRule(f"@{name}", patterns, methods[usual], anything)
         for method, redaction in methods.items():
-            yield Rule(f"@{name}:{method}", patterns, redaction, anything)
+            yield ScrubbingRule(f"@{name}:{method}", patterns, redaction, anything)
         if name in _FILTERED:
-            yield Rule(f"@{name}:filter", patterns, Redaction("replace"), anything)
-    yield Rule("@imei:mask", PATTERNS["imei"], Redaction("hash"))
-    yield Rule("@urlauth:legacy", (URL_PASSWORD,), Redaction("replace"))
+            yield ScrubbingRule(f"@{name}:filter", patterns, Redaction("replace"), anything)
+    yield ScrubbingRule("@imei:mask", PATTERNS["imei"], Redaction("hash"))
+    yield ScrubbingRule("@urlauth:legacy", (URL_PASSWORD,), Redaction("replace"))
 
 
-BUILT_IN: Mapping[str, Rule] = {rule.id: rule for rule in _built_in()}
+BUILT_IN: Mapping[str, ScrubbingRule] = {rule.id: rule for rule in _built_in()}
 BUILT_IN_GROUPS: Mapping[str, tuple[str, ...]] = {"@common:filter": _COMMON, "@common": _COMMON_BY_KIND}
 
 
-def resolve(names: tuple[str, ...], own: Mapping[str, RuleSpec]) -> tuple[Rule, ...]:
-    """Give the rules behind names in the order in which they apply: by id. Unknown names are left out.
+def resolve(names: tuple[str, ...], own: Mapping[str, RuleSpec]) -> tuple[ScrubbingRule, ...]:
+    """Return the rules that names stand for, in the order in which they apply, which is by id. Unknown names are ignored.
 
-    Raises ScrubbingRuleError.
+    `own` are the project's rules by name. Raises ScrubbingRuleError.
     """
     found = {rule.id: rule for name in names for rule in _resolve(name, own, 0)}
     return tuple(found[rule_id] for rule_id in sorted(found))
 
 
-def _resolve(name: str, own: Mapping[str, RuleSpec], nesting: int) -> Iterator[Rule]:
+def _resolve(name: str, own: Mapping[str, RuleSpec], nesting: int) -> Iterator[ScrubbingRule]:
     if nesting > MAX_NESTING:
         return
     if name in BUILT_IN:
@@ -134,15 +134,15 @@ def _resolve(name: str, own: Mapping[str, RuleSpec], nesting: int) -> Iterator[R
         yield build_rule(name, spec)
 
 
-def build_rule(name: str, spec: RuleSpec) -> Rule:
-    """Make a rule of a project's own; one that only names others finds nothing itself. Raises ScrubbingRuleError."""
+def build_rule(name: str, spec: RuleSpec) -> ScrubbingRule:
+    """Build a project's own rule. One that only names others gets no patterns. Raises ScrubbingRuleError."""
     if spec.type not in _TYPES:
         raise ScrubbingRuleError(f"unknown type `{spec.type}`, expected one of {', '.join(sorted(_TYPES))}")
     redaction = Redaction("remove")
     if spec.redaction is not None:
         redaction = Redaction(spec.redaction.method, spec.redaction.text)
     if spec.type == "anything":
-        return Rule(name, (ANYTHING,), redaction, anything=True)
+        return ScrubbingRule(name, (ANYTHING,), redaction, anything=True)
     if spec.type == "pattern":
         if spec.pattern is None:
             raise ScrubbingRuleError("missing field `pattern`")
@@ -150,17 +150,17 @@ def build_rule(name: str, spec: RuleSpec) -> Rule:
         groups = tuple(sorted(set(spec.replace_groups or (0,))))
         if groups[0] < 0 or groups[-1] > words.groups:
             raise ScrubbingRuleError(f"replaceGroups: the pattern has the groups 0 to {words.groups}")
-        return Rule(name, (Pattern(words, groups),), redaction)
+        return ScrubbingRule(name, (Pattern(words, groups),), redaction)
     if spec.type in {"redactPair", "redact_pair"}:
         if spec.key_pattern is None:
             raise ScrubbingRuleError("missing field `keyPattern`")
         words = _regex(spec.key_pattern)
-        return Rule(name, (Pattern(words, whole_text=True, key=words),), redaction)
-    return Rule(name, PATTERNS.get(spec.type, ()), redaction)
+        return ScrubbingRule(name, (Pattern(words, whole_text=True, key=words),), redaction)
+    return ScrubbingRule(name, PATTERNS.get(spec.type, ()), redaction)
 
 
 def _regex(text: str) -> re.Pattern[str]:
-    """Compile a project's own expression."""
+    """Compile a pattern of a project."""
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:

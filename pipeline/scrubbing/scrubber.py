@@ -1,7 +1,6 @@
 """The scrubber of one project: walks an event once, and changes only the values in which a rule finds something.
 
-Which rules apply to a value follows from its place: the keys on the way to it. Places are remembered, so that selectors
-and patterns of keys are evaluated once for each place and not for each event.
+Which rules apply to a value follows from its position, the keys on the way to it (see field_positions.py).
 """
 
 from __future__ import annotations
@@ -17,40 +16,40 @@ import msgspec
 from pipeline.model.path import Path, path_keys
 from pipeline.model.rule_file import Layer
 from pipeline.scrubbing.defaults import from_relay
-from pipeline.scrubbing.patterns import Haystack
-from pipeline.scrubbing.places import Application, Place, Plan, Root, Trial
+from pipeline.scrubbing.field_positions import Application, FieldPosition, FieldPositions, TextCheck, TextChecks
+from pipeline.scrubbing.patterns import SearchedText
 from pipeline.scrubbing.redaction import Remark, finds, join, redact, split
-from pipeline.scrubbing.rules import Rule, RuleSpec, build_rule
+from pipeline.scrubbing.rules import RuleSpec, ScrubbingRule, build_rule
 from pipeline.scrubbing.scrubbing_file import ScrubbingFile, own_applications, read_scrubbing_file
 
 _UNNOTED: Path = (None, "")
-"""Where the paths of values begin that are notes themselves: what is taken out of them needs no note."""
+"""Root of the paths inside `_meta` and `errors`. What is removed there is not noted again."""
 
 _NEVER_PERSONAL = frozenset({"", "true", "false", "null", "undefined"})
 
 
 class Scrubber:
-    """Replaces secrets and personal data in events. Holds groups of rules; each group sees what the one before it left."""
+    """Replaces secrets and personal data in events. A later group of applications sees what the earlier ones left."""
 
     def __init__(self, groups: Iterable[Sequence[Application]]) -> None:
-        self._roots = [Root(group) for group in groups if group]
+        self._groups = [FieldPositions(group) for group in groups if group]
 
     @classmethod
     def load(cls, layers: Sequence[Layer]) -> Self:
-        """Read `scrubbing.toml` of each layer; the later layer's values win. Raises InvalidRulesError."""
+        """Read `scrubbing.toml` of each layer. Values of a later layer win. Raises InvalidRulesError."""
         return cls.of(read_scrubbing_file(layers))
 
     @classmethod
     def of(cls, file: ScrubbingFile) -> Self:
-        """Make the scrubber that a file describes: its own rules first, then the default ones. Raises ScrubbingRuleError."""
+        """Return the scrubber that a file describes: its own rules first, then the default ones. Raises ScrubbingRuleError."""
         groups = [own_applications(file.applications, file.rules), file.defaults().to_applications()]
         return cls(groups if file.enabled else [])
 
     @classmethod
     def from_relay(cls, settings: dict[str, Any] | None, pii_config: dict[str, Any] | None) -> Self:
-        """Read what Sentry keeps for a project: its data scrubbing settings, and its advanced rules (`{rules, applications}`).
+        """Read a project's settings in Sentry's form: data scrubbing settings, and advanced rules (`{rules, applications}`).
 
-        Raises SelectorError, ScrubbingRuleError and msgspec.ValidationError for what cannot be used.
+        Raises SelectorError, ScrubbingRuleError or msgspec.ValidationError if they cannot be used.
         """
         groups: list[Sequence[Application]] = []
         if pii_config:
@@ -64,115 +63,117 @@ class Scrubber:
         return cls(groups)
 
     def scrub(self, event: dict[str, Any]) -> None:
-        """Scrub a normalized event in place; what was taken out is noted in its `_meta`. Never raises for what an event holds."""
-        for root in self._roots:
-            _Scrubbing(event).run(root.place())
+        """Scrub a normalized event in place, and note in its `_meta` what was removed. Never raises for an event's content."""
+        for positions in self._groups:
+            _Scrubbing(event).run(positions.event)
 
 
 class _Scrubbing:
-    """One pass over one event: first every text is gathered with the plan of its place, then they are searched together."""
+    """One pass over one event. It gathers all texts by the checks that apply to them, then searches those texts together."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         self.event = event
-        self.found: defaultdict[Plan, list[tuple[Any, str | int, str, Path]]] = defaultdict(list)
+        self.found: defaultdict[TextChecks, list[tuple[Any, str | int, str, Path]]] = defaultdict(list)
 
-    def run(self, place: Place) -> None:
+    def run(self, event_position: FieldPosition) -> None:
         user = self.event.get("user")
         address = user.get("ip_address") if user else None
         was_address = isinstance(address, str) and _is_address(address)
-        self._visit_object(self.event, place, None)
-        self._visit_notes(place)
-        for plan, found in self.found.items():
-            trials = plan.worth_trying(Haystack("\n".join([text for _, _, text, _ in found])))
-            if trials:
+        self._visit_object(self.event, event_position, None)
+        self._visit_notes(event_position)
+        for text_checks, found in self.found.items():
+            checks = text_checks.worth_trying(SearchedText("\n".join([text for _, _, text, _ in found])))
+            if checks:
                 for container, key, text, path in found:
-                    self._search(plan, trials, container, key, text, path)
+                    self._search(text_checks, checks, container, key, text, path)
         if was_address:
             _keep_pseudonym(self.event.get("user") or {}, self._note)
 
-    def _visit(self, container: Any, key: str | int, value: Any, place: Place, path: Path) -> None:
-        """Look at one value; `path` is that of its container."""
+    def _visit(self, container: Any, key: str | int, value: Any, position: FieldPosition, path: Path) -> None:
+        """Look at one value. `path` is that of its container."""
         kind = type(value)
         if kind is str:
-            plan = place.text_plan
-            if plan is not None and value not in _NEVER_PERSONAL:
-                self.found[plan].append((container, key, value, path))
+            checks = position.text_checks
+            if checks is not None and value not in _NEVER_PERSONAL:
+                self.found[checks].append((container, key, value, path))
         elif kind is dict:
-            if place.field.by_type is not None:
-                place = place.of_type(value.get("type"))
-            if place.object_taken is None:
-                self._visit_object(value, place, (path, key))
+            if position.field.by_type is not None:
+                position = position.of_type(value.get("type"))
+            if position.object_rule is None:
+                self._visit_object(value, position, (path, key))
             else:
-                self._take(container, key, path, place.object_taken)
+                self._remove(container, key, path, position.object_rule)
         elif kind is list:
-            rule = place.object_taken if place.field.is_pairs else place.array_taken
+            rule = position.object_rule if position.field.is_pairs else position.array_rule
             if rule is None:
-                self._visit_list(value, place, (path, key))
+                self._visit_list(value, position, (path, key))
             else:
-                self._take(container, key, path, rule)
-        elif (kind is int or kind is float) and place.number_taken is not None:
-            self._take(container, key, path, place.number_taken)
+                self._remove(container, key, path, rule)
+        elif (kind is int or kind is float) and position.number_rule is not None:
+            self._remove(container, key, path, position.number_rule)
 
-    def _visit_object(self, value: dict[str, Any], place: Place, path: Path) -> None:
-        for key, known in place.known_fields:
+    def _visit_object(self, value: dict[str, Any], position: FieldPosition, path: Path) -> None:
+        for key, known in position.known_fields:
             child = value.get(key)
             if child is not None:
                 self._visit(value, key, child, known, path)
-        if place.has_others:
-            fields = place.field.fields
+        if position.has_others:
+            fields = position.field.fields
             for key, child in value.items():
                 if child is not None and key not in fields:
-                    self._visit(value, key, child, place.child(key), path)
+                    self._visit(value, key, child, position.child(key), path)
 
-    def _visit_list(self, value: list[Any], place: Place, path: Path) -> None:
-        """Look at the items of a list; a list of pairs is seen as an object."""
-        if (place.field.free or place.field.is_pairs) and value and all(map(_is_pair, value)):
+    def _visit_list(self, value: list[Any], position: FieldPosition, path: Path) -> None:
+        """Look at the items of a list. A list of pairs is treated as an object."""
+        if (position.field.free or position.field.is_pairs) and value and all(map(_is_pair, value)):
             for index, pair in enumerate(value):
                 if pair[1] is not None:
-                    self._visit(pair, 1, pair[1], place.child(pair[0]), (path, index))
+                    self._visit(pair, 1, pair[1], position.child(pair[0]), (path, index))
             return
-        if place.root.tells_items_apart:
+        if position.tree.tells_items_apart:
             for index, item in enumerate(value):
                 if item is not None:
-                    self._visit(value, index, item, place.item(index), path)
+                    self._visit(value, index, item, position.item(index), path)
             return
-        inner = place.item(0)
+        inner = position.item(0)
         only = inner.only
         for index, item in enumerate(value):
             if item is not None and not (only is not None and type(item) is dict and only.isdisjoint(item)):
                 self._visit(value, index, item, inner, path)
 
-    def _visit_notes(self, place: Place) -> None:
-        """Look at the originals that normalization kept in `_meta` and `errors`: what is secret at a place is secret there."""
+    def _visit_notes(self, position: FieldPosition) -> None:
+        """Look at the original values in `_meta` and `errors`, with the rules of the positions that they came from."""
         meta = self.event.get("_meta")
         if type(meta) is dict:
-            _visit_meta(meta, place, self._visit)
+            _visit_meta(meta, position, self._visit)
         for error in self.event.get("errors") or ():
             name, value = error.get("name"), error.get("value")
             if isinstance(name, str) and value is not None:
-                where = place
+                where = position
                 for part in name.split("."):
                     where = _below(where, part)
                 self._visit(error, "value", value, where, _UNNOTED)
 
-    def _search(self, plan: Plan, trials: Sequence[Trial], container: Any, key: str | int, text: str, path: Path) -> None:
-        """Try patterns on one text, and put what is left of it in its place."""
-        if not any(trial.always for trial in trials) and len(text) > 16:
-            haystack = Haystack(text)
-            trials = [trial for trial in trials if trial.pattern.may_match(haystack)]
-        if not trials:
+    def _search(
+        self, text_checks: TextChecks, checks: Sequence[TextCheck], container: Any, key: str | int, text: str, path: Path
+    ) -> None:
+        """Try patterns on one text, and store what is left of it."""
+        if not any(check.takes_all for check in checks) and len(text) > 16:
+            searched = SearchedText(text)
+            checks = [check for check in checks if check.pattern.may_match(searched)]
+        if not checks:
             return
-        head, tail = _split_path(text) if plan.is_path else (text, "")
+        head, tail = _split_path(text) if text_checks.is_path else (text, "")
         noted = self._remarks(path, key)
-        if not noted and not any(trial.always or finds(trial.pattern, head) for trial in trials):
-            return  # four of five texts that a hint let through
+        if not noted and not any(check.takes_all or finds(check.pattern, head) for check in checks):
+            return  # four of five texts that `may_match` let through
         chunks = before = split(head, noted)
-        for trial in trials:
-            if trial.always and not trial.rule.hides:
+        for check in checks:
+            if check.takes_all and not check.rule.hides:
                 self._replace(container, key, path, head, "", join(chunks)[1])
-                self._take(container, key, path, trial.rule)
+                self._remove(container, key, path, check.rule)
                 return
-            chunks = redact(chunks, trial.pattern, trial.rule.redaction, trial.rule.id)
+            chunks = redact(chunks, check.pattern, check.rule.redaction, check.rule.id)
         if chunks is before:
             return
         result, remarks = join(chunks)
@@ -180,21 +181,21 @@ class _Scrubbing:
             self._replace(container, key, path, head, result + tail, remarks)
 
     def _replace(self, container: Any, key: str | int, path: Path, before: str, after: str, remarks: list[Remark]) -> None:
-        """Put a text in the place of another, and note where it was changed."""
+        """Store the new text of a value, and note what was changed in it."""
         container[key] = after
         if remarks and _is_noted(path):
             note = self._note(path, key)
             note["rem"] = remarks
             note.setdefault("len", len(before))
 
-    def _take(self, container: Any, key: str | int, path: Path, rule: Rule) -> None:
-        """Take a value out whole."""
+    def _remove(self, container: Any, key: str | int, path: Path, rule: ScrubbingRule) -> None:
+        """Set a value to null, and note the rule that removed it."""
         container[key] = None
         if _is_noted(path):
             self._note(path, key).setdefault("rem", []).append([rule.id, "x"])
 
     def _remarks(self, path: Path, key: str | int) -> list[Remark]:
-        """Give the remarks that a text has already, from being cut or from an earlier group of rules."""
+        """Return the remarks that a text has from normalization or from an earlier group of rules."""
         node: Any = self.event.get("_meta")
         if not node or not _is_noted(path):
             return []
@@ -204,7 +205,7 @@ class _Scrubbing:
         return remarks if type(remarks) is list else []
 
     def _note(self, path: Path, key: str | int) -> dict[str, Any]:
-        """Give the `_meta` entry of a value, made where it is missing."""
+        """Return the `_meta` entry of a value, created if it is missing."""
         node = self.event
         for part in ("_meta", *path_keys(path), str(key), ""):
             child = node.get(part)
@@ -215,27 +216,29 @@ class _Scrubbing:
 
 
 def _is_noted(path: Path) -> bool:
-    """Say whether what is taken out at a path is to be noted."""
+    """Whether a removal at this path is noted."""
     while path is not None and path is not _UNNOTED:
         path = path[0]
     return path is None
 
 
-def _visit_meta(meta: dict[str, Any], place: Place, visit: Any) -> None:
-    """Follow `_meta` down along with the places that it speaks of."""
+def _visit_meta(meta: dict[str, Any], position: FieldPosition, visit: Any) -> None:
+    """Walk `_meta` along with the positions of the values that it describes."""
     for key, child in meta.items():
         if type(child) is not dict:
             continue
         if key:
-            _visit_meta(child, _below(place, key), visit)
+            _visit_meta(child, _below(position, key), visit)
         elif child.get("val") is not None:
-            visit(child, "val", child["val"], place, _UNNOTED)
+            visit(child, "val", child["val"], position, _UNNOTED)
 
 
-def _below(place: Place, key: str) -> Place:
-    """Give the place under a key that may be an index."""
-    place = place.of_type(None)
-    return place.item(int(key)) if place.field.items is not None and key.isdecimal() and len(key) < 6 else place.child(key)
+def _below(position: FieldPosition, key: str) -> FieldPosition:
+    """Return the position under a key of `_meta`, which may be an index."""
+    position = position.of_type(None)
+    return (
+        position.item(int(key)) if position.field.items is not None and key.isdecimal() and len(key) < 6 else position.child(key)
+    )
 
 
 def _is_pair(item: Any) -> bool:
@@ -243,13 +246,16 @@ def _is_pair(item: Any) -> bool:
 
 
 def _split_path(text: str) -> tuple[str, str]:
-    """Split a file's path before its name, which symbolication and grouping need."""
+    """Split a file's path before its name. The name stays, because symbolication and grouping need it."""
     end = max(text.rfind("/"), text.rfind("\\"))
     return (text[:end], text[end:]) if end > 0 else ("", text)
 
 
 def _keep_pseudonym(user: dict[str, Any], note: Any) -> None:
-    """Move an address that became a pseudonym to the user's id: users stay countable, and addresses stay addresses."""
+    """Move a pseudonym that replaced the user's address to the user's id.
+
+    So users can still be counted, and the address field holds nothing but addresses.
+    """
     address = user.get("ip_address")
     if not address or any(user.get(name) for name in ("id", "username", "email")):
         return
@@ -264,7 +270,7 @@ def _keep_pseudonym(user: dict[str, Any], note: Any) -> None:
 
 @lru_cache(maxsize=4_096)
 def _is_address(text: str) -> bool:
-    """Parse an address; they repeat, and normalization leaves none that is longer than an address can be."""
+    """Whether a text is an IP address. Cached, because addresses repeat."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`scrubbing.toml`: which rules are in force for a project."""
+"""`scrubbing.toml`: the scrubbing rules of a project."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.rule_file import Layer
 from pipeline.model.toml_file import find_key, read_layers
 from pipeline.scrubbing.defaults import DefaultRules
-from pipeline.scrubbing.places import Application
+from pipeline.scrubbing.field_positions import Application
 from pipeline.scrubbing.rules import RuleSpec, ScrubbingRuleError, build_rule, resolve
 from pipeline.scrubbing.selectors import SelectorError, parse_selector
 
 
 class ScrubbingFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole of `scrubbing.toml`. An empty file leaves the default rules in force."""
+    """The whole of `scrubbing.toml`. With an empty file the default rules apply."""
 
     enabled: bool = True
-    """false turns all scrubbing off, the file's own rules included."""
+    """false turns all scrubbing off, including the rules of this file."""
     default_rules: bool = True
-    """Keys such as password and token, and values such as card numbers."""
+    """Remove the values of keys such as password and token, and values such as card numbers."""
     ip_addresses: bool = False
-    """Take out the user's address, and addresses in texts."""
+    """Remove the user's IP address, and IP addresses in texts."""
     sensitive_fields: tuple[str, ...] = ()
-    """Parts of keys whose values go as well."""
+    """Values of keys that contain one of these are removed too."""
     safe_fields: tuple[str, ...] = ()
-    """Keys whose values the default rules leave alone."""
+    """Keys whose values the default rules never change."""
     rules: dict[str, RuleSpec] = {}
-    """Rules by name, as in Sentry's advanced data scrubbing."""
+    """Own rules by name, as in Sentry's advanced data scrubbing."""
     applications: dict[str, tuple[str, ...]] = {}
-    """Selector to the names of rules."""
+    """Names of rules by the selector of what they apply to."""
 
     def defaults(self) -> DefaultRules:
-        """Give the default rules in force."""
+        """Return the default rules that apply."""
         return DefaultRules(True, self.default_rules, self.ip_addresses, self.sensitive_fields, self.safe_fields)
 
 
 def read_scrubbing_file(layers: Sequence[Layer]) -> ScrubbingFile:
-    """Read the file of each layer and check all that it names; the later layer's values win. Raises InvalidRulesError."""
+    """Read the file of each layer and check its rules and selectors. Values of a later layer win. Raises InvalidRulesError."""
     result = read_layers("scrubbing.toml", layers, ScrubbingFile)
     for layer in layers:
         if "scrubbing.toml" in layer:
@@ -48,7 +48,7 @@ def read_scrubbing_file(layers: Sequence[Layer]) -> ScrubbingFile:
 
 
 def _check(own: ScrubbingFile, layer: Layer) -> None:
-    """Check one file's rules and selectors, and name the line of each that cannot be used."""
+    """Check the rules and selectors of one file. Raises InvalidRulesError with the line of each mistake."""
     file = layer["scrubbing.toml"]
     errors = []
     for name, spec in own.rules.items():
@@ -67,5 +67,5 @@ def _check(own: ScrubbingFile, layer: Layer) -> None:
 
 
 def own_applications(applications: Mapping[str, Sequence[str]], rules: Mapping[str, RuleSpec]) -> list[Application]:
-    """Make a project's own applications ready. Raises SelectorError and ScrubbingRuleError."""
+    """Return the applications of a project's own rules. Raises SelectorError and ScrubbingRuleError."""
     return [Application(parse_selector(selector), resolve(tuple(names), rules)) for selector, names in applications.items()]

@@ -1,7 +1,7 @@
-"""Selectors: which values of an event a rule looks at, in the syntax of Sentry's advanced data scrubbing.
+"""Selectors: expressions that choose values of an event, in the syntax of Sentry's advanced data scrubbing.
 
 `extra.token`, `$string && !$error.value`, `**.password`, `(a || b) && $frame.**`. A path is compared from its end:
-`b` and `a.b` both select the value at `x.a.b`; keys ignore case, `*` stands for one step and `**` for any number.
+`b` and `a.b` both select the value at `x.a.b`. Keys ignore case, `*` stands for one step and `**` for one or more.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ _STEP = r"(?:\*\*|\*|\$[a-z_]+|\d+(?![\w-])|[A-Za-z_][\w-]*|'(?:[^']|'')+')"
 _TOKEN = re.compile(
     rf"\s*(?:(?P<or>\|\|?)|(?P<and>&&?)|(?P<not>[!~])|(?P<open>\()|(?P<close>\))|(?P<path>{_STEP}(?:\.{_STEP})*))", re.ASCII
 )
-_ITEM = re.compile(_STEP, re.ASCII)
+_PATH_PART = re.compile(_STEP, re.ASCII)
 
 MAX_DEPTH = 50
-"""Parentheses inside parentheses; more is no selector that a person wrote."""
+"""How deep parentheses nest. Deeper selectors are refused, because they would overflow the stack."""
 
 
 class SelectorError(ValueError):
-    """A selector that does not parse; the text says where."""
+    """A selector does not parse. The text says why."""
 
 
 class Pii(IntEnum):
-    """Whether a field may hold personal data. `MAYBE` fields are reached only by selectors that name them."""
+    """Whether a field may hold personal data. Only selectors that name a `MAYBE` field select it."""
 
     NEVER = 0
     MAYBE = 1
     LIKELY = 2
 
 
-Item = tuple[str, str | int]
-"""One item of a path: `("type" | "index" | "key" | "any" | "deep", value)`; keys are in lower case."""
+PathPart = tuple[str, str | int]
+"""One part of a selector's path: `("type" | "index" | "key" | "any" | "deep", value)`. Keys are in lower case."""
 
 
 class Step(Protocol):
-    """One value on the way from the event's root: its key (None for the item of a list) or index, and its types."""
+    """One value on the way from the event's root to the value in question."""
 
     @property
     def key(self) -> str | None:
-        """The key, as it was sent."""
+        """The key as sent, None for the item of a list."""
 
     @property
     def index(self) -> int | None:
-        """The index, counted from 0."""
+        """The index in a list, from 0, None for everything else."""
 
     @property
     def types(self) -> frozenset[str]:
-        """What the value is, in the words of `TYPES`."""
+        """What the value is, a subset of `TYPES`."""
 
 
 class Selector(Protocol):
@@ -67,55 +67,58 @@ class Selector(Protocol):
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Give the place in the order in which rules apply."""
+        """Key to sort selectors by. The rules of the lowest one apply first."""
 
     @property
-    def steps(self) -> tuple[Item, ...]:
-        """Give all items of its paths."""
+    def path_parts(self) -> tuple[PathPart, ...]:
+        """The parts of all paths in the selector."""
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
-        """Say whether the value at the end of `steps` (outermost first) is selected."""
+        """Whether the value at the end of `steps` (outermost first) is selected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class SelectorPath:
     """A dotted path."""
 
-    items: tuple[Item, ...]
+    parts: tuple[PathPart, ...]
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Give the place in the order in which rules apply."""
+        """Key to sort selectors by. The rules of the lowest one apply first."""
         kinds = ("type", "index", "key", "any", "deep")
-        return (3, *((kinds.index(kind), str(value)) for kind, value in self.items))
+        return (3, *((kinds.index(kind), str(value)) for kind, value in self.parts))
 
     @property
-    def steps(self) -> tuple[Item, ...]:
-        """Give its items."""
-        return self.items
+    def path_parts(self) -> tuple[PathPart, ...]:
+        """The parts of the path."""
+        return self.parts
 
     def is_specific(self) -> bool:
-        """Say whether the path names something, rather than a kind of value or anything at any depth."""
-        if any(kind == "deep" for kind, _ in self.items):
+        """Whether the path names a field, and not merely a kind of value or a value at any depth."""
+        if any(kind == "deep" for kind, _ in self.parts):
             return False
-        return any(kind in {"index", "key"} or (kind == "type" and value not in _UNSPECIFIC) for kind, value in self.items)
+        return any(kind in {"index", "key"} or (kind == "type" and value not in _UNSPECIFIC) for kind, value in self.parts)
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
-        """Say whether the value at the end of `steps` is selected."""
+        """Whether the value at the end of `steps` is selected."""
         if pii is Pii.NEVER or (pii is Pii.MAYBE and not self.is_specific()):
             return False
-        return _tail_matches(self.items, len(self.items), steps, len(steps))
+        return _tail_matches(self.parts, len(self.parts), steps, len(steps))
 
 
-def _tail_matches(items: tuple[Item, ...], item: int, steps: Sequence[Step], step: int) -> bool:
-    """Compare backwards. `**` is one step or more. At most one is allowed in a path, so trying each of its lengths is linear."""
-    while item:
-        kind, value = items[item - 1]
+def _tail_matches(parts: tuple[PathPart, ...], part: int, steps: Sequence[Step], step: int) -> bool:
+    """Compare the first `part` parts with the first `step` steps, backwards.
+
+    A path has at most one `**`, so that to try each of its lengths takes linear time.
+    """
+    while part:
+        kind, value = parts[part - 1]
         if kind == "deep":
-            return any(_tail_matches(items, item - 1, steps, rest) for rest in range(step - 1, -1, -1))
+            return any(_tail_matches(parts, part - 1, steps, rest) for rest in range(step - 1, -1, -1))
         if not step or not _step_matches(kind, value, steps[step - 1]):
             return False
-        item -= 1
+        part -= 1
         step -= 1
     return True
 
@@ -130,64 +133,64 @@ def _step_matches(kind: str, value: str | int, step: Step) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """All of several selectors."""
+    """Selects what all of its parts select (`&&`)."""
 
     parts: tuple[Selector, ...]
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Give the place in the order in which rules apply."""
+        """Key to sort selectors by. The rules of the lowest one apply first."""
         return (0, *(part.rank for part in self.parts))
 
     @property
-    def steps(self) -> tuple[Item, ...]:
-        """Give all items of its paths."""
-        return tuple(step for part in self.parts for step in part.steps)
+    def path_parts(self) -> tuple[PathPart, ...]:
+        """The parts of all paths in the selector."""
+        return tuple(path_part for part in self.parts for path_part in part.path_parts)
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
-        """Say whether the value at the end of `steps` is selected."""
+        """Whether the value at the end of `steps` is selected."""
         return all(part.matches(steps, pii) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """Any of several selectors."""
+    """Selects what any of its parts selects (`||`)."""
 
     parts: tuple[Selector, ...]
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Give the place in the order in which rules apply."""
+        """Key to sort selectors by. The rules of the lowest one apply first."""
         return (1, *(part.rank for part in self.parts))
 
     @property
-    def steps(self) -> tuple[Item, ...]:
-        """Give all items of its paths."""
-        return tuple(step for part in self.parts for step in part.steps)
+    def path_parts(self) -> tuple[PathPart, ...]:
+        """The parts of all paths in the selector."""
+        return tuple(path_part for part in self.parts for path_part in part.path_parts)
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
-        """Say whether the value at the end of `steps` is selected."""
+        """Whether the value at the end of `steps` is selected."""
         return any(part.matches(steps, pii) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Everything that may hold personal data but what a selector selects."""
+    """Selects every value that may hold personal data and that its part does not select (`!`)."""
 
     part: Selector
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Give the place in the order in which rules apply."""
+        """Key to sort selectors by. The rules of the lowest one apply first."""
         return (2, self.part.rank)
 
     @property
-    def steps(self) -> tuple[Item, ...]:
-        """Give all items of its path."""
-        return self.part.steps
+    def path_parts(self) -> tuple[PathPart, ...]:
+        """The parts of all paths in the selector."""
+        return self.part.path_parts
 
     def matches(self, steps: Sequence[Step], pii: Pii) -> bool:
-        """Say whether the value at the end of `steps` is selected."""
+        """Whether the value at the end of `steps` is selected."""
         return pii is not Pii.NEVER and not self.part.matches(steps, pii)
 
 
@@ -256,17 +259,17 @@ class _Parser:
         return _path(self.tokens.pop()[1])
 
 
-def _path(text: str) -> Path:
-    items = tuple(_item(part) for part in _ITEM.findall(text))
-    kinds = [kind for kind, _ in items]
+def _path(text: str) -> SelectorPath:
+    parts = tuple(_path_part(part) for part in _PATH_PART.findall(text))
+    kinds = [kind for kind, _ in parts]
     if kinds.count("deep") > 1:
         raise SelectorError("deep wildcard used more than once")
     if kinds == ["any"]:
         raise SelectorError("wildcard must be part of a path")
-    return Path(items)
+    return SelectorPath(parts)
 
 
-def _item(text: str) -> tuple[str, str | int]:
+def _path_part(text: str) -> PathPart:
     if text == "**":
         return "deep", text
     if text == "*":

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.scrubbing.places import MAX_PLACES
+from pipeline.scrubbing.defaults import DefaultRules
+from pipeline.scrubbing.field_positions import MAX_POSITIONS, FieldPositions
 from pipeline.scrubbing.rules import ScrubbingRuleError
 from pipeline.scrubbing.scrubber import Scrubber
 
@@ -62,11 +63,23 @@ def test_what_was_no_address_stays_where_it_is() -> None:
     assert _scrub({"user": {"ip_address": "{{auto}}"}})["user"] == {"ip_address": "{{auto}}"}
 
 
-def test_keys_of_the_senders_choosing_are_not_remembered_without_end() -> None:
-    scrubber = Scrubber.from_relay(DEFAULTS, None)
-    for number in range(30):
-        scrubber.scrub({"extra": {f"password{number}-{index}": "x" for index in range(1_000)}})
-    assert all(root.count <= MAX_PLACES + 1_000 for root in scrubber._roots)
+def test_keys_that_mean_the_same_to_the_rules_share_a_position() -> None:
+    positions = FieldPositions(DefaultRules(sensitive_fields=("pin",)).to_applications())
+    extra = positions.event.child("extra")
+    under = {
+        extra.child(f"{word}{number}") for number in range(1_000) for word in ("password", "color", "PIN", "pin", "secret pin")
+    }
+    assert len(under) == 4
+    assert positions.count < 400
+
+
+def test_positions_nested_on_purpose_are_dropped_at_their_bound() -> None:
+    positions = FieldPositions(DefaultRules().to_applications())
+    for number in range(3_000):
+        position = positions.event.child("extra")
+        for bit in f"{number:012b}":
+            position = position.child(("color", "password")[int(bit)])
+        assert positions.count <= MAX_POSITIONS + 26
 
 
 @pytest.mark.parametrize(

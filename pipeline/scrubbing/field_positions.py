@@ -1,0 +1,260 @@
+"""Field positions: where in an event a value stands, and which rules apply there.
+
+A position is worked out once from the keys on the way to it and reused for every event, because to evaluate selectors and
+patterns of keys costs far more than a look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.scrubbing.fields import EVENT, Field
+from pipeline.scrubbing.patterns import ANYTHING, WHOLE, Pattern, SearchedText
+from pipeline.scrubbing.rules import ScrubbingRule
+from pipeline.scrubbing.selectors import Pii, Selector
+
+MAX_POSITIONS = 30_000
+"""Positions and remembered keys per group of applications, some 10 MB. At this number all are dropped and built again.
+
+Senders choose the keys and the nesting of their data, so there must be a bound. Only data nested on purpose comes near it:
+keys that no rule cares about share one position, and keys that the same rules care about share another.
+"""
+
+MAX_KEYS = 256
+"""Keys that one position remembers. The oldest goes first."""
+
+MAX_STEPS = 200
+"""Deeper values share the position of their ancestor at this depth. Normalization leaves nothing so deep."""
+
+_CONTAINERS = frozenset({"object", "array"})
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A selector, and the rules for the values that it selects."""
+
+    selector: Selector
+    rules: tuple[ScrubbingRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextCheck:
+    """One pattern of one rule, to be tried on a text. If `takes_all`, the position alone decided that the whole text goes."""
+
+    rule: ScrubbingRule
+    pattern: Pattern
+    takes_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextChecks:
+    """What to try on the texts of a position, in order. Positions with the same rules share one object."""
+
+    checks: tuple[TextCheck, ...]
+    is_path: bool
+
+    def worth_trying(self, text: SearchedText) -> tuple[TextCheck, ...]:
+        """Return the checks without those whose pattern cannot match anywhere in the text."""
+        return tuple([check for check in self.checks if check.takes_all or check.pattern.may_match(text)])
+
+
+class FieldPositions:
+    """The positions of one group of applications, as a tree. `event` is its root."""
+
+    def __init__(self, applications: Sequence[Application]) -> None:
+        self.applications = sorted(applications, key=lambda application: application.selector.rank)
+        parts = [part for application in self.applications for part in application.selector.path_parts]
+        self.tells_items_apart = any(kind == "index" for kind, _ in parts)
+        self._names = frozenset(value for kind, value in parts if kind == "key")
+        self._key_patterns = tuple(
+            {
+                pattern.key
+                for application in self.applications
+                for rule in application.rules
+                for pattern in rule.patterns
+                if pattern.key is not None
+            }
+        )
+        self.shared_checks: dict[tuple[object, ...], TextChecks] = {}
+        self.count = 0
+        self._event = FieldPosition(self, None, None, None, EVENT)
+
+    def meaning_of(self, key: str) -> tuple[object, ...] | None:
+        """Return what a key means for the rules, or None if no rule cares. Keys with the same meaning may share a position."""
+        lowered = key.lower()
+        name = lowered if lowered in self._names else None
+        matching = tuple(number for number, pattern in enumerate(self._key_patterns) if pattern.search(key))
+        return (name, matching) if name is not None or matching else None
+
+    @property
+    def event(self) -> FieldPosition:
+        """The position of the event itself, from which all others are reached."""
+        if self.count >= MAX_POSITIONS:
+            self.count = 0
+            self._event = FieldPosition(self, None, None, None, EVENT)
+        return self._event
+
+
+class FieldPosition:
+    """One position. `key` is None for the items of a list, `index` is None for everything else."""
+
+    def __init__(
+        self, tree: FieldPositions, parent: FieldPosition | None, key: str | None, index: int | None, field: Field
+    ) -> None:
+        self.tree = tree
+        self.parent = parent
+        self.key = key
+        self.index = index
+        self.field = field
+        self.types = field.types | _CONTAINERS
+        self.depth: int = parent.depth + 1 if parent else 0
+        self._children: dict[str, FieldPosition] = {}
+        self._shared: dict[tuple[object, ...] | None, FieldPosition] = {}
+        self._items: dict[int, FieldPosition] = {}
+        self._typed: dict[str | None, FieldPosition] = {}
+        tree.count += 1
+
+    def child(self, key: str) -> FieldPosition:
+        """Return the position under a key."""
+        return self._children.get(key) or self._remember(key)
+
+    def _remember(self, key: str) -> FieldPosition:
+        if self.depth >= MAX_STEPS:
+            return self
+        if key in self.field.fields or key in (self._other.by_type or ()):
+            found = FieldPosition(self.tree, self, key, None, self.field.fields.get(key, self._other))
+        else:
+            meaning = self.tree.meaning_of(key)
+            known = self._shared.get(meaning)
+            found = known or FieldPosition(self.tree, self, key if meaning else "", None, self._other)
+            self._shared[meaning] = found
+        if len(self._children) >= MAX_KEYS:
+            del self._children[next(iter(self._children))]
+        else:
+            self.tree.count += 1
+        self._children[key] = found
+        return found
+
+    @property
+    def _other(self) -> Field:
+        """The field of keys that are not known."""
+        return self.field.other or self._inherited
+
+    def item(self, index: int) -> FieldPosition:
+        """Return the position of a list's item. All items share one, unless a selector names an index."""
+        if not self.tree.tells_items_apart:
+            index = -1
+        found = self._items.get(index)
+        if found is None:
+            if self.depth >= MAX_STEPS:
+                return self
+            found = self._items[index] = FieldPosition(self.tree, self, None, index, self.field.items or self._inherited)
+        return found
+
+    def of_type(self, name: object) -> FieldPosition:
+        """Return the position of an object with the given `type`, for objects whose fields follow from it."""
+        kinds = self.field.by_type
+        if kinds is None:
+            return self
+        kind = name if isinstance(name, str) and name in kinds else self.key
+        found = self._typed.get(kind)
+        if found is None:
+            field = (kinds.get(kind) if kind else None) or self.field.other or Field()
+            found = self._typed[kind] = FieldPosition(self.tree, self.parent, self.key, self.index, field)
+        return found
+
+    @property
+    def _inherited(self) -> Field:
+        return _FREE[self.field.pii] if self.field.free else _NOTHING
+
+    @cached_property
+    def known_fields(self) -> list[tuple[str, FieldPosition]]:
+        """The fields of a known object in which some rule may find something."""
+        positions = ((key, self.child(key)) for key in self.field.fields)
+        return [(key, position) for key, position in positions if position.is_live]
+
+    @cached_property
+    def has_others(self) -> bool:
+        """Whether rules may apply under keys that are not known."""
+        return self.field.other is not None or (self.field.free and self.field.pii is not Pii.NEVER)
+
+    @cached_property
+    def only(self) -> frozenset[str] | None:
+        """The only fields of an object in which a rule may find something, or None if other keys may hold something too."""
+        if self.has_others or self.field.by_type is not None or self.object_rule is not None:
+            return None
+        return frozenset(key for key, _ in self.known_fields)
+
+    @cached_property
+    def is_live(self) -> bool:
+        """Whether a rule may find something here or below."""
+        return (
+            self.has_others
+            or self.field.is_pairs
+            or self.field.by_type is not None
+            or self.text_checks is not None
+            or (self.field.items is not None and self.item(0).is_live)
+            or bool(self.known_fields)
+        )
+
+    @cached_property
+    def text_checks(self) -> TextChecks | None:
+        """What to try on a text here, or None if no rule applies."""
+        checks = tuple(check for rule in self._rules("string") for check in self._checks(rule))
+        if not checks:
+            return None
+        same = (self.field.is_path, *((check.rule.id, id(check.pattern), check.takes_all) for check in checks))
+        return self.tree.shared_checks.setdefault(same, TextChecks(checks, self.field.is_path))
+
+    @cached_property
+    def number_rule(self) -> ScrubbingRule | None:
+        """The rule that takes numbers here."""
+        return self._taking("number")
+
+    @cached_property
+    def object_rule(self) -> ScrubbingRule | None:
+        """The rule that takes whole objects here."""
+        return self._taking("object")
+
+    @cached_property
+    def array_rule(self) -> ScrubbingRule | None:
+        """The rule that takes whole lists here."""
+        return self._taking("array")
+
+    def _taking(self, kind: str) -> ScrubbingRule | None:
+        """Return the rule that takes values other than text. These are removed, never replaced."""
+        return next((rule for rule in self._rules(kind) if rule.anything or self._key_matches(rule)), None)
+
+    def _key_matches(self, rule: ScrubbingRule) -> bool:
+        return any(pattern.key is not None and pattern.key.search(self.key or "") for pattern in rule.patterns)
+
+    def _checks(self, rule: ScrubbingRule) -> list[TextCheck]:
+        if rule.anything:
+            return [TextCheck(rule, ANYTHING, takes_all=True)]
+        if self._key_matches(rule):
+            return [TextCheck(rule, WHOLE, takes_all=True)]
+        return [TextCheck(rule, pattern) for pattern in rule.patterns]
+
+    def _rules(self, kind: str) -> list[ScrubbingRule]:
+        if self.field.pii is Pii.NEVER:
+            return []
+        steps: list[_Step] = [_Step(self.key, self.index, self.field.types | {kind})]
+        position = self.parent
+        while position is not None and position.parent is not None:
+            steps.append(_Step(position.key, position.index, position.types))
+            position = position.parent
+        steps.reverse()
+        return [rule for one in self.tree.applications if one.selector.matches(steps, self.field.pii) for rule in one.rules]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    key: str | None
+    index: int | None
+    types: frozenset[str]
+
+
+_FREE = {pii: Field(pii, free=True) for pii in Pii}
+_NOTHING = Field()
