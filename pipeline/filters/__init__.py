@@ -1,1 +1,1 @@
-"""Inbound filters: what a project asked not to receive, and by which rule an event matched (spec/ingest.md, section 2)."""
+"""Inbound filters: the events that a project does not want to receive, and the reason of each match (docs/spec/filters.md)."""

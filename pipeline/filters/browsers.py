@@ -1,4 +1,4 @@
-"""Browsers: errors that come from their extensions, from their old versions, and from machines that pretend to be one."""
+"""Filters by browser: errors of extensions, of old browsers, and of crawlers."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _EXTENSION_TEXTS = (
     'permission denied to access property "correspondinguseelement"',
     'permission denied to access property "document"',
 )
-"""What errors of extensions, toolbars, proxies that rewrite pages, wallets and in-browser translators say, in lower case."""
+"""Parts of the messages of extensions, toolbars, rewriting proxies, wallets and in-page translators, in lower case."""
 
 _EXTENSION_SCHEMES = ("chrome://", "chrome-extension://", "moz-extension://", "safari-extension://", "safari-web-extension://")
-_EXTENSION_PLACES = (
+_EXTENSION_HOSTS = (
     "webkit-masked-url",
     "graph.facebook.com",
     "connect.facebook.net",
@@ -52,7 +52,7 @@ _EXTENSION_PLACES = (
     "metrics.itunes.apple.com.edgesuite.net/",
     "kaspersky-labs.com",
 )
-"""Where their scripts come from."""
+"""Parts of the addresses of their scripts."""
 
 _NO_SOURCE = frozenset({"<anonymous>", "[native code]"})
 
@@ -100,34 +100,34 @@ LEGACY_OPTIONS: Mapping[str, Mapping[str, VersionTest]] = {
     "opera_mini": {"Opera Mini": _below(35)},
     "android": {"Android": _below(4)},
 }
-"""What each option calls too old: browser family to a test of its major version."""
+"""The browsers that each option drops: a test of the major version by browser family."""
 
 _FAMILIES = {"IE Mobile": "IE"}
 
 
 def is_extension_error(event: dict[str, Any]) -> bool:
-    """Say whether the first exception names an extension, by its text or by where its newest frame comes from."""
+    """Whether the first exception is one of an extension, by its message or by the address of its newest frame."""
     values = (event.get("exception") or {}).get("values")
     first = values[0] if values else None
     if not first:
         return False
-    said = first.get("value")
-    if said and _holds(said.lower(), _EXTENSION_TEXTS):
+    value = first.get("value")
+    if value and _contains_any(value.lower(), _EXTENSION_TEXTS):
         return True
     for frame in reversed((first.get("stacktrace") or {}).get("frames") or ()):
         source = frame.get("abs_path") if frame else None
         if source and source not in _NO_SOURCE:
             source = source.lower()
-            return source.startswith(_EXTENSION_SCHEMES) or _holds(source, _EXTENSION_PLACES)
+            return source.startswith(_EXTENSION_SCHEMES) or _contains_any(source, _EXTENSION_HOSTS)
     return False
 
 
-def _holds(text: str, parts: tuple[str, ...]) -> bool:
+def _contains_any(text: str, parts: tuple[str, ...]) -> bool:
     return any(part in text for part in parts)
 
 
 def is_crawler(header: str) -> bool:
-    """Say whether a User-Agent header is that of a crawler, a link preview or a health check."""
+    """Whether a User-Agent header is that of a crawler, a link preview or a health check."""
     return _is_crawler(header[:MAX_LENGTH])
 
 
@@ -137,7 +137,7 @@ def _is_crawler(header: str) -> bool:
 
 
 def is_legacy_browser(header: str, options: tuple[str, ...]) -> bool:
-    """Say whether a User-Agent header is that of a browser that the options call too old. `default` replaces all others."""
+    """Whether a User-Agent header is that of a browser that one of the options drops. `default` replaces all other options."""
     agent = parse_user_agent(header)
     if agent.browser is None or agent.browser_major is None or not agent.browser_major.isdecimal():
         return False

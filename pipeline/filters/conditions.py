@@ -1,4 +1,4 @@
-"""Conditions: the small language of generic filters, such as `{op: "glob", name: "event.release", value: ["1.*"]}`."""
+"""Conditions of generic filters, such as `{op: "glob", name: "event.release", value: ["1.*"]}` (docs/spec/filters.md)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pipeline.globs.glob import GlobSet
 from pipeline.model.headers import sent_headers
 
 MAX_DEPTH = 50
-"""Conditions inside conditions; more is a mistake, and would overflow the stack."""
+"""How deep conditions nest. Deeper ones are refused, because they would overflow the stack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a condition is asked about: a normalized event and the connection's address."""
+    """What a condition is tested on: a normalized event, and the address of the connection that sent it."""
 
     event: dict[str, Any]
     client_ip: str | None = None
 
     def get(self, name: str) -> Any:
-        """Look up a field by its dotted name; None where it is missing."""
+        """Return a field by its dotted name, or None if it is missing."""
         if name == "envelope.client_ip":
             return self.client_ip
         prefix, _, rest = name.partition(".")
@@ -32,12 +32,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One item of a list that `any` or `all` looks into. An exception's type is called `ty` here."""
+    """One item of a list that `any` or `all` tests. In conditions the type of an exception is called `ty`."""
 
     value: Any
 
     def get(self, name: str) -> Any:
-        """Look up a field of the item."""
+        """Return a field of the item by its dotted name, or None if it is missing."""
         if not isinstance(self.value, Mapping):
             return None
         return _walk(self.value, "type" if name == "ty" else name)
@@ -47,11 +47,11 @@ Condition = Callable[[Subject | Element], bool]
 
 
 class ConditionError(ValueError):
-    """A condition that cannot be used; the text says why."""
+    """A condition cannot be used. The text says why."""
 
 
 def _field(event: dict[str, Any], name: str) -> Any:
-    """Look up `name` in an event. Tags and headers are pairs, and the names of both may hold dots."""
+    """Return `name` of an event. Tags and headers are pairs, and their names may contain dots."""
     head, _, rest = name.partition(".")
     if head == "tags" and rest:
         return next((tag[1] for tag in event.get("tags") or () if tag and tag[0] == rest), None)
@@ -62,7 +62,7 @@ def _field(event: dict[str, Any], name: str) -> Any:
 
 
 def _walk(value: Any, name: str) -> Any:
-    """Follow a dotted name; a key that holds dots itself is found as well."""
+    """Follow a dotted name. Keys may contain dots themselves."""
     while isinstance(value, Mapping):
         if name in value:
             return value[name]
@@ -74,7 +74,7 @@ def _walk(value: Any, name: str) -> Any:
 
 
 def parse_condition(source: Any, *, depth: int = 0) -> Condition:
-    """Read a condition out of parsed JSON or TOML. Raises ConditionError; what is raised names the part at fault."""
+    """Return the test that a condition in parsed JSON or TOML describes. Raises ConditionError."""
     if not isinstance(source, Mapping):
         raise ConditionError("expected a condition, an object with an `op`")
     if depth > MAX_DEPTH:
@@ -105,7 +105,7 @@ def parse_condition(source: Any, *, depth: int = 0) -> Condition:
 
 
 def lenient_condition(source: Any) -> Condition:
-    """Read a condition as a running system must: what it does not know never matches."""
+    """Return the test that a condition describes. A condition that cannot be used never matches."""
     try:
         return parse_condition(source)
     except ConditionError:
@@ -224,7 +224,7 @@ _OPERATORS: Mapping[str, Callable[[str, Mapping[str, Any], int], Condition]] = {
 
 
 class IpNetworks:
-    """Addresses and networks, IPv4 and IPv6. What is neither is left out, and listed in `invalid`."""
+    """Addresses and networks, IPv4 and IPv6. Texts that are neither are left out and listed in `invalid`."""
 
     def __init__(self, texts: list[str]) -> None:
         self._networks = []
@@ -239,7 +239,7 @@ class IpNetworks:
         return bool(self._networks)
 
     def contains(self, text: str) -> bool:
-        """Say whether an address is in any of the networks; a text that is no address never is."""
+        """Whether an address is in one of the networks. A text that is no address is in none."""
         try:
             address = ipaddress.ip_address(text)
         except ValueError:

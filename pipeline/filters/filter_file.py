@@ -1,4 +1,4 @@
-"""`filters.toml`: what a project does not want to receive."""
+"""`filters.toml`: the events that a project does not want to receive."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pipeline.model.toml_file import find_key, read_layers
 
 
 class Patterns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Globs, without regard to case; an event that one of them matches is dropped."""
+    """Globs that ignore case. An event that one of them matches is dropped."""
 
     patterns: tuple[str, ...] = ()
 
 
 class ClientIps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Addresses and networks (CIDR) whose connections are refused."""
+    """Addresses and networks (CIDR). An event from one of them is dropped."""
 
     blocked: tuple[str, ...] = ()
 
 
 class Csp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sources whose content-security-policy reports are dropped: `scheme://domain:port`, each part may be `*`."""
+    """Sources whose content-security-policy reports are dropped: `scheme://domain:port`. Each part may be `*`."""
 
     disallowed_sources: tuple[str, ...] = ()
 
@@ -40,13 +40,13 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LegacyBrowsers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Browsers too old to care about, by the names of `LEGACY_OPTIONS`; `default` replaces all others."""
+    """Old browsers, by the names in `LEGACY_OPTIONS`. With `default`, the other options do not count."""
 
     options: tuple[str, ...] = ()
 
 
 class GenericFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A filter of one's own: its `id` is the reason that the outcome gives."""
+    """An own filter. The outcome of an event that its condition matches has its `id` as reason."""
 
     id: str
     condition: dict[str, Any] | None = None
@@ -54,7 +54,7 @@ class GenericFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FilterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole of `filters.toml`. An empty file filters nothing."""
+    """The whole of `filters.toml`. An empty file drops nothing."""
 
     generic: tuple[GenericFilter, ...] = ()
     csp: Csp = Csp()
@@ -69,9 +69,9 @@ class FilterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_filter_file(layers: Sequence[Layer]) -> FilterFile:
-    """Read the file of each layer and check all that it says; a table of the later layer replaces the earlier one's.
+    """Read the file of each layer and check it. A table of a later layer replaces that of an earlier one.
 
-    Raises InvalidRulesError with every mistake of a file.
+    Raises InvalidRulesError with all mistakes of a file.
     """
     for layer in layers:
         file = layer.get("filters.toml")
@@ -84,7 +84,7 @@ def read_filter_file(layers: Sequence[Layer]) -> FilterFile:
 
 
 def _mistakes(file: FilterFile) -> Iterator[tuple[str, str, str]]:
-    """Give (table, text at fault, message) of each entry that could never match as its author meant it."""
+    """Yield (table, text at fault, message) for each entry that cannot match what its author meant."""
     tables = {"releases": file.releases, "error_messages": file.error_messages, "ignored_transactions": file.ignored_transactions}
     for table, patterns in tables.items():
         for pattern, error in GlobSet(patterns.patterns).errors:
@@ -102,7 +102,7 @@ def _mistakes(file: FilterFile) -> Iterator[tuple[str, str, str]]:
 
 
 def _line(text: str, table: str, value: str) -> int | None:
-    """Find the line that a mistake is on: the value's below its table, else the table's."""
+    """Return the line of a mistake: the first with the value below the table's head, else that of the head."""
     start = find_key(text, table)
     lines = text.splitlines()
     return next((number for number in range(start or 1, len(lines) + 1) if value and value in lines[number - 1]), start)

@@ -1,4 +1,4 @@
-"""Filters of one project: loaded once, asked for every event."""
+"""The inbound filters of one project: loaded once, asked for every event."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any, Self
 
 from pipeline.filters.browsers import is_crawler, is_extension_error, is_legacy_browser
 from pipeline.filters.conditions import IpNetworks, Subject, lenient_condition
-from pipeline.filters.csp import DisallowedSources
 from pipeline.filters.filter_file import FilterFile, read_filter_file
-from pipeline.filters.localhost import is_localhost
+from pipeline.filters.origins import DisallowedSources, is_localhost
 from pipeline.filters.relay import read_relay_settings
 from pipeline.globs.glob import GlobSet
 from pipeline.model.headers import sent_headers
@@ -17,7 +16,7 @@ from pipeline.model.rule_file import Layer
 
 
 class Filters:
-    """A project's inbound filters, in the fixed order that decides which reason an event gets."""
+    """A project's inbound filters. Their order is fixed, and the first match gives the reason."""
 
     def __init__(self, file: FilterFile) -> None:
         self._file = file
@@ -31,20 +30,23 @@ class Filters:
 
     @classmethod
     def load(cls, layers: Sequence[Layer]) -> Self:
-        """Read `filters.toml` of each layer; the later layer's tables win. Raises InvalidRulesError."""
+        """Read `filters.toml` of each layer. A table of a later layer wins. Raises InvalidRulesError."""
         return cls(read_filter_file(layers))
 
     @classmethod
     def from_relay(cls, settings: dict[str, Any], global_filters: dict[str, Any] | None = None) -> Self:
-        """Take the filter settings that Sentry keeps for a project, and those of its global configuration."""
+        """Read a project's filter settings and the global filters in Sentry's form."""
         return cls(read_relay_settings(settings, global_filters))
 
     def first_match(self, event: dict[str, Any], client_ip: str | None) -> str | None:
-        """Give the reason of the first filter that matches a normalized event; None where it may pass."""
+        """Return the reason of the first filter that matches a normalized event, or None if it may pass.
+
+        `client_ip` is the address of the connection that sent the event.
+        """
         return None if self._is_empty else next(self._matches(event, client_ip), None)
 
     def _matches(self, event: dict[str, Any], client_ip: str | None) -> Iterator[str]:
-        """Give the reasons of all that match, in the order of the specification; lazily, so that the first one is cheap."""
+        """Yield the reasons of all filters that match, in the order of docs/spec/filters.md."""
         file = self._file
         subject = Subject(event, client_ip)
         yield from (name for name, condition in self._generic if condition(subject))
@@ -70,7 +72,7 @@ class Filters:
 
 
 def error_messages(event: dict[str, Any]) -> Iterator[str]:
-    """Give every text that a message filter looks at: the message, and each exception as `type: value`."""
+    """Yield each text that a message filter looks at: the message, and each exception as `type: value`."""
     entry = event.get("logentry") or {}
     message = entry.get("formatted") or entry.get("message")
     if message:
@@ -83,5 +85,5 @@ def error_messages(event: dict[str, Any]) -> Iterator[str]:
 
 
 def user_agent(event: dict[str, Any]) -> str | None:
-    """Give the event's User-Agent header."""
+    """Return the event's User-Agent header, or None."""
     return next((value for name, value in sent_headers(event) if name == "user-agent"), None)

@@ -1,4 +1,4 @@
-"""Filter settings as Sentry keeps them for Relay, read into our own."""
+"""Reader of filter settings in the form that Sentry sends to Relay."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from pipeline.filters.filter_file import ClientIps, Csp, FilterFile, GenericFilter, LegacyBrowsers, Patterns, Switch
 
 MAX_GENERIC_VERSION = 1
-"""A newer version means conditions that we would misread: then no generic filter runs at all."""
+"""A newer version may hold conditions that this reader would misunderstand, so then no generic filter runs."""
 
 
 def read_relay_settings(settings: dict[str, Any], global_filters: dict[str, Any] | None = None) -> FilterFile:
-    """Read a project's `filterSettings` and the `filters` of the global configuration. What is malformed configures nothing."""
+    """Read a project's `filterSettings` and the `filters` of the global configuration. Malformed parts are ignored."""
     legacy = _table(settings, "legacyBrowsers")
     ignored = _table(settings, "ignoreTransactions")
     return FilterFile(
@@ -31,9 +31,9 @@ def read_relay_settings(settings: dict[str, Any], global_filters: dict[str, Any]
 
 
 def merge_generic(project: dict[str, Any], everywhere: dict[str, Any]) -> tuple[GenericFilter, ...]:
-    """Put the project's generic filters before the global ones.
+    """Return the project's generic filters, then the global ones.
 
-    Of one id the project's counts, with the global condition if it has none of its own.
+    If both have a filter of the same id, the project's counts. It takes the global condition if it has none of its own.
     """
     if any(_version(part) > MAX_GENERIC_VERSION for part in (project, everywhere)):
         return ()

@@ -1,4 +1,4 @@
-"""Releases: `package@version` taken apart, and versions put in order."""
+"""Releases: the parts of `package@version`, and the order of versions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _HASH = re.compile(r"[0-9a-fA-F]{12}|[0-9a-fA-F]{16}|[0-9a-fA-F]{20}|[0-9a-fA-F]
 
 
 class ReleaseError(ValueError):
-    """A text that is no release; the text says why."""
+    """A text is not a valid release. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of one to four numbers. `components` says how many were written; the rest are 0."""
+    """A version of one to four numbers. `components` of them were written, and the rest are 0."""
 
     numbers: tuple[int, int, int, int]
     components: int
@@ -32,12 +32,12 @@ class Version:
     build: str | None
     raw: tuple[str | None, str | None, str | None, str | None]
     short: str
-    """The version as written, without its build."""
+    """The version as written, without the build."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release: `version` is None where `version_text` is no version, `build_hash` where it is no commit's hash."""
+    """A release. `version` is None if `version_text` is not a version, and `build_hash` if it contains no commit hash."""
 
     package: str | None
     version_text: str
@@ -47,7 +47,7 @@ class Release:
 
     @property
     def description(self) -> str:
-        """Give the name that people see."""
+        """The short name for people."""
         if self.version is not None:
             build = self.build_hash[:12] if self.build_hash else self.version.build
             return f"{self.version.short} ({build})" if build else self.version.short
@@ -55,7 +55,11 @@ class Release:
 
 
 def parse_release(text: str) -> Release:
-    """Take a release apart. Only one with a package is read as a version. Raises ReleaseError."""
+    """Return the parts of a release. Only a release with a package has a version. Raises ReleaseError.
+
+    >>> parse_release("shop@1.2.0+7").description
+    '1.2.0 (7)'
+    """
     text = text.strip()
     if text.lower() in _RESTRICTED:
         raise ReleaseError("invalid release: restricted release name")
@@ -76,7 +80,7 @@ def _build_hash(text: str) -> str | None:
 
 
 def parse_version(text: str) -> Version | None:
-    """Read a version; None for a text that is none."""
+    """Return the parsed version, or None if the text is not a version."""
     match = _VERSION.fullmatch(text)
     if match is None or _HASH.fullmatch(text):
         return None
@@ -92,9 +96,10 @@ def parse_version(text: str) -> Version | None:
 
 
 def compare_versions(first: str, second: str) -> int | None:
-    """Compare two versions, with or without their package: -1, 0 or 1; None where either is no version.
+    """Return -1, 0 or 1 as the first version is lower, equal or higher, or None if either text is not a version.
 
-    Numbers count first; a pre-release comes before its release, equal ones are ordered by the text of pre-release, then of build.
+    A package in front is ignored. Numbers are compared first, then a pre-release comes before its release, then the texts of
+    the pre-release and of the build decide.
     """
     one, other = (parse_version(_version_text(text)) for text in (first, second))
     if one is None or other is None:

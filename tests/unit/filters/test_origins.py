@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.filters.csp import DisallowedSources
-from pipeline.filters.localhost import is_localhost
+from pipeline.filters.origins import DisallowedSources, is_localhost
 
 
 @pytest.mark.parametrize(
