@@ -6,6 +6,8 @@ COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
+# pipeline/shipped_rules is a link to it: the wheel carries the rules.
+COPY rules rules
 # What builds our wheel is locked too: the lock of the development environment names it for every platform.
 RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock >build.lock \
     && pip install --no-cache-dir --no-deps --require-hashes --requirement build.lock \

@@ -9,7 +9,7 @@ import click
 import orjson
 
 from pipeline.cli.grouping_tree import print_comparison, print_explanation
-from pipeline.cli.options import clock, fail, inputs_argument, log_plainly, reading_options, settings_options
+from pipeline.cli.options import clock, fail, find_rules, inputs_argument, log_plainly, reading_options, settings_options
 from pipeline.grouping.explain.explanation import compare
 from pipeline.rule_tools.explanations import explain_records
 from pipeline.rules.folder import load_rules
@@ -51,7 +51,7 @@ def explain(
     log_plainly()
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
     moment = clock(now)
-    context = explain_context(settings, load_rules(Path(settings.rules)), now=moment)
+    context = explain_context(settings, load_rules(find_rules(settings)), now=moment)
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
         explained = explain_records(records, context, on_lost=lambda line: print(line, file=sys.stderr))

@@ -13,6 +13,7 @@ from rich.markup import escape
 from pipeline.cli.options import fail, settings_file_option, stdout
 from pipeline.grouping.group_overrides import FILE, GroupOverrides
 from pipeline.model.rule_file import RuleFile
+from pipeline.rules.shipped import SHIPPED_RULES, USUAL_FOLDER, rules_path
 from pipeline.settings.loading import load_settings
 
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -43,7 +44,7 @@ def groups() -> None:
 
 
 _project = click.option("--project", type=click.IntRange(min=1), metavar="ID", required=True, help="Whose groups.")
-_rules = click.option("--rules", metavar="DIR", help="The rules folder.  [default: rules]")
+_rules = click.option("--rules", metavar="DIR", help="The rules folder.  [default: ./rules]")
 _note = click.option("--note", default="", metavar="TEXT", help="Why, for the next person who reads the file.")
 
 
@@ -108,9 +109,9 @@ def list_(project: int, rules: str | None, settings_file: Path | None, *, as_jso
 
 def _path(rules: str | None, settings_file: Path | None, project: int) -> Path:
     settings = load_settings(settings_file, {("rules",): rules})
-    folder = Path(settings.rules)
-    if not folder.is_dir():
-        fail(f"no rules folder {folder}")
+    folder = rules_path(settings.rules)
+    if folder == SHIPPED_RULES or not folder.is_dir():
+        fail(f"no rules folder {settings.rules or USUAL_FOLDER} to keep the decisions in; --rules names it")
     return folder / "projects" / str(project) / FILE
 
 

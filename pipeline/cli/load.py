@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import fail, log_plainly, settings_file_option, stderr
+from pipeline.cli.options import fail, find_rules, log_plainly, settings_file_option, stderr
 from pipeline.settings.loading import load_settings
 from pipeline.settings.schema import Settings
 
@@ -78,7 +78,7 @@ def _recorded(inputs: tuple[str, ...], settings: Settings, project: int | None) 
     from pipeline.wiring.contexts import explain_context
 
     now = time.time()
-    ctx = explain_context(settings, load_rules(Path(settings.rules)), now=now)
+    ctx = explain_context(settings, load_rules(find_rules(settings)), now=now)
     try:
         for record in Inputs(inputs, now=now, project_id=project, max_record_bytes=settings.input.max_record_bytes):
             for item in decode(record, ctx):

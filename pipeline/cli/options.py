@@ -14,6 +14,8 @@ import click
 from rich.console import Console
 
 from pipeline.observability.log_repeats import RepeatFilter
+from pipeline.rules.shipped import SHIPPED_RULES, rules_path
+from pipeline.settings.schema import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +56,7 @@ def settings_options(function: F) -> F:
     """Add the options that say where settings, rules and artifacts are."""
     for option in (
         click.option("--artifacts", metavar="DIR|URL", help="Where source maps are. Without it, frames stay minified."),
-        click.option("--rules", metavar="DIR", help="The rules folder.  [default: rules]"),
+        click.option("--rules", metavar="DIR", help="The rules folder.  [default: ./rules, else the shipped rules]"),
         click.option("--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML."),
     ):
         function = option(function)
@@ -85,6 +87,14 @@ def reading_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def find_rules(settings: Settings) -> Path:
+    """Return the rules folder. Say so on stderr if it is the shipped rules, because no folder is configured or found."""
+    path = rules_path(settings.rules)
+    if path == SHIPPED_RULES:
+        print("note: no folder ./rules here; using the rules that come with the package (--rules names another)", file=sys.stderr)
+    return path
 
 
 def clock(now: float | None) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import Moment, clock, fail, settings_options, stdout
+from pipeline.cli.options import Moment, clock, fail, find_rules, settings_options, stdout
 from pipeline.settings.loading import load_settings
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     from pipeline.wiring.redis import connect_redis
 
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
-    snapshot = load_rules(Path(settings.rules))
+    snapshot = load_rules(find_rules(settings))
     by_project = {None: snapshot.default.quotas} | {number: own.quotas for number, own in snapshot.projects.items()}
     now = time.time()
     usages = read_usage(connect_redis(settings), by_project, now)
@@ -92,7 +92,7 @@ def refund(
     named = DataCategory.from_label(category)
     if named is DataCategory.UNKNOWN:
         fail(f"unknown category {category!r}")
-    own = load_rules(Path(settings.rules)).project(project)
+    own = load_rules(find_rules(settings)).project(project)
     scope = Scope(own.project.organization, project, key)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ledger = redis_ledger(connect_redis(settings), settings)

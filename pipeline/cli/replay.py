@@ -10,7 +10,7 @@ from typing import Self
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from pipeline.cli.options import clock, fail, inputs_argument, log_plainly, reading_options, settings_options, stderr
+from pipeline.cli.options import clock, fail, find_rules, inputs_argument, log_plainly, reading_options, settings_options, stderr
 from pipeline.cli.tally_table import print_tally
 from pipeline.model.errors import GiveUpError
 from pipeline.rules.folder import load_rules
@@ -71,7 +71,7 @@ def replay(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     flags = {("rules",): rules, ("artifacts", "url"): artifacts, ("batch", "max_records"): batch_size}
     settings = load_settings(settings_file, flags)
-    snapshot = load_rules(Path(settings.rules))
+    snapshot = load_rules(find_rules(settings))
     try:
         records = Inputs(inputs, now=clock(now), project_id=project, max_record_bytes=settings.input.max_record_bytes)
         with Outputs(out) as outputs, replay_ledger(settings) as (ledger, check_redis), _Progress(records) as progress:

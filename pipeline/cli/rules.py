@@ -100,8 +100,9 @@ def check(
 ) -> None:
     """Parse every rule file of DIR and run the cases beside them (*.cases.yaml). Exit 1 if anything is wrong.
 
-    Every mistake is listed with file, line, and what was expected; matchers that cannot hold are warned of. With recorded
-    events, also lists the rules that none of them touches: rules that do nothing, or not what was meant.
+    Every mistake is listed with file, line, and what was expected;
+    matchers that cannot hold are warned of. With recorded events, the rules that none of them uses are listed too: rules that do
+    nothing, or not what was meant.
 
     \b
     Examples:

@@ -19,6 +19,7 @@ from rich.table import Table
 from pipeline.cli.options import (
     clock,
     fail,
+    find_rules,
     inputs_argument,
     log_plainly,
     reading_options,
@@ -161,7 +162,7 @@ def check(
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
     moment = clock(now)
     resolver = open_artifacts(settings.artifacts)
-    context = replace(explain_context(settings, load_rules(Path(settings.rules)), now=moment), artifacts=None)
+    context = replace(explain_context(settings, load_rules(find_rules(settings)), now=moment), artifacts=None)
     is_resolved, events = True, 0
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)

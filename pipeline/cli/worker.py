@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import settings_options
+from pipeline.cli.options import find_rules, settings_options
 from pipeline.settings.loading import load_settings
 
 
@@ -38,7 +38,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     metrics = WorkerMetrics()
     set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)
-    rules_folder = RulesFolder(Path(settings.rules))
+    rules_folder = RulesFolder(find_rules(settings))
     kafka, outcomes = settings.kafka, outcome_topics(settings.kafka)
     partitions = {}
     for topic in (kafka.events_in, kafka.events_out, kafka.dead_letters, *outcomes):

@@ -90,6 +90,7 @@ def _explain(mistake: str) -> str:
         section = _default(path)
         meant = get_close_matches(unknown[1], section.__struct_fields__, 1)
         return f"{'.'.join((*path, unknown[1]))}: no such setting" + (f"; {meant[0]} is one" if meant else "")
+    what = what.replace(" | null`", "`")  # TOML has no null, and the environment neither
     kind = get_type_hints(type(_default(path[:-1]))).get(path[-1]) if path else None
     choices = ("true", "false") if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
     return f"{'.'.join(path) or 'settings'}: {what}" + (f"; it is one of {', '.join(choices)}" if choices else "")

@@ -180,9 +180,10 @@ class ReportSettings(Section, frozen=True):
 
 
 class Settings(Section, frozen=True):
-    """All sections. `rules` is the rules folder."""
+    """All sections, and the rules folder."""
 
-    rules: str = "rules"
+    rules: str | None = None
+    """The rules folder. None: `./rules` if there is one, else the rules that the package ships."""
     input: InputSettings = InputSettings()
     batch: BatchSettings = BatchSettings()
     redis: RedisSettings = RedisSettings()

@@ -25,6 +25,7 @@ from pipeline.observability.logs import set_up_logs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Claim, Counted, Decision, Ledger, Polled, Sighting
 from pipeline.rules.folder import RulesFolder
+from pipeline.rules.shipped import rules_path
 from pipeline.runtimes.loop import Worker
 from pipeline.runtimes.worker.faust_process import run_process
 from pipeline.settings.loading import load_settings
@@ -122,7 +123,7 @@ def main(settings_file: str, *fault: Any) -> None:
     settings = load_settings(Path(settings_file))
     set_up_logs(settings.reports)
     at = KillPoint(fault[0], int(fault[1]), fault[2]) if fault else KillPoint()
-    rules, metrics = RulesFolder(Path(settings.rules)), WorkerMetrics()
+    rules, metrics = RulesFolder(rules_path(settings.rules)), WorkerMetrics()
     ledger = redis_ledger(connect_redis(settings), settings)
     context = worker_context(settings, rules, FaultyLedger(ledger, at), configured_artifacts(settings))
     worker = Worker(settings, FaultySource(settings, at, ledger.forget), FaultySink(settings, at), context, metrics)

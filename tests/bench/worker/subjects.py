@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -27,6 +26,7 @@ from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.rules.folder import RulesFolder
+from pipeline.rules.shipped import rules_path
 from pipeline.runtimes import loop
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.settings.schema import BatchSettings, Settings
@@ -41,14 +41,14 @@ def make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, loop.Worker
     """Wire a worker as `pipeline worker` does, without the process around it."""
     source, sink = KafkaSource(settings), KafkaSink(settings.kafka)
     ledger = redis_ledger(connect_redis(settings), settings)
-    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, configured_artifacts(settings))
+    context = worker_context(settings, RulesFolder(rules_path(settings.rules)), ledger, configured_artifacts(settings))
     return source, sink, loop.Worker(settings, source, sink, context, WorkerMetrics())
 
 
 def bare_stages(settings: Settings, bodies: list[bytes], turns: Turns | None = None) -> Cost:
     """Run the stages alone, with Redis, in the worker's batches and with its schedule of garbage."""
     ledger = redis_ledger(connect_redis(settings), settings)
-    context = worker_context(settings, RulesFolder(Path(settings.rules)), ledger, configured_artifacts(settings))
+    context = worker_context(settings, RulesFolder(rules_path(settings.rules)), ledger, configured_artifacts(settings))
     topic = settings.kafka.events_in
     records = [make_record(body, "in", Token(topic, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
     meter, done = Meter(turns), 0
