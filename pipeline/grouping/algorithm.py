@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
-from pipeline.grouping.exception_hash_cache import Verdict, chain_of
+from pipeline.grouping.exception_hash_cache import ExceptionHashes, find_slot
 from pipeline.grouping.fingerprint_rules.rule_set import FingerprintMatch
 from pipeline.grouping.fingerprint_rules.variables import is_default, is_unknown, resolve, variable_in
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
 from pipeline.grouping.parameterization.event_messages import Messages
 from pipeline.grouping.platforms import platform_of
-from pipeline.grouping.stack_normalization import Stack, StackCache, StackResults
+from pipeline.grouping.stack_cache import ProcessedStack, StackCache, StackProcessor
+from pipeline.grouping.stack_normalization import Stack
 from pipeline.grouping.stacktrace_rules.rule_set import load_stacktrace_rules
 from pipeline.grouping.strategies.context import GroupingContext, Variants, interface_values, text_of
 from pipeline.grouping.strategies.exception import choose_exceptions
@@ -30,7 +32,7 @@ from pipeline.model.rule_file import RuleFile
 DEFAULT_FINGERPRINT = ["{{ default }}"]
 
 
-class Applied(NamedTuple):
+class AlgorithmResult(NamedTuple):
     """What an algorithm made of an event. `main_exception_id` is set where a group of exceptions came down to one.
 
     `hashes` are those to publish, the primary first. `variants` are left out where the hashes were known without them.
@@ -104,22 +106,28 @@ class Algorithm(NamedTuple):
 
     configuration: Configuration
     kind: HashKind
-    stacks: StackResults
+    stacks: StackProcessor
 
-    def apply(self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], *, whole: bool) -> Applied:
+    def process(self, stacks: Mapping[int, Stack]) -> dict[int, ProcessedStack]:
+        """Process the stacks of an event. Keys are as in `find_stacks`: the identity of the stack trace's object."""
+        return {key: self.stacks.process(stack) for key, stack in stacks.items()}
+
+    def apply(
+        self, event: dict[str, Any], fingerprint: Fingerprint, stacks: Mapping[int, ProcessedStack], *, whole: bool
+    ) -> AlgorithmResult:
         """Give every way to group the event. With `whole` the trees are complete, else only as far as hashes need them."""
         checksum = event.get("checksum")
         if isinstance(checksum, str) and checksum:
             variants = checksum_variants(checksum, self.kind)
-            return Applied(hashes_of(variants), variants)
-        chain = None if whole or not fingerprint.is_plain else chain_of(event, stacks, self.stacks)
-        known = chain.known() if chain is not None else None
+            return AlgorithmResult(hashes_of(variants), variants)
+        slot = None if whole or not fingerprint.is_plain else find_slot(event, stacks)
+        known = slot.get() if slot is not None else None
         if known is not None:
-            return Applied(known.hashes, {}, known.main_exception_id)
+            return AlgorithmResult(known.hashes, {}, known.main_exception_id)
         ctx = GroupingContext(
             self.configuration,
             platform_of(event),
-            stack_variants=lambda stacktrace: self._stack(stacktrace, stacks, whole=whole),
+            stack_variants=lambda stacktrace: _stack_variants(stacktrace, stacks, whole=whole),
             normalize=Messages(event, self.configuration.parameterization).normalize,
             whole=whole,
         )
@@ -138,18 +146,17 @@ class Algorithm(NamedTuple):
                 variants = salted_variants(roots, fingerprint.resolved(event, ctx), self.kind)
         variants = with_fallback(variants, self.kind)
         hashes = hashes_of(variants)
-        if chain is not None and any(root.has_contributing("exception") for root in roots.values()):
-            chain.remember(Verdict(hashes, ctx.main_exception_id))
-        return Applied(hashes, variants, ctx.main_exception_id)
-
-    def _stack(self, stacktrace: Any, stacks: dict[int, Stack], *, whole: bool) -> Variants | None:
-        stack = stacks.get(id(stacktrace))
-        if stack is None:
-            return None
-        return self.stacks.trees(stack) if whole else self.stacks.variants(stack)
+        if slot is not None and any(root.has_contributing("exception") for root in roots.values()):
+            slot.put(ExceptionHashes(hashes, ctx.main_exception_id))
+        return AlgorithmResult(hashes, variants, ctx.main_exception_id)
 
 
-def load_algorithm(strategy: str, hash_name: str, rule_files: tuple[RuleFile, ...], memory: StackCache) -> Algorithm:
+def _stack_variants(stacktrace: Any, stacks: Mapping[int, ProcessedStack], *, whole: bool) -> Variants | None:
+    stack = stacks.get(id(stacktrace))
+    return stack.variants(whole=whole) if stack is not None else None
+
+
+def load_algorithm(strategy: str, hash_name: str, rule_files: tuple[RuleFile, ...], cache: StackCache) -> Algorithm:
     """Put an algorithm together; the rules of later files win. Raises InvalidRulesError."""
     configuration, kind = CONFIGURATIONS[strategy], HASH_KINDS[hash_name]
-    return Algorithm(configuration, kind, StackResults(load_stacktrace_rules(rule_files), configuration, kind, memory))
+    return Algorithm(configuration, kind, StackProcessor(load_stacktrace_rules(rule_files), configuration, kind, cache))

@@ -82,7 +82,7 @@ class Component:
         return digest.digest()
 
     def flattened(self, kind: HashKind) -> Component:
-        """Give a node that hashes and compares like this one but holds no tree: what a memory of stacks keeps."""
+        """Give a node that hashes and compares like this one but holds no tree: the cache of stacks keeps it."""
         flat = Component(self.id, [self.encoded(kind)], contributes=self.contributes, hint=self.hint)
         flat.identity_digest = self.identity()
         return flat

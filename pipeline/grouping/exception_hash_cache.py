@@ -1,30 +1,31 @@
-"""Chains: an event's exceptions, and the hashes that the same ones came to before.
+"""Remembers the hashes that an event's exceptions had before.
 
-Of most events nothing but their exceptions' stacks and types decides the hashes. Building, comparing and hashing the trees takes
-a third of grouping's time where the stacks are known, so what they came to is remembered beside the last exception's stack.
+The stacks and types of the exceptions alone decide the hashes of most events. Building, comparing and hashing the trees takes
+a third of grouping's time for known stacks, so the hashes are kept in the cache entry of the last exception's stack.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 import xxhash
 
-from pipeline.grouping.stack_normalization import CachedStack, Stack, StackResults
+from pipeline.grouping.stack_cache import CachedStack, ProcessedStack
 from pipeline.grouping.strategies.context import interface_values, text_of
 from pipeline.grouping.strategies.exception import ns_error_of
 
 
-class Verdict(NamedTuple):
-    """What a chain comes to. `main_exception_id` is set where a group of exceptions came down to one."""
+class ExceptionHashes(NamedTuple):
+    """The hashes to publish, and the id of the one exception that an exception group was reduced to (None: no reduction)."""
 
     hashes: tuple[str, ...]
     main_exception_id: int | None
 
 
 class ExceptionHashSlot:
-    """The exceptions of one event, as far as they decide its hashes."""
+    """Where the hashes of one event's exceptions are kept. A slot holds the last exceptions that ended in its stack."""
 
     __slots__ = ("_digest", "_stack")
 
@@ -32,50 +33,52 @@ class ExceptionHashSlot:
         self._digest = digest
         self._stack = stack
 
-    def known(self) -> Verdict | None:
-        """Give what these exceptions came to, if they are the last that came with this stack: floods repeat themselves."""
-        decided = self._stack.decided
-        return Verdict(*decided[1:]) if decided is not None and decided[0] == self._digest else None
+    def get(self) -> ExceptionHashes | None:
+        """Return the hashes if the slot holds those of these exceptions, else None."""
+        kept = self._stack.exception_hashes
+        return ExceptionHashes(*kept[1:]) if kept is not None and kept[0] == self._digest else None
 
-    def remember(self, verdict: Verdict) -> None:
-        """Keep what the trees came to."""
-        self._stack.decided = (self._digest, *verdict)
+    def put(self, found: ExceptionHashes) -> None:
+        """Keep the hashes of these exceptions, in place of those of others."""
+        self._stack.exception_hashes = (self._digest, *found)
 
 
-def chain_of(event: dict[str, Any], stacks: dict[int, Stack], reader: StackResults) -> ExceptionHashSlot | None:
-    """Give an event's exceptions; None where none has a stack, or one says more than is read here.
+def find_slot(event: dict[str, Any], stacks: Mapping[int, ProcessedStack]) -> ExceptionHashSlot | None:
+    """Return the slot for an event's exceptions.
 
-    Values take part only where the trees would read them: in place of a stack that does not contribute, and to tell the members
-    of an exception group apart. The `app` of a lone exception without a stack of the app is passed over for its `system`,
-    whatever its value is (spec, section 3.3).
+    Return None if no exception has a stack, or if an exception has something that the digest does not cover.
+
+    Values are part of the digest only if the trees would read them: in place of a stack that does not contribute, and to tell
+    the members of an exception group apart. A single exception whose stack has no frame in the app is grouped by its `system`
+    tree, whatever its value is.
     """
     exceptions = interface_values(event, "exception")
     last: CachedStack | None = None
     digest = xxhash.xxh3_128()
-    facts: list[Any] = []
+    parts: list[Any] = []
     reads_values = False
     for exception in exceptions:
         mechanism = exception.get("mechanism")
-        said = mechanism if isinstance(mechanism, dict) else {}
-        if ns_error_of(said) is not None:  # Apple's frameworks have more to say
+        mechanism = mechanism if isinstance(mechanism, dict) else {}
+        if ns_error_of(mechanism) is not None:
             return None
-        is_group = bool(said.get("is_exception_group"))
+        is_group = bool(mechanism.get("is_exception_group"))
         stack = stacks.get(id(exception.get("stacktrace")))
-        facts.append((text_of(exception, "type"), bool(said.get("synthetic")), stack is not None))
-        facts.append((said.get("exception_id"), said.get("parent_id"), is_group))
+        parts.append((text_of(exception, "type"), bool(mechanism.get("synthetic")), stack is not None))
+        parts.append((mechanism.get("exception_id"), mechanism.get("parent_id"), is_group))
         reads_values = reads_values or is_group or stack is None
         if stack is not None:
-            last = reader.remembered(stack)
+            variants = stack.flat_variants()
+            last = stack.cached
             digest.update(last.key)
-            variants = last.variants or {}
             reads_values = reads_values or not variants["system"].contributes
             reads_values = reads_values or (len(exceptions) > 1 and not variants["app"].contributes)
     if last is None:
         return None
     if reads_values:
-        facts += [text_of(exception, "value") for exception in exceptions]
+        parts += [text_of(exception, "value") for exception in exceptions]
     try:
-        digest.update(orjson.dumps(facts))
-    except TypeError:  # text or numbers that JSON cannot hold
+        digest.update(orjson.dumps(parts))
+    except TypeError:  # a lone surrogate or a number of more than 64 bits, which JSON cannot hold
         return None
     return ExceptionHashSlot(digest.digest(), last)

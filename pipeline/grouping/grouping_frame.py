@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-Row = tuple[Any, ...]
+FrameRow = tuple[Any, ...]
 """What a frame says, as it came: the fields of `GroupingFrame` in order. Its bytes are the key of the memory of stacks."""
 
 
@@ -45,7 +45,7 @@ class GroupingFrame(NamedTuple):
         )
 
 
-def rows_of(frames: list[dict[str, Any]]) -> list[Row]:
+def rows_of(frames: list[dict[str, Any]]) -> list[FrameRow]:
     """Read what grouping needs of each frame, unchecked: this runs for every event."""
     rows = []
     last_line = last_column = _NOWHERE
@@ -78,7 +78,7 @@ def rows_of(frames: list[dict[str, Any]]) -> list[Row]:
     return rows
 
 
-def frame_from(row: Row) -> GroupingFrame:
+def frame_from(row: FrameRow) -> GroupingFrame:
     """Check a row's types."""
     module, function, raw_function, filename, abs_path, package, platform, context_line = [
         value if isinstance(value, str) else None for value in row[:8]

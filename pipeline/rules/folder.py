@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import xxhash
 
 from pipeline.filters.filters import Filters
+from pipeline.grouping.caches import GroupingCaches
 from pipeline.grouping.grouper import Grouper
 from pipeline.model.errors import InvalidRulesError, RuleError, describe_failure
 from pipeline.model.rule_file import Layer, RuleFile
@@ -42,14 +43,14 @@ class _Part(NamedTuple):
     """One part of a project's rules: the files that it is read from, and how."""
 
     files: frozenset[str]
-    load: Callable[[list[Layer], Layer], Any]
+    load: Callable[[list[Layer], Layer, GroupingCaches], Any]
 
 
 _PARTS = (
-    _Part(frozenset({"project.toml"}), lambda layers, _: load_project(layers)),
-    _Part(frozenset({"filters.toml"}), lambda layers, _: Filters.load(layers)),
-    _Part(frozenset({"quotas.toml"}), lambda layers, _: load_quotas(layers)),
-    _Part(frozenset({"scrubbing.toml"}), lambda layers, _: Scrubber.load(layers)),
+    _Part(frozenset({"project.toml"}), lambda layers, *_: load_project(layers)),
+    _Part(frozenset({"filters.toml"}), lambda layers, *_: Filters.load(layers)),
+    _Part(frozenset({"quotas.toml"}), lambda layers, *_: load_quotas(layers)),
+    _Part(frozenset({"scrubbing.toml"}), lambda layers, *_: Scrubber.load(layers)),
     _Part(frozenset({"grouping.toml", "enhancements.rules", "fingerprints.rules", "groups.toml"}), Grouper.load),
 )
 """In the order of the fields of ProjectRules."""
@@ -73,6 +74,8 @@ class RulesFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.grouping_caches = GroupingCaches()
+        """Shared by the groupers of all projects and of all versions of the rules."""
         self._folders: dict[str, _Folder] = {}
         self._seen = _scan(path)
         self.current = self._load()
@@ -117,7 +120,9 @@ class RulesFolder:
         bases, default = (read.get(name, empty) for name in (BASES, DEFAULT))
         is_shared_kept = all(self._folders.get(name) is read.get(name) for name in (BASES, DEFAULT)) and bool(self._folders)
         default_parts = default.parts if is_shared_kept else None
-        shared = _build(errors, default.layer, default.layer, None, bases.layer) if default_parts is None else list(default_parts)
+        shared = (
+            self._build(errors, default.layer, default.layer, None, bases.layer) if default_parts is None else list(default_parts)
+        )
         folders: dict[str, _Folder] = {BASES: bases, DEFAULT: _with_parts(default, shared)}
         projects: dict[int, ProjectRules] = {}
         for name, folder in read.items():
@@ -128,7 +133,7 @@ class RulesFolder:
                 errors.append(RuleError(str(self.path / name), None, None, "a project's folder is named by its number"))
                 continue
             if not is_shared_kept or folder.parts is None:
-                folder = _with_parts(folder, _build(errors, default.layer, folder.layer, shared, bases.layer))  # noqa: PLW2901
+                folder = _with_parts(folder, self._build(errors, default.layer, folder.layer, shared, bases.layer))  # noqa: PLW2901
             folders[name] = folder
             if folder.parts is not None:
                 projects[int(number)] = folder.parts
@@ -155,34 +160,33 @@ class RulesFolder:
                 errors.append(RuleError(path, None, None, str(error)))
         return _Folder(signature, layer)
 
+    def _build(self, errors: list[RuleError], default: Layer, own: Layer, shared: list[Any] | None, bases: Layer) -> list[Any]:
+        """Build the parts of one project's rules; all are tried, so that all mistakes are reported at once.
+
+        A part that the project says nothing about is `shared` with the default: a hundred thousand projects cost little.
+        """
+        known = ", ".join(sorted(_KNOWN_FILES))
+        errors += [
+            RuleError(file.path, None, None, f"no rules are read from a file of this name; there are: {known}")
+            for name, file in own.items()
+            if name not in _KNOWN_FILES
+        ]
+        parts: list[Any] = []
+        for number, part in enumerate(_PARTS):
+            if shared is not None and part.files.isdisjoint(own):
+                parts.append(shared[number])
+                continue
+            try:
+                parts.append(part.load([default] if own is default else [default, own], bases, self.grouping_caches))
+            except InvalidRulesError as error:
+                errors += error.errors
+                parts.append(None)
+        return parts
+
 
 def load_rules(path: Path) -> Rules:
     """Read and check every rule file once. Raises InvalidRulesError with all the mistakes found."""
     return RulesFolder(path).current
-
-
-def _build(errors: list[RuleError], default: Layer, own: Layer, shared: list[Any] | None, bases: Layer) -> list[Any]:
-    """Build the parts of one project's rules; all are tried, so that all mistakes are reported at once.
-
-    A part that the project says nothing about is `shared` with the default: a hundred thousand projects cost little.
-    """
-    known = ", ".join(sorted(_KNOWN_FILES))
-    errors += [
-        RuleError(file.path, None, None, f"no rules are read from a file of this name; there are: {known}")
-        for name, file in own.items()
-        if name not in _KNOWN_FILES
-    ]
-    parts: list[Any] = []
-    for number, part in enumerate(_PARTS):
-        if shared is not None and part.files.isdisjoint(own):
-            parts.append(shared[number])
-            continue
-        try:
-            parts.append(part.load([default] if own is default else [default, own], bases))
-        except InvalidRulesError as error:
-            errors += error.errors
-            parts.append(None)
-    return parts
 
 
 def _with_parts(folder: _Folder, parts: list[Any]) -> _Folder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.grouping.grouper import STACKS
+from pipeline.grouping.caches import GroupingCaches
 from pipeline.kafka.consumer import KafkaSource
 from pipeline.kafka.producer import KafkaSink
 from pipeline.model.errors import SettingsError
@@ -29,14 +29,22 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
     store = configured_artifacts(settings)
     context = worker_context(settings, rules, ledger, store)
     sink = KafkaSink(settings.kafka)
-    return Worker(settings, source, sink, context, metrics, watch=lambda: _watch(metrics, ledger, store), check=ledger.check)
+    return Worker(
+        settings,
+        source,
+        sink,
+        context,
+        metrics,
+        watch=lambda: _watch(metrics, ledger, store, rules.grouping_caches),
+        check=ledger.check,
+    )
 
 
-def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None) -> None:
+def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None, caches: GroupingCaches) -> None:
     """Bring the counters up to the totals that the ledger and the caches keep."""
     metrics.totals(metric_defs.DATA_LOSSES, {(): ledger.losses})
     metrics.totals(metric_defs.UNCOUNTED, {(): ledger.uncounted})
-    lookups = {("stacks", "hit"): STACKS.hits, ("stacks", "miss"): STACKS.misses}
+    lookups = {("stacks", "hit"): caches.stacks.hits, ("stacks", "miss"): caches.stacks.misses}
     if store is not None:
         lookups |= {("modules", "hit"): store.hits, ("modules", "miss"): store.misses}
         counts = store.frame_counts()

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.grouping.caches import GroupingCaches
 from pipeline.grouping.grouper import Grouper
-from pipeline.grouping.memory import Memory
 from pipeline.model.rule_file import RuleFile
 
 BASES = Path(__file__).parents[2] / "rules" / "bases"
@@ -107,7 +107,9 @@ PROJECT_RULE_TEXTS: dict[str, Callable[[int], str]] = {
 def make_grouper(rules: str = "") -> Grouper:
     """Load the shipped bases, and project rules."""
     bases = {file.name: RuleFile(file.name, file.read_text()) for file in BASES.glob("*.rules")}
-    return Grouper.load([{"enhancements.rules": RuleFile("enhancements.rules", rules)}], bases, Memory(MEMORY_BYTES))
+    return Grouper.load(
+        [{"enhancements.rules": RuleFile("enhancements.rules", rules)}], bases, GroupingCaches(max_stack_bytes=MEMORY_BYTES)
+    )
 
 
 def cost_us(grouper: Grouper, events: Iterator[dict[str, Any]]) -> float:
@@ -146,16 +148,16 @@ def bench_speed() -> None:
 
 def bench_memory(stacks: int) -> None:
     """Print what distinct stacks leave behind."""
-    memory: Memory[Any] = Memory(MEMORY_BYTES)
+    caches = GroupingCaches(max_stack_bytes=MEMORY_BYTES)
     bases = {file.name: RuleFile(file.name, file.read_text()) for file in BASES.glob("*.rules")}
-    grouper = Grouper.load([], bases, memory)
+    grouper = Grouper.load([], bases, caches)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.process_time()
     for number in range(stacks):
         grouper.group(javascript_event(number))
     spent = time.process_time() - started
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1_024
-    kept = f"{len(memory):,} kept in {memory.used_bytes / 1e6:.1f} MB"
+    kept = f"{len(caches.stacks):,} kept in {caches.stacks.held_bytes / 1e6:.1f} MB"
     print(f"{stacks:,} distinct stacks: {kept}, process grew by {grown:.1f} MB, {spent / stacks * 1e6:.0f} us each")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.grouping.caches import GroupingCaches
 from pipeline.grouping.grouper import Grouper
-from pipeline.grouping.memory import Memory
 from pipeline.model.rule_file import RuleFile
 
 BASES = Path(__file__).parents[2] / "rules" / "bases"
@@ -34,4 +34,4 @@ def make_grouper(
         "enhancements.rules": RuleFile("default/enhancements.rules", enhancements),
         "fingerprints.rules": RuleFile("default/fingerprints.rules", fingerprints),
     }
-    return Grouper.load([layer], bases or {}, Memory(4_000_000))
+    return Grouper.load([layer], bases or {}, GroupingCaches(max_stack_bytes=4_000_000))

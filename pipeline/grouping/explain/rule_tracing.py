@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.grouping.stack_normalization import Stack, StackResults
+from pipeline.grouping.stack_normalization import Stack, normalize_stack, restore_frames
 from pipeline.grouping.stacktrace_rules import ophio
 from pipeline.grouping.stacktrace_rules.rule import Action, FlagAction, SettingAction, StackTraceRule
-from pipeline.grouping.stacktrace_rules.rule_set import exception_data, match_frame
+from pipeline.grouping.stacktrace_rules.rule_set import StackTraceRules, exception_data, match_frame
 
 PROBE_CATEGORY = "-probe-"
 
@@ -34,17 +34,17 @@ class TouchedFrame:
         }
 
 
-def trace(stack: Stack, reader: StackResults) -> Iterator[TouchedFrame]:
+def trace(stack: Stack, rules: StackTraceRules) -> Iterator[TouchedFrame]:
     """Give every match of every rule, rules in the order of their files.
 
     Rules run in two passes (spec/grouping.md, section 5.3). One that sets category or in_app meets what the rules before it left
     of both; one that decides what contributes meets what all of them left. A rule that does both is named if either matched.
     """
-    frames = reader.restored(stack)
+    frames = restore_frames(stack)
     match_frames = [match_frame(frame, stack.platform) for frame in frames]
-    marked = reader.normalize(stack).matching.frames
+    marked = normalize_stack(stack, rules).matching.frames
     owner = exception_data(stack.exception)
-    for rule in reader.rules.candidates(match_frames, owner):
+    for rule in rules.candidates(match_frames, owner):
         matched: set[int] = set()
         if any(map(_is_modifier, rule.actions)):
             matched |= _matches(rule, match_frames, owner)

@@ -1,21 +1,22 @@
-"""CompiledRule: a rule's matchers, compiled and put together by the group of items that they look at."""
+"""A fingerprint rule compiled for matching: its matchers, sorted by the group of the event's values that they look at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.grouping.fingerprint_rules.event_values import EventValues, Item, group_of
+from pipeline.grouping.fingerprint_rules.event_values import EventValues, ValueSet, group_of
 from pipeline.grouping.fingerprint_rules.glob import Glob
 from pipeline.grouping.fingerprint_rules.rule import EventMatcher
 
 _IGNORING_CASE = frozenset({"message", "value", "level"})
+_WORD_KEYS = frozenset({"family", "sdk", "app"})
 _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})
 
 
 class CompiledMatcher:
-    """One compiled matcher."""
+    """One compiled matcher. `glob` is None for the keys whose pattern is a list of words: `family`, `sdk` and `app`."""
 
     __slots__ = ("_negated", "_pattern", "glob", "key")
 
@@ -23,19 +24,21 @@ class CompiledMatcher:
         self.key = matcher.key
         self._pattern = matcher.pattern
         self._negated = matcher.negated
-        self.glob = None if matcher.key in {"family", "sdk", "app"} else glob_for(matcher.key, matcher.pattern)
-        """None for the keys whose patterns are words of a list."""
+        self.glob = None if matcher.key in _WORD_KEYS else glob_for(matcher.key, matcher.pattern)
 
     @property
-    def weight(self) -> int:
-        """Say how few events satisfy the matcher, as far as its text tells; 0 where events without the value do, or all may."""
+    def selectivity(self) -> int:
+        """Return a number that is larger the fewer events the matcher will accept, judged by its text.
+
+        0 means that it cannot be used to look the rule up: an event without the value may satisfy it, or all events may.
+        """
         if self._negated or self.glob is None:
             return 0
         return 1 + len(self.glob.chunk) + (100 if self.glob.is_literal else 0)
 
-    def holds(self, item: Item) -> bool:
-        """Say whether an item satisfies the matcher; what the item does not have satisfies negations only."""
-        value = item.get(self.key)
+    def holds(self, values: ValueSet) -> bool:
+        """Whether a set of values satisfies the matcher. A missing value satisfies negated matchers only."""
+        value = values.get(self.key)
         return (value is not None and self._accepts(value)) is not self._negated
 
     def _accepts(self, value: Any) -> bool:
@@ -61,19 +64,22 @@ class CompiledRule:
         for matcher in self._matchers:
             self._groups.setdefault(group_of(matcher.key), []).append(matcher)
 
-    def holds(self, facts: EventValues) -> bool:
-        """Say whether in each group one item satisfies all matchers of that group. A group without items never does."""
+    def holds(self, values: EventValues) -> bool:
+        """Whether an event matches: in each group, one set of values satisfies all matchers of that group.
+
+        A group without any set of values, such as the frames of an event without a stack, never matches.
+        """
         return all(
-            any(all(matcher.holds(item) for matcher in matchers) for item in facts.items(group))
+            any(all(matcher.holds(value_set) for matcher in matchers) for value_set in values.sets(group))
             for group, matchers in self._groups.items()
         )
 
-    def anchor(self) -> CompiledMatcher | None:
-        """Give the matcher that fewest events satisfy; None where the rule has none to look it up by."""
-        heaviest = max(self._matchers, key=lambda matcher: matcher.weight)
-        return heaviest if heaviest.weight else None
+    def most_selective_matcher(self) -> CompiledMatcher | None:
+        """Return the matcher that the fewest events satisfy, or None if no matcher can be used to look the rule up."""
+        best = max(self._matchers, key=lambda matcher: matcher.selectivity)
+        return best if best.selectivity else None
 
 
 def glob_for(key: str, pattern: str) -> Glob:
-    """Compile a pattern the way its key compares: which ignore case, and which are paths."""
+    """Compile a pattern in the way that its key is compared. Some keys ignore case, and some are paths."""
     return Glob(pattern, is_path=key in {"path", "package"}, ignore_case=key in _IGNORING_CASE)

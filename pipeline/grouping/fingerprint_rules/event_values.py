@@ -14,7 +14,7 @@ from pipeline.grouping.fingerprint_rules.sdk_names import normalize_sdk_name
 from pipeline.grouping.fingerprint_rules.variables import tags_of
 from pipeline.grouping.platforms import family_of, platform_of
 
-Item = Mapping[str, Any]
+ValueSet = Mapping[str, Any]
 """Key to what its patterns are held against: a text, for `path` several, for `app` a truth value. Absent where unknown."""
 
 GROUP_OF_KEY = {
@@ -45,28 +45,28 @@ class EventValues:
     def __init__(self, event: dict[str, Any]) -> None:
         self._event = event
         self._platform = platform_of(event)
-        self._groups: dict[str, Sequence[Item]] = {}
+        self._groups: dict[str, Sequence[ValueSet]] = {}
         self._frames: list[dict[str, Any]] | None = None
 
-    def items(self, group: str) -> Sequence[Item]:
+    def sets(self, group: str) -> Sequence[ValueSet]:
         """Give a group's items, which may be none."""
         found = self._groups.get(group)
         if found is None:
             found = self._groups[group] = self._read(group)
         return found
 
-    def _read(self, group: str) -> Sequence[Item]:
+    def _read(self, group: str) -> Sequence[ValueSet]:
         if group == "frames":
             return [self._frame(frame) for frame in self._all_frames()]
         if group == "messages":
-            return _messages(self._event, self.items("exceptions"))
+            return _messages(self._event, self.sets("exceptions"))
         return _READERS[group](self._event)
 
-    def values(self, key: str) -> Iterable[Any]:
+    def of(self, key: str) -> Iterable[Any]:
         """Give the values that a key has in the items of its group, each at least once."""
         read = _FRAME_KEYS.get(key)
         if read is None:
-            return [item[key] for item in self.items(group_of(key)) if key in item]
+            return [one[key] for one in self.sets(group_of(key)) if key in one]
         platform = self._platform
         return {value for frame in self._all_frames() if (value := read(frame, platform)) is not None}
 
@@ -75,13 +75,13 @@ class EventValues:
             self._frames = list(all_frames(self._event))
         return self._frames
 
-    def _frame(self, frame: dict[str, Any]) -> Item:
+    def _frame(self, frame: dict[str, Any]) -> ValueSet:
         return {key: value for key, read in _FRAME_KEYS.items() if (value := read(frame, self._platform)) is not None}
 
 
-def _messages(event: dict[str, Any], exceptions: Sequence[Item]) -> list[Item]:
+def _messages(event: dict[str, Any], exceptions: Sequence[ValueSet]) -> list[ValueSet]:
     """Give the message, and the value of each exception: people expect `message` to find it too."""
-    items: list[Item] = []
+    items: list[ValueSet] = []
     logentry = event.get("logentry")
     formatted = logentry.get("formatted") if isinstance(logentry, dict) else None
     if isinstance(formatted, str):
@@ -90,12 +90,12 @@ def _messages(event: dict[str, Any], exceptions: Sequence[Item]) -> list[Item]:
     return items
 
 
-def _log(event: dict[str, Any]) -> list[Item]:
+def _log(event: dict[str, Any]) -> list[ValueSet]:
     item = _texts(event, "logger", "level")
     return [item] if item else []
 
 
-def _exceptions(event: dict[str, Any]) -> list[Item]:
+def _exceptions(event: dict[str, Any]) -> list[ValueSet]:
     return [_texts(exception, "type", "value", empty=True) for exception in values_of(event, "exception")]
 
 
@@ -130,16 +130,16 @@ _FRAME_KEYS: dict[str, Callable[[dict[str, Any], str], Any]] = {
 """What rules read of a frame, given the event's platform; None where the frame does not have it."""
 
 
-def _tags(event: dict[str, Any]) -> list[Item]:
+def _tags(event: dict[str, Any]) -> list[ValueSet]:
     return [{f"tags.{name}": value for name, value in tags_of(event).items()}]
 
 
-def _sdk(event: dict[str, Any]) -> list[Item]:
+def _sdk(event: dict[str, Any]) -> list[ValueSet]:
     sdk = event.get("sdk")
     return [{"sdk": normalize_sdk_name(sdk.get("name") if isinstance(sdk, dict) else None)}]
 
 
-def _family(event: dict[str, Any]) -> list[Item]:
+def _family(event: dict[str, Any]) -> list[ValueSet]:
     return [{"family": family_of(platform_of(event))}]
 
 
@@ -147,7 +147,7 @@ def _texts(owner: Mapping[str, Any], *keys: str, empty: bool = False) -> dict[st
     return {key: value for key in keys if isinstance(value := owner.get(key), str) and (value or empty)}
 
 
-_READERS: dict[str, Callable[[dict[str, Any]], list[Item]]] = {
+_READERS: dict[str, Callable[[dict[str, Any]], list[ValueSet]]] = {
     "log": _log,
     "exceptions": _exceptions,
     "tags": _tags,

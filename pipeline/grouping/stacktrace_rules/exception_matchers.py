@@ -1,7 +1,7 @@
-"""Exception keys: what the rules in force say of the exception that owns a stack.
+"""The part of the rules that looks at the exception which owns a stack: its type, value and mechanism.
 
-A memory of stacks must know of the exception what rules read of it, and no more: with the whole value in the key, every message
-would be another stack. So the key holds verdicts: the rules that the exception rules out, none for most projects.
+The cache of stacks must distinguish exceptions as far as rules do, and no further. With the whole value in its key, every
+message would be another stack. So the key holds which rules the exception excludes. For most projects those are none.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import xxhash
+from lru import LRU
 
 from pipeline.grouping.stacktrace_rules import ophio
 from pipeline.grouping.stacktrace_rules.rule import EXCEPTION_KEYS, FlagAction, FrameMatcher, MatcherKey, StackTraceRule
 
 MAX_CACHED = 2_000
-MAX_REMEMBERED_BYTES = 200
-"""Texts whose verdicts are kept, and how long they may be: types repeat, long messages do not. A few MB with 1,000 rules."""
+MAX_CACHED_BYTES = 200
+"""The texts whose result a rule set caches, and how long each may be. Types come again, long messages do not.
+
+With 1,000 rules the cache uses a few MB."""
 
 _FIELDS: dict[MatcherKey, str] = {"type": "ty", "value": "value", "mechanism": "mechanism"}
 _SPECIAL = re.compile(r"[*?\[{}\\]")
@@ -27,19 +30,19 @@ _ANY_FRAME: ophio.MatchFrame = dict.fromkeys(("category", "in_app", "orig_in_app
 }
 
 
-class Verdict(NamedTuple):
-    """What one text of an exception rules out: positions of rules, and a digest of them."""
+class ExcludedRules(NamedTuple):
+    """The positions of the rules that one text of an exception excludes, and a digest of them."""
 
-    failing: frozenset[int]
-    key: bytes
+    positions: frozenset[int]
+    digest: bytes
 
 
 class ExceptionMatchers:
-    """The rules that look at exceptions, by the distinct matchers that they have."""
+    """The distinct matchers that look at exceptions, with the rules that they belong to. False if there are none."""
 
     def __init__(self, rules: Sequence[StackTraceRule]) -> None:
         self._tests: dict[MatcherKey, list[_Test]] = {}
-        self._remembered: dict[tuple[MatcherKey, bytes | None], Verdict] = {}
+        self._cached: LRU[tuple[MatcherKey, bytes | None], ExcludedRules] = LRU(MAX_CACHED)
         by_matcher: dict[FrameMatcher, list[int]] = {}
         for position, rule in enumerate(rules):
             for matcher in (*rule.matchers, rule.caller, rule.callee):
@@ -48,35 +51,32 @@ class ExceptionMatchers:
         for matcher, positions in by_matcher.items():
             self._tests.setdefault(matcher.key, []).append(_Test(matcher, positions))
 
-    def failing(self, exception: dict[str, bytes | None]) -> frozenset[int]:
-        """Give the rules that cannot hold for a stack of this exception."""
-        return frozenset().union(*[verdict.failing for verdict in self._verdicts(exception)])
+    def excluded(self, exception: dict[str, bytes | None]) -> frozenset[int]:
+        """Return the positions of the rules that cannot match a stack of this exception."""
+        return frozenset().union(*[excluded.positions for excluded in self._all_excluded(exception)])
 
     def key(self, exception: dict[str, bytes | None]) -> bytes:
-        """Give what a memory of stacks must know of the exception: equal keys, equal rules that fail."""
-        return b"".join([verdict.key for verdict in self._verdicts(exception)])
+        """Return the exception's part of a cache key. Equal keys mean that the same rules are excluded."""
+        return b"".join([excluded.digest for excluded in self._all_excluded(exception)])
 
-    def _verdicts(self, exception: dict[str, bytes | None]) -> list[Verdict]:
-        return [self._verdict(key, tests, exception[_FIELDS[key]]) for key, tests in self._tests.items()]
+    def _all_excluded(self, exception: dict[str, bytes | None]) -> list[ExcludedRules]:
+        return [self._excluded_by(key, tests, exception[_FIELDS[key]]) for key, tests in self._tests.items()]
 
-    def _verdict(self, key: MatcherKey, tests: list[_Test], text: bytes | None) -> Verdict:
-        found = self._remembered.get((key, text))
+    def _excluded_by(self, key: MatcherKey, tests: list[_Test], text: bytes | None) -> ExcludedRules:
+        found = self._cached.get((key, text))
         if found is None:
-            failing = frozenset(position for test in tests if not test.holds(text) for position in test.positions)
-            found = Verdict(failing, xxhash.xxh3_128_digest(repr(sorted(failing)).encode()))
-            if text is None or len(text) <= MAX_REMEMBERED_BYTES:
-                if len(self._remembered) >= MAX_CACHED:
-                    self._remembered.clear()
-                self._remembered[key, text] = found
+            positions = frozenset(position for test in tests if not test.holds(text) for position in test.positions)
+            found = ExcludedRules(positions, xxhash.xxh3_128_digest(repr(sorted(positions)).encode()))
+            if text is None or len(text) <= MAX_CACHED_BYTES:
+                self._cached[key, text] = found
         return found
 
     def __bool__(self) -> bool:
-        """Say whether any rule looks at exceptions."""
         return bool(self._tests)
 
 
 class _Test:
-    """One matcher, tried by the library where the text it starts with is there."""
+    """One matcher. The library tries it only on a text that starts like its pattern."""
 
     def __init__(self, matcher: FrameMatcher, positions: list[int]) -> None:
         self.positions = positions

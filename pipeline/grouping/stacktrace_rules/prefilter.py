@@ -1,73 +1,98 @@
-"""Prefilter: which rules could hold for a stack at all, so that the library tries only those.
+"""Finds the rules that could match a stack at all, so that the library tries only those.
 
-A rule hangs on one anchor: the part that fewest rules ask for, else a piece of text. A stack's parts are looked up, its text is
-searched, and the rules found are joined into one set, which is remembered: stacks of one program need the same few sets.
+Each rule is indexed by one text that a stack must contain for the rule to match. `**/vendor/library/**` needs the path part
+`library`, and `std::*` needs the function part `std`. If a pattern has no whole part, a piece of text between its wildcards
+must occur. A pattern without even that is tried on every stack.
+
+The rules found for a stack are joined into one set. Joined sets are cached, since the stacks of one program need the same few.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import NamedTuple
+
+from lru import LRU
 
 from pipeline.grouping.stacktrace_rules import ophio
-from pipeline.grouping.stacktrace_rules.anchors import SEPARATORS, Anchor, anchors_of, parts_of
 from pipeline.grouping.stacktrace_rules.rule import FrameMatcher, MatcherKey, StackTraceRule
 
 MAX_SETS = 512
-"""Joined sets that are remembered: each holds references to its rules, a few kB."""
+"""The joined sets that one rule set caches. Each holds references to its rules, a few kB."""
+
+SEPARATORS: dict[MatcherKey, tuple[bytes, bytes]] = {
+    "path": (b"/", b"/"),
+    "package": (b"/", b"/"),
+    "module": (b".", b"/"),
+    "function": (b":", b"."),
+}
+"""The fields that can be looked up, and the two characters that separate the parts of their values."""
 
 _FIELDS: tuple[MatcherKey, ...] = tuple(SEPARATORS)
+_WILDCARD = re.compile(rb"[*?]+")
+_CLASS_OR_CHOICE = re.compile(rb"[\[{}\\]")
+
+
+class RequiredText(NamedTuple):
+    """A text that some frame's field must contain: as a whole part if `is_part`, else anywhere."""
+
+    key: MatcherKey
+    text: bytes
+    is_part: bool
 
 
 class Prefilter:
-    """Rules, compiled one by one, and an index over them for each mix of platform families that a stack can have."""
+    """Compiled rules, and an index over them for each mix of platform families that a stack can have."""
 
     def __init__(self, rules: Sequence[StackTraceRule]) -> None:
         self._rules = tuple(rules)
         self._compiled = [ophio.compile_rule(rule) for rule in rules]
-        self._anchors = _choose_anchors(rules)
+        self._required = _choose_required(rules)
         self._indexes: dict[frozenset[bytes], _Index] = {}
-        self._sets: dict[tuple[int, ...], ophio.OphioRules] = {}
+        """At most seven: there are three families."""
+        self._sets: LRU[tuple[int, ...], ophio.OphioRules] = LRU(MAX_SETS)
 
-    def positions(self, frames: Sequence[ophio.MatchFrame], failing: frozenset[int]) -> tuple[int, ...]:
-        """Give the positions of the rules to try, in order; `failing` are those that the exception rules out."""
+    def positions(self, frames: Sequence[ophio.MatchFrame], excluded: frozenset[int]) -> tuple[int, ...]:
+        """Return the positions of the rules to try, in order, without those in `excluded`."""
         families = frozenset([frame["family"] for frame in frames])
         index = self._indexes.get(families)
         if index is None:
-            index = self._indexes[families] = _Index(self._rules, self._anchors, families)
-        return tuple(sorted(index.possible(frames) - failing))
+            index = self._indexes[families] = _Index(self._rules, self._required, families)
+        return tuple(sorted(index.possible(frames) - excluded))
 
-    def rules_for(self, frames: Sequence[ophio.MatchFrame], failing: frozenset[int]) -> ophio.OphioRules:
-        """Give the rules to try as one set."""
-        chosen = self.positions(frames, failing)
+    def rules_for(self, frames: Sequence[ophio.MatchFrame], excluded: frozenset[int]) -> ophio.OphioRules:
+        """Return the rules to try as one set, without those at the positions in `excluded`."""
+        chosen = self.positions(frames, excluded)
         found = self._sets.get(chosen)
         if found is None:
-            if len(self._sets) >= MAX_SETS:
-                self._sets.clear()
             found = self._sets[chosen] = ophio.join_rules([self._compiled[position] for position in chosen])
         return found
 
 
 class _Index:
-    """The rules that can hold for frames of some families, by what they hang on."""
+    """The rules that can match frames of some families, by the text that each requires."""
 
-    def __init__(self, rules: Sequence[StackTraceRule], anchors: Sequence[Anchor | None], families: frozenset[bytes]) -> None:
+    def __init__(
+        self, rules: Sequence[StackTraceRule], required: Sequence[RequiredText | None], families: frozenset[bytes]
+    ) -> None:
         self._always: list[int] = []
         self._parts: dict[MatcherKey, dict[bytes, list[int]]] = {}
         self._texts: dict[MatcherKey, list[tuple[bytes, int]]] = {}
-        for position, (rule, anchor) in enumerate(zip(rules, anchors, strict=True)):
+        for position, (rule, text) in enumerate(zip(rules, required, strict=True)):
             if not all(_admits(matcher, families) for matcher in rule.matchers):
                 continue
-            if anchor is None:
+            if text is None:
                 self._always.append(position)
-            elif anchor.is_part:
-                self._parts.setdefault(anchor.key, {}).setdefault(anchor.text, []).append(position)
+            elif text.is_part:
+                self._parts.setdefault(text.key, {}).setdefault(text.text, []).append(position)
             else:
-                self._texts.setdefault(anchor.key, []).append((anchor.text, position))
+                self._texts.setdefault(text.key, []).append((text.text, position))
 
     def possible(self, frames: Sequence[ophio.MatchFrame]) -> set[int]:
-        """Give the positions of the rules whose anchor some frame holds."""
+        """Return the positions of the rules whose required text some frame contains."""
         found = set(self._always)
         for key in _FIELDS:
             parts, texts = self._parts.get(key), self._texts.get(key)
@@ -83,13 +108,50 @@ class _Index:
         return found
 
 
-def _choose_anchors(rules: Sequence[StackTraceRule]) -> list[Anchor | None]:
-    """Choose for each rule the anchor that tells most: a part that few rules share, before a long text."""
-    candidates = [[anchor for matcher in _all_matchers(rule) for anchor in anchors_of(matcher)] for rule in rules]
-    shared = Counter(anchor for of_rule in candidates for anchor in set(of_rule))
+def parts_of(key: MatcherKey, values: Iterable[bytes]) -> set[bytes]:
+    """Split the values of a field into parts at its separators."""
+    first, second = SEPARATORS[key]
+    return set(first.join(values).replace(second, first).split(first))
+
+
+def required_texts(matcher: FrameMatcher) -> list[RequiredText]:
+    """Return the texts that a frame must contain for the matcher to hold.
+
+    These are all the whole parts in its pattern. If it has none, it is the longest piece of text. The list is empty if the
+    pattern requires no text.
+    """
+    if matcher.negated or matcher.key not in SEPARATORS:
+        return []
+    pattern = matcher.pattern.encode("utf-8", "replace")
+    is_path = matcher.key in {"path", "package"}
+    if is_path:
+        if not pattern.isascii():  # the library lowers the case of other letters in its own way
+            return []
+        pattern = pattern.replace(b"\\", b"/").lower()
+    plain = _CLASS_OR_CHOICE.split(pattern, maxsplit=1)
+    pieces = _WILDCARD.split(plain[0])
+    first, second = SEPARATORS[matcher.key]
+    parts: list[bytes] = []
+    texts: list[bytes] = []
+    for number, piece in enumerate(pieces):
+        texts.append(piece.strip(b"/"))  # `**/x` also matches `x`: a slash beside `**` may be missing
+        cut = piece.replace(second, first).split(first)
+        starts_whole = number == 0
+        ends_whole = number == len(pieces) - 1 and len(plain) == 1
+        parts += cut[0 if starts_whole else 1 : len(cut) if ends_whole else -1]
+    parts = [part for part in parts if part]
+    if parts:
+        return [RequiredText(matcher.key, part, is_part=True) for part in parts]
+    longest = max(texts, key=len)
+    return [RequiredText(matcher.key, longest, is_part=False)] if longest else []
+
+
+def _choose_required(rules: Sequence[StackTraceRule]) -> list[RequiredText | None]:
+    """Choose the most selective text of each rule: a part that few rules share, before a long piece of text."""
+    candidates = [[text for matcher in _all_matchers(rule) for text in required_texts(matcher)] for rule in rules]
+    shared = Counter(text for of_rule in candidates for text in set(of_rule))
     return [
-        min(of_rule, key=lambda anchor: (not anchor.is_part, shared[anchor], -len(anchor.text)), default=None)
-        for of_rule in candidates
+        min(of_rule, key=lambda text: (not text.is_part, shared[text], -len(text.text)), default=None) for of_rule in candidates
     ]
 
 
@@ -98,7 +160,7 @@ def _all_matchers(rule: StackTraceRule) -> list[FrameMatcher]:
 
 
 def _admits(matcher: FrameMatcher, families: frozenset[bytes]) -> bool:
-    """Say whether a matcher could hold for a frame of one of the families."""
+    """Whether a matcher could hold for a frame of one of the families."""
     if matcher.key != "family":
         return True
     names = set(matcher.pattern.split(","))

@@ -34,24 +34,24 @@ class StackTraceRules:
     def __init__(self, rules: Sequence[StackTraceRule]) -> None:
         self.rules = tuple(rules)
         self.version = xxhash.xxh3_128_digest("\n".join(map(str, rules)).encode("utf-8", "surrogatepass"))
-        self._exception_keys = ExceptionMatchers(rules)
-        self._selection = Prefilter(rules)
+        self._exception_matchers = ExceptionMatchers(rules)
+        self._prefilter = Prefilter(rules)
 
     def start(self, frames: Sequence[GroupingFrame], platform: str, exception: dict[str, Any] | None) -> Matching:
         """Make ready to match one stack. The exception is the one that owns the stack, if one does."""
         match_frames = [match_frame(frame, platform) for frame in frames]
         owner = exception_data(exception)
-        return Matching(self._selection.rules_for(match_frames, self._exception_keys.failing(owner)), match_frames, owner)
+        return Matching(self._prefilter.rules_for(match_frames, self._exception_matchers.excluded(owner)), match_frames, owner)
 
     def candidates(self, frames: Sequence[ophio.MatchFrame], owner: dict[str, bytes | None]) -> list[StackTraceRule]:
         """Give the rules that could hold for a stack, in order."""
-        return [self.rules[position] for position in self._selection.positions(frames, self._exception_keys.failing(owner))]
+        return [self.rules[position] for position in self._prefilter.positions(frames, self._exception_matchers.excluded(owner))]
 
     def exception_key(self, exception: dict[str, Any] | None) -> bytes:
         """Give what a memory of stacks must know of the exception that owns one."""
-        if not self._exception_keys:
+        if not self._exception_matchers:
             return b""
-        return self._exception_keys.key(exception_data(exception))
+        return self._exception_matchers.key(exception_data(exception))
 
 
 @lru_cache(MAX_REMEMBERED_SETS)

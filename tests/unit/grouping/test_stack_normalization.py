@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from support.grouping import make_grouper
 
+from pipeline.grouping.caches import GroupingCaches
 from pipeline.grouping.grouper import Grouper
-from pipeline.grouping.memory import Memory
 from pipeline.model.rule_file import RuleFile
 
 FRAME = {
@@ -132,7 +132,7 @@ DIFFERENCES = {
 
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_a_memory_never_answers_for_an_event_that_rules_tell_apart(name: str) -> None:
-    """Alternates events that differ in one thing that a rule in force reads: each answer is that of a fresh memory."""
+    """Alternates events that differ in one thing that a rule in force reads: each answer is that of a fresh caches.stacks."""
     remembering = make_grouper(enhancements=RULES)
     for _ in range(2):
         for event in (_event(), DIFFERENCES[name]):
@@ -146,40 +146,40 @@ def test_a_memory_never_answers_for_an_event_that_rules_tell_apart(name: str) ->
 
 
 def test_projects_with_other_rules_share_a_memory_without_harm() -> None:
-    memory: Memory[Any] = Memory(1_000_000)
+    caches = GroupingCaches(max_stack_bytes=1_000_000)
     texts = ["", "function:pay -app", "function:pay -group"]
-    groupers = [Grouper.load([{"enhancements.rules": RuleFile("e", text)}], {}, memory) for text in texts]
+    groupers = [Grouper.load([{"enhancements.rules": RuleFile("e", text)}], {}, caches) for text in texts]
 
     hashes = [grouper.group(_event()).hashes for grouper in groupers]
 
     assert len(set(hashes)) == 3
     assert [grouper.group(_event()).hashes for grouper in groupers] == hashes
-    assert memory.hits >= 3
+    assert caches.stacks.hits >= 3
 
 
 def test_a_message_that_no_rule_reads_is_not_part_of_the_memory() -> None:
-    memory: Memory[Any] = Memory(1_000_000)
-    grouper = Grouper.load([{"enhancements.rules": RuleFile("e", "error.type:X -group")}], {}, memory)
+    caches = GroupingCaches(max_stack_bytes=1_000_000)
+    grouper = Grouper.load([{"enhancements.rules": RuleFile("e", "error.type:X -group")}], {}, caches)
     for number in range(5):
         grouper.group(_event(value=f"message {number}"))
 
-    assert (len(memory), memory.hits) == (1, 4)
+    assert (len(caches.stacks), caches.stacks.hits) == (1, 4)
 
 
 def test_a_line_number_is_not_part_of_the_memory() -> None:
-    memory: Memory[Any] = Memory(1_000_000)
-    grouper = Grouper.load([], {}, memory)
+    caches = GroupingCaches(max_stack_bytes=1_000_000)
+    grouper = Grouper.load([], {}, caches)
     for lineno in range(10, 15):
         grouper.group(_event({"lineno": lineno}))
 
-    assert (len(memory), memory.hits) == (1, 4)
+    assert (len(caches.stacks), caches.stacks.hits) == (1, 4)
 
 
 def test_many_stacks_stay_within_the_bound() -> None:
-    memory: Memory[Any] = Memory(100_000)
-    grouper = Grouper.load([], {}, memory)
+    caches = GroupingCaches(max_stack_bytes=100_000)
+    grouper = Grouper.load([], {}, caches)
     for number in range(400):
         grouper.group(_event({"function": f"pay_{number}"}))
 
-    assert 0 < memory.used_bytes <= 100_000
-    assert 20 < len(memory) < 400
+    assert 0 < caches.stacks.held_bytes <= 100_000
+    assert 20 < len(caches.stacks) < 400

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.grouping.literal_index import PIECE, LiteralIndex
+from pipeline.grouping.fingerprint_rules.rule_index import PIECE, LiteralIndex
 
 texts = st.text(alphabet="abc/", max_size=8)
 

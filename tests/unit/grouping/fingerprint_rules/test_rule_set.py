@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.grouping.fingerprint_rules import rule_index
 from pipeline.grouping.fingerprint_rules.compiled_rule import CompiledRule
 from pipeline.grouping.fingerprint_rules.event_values import EventValues
 from pipeline.grouping.fingerprint_rules.parser import parse_fingerprint_rules
+from pipeline.grouping.fingerprint_rules.rule_index import RuleMasks
 from pipeline.grouping.fingerprint_rules.rule_set import FingerprintRules
 from pipeline.model.rule_file import RuleFile
 
@@ -208,17 +208,16 @@ def test_the_worst_pattern_on_the_longest_value_is_bounded(pattern: str, unit: s
     assert time.process_time() - started < 0.1
 
 
-def test_what_is_remembered_is_bounded_for_all_projects_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    remembered: dict[tuple[int, Any], int] = {}
-    monkeypatch.setattr(rule_index, "_REMEMBERED", remembered)
-    monkeypatch.setattr(rule_index, "MAX_CACHED", 10)
-    projects = [FingerprintRules.load([RuleFile("some.rules", f"function:f{number}* -> {number}")]) for number in range(3)]
+def test_what_is_remembered_is_bounded_for_all_projects_together() -> None:
+    masks = RuleMasks(10)
+    texts = [f"function:f{number}* -> {number}" for number in range(3)]
+    projects = [FingerprintRules.load([RuleFile("some.rules", text)], masks=masks) for text in texts]
 
     for number in range(20):
         stack = {"stacktrace": {"frames": [{"function": f"f{number}"}, {"function": "x" * 10_000}]}}
         found = [project.match(stack) is not None for project in projects]
         assert found == [f"f{number}".startswith(f"f{project}") for project in range(3)]
-        assert 0 < len(remembered) <= 10
+        assert 0 < len(masks.masks) <= 10
 
 
 def test_a_thousand_rules_cost_little_more_than_ten() -> None:

@@ -9,10 +9,9 @@ from support.grouping import own_bases
 
 from pipeline.grouping.grouping_frame import frame_from, rows_of
 from pipeline.grouping.stacktrace_rules import ophio
-from pipeline.grouping.stacktrace_rules.anchors import Anchor, anchors_of
 from pipeline.grouping.stacktrace_rules.exception_matchers import ExceptionMatchers
 from pipeline.grouping.stacktrace_rules.parser import parse_stacktrace_rules
-from pipeline.grouping.stacktrace_rules.prefilter import Prefilter
+from pipeline.grouping.stacktrace_rules.prefilter import Prefilter, RequiredText, required_texts
 from pipeline.grouping.stacktrace_rules.rule import FrameMatcher, StackTraceRule
 from pipeline.grouping.stacktrace_rules.rule_set import exception_data, match_frame
 from pipeline.model.rule_file import RuleFile
@@ -93,7 +92,7 @@ def test_leaves_out_only_rules_that_cannot_hold(seed: int) -> None:
         )
         owner = exception_data(exception)
 
-        selected = selection.rules_for(frames, keys.failing(owner))
+        selected = selection.rules_for(frames, keys.excluded(owner))
 
         assert ophio.modify(selected, frames, owner) == ophio.modify(everything, frames, owner)
 
@@ -110,27 +109,27 @@ def test_a_stack_is_spared_most_of_the_shipped_rules() -> None:
 @pytest.mark.parametrize(
     ("key", "pattern", "expected"),
     [
-        ("path", "**/vendor/lib/**", [Anchor("path", b"vendor", True), Anchor("path", b"lib", True)]),
-        ("path", "**/X.py", [Anchor("path", b"x.py", True)]),
-        ("path", "**.js", [Anchor("path", b".js", False)]),
-        ("function", "std::*", [Anchor("function", b"std", True)]),
-        ("function", "legacy_*", [Anchor("function", b"legacy_", False)]),
+        ("path", "**/vendor/lib/**", [RequiredText("path", b"vendor", True), RequiredText("path", b"lib", True)]),
+        ("path", "**/X.py", [RequiredText("path", b"x.py", True)]),
+        ("path", "**.js", [RequiredText("path", b".js", False)]),
+        ("function", "std::*", [RequiredText("function", b"std", True)]),
+        ("function", "legacy_*", [RequiredText("function", b"legacy_", False)]),
         ("function", "?[[]Sentry*", []),
-        ("module", "a.b.[cd]*", [Anchor("module", b"a", True), Anchor("module", b"b", True)]),
+        ("module", "a.b.[cd]*", [RequiredText("module", b"a", True), RequiredText("module", b"b", True)]),
         ("module", "*", []),
-        ("path", "**/a}/**", [Anchor("path", b"a", False)]),
+        ("path", "**/a}/**", [RequiredText("path", b"a", False)]),
         ("path", "**/Ärger/**", []),
         ("family", "native", []),
     ],
 )
-def test_finds_what_a_pattern_insists_on(key: str, pattern: str, expected: list[Anchor]) -> None:
-    assert anchors_of(FrameMatcher(key, pattern)) == expected  # type: ignore[arg-type] # keys of the table
-    assert anchors_of(FrameMatcher(key, pattern, negated=True)) == []  # type: ignore[arg-type] # likewise
+def test_finds_what_a_pattern_insists_on(key: str, pattern: str, expected: list[RequiredText]) -> None:
+    assert required_texts(FrameMatcher(key, pattern)) == expected  # type: ignore[arg-type] # keys of the table
+    assert required_texts(FrameMatcher(key, pattern, negated=True)) == []  # type: ignore[arg-type] # likewise
 
 
 def test_a_brace_that_closes_nothing_rules_no_exception_out() -> None:
     """The library drops it from the pattern."""
     keys = ExceptionMatchers(parse_stacktrace_rules([RuleFile("x.rules", "error.value:a}b +app")]))
     exception: dict[str, bytes | None] = {"ty": None, "value": b"ab", "mechanism": None}
-    assert keys.failing(exception) == frozenset()
-    assert keys.failing(exception | {"value": b"b"}) == {0}
+    assert keys.excluded(exception) == frozenset()
+    assert keys.excluded(exception | {"value": b"b"}) == {0}
