@@ -37,6 +37,7 @@ CLIENTS = {
     "prometheus_client": "pipeline/observability/prometheus_",
     "clickhouse_connect": "pipeline/clickhouse/",
     "chdb": "pipeline/clickhouse/",
+    "brotli": "pipeline/gateway/",
     "granian": "pipeline/gateway/",
 }
 """A client library, and what the path of a file that imports it begins with."""

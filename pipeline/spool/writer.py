@@ -1,0 +1,167 @@
+"""The writing side: a round of records goes into the current segment, and is durable when `write` returns."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import xxhash
+
+from pipeline.spool.errors import SpoolError
+from pipeline.spool.files import Files
+from pipeline.spool.segment import (
+    MAX_HEAD_BYTES,
+    SpoolPosition,
+    body_name,
+    print_record,
+    print_record_of_file,
+    segment_name,
+)
+
+
+class StagedBody:
+    """A large body that arrives piece by piece and goes into a file of its own. Raises SpoolError where the disk fails.
+
+    It belongs to its record once that is written. Until then `discard` removes it; a process that dies leaves it to the next one.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self.name = f"{uuid.uuid4()}.staged"
+        self.size = 0
+        self._files = files
+        self._hash = xxhash.xxh3_64()
+        try:
+            self._handle: int | None = files.create(self.name)
+        except OSError as error:
+            raise SpoolError(error) from None
+
+    @property
+    def checksum(self) -> int:
+        """The checksum of what has arrived."""
+        return self._hash.intdigest()
+
+    def write(self, data: bytes) -> None:
+        """Append a piece."""
+        assert self._handle is not None, "the body is complete"  # noqa: S101
+        try:
+            self._files.append(self._handle, [data])
+        except OSError as error:
+            raise SpoolError(error) from None
+        self._hash.update(data)
+        self.size += len(data)
+
+    def finish(self) -> None:
+        """Make the content durable. Its name becomes durable with its record."""
+        assert self._handle is not None, "the body is complete"  # noqa: S101
+        try:
+            self._files.sync(self._handle)
+        except OSError as error:
+            raise SpoolError(error) from None
+        self._close()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return a piece of what has arrived. Raises OSError."""
+        return self._files.read(self.name, offset, size)
+
+    def discard(self) -> None:
+        """Remove the file, unless a record has taken it."""
+        self._close()
+        with contextlib.suppress(OSError):
+            self._files.remove(self.name)
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            self._files.close(self._handle)
+            self._handle = None
+
+
+class NewRecord(NamedTuple):
+    """What is to be written: a head of up to 64 KiB, and a body, which is staged where it has more than 1 MiB."""
+
+    head: bytes
+    body: bytes | StagedBody
+
+
+class SegmentWriter:
+    """Writes rounds of records. Used by one thread at a time; `end` may be read by others."""
+
+    def __init__(self, files: Files, last_segment: int, *, segment_bytes: int) -> None:
+        """Begin behind `last_segment`, the greatest number that any file of the spool has."""
+        self._files = files
+        self._number = last_segment
+        self._segment_bytes = segment_bytes
+        self._handle: int | None = None
+        self._size = 0
+        self.held_bytes = 0
+        """Size of the current segment with the bodies that belong to it."""
+        self.end = SpoolPosition(last_segment + 1, 0)
+        """All records before it are durable. A reader may go up to it."""
+
+    def write(self, records: Sequence[NewRecord]) -> None:
+        """Write one round. When this returns, every record of it is durable. Raises SpoolError: then none is acknowledged."""
+        try:
+            if self._handle is None or self.held_bytes >= self._segment_bytes:
+                self.start_segment()
+            size, held_bytes = self._append(records)
+        except OSError as error:
+            self._abandon()
+            raise SpoolError(error) from None
+        self._size, self.held_bytes = size, held_bytes
+        self.end = SpoolPosition(self._number, size)
+
+    def start_segment(self) -> None:
+        """End the current segment, and make the next one. Raises OSError."""
+        self.close()
+        self._number += 1
+        self._size = self.held_bytes = 0
+        self._handle = self._files.create(segment_name(self._number))
+        self._files.sync_folder()
+        self.end = SpoolPosition(self._number, 0)
+
+    def close(self) -> None:
+        """End the current segment."""
+        if self._handle is not None:
+            self._files.close(self._handle)
+            self._handle = None
+
+    def _append(self, records: Sequence[NewRecord]) -> tuple[int, int]:
+        """Append and sync; return the size of the segment, and of all that it holds."""
+        assert self._handle is not None, "a segment was started"  # noqa: S101
+        parts: list[bytes] = []
+        size, held_bytes, has_bodies = self._size, self.held_bytes, False
+        for head, body in records:
+            if isinstance(body, bytes):
+                own = print_record(head, body)
+            else:
+                own = print_record_of_file(head, body.size, body.checksum)
+                self._files.rename(body.name, body_name(SpoolPosition(self._number, size)))
+                has_bodies = True
+                held_bytes += body.size
+            parts += own
+            own_bytes = sum(map(len, own))
+            size += own_bytes
+            held_bytes += own_bytes
+        if has_bodies:  # before the records that name them
+            self._files.sync_folder()
+        self._files.append(self._handle, parts)
+        self._files.sync(self._handle)
+        return size, held_bytes
+
+    def _abandon(self) -> None:
+        """Leave the current segment as it was after its last good round. The next round starts another one."""
+        if self._handle is None:
+            return
+        with contextlib.suppress(OSError):
+            self.close()
+        self._handle = None
+        # What cannot be cut away may be read later: records that nobody was told of, or bytes that are none.
+        with contextlib.suppress(OSError):
+            self._files.truncate(segment_name(self._number), self._size)
+
+
+def check_head(head: bytes) -> None:
+    """Raise ValueError for a head that no record can have: it would fail its whole round."""
+    if len(head) > MAX_HEAD_BYTES:
+        raise ValueError(f"a record's head has {MAX_HEAD_BYTES} bytes at most, not {len(head)}")
