@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from pipeline.globs.check import never_matches
 from pipeline.grouping.fingerprint_rules.rule import EventMatcher, FingerprintRule
-from pipeline.grouping.pattern_check import never_matches
 from pipeline.grouping.stacktrace_rules.rule import FrameMatcher, StackTraceRule
 from pipeline.model.errors import RuleError
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pipeline.globs.glob import Glob, lenient_glob
+from pipeline.globs.parser import RULE, RULE_IGNORING_CASE, RULE_PATH
 from pipeline.grouping.fingerprint_rules.event_values import EventValues, ValueSet, group_of
-from pipeline.grouping.fingerprint_rules.glob import Glob
 from pipeline.grouping.fingerprint_rules.rule import EventMatcher
 
 _IGNORING_CASE = frozenset({"message", "value", "level"})
+_PATHS = frozenset({"path", "package"})
 _WORD_KEYS = frozenset({"family", "sdk", "app"})
 _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})
@@ -34,7 +36,7 @@ class CompiledMatcher:
         """
         if self._negated or self.glob is None:
             return 0
-        return 1 + len(self.glob.chunk) + (100 if self.glob.is_literal else 0)
+        return 1 + len(self.glob.required_text) + (100 if self.glob.is_literal else 0)
 
     def holds(self, values: ValueSet) -> bool:
         """Whether a set of values satisfies the matcher. A missing value satisfies negated matchers only."""
@@ -45,7 +47,7 @@ class CompiledMatcher:
         glob = self.glob
         if glob is not None:
             texts = value if isinstance(value, tuple) else (value,)
-            return any(glob.accepts(glob.fold(text)) for text in texts)
+            return any(map(glob.matches, texts))
         words = self._pattern.split(",")
         if self.key == "app":
             word = self._pattern.lower()
@@ -81,5 +83,7 @@ class CompiledRule:
 
 
 def glob_for(key: str, pattern: str) -> Glob:
-    """Compile a pattern in the way that its key is compared. Some keys ignore case, and some are paths."""
-    return Glob(pattern, is_path=key in {"path", "package"}, ignore_case=key in _IGNORING_CASE)
+    """Compile a pattern in the way that its key is compared. A pattern that is not a glob matches nothing."""
+    if key in _PATHS:
+        return lenient_glob(pattern, RULE_PATH)
+    return lenient_glob(pattern, RULE_IGNORING_CASE if key in _IGNORING_CASE else RULE)

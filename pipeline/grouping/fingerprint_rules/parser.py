@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from pipeline.globs.check import too_costly
 from pipeline.grouping.fingerprint_rules.rule import EventMatcher, FingerprintRule
-from pipeline.grouping.pattern_check import too_costly
 from pipeline.model.errors import RuleError
 from pipeline.model.rule_file import RuleFile
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from lru import LRU
 
+from pipeline.globs.glob import Glob
 from pipeline.grouping.fingerprint_rules.compiled_rule import CompiledMatcher, CompiledRule
 from pipeline.grouping.fingerprint_rules.event_values import EventValues
-from pipeline.grouping.fingerprint_rules.glob import Glob
 
 MAX_CACHED_CHARS = 256
 """The mask of a longer value is computed each time. Such a value rarely comes again, and would fill the cache."""
@@ -72,7 +72,7 @@ class _KeyIndex:
         globs = [(bit, matcher.glob) for bit, matcher in matchers if matcher.glob is not None]
         self._bits = [bit for bit, _ in globs]
         self._globs: list[Glob] = [glob for _, glob in globs]
-        self._chunks = LiteralIndex([glob.chunk for glob in self._globs])
+        self._required = LiteralIndex([glob.required_text for glob in self._globs])
         self._number = masks.new_number()
         self._masks = masks.masks
 
@@ -86,7 +86,7 @@ class _KeyIndex:
         texts = value if isinstance(value, tuple) else (value,)
         for text in texts:
             folded = self._globs[0].fold(text)
-            for position in self._chunks.possible(folded):
+            for position in self._required.possible(folded):
                 if self._globs[position].accepts(folded):
                     mask |= self._bits[position]
         if sum(map(len, texts)) <= MAX_CACHED_CHARS:

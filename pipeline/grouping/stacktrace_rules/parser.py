@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from pipeline.grouping.pattern_check import too_costly
+from pipeline.globs.check import too_costly
 from pipeline.grouping.stacktrace_rules.ophio import refusal
 from pipeline.grouping.stacktrace_rules.rule import (
     EXCEPTION_KEYS,

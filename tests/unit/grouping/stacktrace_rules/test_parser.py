@@ -113,3 +113,11 @@ def test_names_every_broken_line_of_every_file() -> None:
         parse_stacktrace_rules(files)
 
     assert [(error.file, error.line) for error in raised.value.errors] == [("base", 1), ("base", 3), ("own", 3)]
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 65, "x" * 1_025])
+def test_a_costly_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidRulesError) as raised:
+        parse_stacktrace_rules([RuleFile("some.rules", f"function:f error.value:{pattern} -app")])
+    (error,) = raised.value.errors
+    assert (error.line, error.column) == (1, 24)
