@@ -1,4 +1,4 @@
-"""What the demo shows of a replay: the largest groups, and why two events fell into the same one."""
+"""The demo's report: the largest groups of a replay, and why two events of one group belong together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_GROUPS = 12
 
 
 def main() -> None:
-    """Read the replay's events, print the largest groups, and compare two events of one with differing values."""
+    """Print the largest groups of a replay, then compare two events of one group whose titles differ."""
     out, recorded = Path(sys.argv[1]), Path(sys.argv[2])
     groups: dict[int, list[dict[str, Any]]] = defaultdict(list)
     with (out / "events.jsonl").open() as lines:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def differing(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Give two events of a group whose titles differ, if there are any."""
+    """Return two events of a group whose titles differ, or None."""
     for other in events[1:]:
         if other["data"]["title"] != events[0]["data"]["title"]:
             return events[0], other
@@ -50,12 +50,12 @@ def differing(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, A
 
 
 def was_minified(event: dict[str, Any]) -> bool:
-    """Say whether source maps had a part in it: two builds of one program falling together shows most."""
+    """Whether source maps resolved frames of the event. Two builds of one program in one group show the most."""
     return any("raw_stacktrace" in exception for exception in (event["data"].get("exception") or {}).get("values") or [])
 
 
 def file_of(event_id: str, recorded: Path) -> Path:
-    """Find the recorded file that an event came from."""
+    """Return the recorded file that holds an event."""
     needle = event_id.encode()
     return next(path for path in sorted(recorded.rglob("*.envelope")) if needle in path.read_bytes().replace(b"-", b""))
 

@@ -1,4 +1,4 @@
-"""Blocked URIs of `suites/grouping/csp-normalize.json`, and those listed in spec/grouping.md, section 4.5."""
+"""Blocked URIs of `suites/grouping/csp-normalize.json`, and others that were measured on Sentry's own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Envelopes that Relay reads or refuses (spec/ingest.md, section 4), at the level of parsing."""
+"""Envelopes that Relay reads or refuses, at the level of parsing (docs/spec/envelopes.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inbound filters against `suites/ingest/filters.jsonl`, and the conditions that are refused (spec/ingest.md, section 2)."""
+"""Inbound filters against `suites/ingest/filters.jsonl`, and the conditions that are refused (docs/spec/filters.md)."""
 
 from __future__ import annotations
 

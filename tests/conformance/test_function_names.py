@@ -1,4 +1,4 @@
-"""Function names of `suites/grouping/function-trimming.json`, and the measured oddities of spec/grouping.md, section 7."""
+"""Function names of `suites/grouping/function-trimming.json`, and oddities that were measured on Sentry's own code."""
 
 from __future__ import annotations
 

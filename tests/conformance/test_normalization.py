@@ -1,4 +1,4 @@
-"""Normalization, case by case against `suites/ingest/normalize` (spec/ingest.md, section 3)."""
+"""Normalization, case by case against `suites/ingest/normalize` (docs/spec/normalization.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.stages.enrich import add_client_contexts
 from pipeline.stages.normalize import normalize_event
 
 ODDITIES = {"135"}
-"""Not gated on, says the specification: the case is disputed."""
+"""Left out: Relay's versions disagree about it."""
 
 CASES = [
     case for case in suite_cases("ingest/normalize/*.json") if case.values[0] is None or case.values[0]["id"] not in ODDITIES

@@ -1,4 +1,4 @@
-"""Messages of `suites/grouping/message-parameterization.json`, and the measured oddities of spec/grouping.md, section 7."""
+"""Messages of `suites/grouping/message-parameterization.json`, and oddities that were measured on Sentry's own code."""
 
 from __future__ import annotations
 

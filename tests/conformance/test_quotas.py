@@ -88,7 +88,7 @@ def _written(limit: RateLimit) -> dict[str, Any]:
 
 
 def _known_scope(limit: dict[str, Any]) -> dict[str, Any]:
-    """A scope of a later version reads `unknown` (spec/ingest.md, section 1)."""
+    """A scope of a later version reads `unknown`."""
     return limit | {
         "scope": limit["scope"] if limit["scope"] in set(QuotaScope) else "unknown",
         "categories": sorted(limit["categories"]),

@@ -1,4 +1,4 @@
-"""Scrubbing, case by case against `suites/ingest/pii`, and the selectors that are refused (spec/ingest.md, section 3)."""
+"""Scrubbing, case by case against `suites/ingest/pii`, and the selectors that are refused (docs/spec/scrubbing.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.scrubbing.selectors import SelectorError, parse_selector
 from pipeline.stages.normalize.request import parse_query
 
 ODDITIES = {"044", "045", "059"}
-"""Not gated on, says the specification: oddities of the oracle."""
+"""Left out: accidents of the program that gave the answers (docs/spec/scrubbing.md, at its end)."""
 
 CASES = [case for case in suite_cases("ingest/pii/*.json") if case.values[0] is None or case.values[0]["id"] not in ODDITIES]
 

@@ -1,7 +1,7 @@
 """The JavaScript suite: events with their artifacts, bare look-ups, and the tables of the pure functions.
 
-Two things of a case are read with the decisions of spec/javascript.md, section 0, and of Sentry's merge: a missing file is
-named as such where upstream says `scraping_disabled`, and what Sentry does not store of symbolicator's answer is not compared
+Two expectations of a case are adapted (docs/spec/source-maps.md): a missing file is named as such where Symbolicator says
+`scraping_disabled`, and what Sentry does not store of Symbolicator's answer is not compared
 (`sourcemap_origin`, and `symbolicated` where it is false).
 """
 

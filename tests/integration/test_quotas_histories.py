@@ -1,4 +1,4 @@
-"""Random histories on a real Redis: crashes, redelivery in other shapes, zombies, rules that change (design, section 6).
+"""Random histories on a real Redis: crashes, redelivery in other shapes, zombies, rules that change (docs/spec/quotas.md).
 
 Whatever happened, the counters must hold what the published decisions add up to. A failing seed is in the message.
 """

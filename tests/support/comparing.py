@@ -1,4 +1,4 @@
-"""Comparing events with what another system made of them: null and missing are equal (spec/ingest.md)."""
+"""Comparing events with what another system made of them: null and missing are equal."""
 
 from __future__ import annotations
 

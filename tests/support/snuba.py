@@ -1,4 +1,4 @@
-"""What Snuba and the published schemas refuse, from spec/storage.md, sections 2 and 3, and from nothing in `pipeline`.
+"""What Snuba and the published schemas refuse: docs/spec/storage-messages.md in code, without using `pipeline`.
 
 Each check gives the reasons for a refusal; none means that the message is read.
 """

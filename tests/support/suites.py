@@ -1,4 +1,4 @@
-"""The conformance suites: cases of other systems, read where they lie and copied nowhere (design, section 4).
+"""The conformance suites: cases of other systems, read from the folder in PIPELINE_SUITES and copied nowhere.
 
 Where the folder is absent the tests skip, loudly; where it is there and a pattern finds no case, collecting fails.
 """

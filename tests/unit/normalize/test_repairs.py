@@ -1,4 +1,4 @@
-"""What an event's fields become, and what is said about it: rules that no published case shows (spec/ingest.md, section 3)."""
+"""What an event's fields become, and what is said about it: rules that no published case shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each interface contributes, row by row from spec/grouping.md, section 4."""
+"""What each interface contributes, row by row from docs/spec/grouping.md."""
 
 from __future__ import annotations
 
