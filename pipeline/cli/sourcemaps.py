@@ -36,7 +36,7 @@ from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, read_bundle
 from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
 from pipeline.sourcemaps.opening import open_artifacts, open_store
 from pipeline.sourcemaps.packing import NothingToFindByError, Packed, pack_folder, rebind_bundle
-from pipeline.sourcemaps.store import BUNDLE_SUFFIX, ArtifactStore, StoredBundle, StoreUnavailableError
+from pipeline.sourcemaps.stores.contract import BUNDLE_SUFFIX, ArtifactStore, StoredBundle, StoreUnavailableError
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
 from pipeline.wiring.contexts import explain_context

@@ -1,1 +1,13 @@
-"""Source maps: where built files and their maps are kept, and how a minified frame becomes the original one."""
+"""Source maps: from the frames of a minified build to those of the original files (docs/spec/source-maps.md).
+
+An event passes through the files in this order:
+
+- `frame_selection.py` says which frames are looked up, and in which built file each of them is.
+- `artifacts.py` finds the modules that a batch needs, by `module_loading.py`, and keeps them. A `Module` (`module.py`) is a built
+  file with its map.
+- `resolve.py` writes the original frames into the event, and `event_errors.py` says why others stay minified.
+
+Below them are the bundles (`stores/`, `bundle.py`, `project_index.py`, `files.py`), the libraries that read maps (`engines/`,
+`parsed_maps.py`), and pure functions (`urls.py`, `map_references.py`, `source_text.py`, `function_names.py`).
+`packing.py` makes bundles and `diagnosis.py` explains misses, both for `pipeline sourcemaps`.
+"""

@@ -1,7 +1,7 @@
-"""A bundle: a zip of built files with a `manifest.json`, as sentry-cli and the bundler plugins make it (spec, section 3).
+"""A bundle: a zip of built files with a `manifest.json`, as sentry-cli and the bundler plugins make it.
 
-Bundles come from strangers: the directory, the manifest and every member are read under limits, nothing is ever extracted to
-disk by its name, and what a bundle declares is checked against what it holds.
+Bundles come from strangers. The directory, the manifest and every member are read under limits, nothing is ever extracted to
+disk by its name, and what a bundle declares is checked against what it holds. See docs/spec/source-maps.md, "Bundles".
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from pipeline.sourcemaps.references import normalize_debug_id
-from pipeline.sourcemaps.store import StoredBundle
+from pipeline.sourcemaps.map_references import normalize_debug_id
+from pipeline.sourcemaps.stores.contract import StoredBundle
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16_000_000
 _MAX_DIRECTORY_BYTES = 16_000_000
-"""About 150,000 files. zipfile holds the whole directory in memory, at ten times its size."""
+"""Room for about 150,000 files. zipfile holds the whole directory in memory, at ten times its size."""
 _END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 _ZIP64_LOCATOR_BYTES = 20
 _ZIP64_END = struct.Struct(f"<4sQ2H2L4Q{_ZIP64_LOCATOR_BYTES}x")
@@ -32,15 +32,15 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError
 
 
 class DamagedBundleError(Exception):
-    """A bundle, or a file in it, that cannot be read or breaks a limit; the text says why."""
+    """A bundle, or a file in it, cannot be read or breaks a limit. The text says why."""
 
 
 class TooLargeError(DamagedBundleError):
-    """A file in a bundle that is larger than the limit."""
+    """A file in a bundle is larger than the limit."""
 
 
 class BundledFile(NamedTuple):
-    """A file as the manifest names it. `headers` have lower-case names; `size` is the one the zip declares, in bytes."""
+    """A file of the manifest. `headers` have lower-case names, and `size` is what the zip declares, in bytes."""
 
     member: str
     type: str
@@ -52,10 +52,10 @@ class BundledFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
-    """A bundle's manifest. `damage` says what is wrong with it; a bundle that cannot be read at all has no files.
+    """A bundle's manifest. `damage` says what is wrong with it. A bundle that cannot be read at all has no files.
 
-    `is_release_files`: its files count as single files of a release, as old uploads left them, not as a bundle.
-    `resolved_with` is what frames say that were resolved from it by release and URL.
+    If `is_release_files`, its files count as single files of a release, as old uploads left them, and not as a bundle.
+    `resolved_with` is what a frame says that was resolved from this bundle by release and URL.
     """
 
     stored: StoredBundle
@@ -70,7 +70,7 @@ class Bundle:
 
 
 def read_bundle(stored: StoredBundle, file: BinaryIO) -> Bundle:
-    """Read the manifest. Never raises for what the bundle holds: that is its `damage`."""
+    """Return what the manifest says. Whatever is wrong with the bundle becomes its `damage`. Raises OSError."""
     try:
         with open_zip(file) as archive:
             manifest = _read_manifest(archive)
@@ -98,7 +98,7 @@ def read_bundle(stored: StoredBundle, file: BinaryIO) -> Bundle:
 
 @contextmanager
 def open_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
-    """Open a zip, with or without the `SYSB` prefix. Raises DamagedBundleError, also for what fails while it is open."""
+    """Open a zip, with or without the `SYSB` prefix. Raises DamagedBundleError, also for errors while the zip is in use."""
     try:
         _check_directory(file)
         with zipfile.ZipFile(file) as archive:
@@ -112,7 +112,7 @@ def open_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
 
 
 def read_member(archive: zipfile.ZipFile, member: str, max_bytes: int) -> bytes:
-    """Read a file of a zip. Raises DamagedBundleError where it breaks the limit or is not what the zip declares."""
+    """Return a file of a zip. Raises TooLargeError, and DamagedBundleError if the file is not what the zip declares."""
     try:
         info = archive.getinfo(member)
     except KeyError:
@@ -132,7 +132,7 @@ def read_member(archive: zipfile.ZipFile, member: str, max_bytes: int) -> bytes:
 
 
 def _check_directory(file: BinaryIO) -> None:
-    """Refuse a zip whose directory would not fit in memory, before zipfile reads it."""
+    """Raise DamagedBundleError if the directory of a zip is too large, before zipfile reads all of it."""
     file.seek(0, 2)
     size = file.tell()
     tail_size = min(size, _ZIP64_END.size + _END_OF_DIRECTORY.size + 0xFFFF)
@@ -143,7 +143,7 @@ def _check_directory(file: BinaryIO) -> None:
         raise DamagedBundleError("not a zip")
     directory_bytes = _END_OF_DIRECTORY.unpack_from(tail, at)[5]
     before = tail[max(at - _ZIP64_END.size, 0) : at]
-    if before[-_ZIP64_LOCATOR_BYTES:].startswith(b"PK\6\7"):  # zipfile then believes the record before it, whatever this one says
+    if before[-_ZIP64_LOCATOR_BYTES:].startswith(b"PK\6\7"):  # zipfile then uses the record before it, and ignores this one
         if len(before) < _ZIP64_END.size or not before.startswith(b"PK\6\6"):
             raise DamagedBundleError("not a zip: its zip64 record is not where it should be")
         directory_bytes = _ZIP64_END.unpack(before)[8]

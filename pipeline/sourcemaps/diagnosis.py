@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.sourcemaps.artifacts import Artifacts
-from pipeline.sourcemaps.found import Module, Problem
-from pipeline.sourcemaps.plan import Frame, is_builtin, plan_event
+from pipeline.sourcemaps.frame_selection import Frame, is_builtin, select_frames
+from pipeline.sourcemaps.module import Module, Problem
 from pipeline.sourcemaps.project_index import FoundFile, ProjectIndex
 from pipeline.sourcemaps.resolve import resolve_event
 from pipeline.sourcemaps.urls import candidate_urls, join_urls
@@ -55,17 +55,17 @@ class _Asked:
 def diagnose_event(event: dict[str, Any], project_id: int, artifacts: Artifacts) -> list[FrameDiagnosis]:
     """Resolve a copy of a normalized event and say of each frame, caller first, how that went."""
     resolved = copy.deepcopy(event)
-    plan = plan_event(resolved, project_id)
-    if plan is None:
+    selection = select_frames(resolved, project_id)
+    if selection is None:
         return [
             FrameDiagnosis("(all frames)", "not looked up", found=["the event has no frame of a JavaScript file with a line"])
         ]
-    modules = artifacts.look_up(plan.module_keys)
-    resolve_event(resolved, plan, modules, artifacts.source)
+    modules = artifacts.look_up(selection.module_keys)
+    resolve_event(resolved, selection, modules, artifacts.source)
     index = artifacts.index(project_id)
     diagnoses = []
-    for planned in plan.stacktraces:
-        for raw, key, frame in zip(planned.frames, planned.modules, planned.stacktrace["frames"], strict=True):
+    for selected in selection.stacktraces:
+        for raw, key, frame in zip(selected.frames, selected.modules, selected.stacktrace["frames"], strict=True):
             if key is None:
                 diagnoses.append(_not_looked_up(raw, resolved.get("platform")))
             else:
@@ -122,22 +122,22 @@ def _diagnose_frame(raw: Frame, frame: Frame, module: Module | None, index: Proj
 
 def _tried(asked: _Asked) -> Iterator[str]:
     """Say of each name under which a file was looked for where it was found, or that it was not."""
-    origin = asked.module.key.origin
+    build = asked.module.key.build
     found = asked.index.find(
-        origin, candidate_urls(asked.url) if asked.url else (), debug_id=asked.debug_id, file_type=asked.file_type
+        build, candidate_urls(asked.url) if asked.url else (), debug_id=asked.debug_id, file_type=asked.file_type
     )
     if asked.debug_id is not None:
-        by_id = asked.index.find(origin, (), debug_id=asked.debug_id, file_type=asked.file_type)
+        by_id = asked.index.find(build, (), debug_id=asked.debug_id, file_type=asked.file_type)
         yield f"{asked.what} by debug id {asked.debug_id}: {_where(by_id)}"
         if by_id is not None:
             return
     if asked.url is None:
         return
-    if origin.release is None and not origin.debug_ids:
+    if build.release is None and not build.debug_ids:
         yield f"{asked.what} by URL: not tried, the event has no release"
         return
     for url in candidate_urls(asked.url):
-        by_url = asked.index.find(origin, (url,), debug_id=None, file_type=asked.file_type)
+        by_url = asked.index.find(build, (url,), debug_id=None, file_type=asked.file_type)
         yield f"{asked.what} as {url}: {_where(by_url)}"
         if by_url is not None and found is not None and by_url.bundle is found.bundle:
             return
@@ -171,18 +171,18 @@ def _explain_problem(diagnosis: FrameDiagnosis, problem: Problem, code: _Asked, 
 
 def _explain_missing(diagnosis: FrameDiagnosis, asked: _Asked) -> None:
     """Look for the file everywhere it should not be: most failures are a name that is nearly right."""
-    origin, url = asked.module.key.origin, asked.url or asked.module.key.url
+    build, url = asked.module.key.build, asked.url or asked.module.key.url
     name = url.split("#")[0].split("?")[0].rpartition("/")[2]
     for bundle in asked.index.bundles:
         diagnosis.found += [f"{bundle.stored.name}: {damage}" for damage in bundle.damage[:3]]
     if not asked.index.bundles:
-        diagnosis.found.append(f"project {origin.project_id} has no artifacts")
+        diagnosis.found.append(f"project {build.project_id} has no artifacts")
     if asked.debug_id is not None:
         diagnosis.found.append(
             f"no bundle holds {asked.what} with this debug id: the build that ran was never uploaded, or is gone"
         )
     elsewhere = asked.index.with_url(candidate_urls(url))
-    if origin.release is None and elsewhere:
+    if build.release is None and elsewhere:
         bundle = elsewhere[0].bundle
         diagnosis.found.append(
             f"the event names no release; {bundle.stored.name} has this URL for {_bound(bundle.release, bundle.dist)}"
@@ -194,20 +194,20 @@ def _explain_missing(diagnosis: FrameDiagnosis, asked: _Asked) -> None:
         for found in elsewhere[:3]:
             where = _bound(found.bundle.release, found.bundle.dist)
             diagnosis.found.append(
-                f"{found.bundle.stored.name} has this URL, but for {where}; the event is of {_bound(origin.release, origin.dist)}"
+                f"{found.bundle.stored.name} has this URL, but for {where}; the event is of {_bound(build.release, build.dist)}"
             )
         diagnosis.action = _add_command(asked.module)
         return
     same_name = [
         (bundle, file.url) for bundle in asked.index.bundles for file in bundle.files if file.url.rpartition("/")[2] == name
     ]
-    of_release = [pair for pair in same_name if (pair[0].release, pair[0].dist) == (origin.release, origin.dist)]
+    of_release = [pair for pair in same_name if (pair[0].release, pair[0].dist) == (build.release, build.dist)]
     for bundle, other in (of_release or same_name)[:3]:
         diagnosis.found.append(f"{bundle.stored.name} has {name} as {other}, which is not one of the names tried")
     if asked.index.bundles and not same_name:
-        diagnosis.found.append(f"no bundle of project {origin.project_id} has a file called {name}")
+        diagnosis.found.append(f"no bundle of project {build.project_id} has a file called {name}")
     diagnosis.action = _add_command(asked.module)
-    if origin.release is None and asked.debug_id is None:
+    if build.release is None and asked.debug_id is None:
         diagnosis.found.append("the event names neither a release nor debug ids: there is nothing to find its artifacts by")
         diagnosis.action = "set `release` in the SDK's options and upload the build for it, or upload a build with debug ids"
 
@@ -244,11 +244,11 @@ def _bound(release: str | None, dist: str | None) -> str:
 
 def _add_command(module: Module) -> str:
     """Give the command that uploads the build where this frame would find it."""
-    origin, url = module.key.origin, module.key.url
-    command = ["pipeline", "sourcemaps", "add", "BUILD_FOLDER", "--project", str(origin.project_id)]
-    if origin.release is not None:
-        command += ["--release", origin.release]
-        command += ["--dist", origin.dist] if origin.dist is not None else []
+    build, url = module.key.build, module.key.url
+    command = ["pipeline", "sourcemaps", "add", "BUILD_FOLDER", "--project", str(build.project_id)]
+    if build.release is not None:
+        command += ["--release", build.release]
+        command += ["--dist", build.dist] if build.dist is not None else []
     folder = candidate_urls(url)[-1].rpartition("/")[0]
     if folder != "~":
         command += ["--url-prefix", folder]

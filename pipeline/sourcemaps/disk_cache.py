@@ -1,7 +1,8 @@
-"""A cache of files on the local disk: content-addressed, bounded in bytes, shared by the processes of a machine.
+"""A cache of files on the local disk, bounded in bytes and shared by the processes of a machine.
 
-`objects/<sha256 of the content>` hold what was read, `names/<sha256 of a name>` say which object a name stands for. Both are
-written beside and renamed, so that no process ever sees half a file; an object is checked against its name when it is read.
+`objects/<sha256 of the content>` holds a content, and `names/<sha256 of a name>` holds the digest that a name stands for. Both
+are written to another file and renamed, so that no process ever sees half a file. A content is checked against its digest when
+it is read.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from hashlib import sha256
 from pathlib import Path
 
 _CHECK_EVERY_BYTES = 16_000_000
-"""How much is written between two looks at the size of the whole."""
+"""How much is written between two measurements of the whole cache."""
 
 
 class DiskCache:
-    """Keeps contents by name, the least recently used go first. A disk that fails only makes it forget."""
+    """Keeps contents by name. The least recently used go first. Errors of the disk are ignored: the content is then not kept."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._objects = folder / "objects"
@@ -28,7 +29,7 @@ class DiskCache:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def get(self, name: str) -> bytes | None:
-        """Give the content of a name, or None."""
+        """Return the content of a name, or None."""
         try:
             digest = self._name_path(name).read_text(encoding="ascii")
             path = self._objects / digest if len(digest) == 64 and digest.isalnum() else None
@@ -42,7 +43,7 @@ class DiskCache:
         return content
 
     def put(self, name: str, content: bytes) -> None:
-        """Keep a content under a name."""
+        """Keep a content under a name. One that is larger than the whole cache is not kept."""
         if len(content) > self._max_bytes:
             return
         digest = sha256(content).hexdigest()
@@ -58,7 +59,7 @@ class DiskCache:
         return self._names / sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _make_room(self) -> None:
-        """Delete the oldest until nine tenths of the bound are left. Another process may do the same: what is gone is gone."""
+        """Delete the oldest files until nine tenths of the bound are left. Another process may delete them at the same time."""
         found = []
         for folder in (self._objects, self._names):
             with os.scandir(folder) as entries:

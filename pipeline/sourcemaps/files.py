@@ -1,26 +1,40 @@
-"""The files that modules are made of: found in a project's bundles, else fetched where scraping is on."""
+"""The files that modules are made of: found in a project's bundles, else fetched if scraping is on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
+from pipeline.sourcemaps.bounded_cache import BoundedCache
 from pipeline.sourcemaps.bundle import DamagedBundleError, TooLargeError, open_zip, read_member
-from pipeline.sourcemaps.byte_bounded import ByteBounded
 from pipeline.sourcemaps.disk_cache import DiskCache
-from pipeline.sourcemaps.found import Attempt, Origin
+from pipeline.sourcemaps.module import Attempt, EventBuild
 from pipeline.sourcemaps.project_index import FoundFile, ProjectIndex
-from pipeline.sourcemaps.scraping import Scraper
 from pipeline.sourcemaps.source_text import SourceText
-from pipeline.sourcemaps.store import ArtifactStore, StoreUnavailableError
+from pipeline.sourcemaps.stores.contract import ArtifactStore, StoreUnavailableError
 from pipeline.sourcemaps.urls import candidate_urls, is_web_url
+
+
+class ScrapedFile(NamedTuple):
+    """A fetched file, or why there is none. `reason` is `not_found`, `disallowed`, `too_large`, `timeout` or `failed`."""
+
+    content: bytes | None
+    reason: str | None = None
+
+
+class Scraper(Protocol):
+    """Fetches built files from the servers that browsers get them from."""
+
+    def fetch(self, url: str) -> ScrapedFile:
+        """Return a file, or what an earlier attempt returned. Raises nothing, whatever the server does."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
     """A file and how it was found. `text_key` finds its text in memory again.
 
-    `is_single`: found by itself, not in a bundle, which makes its own comments count for more.
+    If `is_single`, it was not found in a bundle. Its own comments then count for more.
     """
 
     text: SourceText
@@ -34,7 +48,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A file that is missing, or there and cannot be read. `reason` is a machine's word, None where it is just missing."""
+    """A file that is missing or cannot be read. `reason` is a word for programs, None for a file that is just missing."""
 
     detail: str
     reason: str | None = None
@@ -42,7 +56,7 @@ class Unusable:
 
 
 class Files:
-    """Finds and reads files; contents stay in memory up to `memory_bytes`, those of a distant store on the disk too."""
+    """Finds and reads files. Up to `memory_bytes` of them stay in memory, and those of a distant store also on the disk."""
 
     def __init__(
         self, store: ArtifactStore, *, memory_bytes: int, max_file_bytes: int, disk: DiskCache | None, scraper: Scraper | None
@@ -51,34 +65,37 @@ class Files:
         self._max_file_bytes = max_file_bytes
         self._disk = disk
         self._scraper = scraper
-        self._texts: ByteBounded[str, SourceText] = ByteBounded(memory_bytes)
+        self._texts: BoundedCache[str, SourceText] = BoundedCache(memory_bytes)
 
     def peek(self, text_key: str) -> SourceText | None:
-        """Give a text that is in memory."""
+        """Return a text if it is in memory."""
         text = self._texts.get(text_key)
-        if text is not None:  # what it takes grows as it is used
+        if text is not None:  # its cost grows as it is used
             self._texts.put(text_key, text, text.cost_bytes)
         return text
 
     def find(
         self,
         index: ProjectIndex,
-        origin: Origin,
+        build: EventBuild,
         url: str | None,
         *,
         debug_id: str | None,
         file_type: str,
         attempted: Callable[[Attempt], None],
     ) -> File | Unusable:
-        """Find a file by debug id or by what may have been its URL when it was uploaded."""
-        found = index.find(origin, candidate_urls(url) if url is not None else (), debug_id=debug_id, file_type=file_type)
+        """Return a file, found by its debug id or by a name that it may have been uploaded under.
+
+        `attempted` is called with what was tried. Raises nothing: a store that does not answer is an Unusable.
+        """
+        found = index.find(build, candidate_urls(url) if url is not None else (), debug_id=debug_id, file_type=file_type)
         if found is None:
             missing = self._scrape(url, attempted)
             if isinstance(missing, Unusable) and index.out_of_date is not None:
                 return Unusable(index.out_of_date, "store_unavailable", is_temporary=True)
             return missing
         try:
-            text_key, text = self._read(origin.project_id, found)
+            text_key, text = self._read(build.project_id, found)
         except TooLargeError as error:
             return Unusable(str(error), "too_large")
         except DamagedBundleError as error:

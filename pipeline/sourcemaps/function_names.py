@@ -1,4 +1,4 @@
-"""Which name a resolved frame gets (spec/javascript.md section 1, "Function name")."""
+"""Which function name a resolved frame gets (docs/spec/source-maps.md, "Function name")."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from itertools import groupby
 
 ANONYMOUS = "<anonymous>"
 UNKNOWN = "<unknown>"
-_TELL_NOTHING = frozenset({ANONYMOUS, "__webpack_require__", "__webpack_modules__"})
+_MEANINGLESS = frozenset({ANONYMOUS, "__webpack_require__", "__webpack_modules__"})
 
 
 def scoped_name(scope: str | None, token: str | None, minified: str | None) -> str:
-    """Name the scope around a position: `scope` as the engine found it, None for no scope at all.
+    """Return the name of the scope around a position.
 
-    `token` is the map's name at the position, `minified` the function that the frame came with.
+    `scope` is what the engine found, None for no scope at all. `token` is the map's name at the position, and `minified` is the
+    function that the frame came with.
     """
     if scope is None:
         return minified or UNKNOWN
@@ -22,14 +23,18 @@ def scoped_name(scope: str | None, token: str | None, minified: str | None) -> s
 
 
 def choose_name(name: str, minified: str | None, callsite: str | None) -> str:
-    """Replace a name that tells nothing by what the caller called it, else by the minified name."""
-    if name not in _TELL_NOTHING:
+    """Return `name`. If it means nothing, return the name at the call site instead, else the minified one."""
+    if name not in _MEANINGLESS:
         return name
     return callsite or minified or name
 
 
 def fold_repeats(name: str) -> str:
-    """Write repeated components shortly: `foo.foo.bar` is `{foo#2}.bar`; the last component stays by itself."""
+    """Return a dotted name with repeated components written once. The last component is not counted.
+
+    >>> fold_repeats("foo.foo.bar")
+    '{foo#2}.bar'
+    """
     if "." not in name:
         return name
     *scopes, last = name.split(".")

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from pipeline.sourcemaps.byte_bounded import ByteBounded
-from pipeline.sourcemaps.scraping import Scraped
+from pipeline.sourcemaps.bounded_cache import BoundedCache
+from pipeline.sourcemaps.files import ScrapedFile
 
 _MAX_REDIRECTS = 3
 _CHUNK_BYTES = 65_536
@@ -44,7 +44,7 @@ _DEFAULTS = ScrapingLimits()
 
 
 class _Kept(NamedTuple):
-    result: Scraped
+    result: ScrapedFile
     until_s: float
 
 
@@ -65,11 +65,11 @@ class HttpScraper:
         self._resolve = resolve or _resolve
         self._connect = connect or _PinnedConnection
         self._clock = clock
-        self._kept: ByteBounded[str, _Kept] = ByteBounded(limits.memory_bytes)
+        self._kept: BoundedCache[str, _Kept] = BoundedCache(limits.memory_bytes)
         self._minute = 0
         self._spent_s = 0.0
 
-    def fetch(self, url: str) -> Scraped:
+    def fetch(self, url: str) -> ScrapedFile:
         """Fetch a file, or give what came of the last attempt."""
         url = url.split("#", 1)[0]
         kept = self._kept.get(url)
@@ -79,35 +79,35 @@ class HttpScraper:
         if int(started_s // 60) != self._minute:
             self._minute, self._spent_s = int(started_s // 60), 0.0
         if self._spent_s >= self._limits.budget_s:
-            return Scraped(None, "timeout")
+            return ScrapedFile(None, "timeout")
         result = self._fetch(url)
         self._spent_s += self._clock() - started_s
         cost_bytes = _FAILURE_COST_BYTES + len(result.content or b"") + len(url)
         self._kept.put(url, _Kept(result, self._clock() + self._limits.keep_s), cost_bytes)
         return result
 
-    def _fetch(self, url: str) -> Scraped:
+    def _fetch(self, url: str) -> ScrapedFile:
         deadline_s = self._clock() + self._limits.timeout_s
         try:
             for _ in range(_MAX_REDIRECTS + 1):
                 result = self._fetch_once(url, deadline_s)
-                if isinstance(result, Scraped):
+                if isinstance(result, ScrapedFile):
                     return result
                 url = urljoin(url, result)
         except TimeoutError:
-            return Scraped(None, "timeout")
+            return ScrapedFile(None, "timeout")
         except (OSError, http.client.HTTPException, ValueError):
-            return Scraped(None, "failed")
-        return Scraped(None, "failed")
+            return ScrapedFile(None, "failed")
+        return ScrapedFile(None, "failed")
 
-    def _fetch_once(self, url: str, deadline_s: float) -> Scraped | str:
+    def _fetch_once(self, url: str, deadline_s: float) -> ScrapedFile | str:
         """Give the file, or where a redirect leads."""
         parts = urlsplit(url)
         host, address = parts.hostname, None
         if host is not None and self._is_allowed(parts):
             address = self._public_address(host, parts.port or 443)
         if host is None or address is None:
-            return Scraped(None, "disallowed")
+            return ScrapedFile(None, "disallowed")
         connection = self._connect(host, address, parts.port or 443, self._time_left(deadline_s))
         try:
             target = parts.path or "/"
@@ -118,23 +118,23 @@ class HttpScraper:
             if response.status in _REDIRECTS:
                 return response.headers.get("Location", "")
             if response.status != http.client.OK:
-                return Scraped(None, "not_found" if response.status in {404, 410} else "failed")
+                return ScrapedFile(None, "not_found" if response.status in {404, 410} else "failed")
             return self._read(response, connection, deadline_s)
         finally:
             connection.close()
 
-    def _read(self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection, deadline_s: float) -> Scraped:
+    def _read(self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection, deadline_s: float) -> ScrapedFile:
         content = bytearray()
         while chunk := response.read1(_CHUNK_BYTES):
             content += chunk
             if len(content) > self._limits.max_file_bytes:
-                return Scraped(None, "too_large")
+                return ScrapedFile(None, "too_large")
             left_s = self._time_left(deadline_s)
             if connection.sock is not None:
                 connection.sock.settimeout(left_s)
         if response.length:  # the connection ended before the file did
-            return Scraped(None, "failed")
-        return Scraped(bytes(content))
+            return ScrapedFile(None, "failed")
+        return ScrapedFile(bytes(content))
 
     def _time_left(self, deadline_s: float) -> float:
         left_s = deadline_s - self._clock()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pipeline.model.errors import SettingsError
 from pipeline.settings.schema import ArtifactSettings
-from pipeline.sourcemaps.artifacts import Artifacts, Limits
+from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits
 from pipeline.sourcemaps.disk_cache import DiskCache
-from pipeline.sourcemaps.engine import Engine
-from pipeline.sourcemaps.folder_store import FolderStore
+from pipeline.sourcemaps.engines.contract import Engine
+from pipeline.sourcemaps.engines.probe import Probe
 from pipeline.sourcemaps.http_scraper import HttpScraper, ScrapingLimits
-from pipeline.sourcemaps.probe import Probe
-from pipeline.sourcemaps.store import ArtifactStore
+from pipeline.sourcemaps.stores.contract import ArtifactStore
+from pipeline.sourcemaps.stores.folder_store import FolderStore
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def open_artifacts(options: ArtifactSettings) -> Artifacts:
     store = open_store(options)
     if isinstance(store, FolderStore) and not store.folder.is_dir():
         log.warning("%s: no such folder; until it is there, frames stay minified", store.folder)
-    limits = Limits(
+    limits = CacheLimits(
         memory_bytes=options.memory_bytes,
         max_file_bytes=options.max_file_bytes,
         poll_interval_s=options.poll_interval_s,
@@ -42,12 +42,12 @@ def _engine(options: ArtifactSettings) -> tuple[Engine, Probe | None]:
     """Give the engine and, for the one that hostile files can kill, the probe. Each is loaded only where it is used."""
     if options.engine == "symbolic":
         try:
-            from pipeline.sourcemaps.symbolic_engine import SymbolicEngine  # noqa: PLC0415
+            from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine  # noqa: PLC0415
         except ImportError as error:
             log.warning("symbolic cannot be loaded, so frames get positions and no scope names: %s", error)
         else:
             return SymbolicEngine(), Probe(options.parse_cpu_s, options.parse_memory_bytes)
-    from pipeline.sourcemaps.sourcemap_engine import SourcemapEngine  # noqa: PLC0415
+    from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine  # noqa: PLC0415
 
     return SourcemapEngine(), None
 
@@ -60,7 +60,7 @@ def open_store(options: ArtifactSettings) -> ArtifactStore:
         return FolderStore(Path(options.url))
     if options.url.startswith("file://"):
         return FolderStore(Path(options.url.removeprefix("file://")))
-    from pipeline.sourcemaps.object_store import open_object_store  # noqa: PLC0415 -- a folder does without
+    from pipeline.sourcemaps.stores.object_store import open_object_store  # noqa: PLC0415 -- a folder does without
 
     try:
         return open_object_store(options.url, timeout_s=options.store_timeout_s, relist_s=options.relist_interval_s)

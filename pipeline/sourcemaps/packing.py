@@ -1,4 +1,4 @@
-"""Make bundles: from a folder of built files, or from a bundle that gets another release (spec/javascript.md section 3)."""
+"""Make bundles from a folder of built files, or from a bundle that gets another release (docs/spec/source-maps.md)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, BinaryIO
 import orjson
 
 from pipeline.sourcemaps.bundle import MANIFEST, MAX_MANIFEST_BYTES, DamagedBundleError, open_zip, read_member
-from pipeline.sourcemaps.references import find_debug_id_comment, find_map_comment, normalize_debug_id, without_guard
+from pipeline.sourcemaps.map_references import find_debug_id_comment, find_map_comment, normalize_debug_id, without_guard
 from pipeline.sourcemaps.urls import join_urls
 
 CODE_SUFFIXES = (".js", ".cjs", ".mjs", ".bundle", ".jsbundle")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The same files make the same bundle."""
+"""The date of every file in a bundle, so that the same files make the same bundle."""
 
 
 class NothingToFindByError(ValueError):
-    """A bundle that no event would find: it has neither a release nor debug ids."""
+    """The bundle has neither a release nor debug ids, so no event could find it."""
 
 
 @dataclass(slots=True)
 class Packed:
-    """What went into a bundle: `files` by URL, the number of them with a debug id, and what looks wrong."""
+    """What went into a bundle: the URLs of its files, how many of them have a debug id, and what looks wrong."""
 
     files: list[str] = field(default_factory=list)
     with_debug_id: int = 0
@@ -35,10 +35,10 @@ class Packed:
 def pack_folder(
     folder: Path, target: BinaryIO, *, release: str | None, dist: str | None, url_prefix: str, max_file_bytes: int
 ) -> Packed:
-    """Write a bundle of a build folder's code, maps, and the sources that maps name without their content.
+    """Write a bundle of a build folder's code, its maps, and the sources whose text the maps do not carry.
 
-    A file's URL is `url_prefix` and its path in the folder. Nothing outside the folder is read, whatever a map names.
-    Raises NothingToFindByError, and FileNotFoundError where the folder holds no code.
+    The URL of a file is `url_prefix` and its path in the folder. Nothing outside the folder is read, whatever a map names.
+    Raises NothingToFindByError, and FileNotFoundError if the folder holds no code.
     """
     folder = folder.resolve()
     packed = Packed()
@@ -89,7 +89,7 @@ def _entry(file_type: str, url: str, headers: dict[str, str], debug_id: str | No
 
 
 def _map_of(path: Path, content: bytes, headers: dict[str, str], url: str, packed: Packed) -> Path | None:
-    """Find the map of a built file, by its comment, else beside it; a header names one that the comment does not."""
+    """Return the map of a built file: the one that its comment names, else the one beside it, which then gets a header."""
     reference = find_map_comment(content)
     if reference is not None and (reference.startswith(("data:", "/")) or "://" in reference):
         return None
@@ -106,7 +106,7 @@ def _map_of(path: Path, content: bytes, headers: dict[str, str], url: str, packe
 
 
 def _existing(folder: Path, name: str) -> Path | None:
-    """Give the file that a build names, None where there is none. A build may name anything: too long, or with a NUL in it."""
+    """Return the file of this name, or None. A build may name anything, such as a path that is too long or has a NUL in it."""
     try:
         path = (folder / name).resolve()
         return path if path.is_file() else None
@@ -124,7 +124,7 @@ def _read_map(path: Path, url: str, packed: Packed) -> dict[str, Any]:
 
 
 def _sources(folder: Path, map_path: Path, raw: dict[str, Any], map_url: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Give the source files inside the folder that a map names without their content."""
+    """Return the source files in the folder that a map names without carrying their text."""
     names, contents = raw.get("sources"), raw.get("sourcesContent")
     contents = contents if isinstance(contents, list) else []
     for number, name in enumerate(names if isinstance(names, list) else ()):
@@ -138,9 +138,9 @@ def _sources(folder: Path, map_path: Path, raw: dict[str, Any], map_url: str) ->
 
 
 def rebind_bundle(source: BinaryIO, target: BinaryIO, *, release: str | None, dist: str | None, max_file_bytes: int) -> Packed:
-    """Write a bundle again, for another release or dist where they are given; files above the limit are left out.
+    """Write a copy of a bundle, with another release or dist if they are given. Files above the limit are left out.
 
-    Raises DamagedBundleError, and NothingToFindByError.
+    Raises DamagedBundleError and NothingToFindByError.
     """
     packed = Packed()
     with open_zip(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:

@@ -1,22 +1,18 @@
-"""Make original frames of minified ones. Pure: what it needs was looked up before (spec/javascript.md section 1)."""
+"""Turn minified frames into original ones, from modules that were looked up before (docs/spec/source-maps.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pipeline.sourcemaps.engine import Position
-from pipeline.sourcemaps.errors import ErrorLog
-from pipeline.sourcemaps.found import Module, ModuleKey, Source
+from pipeline.sourcemaps.engines.contract import SourcePosition
+from pipeline.sourcemaps.event_errors import EventErrors
+from pipeline.sourcemaps.frame_selection import Frame, FrameSelection, SelectedStacktrace, is_builtin
 from pipeline.sourcemaps.function_names import choose_name, fold_repeats, scoped_name
-from pipeline.sourcemaps.plan import Frame, Plan, PlannedStacktrace, is_builtin
-from pipeline.sourcemaps.source_text import Context, SourceText
-from pipeline.sourcemaps.urls import clean_source_name, generate_module, is_in_app, join_urls
+from pipeline.sourcemaps.module import Module, ModuleKey
+from pipeline.sourcemaps.source_text import SourceContext, SourceText
 
 SourceLookup = Callable[[Module, str], SourceText | None]
-_WITH_MODULE = ("http:", "https:", "webpack:", "turbopack:", "app:")
-_MAX_SOURCES = 10_000
-"""Whose names are remembered per module."""
 
 
 class FrameCounts(NamedTuple):
@@ -27,43 +23,46 @@ class FrameCounts(NamedTuple):
 
 
 def resolve_event(
-    event: dict[str, Any], plan: Plan, modules: Mapping[ModuleKey, Module], find_source: SourceLookup
+    event: dict[str, Any], selection: FrameSelection, modules: Mapping[ModuleKey, Module], find_source: SourceLookup
 ) -> FrameCounts:
-    """Resolve the planned frames in place, and add to the event's errors why others could not be. Again gives the same."""
-    errors = ErrorLog()
+    """Resolve the selected frames in place, and add to the event's errors why others could not be resolved.
+
+    Resolving an event again changes nothing.
+    """
+    errors = EventErrors()
     looked_up = resolved = 0
-    for planned in plan.stacktraces:
-        raw, frames, count = _resolve_stacktrace(planned, event.get("platform"), modules, find_source, errors)
-        planned.stacktrace["frames"] = frames
-        if planned.container is not None:
-            planned.container["raw_stacktrace"] = {**planned.stacktrace, "frames": raw}
-        looked_up += sum(key is not None for key in planned.modules)
+    for selected in selection.stacktraces:
+        raw, frames, count = _resolve_stacktrace(selected, event.get("platform"), modules, find_source, errors)
+        selected.stacktrace["frames"] = frames
+        if selected.container is not None:
+            selected.container["raw_stacktrace"] = {**selected.stacktrace, "frames": raw}
+        looked_up += sum(key is not None for key in selected.modules)
         resolved += count
     errors.write_to(event)
-    _write_fetches(event, (modules[key] for key in plan.module_keys))
+    _write_fetches(event, (modules[key] for key in selection.module_keys))
     return FrameCounts(looked_up, resolved)
 
 
 def _write_fetches(event: dict[str, Any], modules: Iterable[Module]) -> None:
-    """Say which files were fetched from public servers, or were tried to be; nothing where that is off."""
+    """Write which files public servers were asked for, with what came of it. Write nothing if no server was asked."""
     attempts = {url: attempt for module in modules for url, attempt in module.attempts.items() if attempt.was_fetched}
     if attempts:
         event["scraping_attempts"] = [attempts[url].to_json() for url in sorted(attempts)]
 
 
 def _resolve_stacktrace(
-    planned: PlannedStacktrace,
+    selected: SelectedStacktrace,
     platform: object,
     modules: Mapping[ModuleKey, Module],
     find_source: SourceLookup,
-    errors: ErrorLog,
+    errors: EventErrors,
 ) -> tuple[list[Any], list[Any], int]:
-    """Give the raw frames, the resolved frames, and how many were resolved."""
+    """Return the raw frames, the resolved frames, and the number of frames that were resolved."""
     raw_frames: list[Any] = []
     frames: list[Any] = []
     resolved = 0
     callsite: str | None = None
-    for frame, key in zip(planned.frames, planned.modules, strict=True):
+    for frame, key in zip(selected.frames, selected.modules, strict=True):
         if key is None:
             raw_frames.append(frame)
             frames.append(_as_skipped(frame, platform))
@@ -73,17 +72,17 @@ def _resolve_stacktrace(
         module = modules.get(key)
         raw = {**frame, "abs_path": key.url}
         if module is None or line <= 0:
-            errors.invalid_location(key.url, line, column)
+            errors.add_invalid_location(key.url, line, column)
         elif module.minified is not None:
             _put_context(raw, module.minified.context(line, column))
         raw_frames.append(raw)
         position = None
         if module is not None and line > 0:
-            errors.of_module(module)
+            errors.add_problems(module)
             if module.map is not None:
                 position = module.map.locate(line, column)
                 if position is None:
-                    errors.invalid_location(key.url, line, column)
+                    errors.add_invalid_location(key.url, line, column)
         if module is None or position is None:
             frames.append(dict(raw))
             continue
@@ -107,8 +106,8 @@ def _column(frame: Frame) -> int:
     return max(column, 0) if isinstance(column, int) else 0
 
 
-def _put_context(frame: Frame, context: Context | None) -> None:
-    """Put context lines on a frame; without any, what the SDK sent stays."""
+def _put_context(frame: Frame, context: SourceContext | None) -> None:
+    """Put context lines on a frame. Without any, those that the SDK sent stay."""
     if context is None:
         return
     _drop_context(frame)
@@ -125,7 +124,7 @@ def _drop_context(frame: Frame) -> None:
 
 
 def _resolved_frame(
-    raw: Frame, module: Module, position: Position, callsite: str | None, find_source: SourceLookup, errors: ErrorLog
+    raw: Frame, module: Module, position: SourcePosition, callsite: str | None, find_source: SourceLookup, errors: EventErrors
 ) -> Frame:
     frame = dict(raw)
     _drop_context(frame)
@@ -135,7 +134,7 @@ def _resolved_frame(
     frame["lineno"], frame["colno"] = position.line, position.column
     context = position.context
     if position.source is not None:
-        source = _source(module, position.source)
+        source = module.original_file(position.source)
         frame["filename"], frame["abs_path"] = source.filename, source.abs_path
         if source.module is not None:
             frame["module"] = source.module
@@ -145,7 +144,7 @@ def _resolved_frame(
             text = find_source(module, position.source)
             context = text.context(position.line, position.column) if text is not None else None
             if context is None:
-                errors.missing_source_content(module, position.source)
+                errors.add_missing_source_content(module, position.source)
     _put_context(frame, context)
     data = raw.get("data")
     frame["data"] = {
@@ -155,18 +154,3 @@ def _resolved_frame(
         "symbolicated": True,
     }
     return frame
-
-
-def _source(module: Module, name: str) -> Source:
-    source = module.sources.get(name)
-    if source is None:
-        filename = clean_source_name(name)
-        abs_path = join_urls(module.source_base, name)
-        if name.startswith(("webpack:", "turbopack:")):
-            module_name: str | None = generate_module(filename)
-        else:
-            module_name = generate_module(abs_path) if abs_path.startswith(_WITH_MODULE) else None
-        if len(module.sources) >= _MAX_SOURCES:
-            module.sources.clear()
-        source = module.sources[name] = Source(filename, abs_path, module_name, is_in_app(abs_path, filename))
-    return source

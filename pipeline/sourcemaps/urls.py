@@ -1,6 +1,6 @@
-"""URLs and paths of JavaScript files: joining, the candidates of a look-up, and what bundlers wrap around a source's name.
+"""URLs and paths of JavaScript files: joining them, the candidates of a look-up, and the readable part of a bundler's names.
 
-Spec: spec/javascript.md section 1, "Join rules", "Minified file lookup order" and "Paths".
+See docs/spec/source-maps.md, "Joining URLs", "Looking up a file" and "Paths".
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ _BUNDLER_SCHEMES = ("webpack:", "turbopack:")
 
 
 def join_urls(base: str, reference: str) -> str:
-    """Resolve `reference` as seen from the file at `base`, which may be a URL or a plain path."""
+    """Return `reference` resolved against the file at `base`, which may be a URL or a plain path.
+
+    >>> join_urls("https://example.com/static/app.js", "../maps/app.js.map")
+    'https://example.com/maps/app.js.map'
+    """
     if "://" in reference or reference.startswith(_BUNDLER_SCHEMES):
         return reference
     reference = reference.removeprefix("~")
@@ -27,7 +31,7 @@ def join_urls(base: str, reference: str) -> str:
 
 
 def _split_origin(url: str) -> tuple[str, str, str]:
-    """Give (scheme://host, scheme, path without query and fragment); the first two are empty for a plain path."""
+    """Return (scheme://host, scheme, path without query and fragment). The first two are empty for a plain path."""
     match = _SCHEME_AND_HOST.match(url)
     if match is None:
         return "", "", url
@@ -35,7 +39,7 @@ def _split_origin(url: str) -> tuple[str, str, str]:
 
 
 def _split_tail(url: str) -> tuple[str, str]:
-    """Cut off query and fragment."""
+    """Return what comes before the query or fragment, and the rest."""
     ends = [index for index in (url.find("?"), url.find("#")) if index >= 0]
     end = min(ends, default=len(url))
     return url[:end], url[end:]
@@ -58,7 +62,7 @@ def _normalize_path(path: str, *, drop_above_root: bool, rooted: bool) -> str:
 
 
 def strip_hostname(url: str) -> str:
-    """Give the path of a URL; `~` stands for any scheme and host."""
+    """Return the path of a URL. `~` stands for any scheme and host."""
     if url.startswith("~"):
         return url[1:]
     match = _SCHEME_AND_HOST.match(url)
@@ -66,7 +70,11 @@ def strip_hostname(url: str) -> str:
 
 
 def candidate_urls(url: str) -> list[str]:
-    """Give the names under which a file may have been uploaded, best first: absolute before `~/`, with query before without."""
+    """Return the names under which a file may have been uploaded, the best first.
+
+    >>> candidate_urls("https://example.com/app.js?v=1#top")
+    ['https://example.com/app.js?v=1', 'https://example.com/app.js', '~/app.js?v=1', '~/app.js']
+    """
     with_query = url.split("#", 1)[0]
     without_query = with_query.split("?", 1)[0]
     relative = (f"~{strip_hostname(candidate)}" for candidate in (with_query, without_query))
@@ -74,12 +82,12 @@ def candidate_urls(url: str) -> list[str]:
 
 
 def unique(values: Iterable[str]) -> list[str]:
-    """Drop repetitions, keep the order."""
+    """Return the values without repetitions, in their order."""
     return list(dict.fromkeys(values))
 
 
 def is_web_url(url: str) -> bool:
-    """Say whether a browser could have fetched this."""
+    """Whether a URL is one of http or https."""
     return url.startswith(("http://", "https://"))
 
 
@@ -87,7 +95,7 @@ _WEBPACK_NAMESPACE = re.compile(r"^webpack://[^/]+/(?=\./)")
 
 
 def clean_webpack_name(source: str) -> str:
-    """Give the readable part of a `webpack:` source: `webpack://ns/./x` is `./x`, what follows `/~/` is a module."""
+    """Return the readable part of a `webpack:` source: `webpack://ns/./x` is `./x`, and what follows `/~/` is a module."""
     if not source.startswith(("webpack:", "webpack-internal:")):
         return source
     _, found, module = source.partition("/~/")
@@ -100,12 +108,12 @@ def clean_webpack_name(source: str) -> str:
 
 
 def clean_turbopack_name(source: str) -> str:
-    """Give the readable part of a `turbopack:` source."""
+    """Return the readable part of a `turbopack:` source: `turbopack:///[project]/x` is `x`."""
     return source.removeprefix("turbopack:///").removeprefix("[project]/") if source.startswith("turbopack:///") else source
 
 
 def clean_source_name(source: str) -> str:
-    """Give the `filename` of a frame whose map names `source`."""
+    """Return the `filename` of a frame whose map names `source`."""
     return clean_turbopack_name(clean_webpack_name(source))
 
 
@@ -119,7 +127,7 @@ _ANY_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?#]*)?")
 
 
 def generate_module(url: str) -> str:
-    """Give the module that a file is: its path without host, extension, build folders, versions and hashes."""
+    """Return the `module` of a file: its path without host, extension, build folders, versions and hashes."""
     path = _split_tail(_ANY_SCHEME.sub("", url))[0]
     folders, slash, name = path.rpartition("/")
     stem, dot, _ = name.rpartition(".")
@@ -139,7 +147,7 @@ _IN_MODULES_OF_APP = re.compile(r"\bnode_modules/")
 
 
 def is_in_app(abs_path: str, filename: str) -> bool | None:
-    """Say whether a resolved frame is the application's own; None where its place does not tell."""
+    """Whether a resolved frame is in the application's own code. None if its path does not tell."""
     if abs_path.startswith("webpack:"):
         return not (filename.startswith("~/") or "/node_modules/" in filename)
     if abs_path.startswith("app:"):

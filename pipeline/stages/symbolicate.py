@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.model.item import Item
-from pipeline.sourcemaps.plan import Plan, plan_event
+from pipeline.sourcemaps.frame_selection import FrameSelection, select_frames
 from pipeline.sourcemaps.resolve import resolve_event
 from pipeline.stages.contract import Batch, Context, StageResult, each
 
@@ -18,18 +18,18 @@ def symbolicate(batch: Batch, ctx: Context) -> StageResult:
     artifacts = ctx.artifacts
     if artifacts is None:
         return StageResult(kept=list(batch))
-    plans: dict[int, Plan] = {}
+    selections: dict[int, FrameSelection] = {}
     for item in batch:
-        plan = plan_event(item.event, item.scope.project_id)
-        if plan is not None:
-            plans[id(item)] = plan
-    modules = artifacts.look_up(key for plan in plans.values() for key in plan.module_keys)
+        selection = select_frames(item.event, item.scope.project_id)
+        if selection is not None:
+            selections[id(item)] = selection
+    modules = artifacts.look_up(key for selection in selections.values() for key in selection.module_keys)
 
     def resolve(item: Item, _: Context) -> Item:
-        plan = plans.get(id(item))
-        if plan is not None:
+        selection = selections.get(id(item))
+        if selection is not None:
             artifacts.count(
-                item.scope.project_id, item.event.get("release"), resolve_event(item.event, plan, modules, artifacts.source)
+                item.scope.project_id, item.event.get("release"), resolve_event(item.event, selection, modules, artifacts.source)
             )
         return item
 

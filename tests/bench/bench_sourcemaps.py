@@ -28,11 +28,11 @@ from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.loading import load_settings
 from pipeline.settings.schema import ArtifactSettings as Settings
 from pipeline.sourcemaps.artifacts import Artifacts
-from pipeline.sourcemaps.engine import Engine
+from pipeline.sourcemaps.engines.contract import Engine
+from pipeline.sourcemaps.engines.probe import Probe
+from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
 from pipeline.sourcemaps.opening import open_artifacts
-from pipeline.sourcemaps.probe import Probe
-from pipeline.sourcemaps.sourcemap_engine import SourcemapEngine
-from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
 from pipeline.wiring.contexts import explain_context

@@ -19,14 +19,14 @@ import pytest
 from support.artifact_bundles import BuiltFile, rewrite_manifest, write_bundle
 from support.suites import ROOT, suite_cases
 
-from pipeline.sourcemaps import function_names, references, source_text, urls
+from pipeline.sourcemaps import function_names, map_references, source_text, urls
 from pipeline.sourcemaps.artifacts import Artifacts
-from pipeline.sourcemaps.folder_store import FolderStore
-from pipeline.sourcemaps.found import Attempt
-from pipeline.sourcemaps.plan import plan_event
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.files import ScrapedFile
+from pipeline.sourcemaps.frame_selection import select_frames
+from pipeline.sourcemaps.module import Attempt
 from pipeline.sourcemaps.resolve import resolve_event
-from pipeline.sourcemaps.scraping import Scraped
-from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.stores.folder_store import FolderStore
 
 SUITE = ROOT / "javascript"
 PROJECT = 7
@@ -55,11 +55,11 @@ def test_event(case: dict[str, Any], tmp_path: Path) -> None:
     scraper = FakeScraper(case["scrape_server"]["files"]) if case["needs_http_scraping"] else None
     artifacts = Artifacts(FolderStore(_store(case, tmp_path)), SymbolicEngine(), scraper=scraper)
     _default_abs_path(event)
-    plan = plan_event(event, PROJECT)
+    selection = select_frames(event, PROJECT)
     attempts: list[Attempt] = []
-    if plan is not None:
-        modules = artifacts.look_up(plan.module_keys)
-        resolve_event(event, plan, modules, artifacts.source)
+    if selection is not None:
+        modules = artifacts.look_up(selection.module_keys)
+        resolve_event(event, selection, modules, artifacts.source)
         attempts = [attempt for module in modules.values() for attempt in module.attempts.values()]
 
     expected = case["expected"]
@@ -88,10 +88,10 @@ class FakeScraper:
     def __init__(self, files: dict[str, str]) -> None:
         self._files = files
 
-    def fetch(self, url: str) -> Scraped:
+    def fetch(self, url: str) -> ScrapedFile:
         """Give the file or `not_found`."""
         path = self._files.get(url)
-        return Scraped((SUITE / path).read_bytes()) if path is not None else Scraped(None, "not_found")
+        return ScrapedFile((SUITE / path).read_bytes()) if path is not None else ScrapedFile(None, "not_found")
 
 
 def _default_abs_path(event: dict[str, Any]) -> None:
@@ -191,8 +191,8 @@ def test_lookup(case: dict[str, Any]) -> None:
 
 def _data_url(url: str) -> str | None:
     try:
-        decoded = references.decode_data_url(url)
-    except references.InvalidDataUrlError:
+        decoded = map_references.decode_data_url(url)
+    except map_references.InvalidDataUrlError:
         return "ERR"
     return None if decoded is None else decoded.decode()
 
@@ -207,8 +207,8 @@ TABLES: dict[str, Callable[..., object]] = {
     "release_file_candidate_urls": urls.candidate_urls,
     "get_function_for_token": lambda row: function_names.choose_name(row["token"], row["frame"], row["callsite"]),
     "data_urls": _data_url,
-    "discover_sourcemaps_location": lambda text: references.find_map_comment(text.encode()),
-    "discover_debug_id": lambda text: references.find_debug_id_comment(text.encode()),
+    "discover_sourcemaps_location": lambda text: map_references.find_map_comment(text.encode()),
+    "discover_debug_id": lambda text: map_references.find_debug_id_comment(text.encode()),
     "trim_context_line": source_text.trim_line,
     "is_in_app__until_2025_03": urls.is_in_app,
 }

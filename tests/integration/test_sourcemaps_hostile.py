@@ -16,13 +16,13 @@ from support.artifact_bundles import BuiltFile, write_bundle
 from support.source_maps import CODE, FILES, MAP, URL, event, frames_of, source_map
 from support.symbolication import kinds, resolve
 
-from pipeline.sourcemaps.artifacts import Artifacts, Limits
+from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits
 from pipeline.sourcemaps.disk_cache import DiskCache
-from pipeline.sourcemaps.folder_store import FolderStore
-from pipeline.sourcemaps.maps import Maps
-from pipeline.sourcemaps.probe import Probe, Verdict
+from pipeline.sourcemaps.engines.probe import Probe, ProbeResult
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.parsed_maps import ParsedMaps
 from pipeline.sourcemaps.source_text import SourceText
-from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.stores.folder_store import FolderStore
 
 KILLERS = {
     "parentheses": b"(" * 200_000,
@@ -127,7 +127,7 @@ def test_a_verdict_is_remembered_by_content(tmp_path: Path) -> None:
     class CountingProbe(Probe):
         tries = 0
 
-        def try_parse(self, minified: bytes, source_map: bytes) -> Verdict:
+        def try_parse(self, minified: bytes, source_map: bytes) -> ProbeResult:
             self.tries += 1
             return super().try_parse(minified, source_map)
 
@@ -135,19 +135,19 @@ def test_a_verdict_is_remembered_by_content(tmp_path: Path) -> None:
     code, content = SourceText(KILLERS["brackets"]), SourceText(MAP)
     for _ in range(2):
         for memory_bytes in (0, 1_000_000):
-            parsed = Maps(SymbolicEngine(), probe, memory_bytes, disk).get(code, content)
-            assert (parsed.map is not None, parsed.reason) == (True, Verdict.CRASHED)
+            parsed = ParsedMaps(SymbolicEngine(), probe, memory_bytes, disk).get(code, content)
+            assert (parsed.map is not None, parsed.reason) == (True, ProbeResult.CRASHED)
     assert probe.tries == 2, "the file with its map, and the map alone"
     probe.close()
 
 
 def test_a_child_that_was_killed_by_another_is_not_the_files_fault() -> None:
     probe = Probe()
-    assert probe.try_parse(CODE, MAP) is Verdict.HARMLESS
+    assert probe.try_parse(CODE, MAP) is ProbeResult.HARMLESS
     assert probe._child is not None
     os.kill(probe._child.pid, signal.SIGKILL)
     probe._child.wait()
-    parsed = Maps(SymbolicEngine(), probe, 1_000_000).get(SourceText(CODE), SourceText(MAP))
+    parsed = ParsedMaps(SymbolicEngine(), probe, 1_000_000).get(SourceText(CODE), SourceText(MAP))
     assert parsed.reason is None
     probe.close()
 
@@ -155,9 +155,9 @@ def test_a_child_that_was_killed_by_another_is_not_the_files_fault() -> None:
 def test_without_a_child_process_there_are_positions_and_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be tried is not parsed; the map alone has never killed anything."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    maps = Maps(SymbolicEngine(), Probe(), 1_000_000)
+    maps = ParsedMaps(SymbolicEngine(), Probe(), 1_000_000)
     parsed = maps.get(SourceText(CODE), SourceText(MAP))
-    assert parsed.reason is Verdict.UNKNOWN
+    assert parsed.reason is ProbeResult.UNKNOWN
     assert parsed.map is not None
     position = parsed.map.locate(1, 15)
     assert position is not None
@@ -198,7 +198,7 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
 def test_large_maps_are_bounded_in_time(tmp_path: Path, content: bytes, is_resolved: bool) -> None:
     write_bundle(tmp_path / "7" / "a.zip", [FILES[0], BuiltFile(FILES[1].url, content, "source_map")], release="shop@1")
     probe = Probe()
-    artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), probe=probe, limits=Limits())
+    artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), probe=probe, limits=CacheLimits())
     started = time.monotonic()
     crashed = event()
     assert resolve(artifacts, crashed).resolved == is_resolved

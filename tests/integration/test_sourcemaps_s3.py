@@ -14,7 +14,7 @@ from support.symbolication import kinds, resolve
 
 from pipeline.settings.schema import ArtifactSettings as Settings
 from pipeline.sourcemaps.opening import open_artifacts, open_store
-from pipeline.sourcemaps.store import StoreUnavailableError
+from pipeline.sourcemaps.stores.contract import StoreUnavailableError
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.sourcemaps.artifacts import Artifacts
-from pipeline.sourcemaps.plan import plan_event
+from pipeline.sourcemaps.frame_selection import select_frames
 from pipeline.sourcemaps.resolve import FrameCounts, resolve_event
 
 
 def resolve(artifacts: Artifacts, event: dict[str, Any], project_id: int = 7) -> FrameCounts:
     """Resolve an event in place."""
-    plan = plan_event(event, project_id)
-    if plan is None:
+    selection = select_frames(event, project_id)
+    if selection is None:
         return FrameCounts(0, 0)
-    return resolve_event(event, plan, artifacts.look_up(plan.module_keys), artifacts.source)
+    return resolve_event(event, selection, artifacts.look_up(selection.module_keys), artifacts.source)
 
 
 def kinds(event: dict[str, Any]) -> list[str]:

@@ -12,14 +12,14 @@ from support.artifact_bundles import BuiltFile, write_bundle
 from support.source_maps import CODE, FILES, MAP, URL, event, frames_of, source_map
 from support.symbolication import kinds, resolve
 
-from pipeline.sourcemaps.artifacts import Artifacts, Limits, ReleaseFrames
+from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits, ReleaseFrames
 from pipeline.sourcemaps.disk_cache import DiskCache
-from pipeline.sourcemaps.engine import ParsedMap
-from pipeline.sourcemaps.folder_store import FolderStore
-from pipeline.sourcemaps.object_store import ObjectStore
-from pipeline.sourcemaps.scraping import Scraped
-from pipeline.sourcemaps.store import StoredBundle, StoreUnavailableError
-from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.engines.contract import ParsedMap
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.files import ScrapedFile
+from pipeline.sourcemaps.stores.contract import StoredBundle, StoreUnavailableError
+from pipeline.sourcemaps.stores.folder_store import FolderStore
+from pipeline.sourcemaps.stores.object_store import ObjectStore
 
 
 class CountingEngine(SymbolicEngine):
@@ -75,7 +75,7 @@ def test_a_map_is_parsed_once_and_a_bundle_opened_once_a_file(tmp_path: Path, cl
 
 
 def test_a_bundle_that_arrives_is_found_within_the_poll_interval_also_after_a_miss(tmp_path: Path, clock: Clock) -> None:
-    artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), limits=Limits(poll_interval_s=5.0), clock=clock)
+    artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), limits=CacheLimits(poll_interval_s=5.0), clock=clock)
     for _ in range(3):
         assert resolve(artifacts, event()) == (1, 0)
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
@@ -136,16 +136,16 @@ def test_maps_are_let_go_of_when_they_take_too_much(tmp_path: Path) -> None:
         files += [BuiltFile(f"~/{number}.js", code), BuiltFile(f"~/{number}.map", text, "source_map")]
     write_bundle(tmp_path / "7" / "a.zip", files, release="shop@1")
     engine = CountingEngine()
-    artifacts = Artifacts(FolderStore(tmp_path), engine, limits=Limits(memory_bytes=1_500_000))
+    artifacts = Artifacts(FolderStore(tmp_path), engine, limits=CacheLimits(memory_bytes=1_500_000))
     for _ in range(2):
         for number in range(20):
             crashed = event({"abs_path": f"https://h/{number}.js", "lineno": 1, "colno": 15})
             assert resolve(artifacts, crashed) == (1, 1)
             assert frames_of(crashed)[0]["filename"] == f"{number}.js"
     assert engine.parsed == 40
-    assert artifacts._maps._parsed.held_bytes <= 1_500_000 * 3 // 4
-    assert artifacts._files._texts.held_bytes <= 1_500_000 // 4
-    assert all(kept.module.map is None and kept.module.minified is None for kept in artifacts._modules.values())
+    assert artifacts._maps._parsed.held_cost <= 1_500_000 * 3 // 4
+    assert artifacts._files._texts.held_cost <= 1_500_000 // 4
+    assert all(kept.module.map is None and kept.module.minified is None for kept, _ in artifacts._modules._entries.values())
 
 
 def test_a_map_that_is_let_go_of_is_gone_at_once(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_map_over_the_limit_is_named_and_its_frame_stays(tmp_path: Path) -> No
     large = source_map([(0, 14, 0, 1, 2)], ["a.js"], ["x" * 200_000])
     write_bundle(tmp_path / "7" / "a.zip", [FILES[0], BuiltFile(FILES[1].url, large, "source_map")], release="shop@1")
     crashed = event()
-    artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), limits=Limits(max_file_bytes=100_000))
+    artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine(), limits=CacheLimits(max_file_bytes=100_000))
     assert resolve(artifacts, crashed) == (1, 0)
     assert crashed["errors"] == [
         {"type": "js_invalid_source", "symbolicator_type": "malformed_sourcemap", "url": f"{URL}.map", "reason": "too_large"}
@@ -241,7 +241,7 @@ def test_a_store_that_is_away_fails_frames_until_it_is_back(tmp_path: Path, cloc
 def test_a_store_that_goes_away_after_it_was_listed_is_tried_again(tmp_path: Path, clock: Clock) -> None:
     write_bundle(tmp_path / "7" / "a.zip", FILES, release="shop@1")
     store = CountingStore(tmp_path)
-    artifacts = Artifacts(store, SymbolicEngine(), clock=clock, limits=Limits(retry_failed_s=60.0))
+    artifacts = Artifacts(store, SymbolicEngine(), clock=clock, limits=CacheLimits(retry_failed_s=60.0))
     artifacts.index(7)
     store.is_away = True
     crashed = event()
@@ -277,9 +277,9 @@ class FakeScraper:
     def __init__(self, **files: bytes) -> None:
         self.files = {f"https://h/{name}": content for name, content in files.items()}
 
-    def fetch(self, url: str) -> Scraped:
+    def fetch(self, url: str) -> ScrapedFile:
         content = self.files.get(url)
-        return Scraped(content) if content is not None else Scraped(None, "not_found")
+        return ScrapedFile(content) if content is not None else ScrapedFile(None, "not_found")
 
 
 def test_missing_files_are_fetched_where_that_is_on(tmp_path: Path, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from support.artifact_bundles import BuiltFile, write_bundle
 from support.source_maps import FILES
 
 from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, TooLargeError, open_zip, read_bundle, read_member
-from pipeline.sourcemaps.store import StoredBundle
+from pipeline.sourcemaps.stores.contract import StoredBundle
 
 STORED = StoredBundle("a.zip", "1", 0, 0.0)
 

@@ -14,10 +14,10 @@ from support.source_maps import CODE, FILES, MAP, URL, event, source_map
 from support.symbolication import resolve
 
 from pipeline.cli.sourcemaps import sourcemaps
-from pipeline.sourcemaps.artifacts import Artifacts, Limits
+from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits
 from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
-from pipeline.sourcemaps.folder_store import FolderStore
-from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.stores.folder_store import FolderStore
 
 ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
 IMAGES = {"debug_meta": {"images": [{"type": "sourcemap", "code_file": URL, "debug_id": ID}]}}
@@ -43,7 +43,7 @@ class Broken:
         return write_bundle(self.store / "7" / name, files, **manifest)
 
     def artifacts(self) -> Artifacts:
-        return Artifacts(FolderStore(self.store), SymbolicEngine(), limits=Limits(max_file_bytes=1_000_000))
+        return Artifacts(FolderStore(self.store), SymbolicEngine(), limits=CacheLimits(max_file_bytes=1_000_000))
 
     def diagnose(self, crashed: dict[str, Any]) -> FrameDiagnosis:
         (diagnosis,) = diagnose_event(crashed, 7, self.artifacts())
@@ -147,7 +147,7 @@ def test_a_map_that_is_too_large_names_the_setting(broken: Broken) -> None:
     diagnosis = broken.diagnose(event())
     assert diagnosis.action is not None
     assert "artifacts.max_file_bytes" in diagnosis.action
-    larger = Artifacts(FolderStore(broken.store), SymbolicEngine(), limits=Limits(max_file_bytes=2_000_000))
+    larger = Artifacts(FolderStore(broken.store), SymbolicEngine(), limits=CacheLimits(max_file_bytes=2_000_000))
     assert resolve(larger, event()) == (1, 1)
 
 

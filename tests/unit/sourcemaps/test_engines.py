@@ -14,9 +14,9 @@ from support.source_maps import source_map
 from support.suites import ROOT
 from symbolic import SourceMapView
 
-from pipeline.sourcemaps.engine import Engine, MalformedMapError, ParsedMap, Position
-from pipeline.sourcemaps.sourcemap_engine import SourcemapEngine
-from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.engines.contract import Engine, MalformedMapError, ParsedMap, SourcePosition
+from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "artifacts"
 
@@ -65,7 +65,7 @@ def test_positions_agree(content: bytes) -> None:
         assert differing == []
 
 
-def _without_scope(found: Position | None, like: Position | None) -> Position | None:
+def _without_scope(found: SourcePosition | None, like: SourcePosition | None) -> SourcePosition | None:
     """Hermes maps carry scopes of their own, which the pure-Python engine does not read."""
     return found._replace(scope=like.scope) if found is not None and like is not None else found
 

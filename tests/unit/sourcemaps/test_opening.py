@@ -10,8 +10,8 @@ from support.symbolication import resolve
 
 from pipeline.model.errors import SettingsError
 from pipeline.settings.schema import ArtifactSettings as Settings
-from pipeline.sourcemaps.object_store import ObjectStore
 from pipeline.sourcemaps.opening import open_artifacts, open_store
+from pipeline.sourcemaps.stores.object_store import ObjectStore
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_the_engine_is_a_setting(folder: Path, engine: str, function: str) -> No
 
 
 def test_where_symbolic_has_no_wheel_the_other_engine_serves(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "pipeline.sourcemaps.symbolic_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "pipeline.sourcemaps.engines.symbolic_engine", raising=False)
     monkeypatch.setitem(sys.modules, "symbolic", None)
     crashed = event()
     assert resolve(open_artifacts(Settings(url=f"file://{folder}")), crashed) == (1, 1)

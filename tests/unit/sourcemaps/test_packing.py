@@ -10,7 +10,7 @@ from support.source_maps import CODE, MAP
 
 from pipeline.sourcemaps.bundle import Bundle, read_bundle
 from pipeline.sourcemaps.packing import Packed, pack_folder
-from pipeline.sourcemaps.store import StoredBundle
+from pipeline.sourcemaps.stores.contract import StoredBundle
 
 ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
 

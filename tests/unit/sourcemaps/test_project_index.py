@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from pipeline.sourcemaps.bundle import Bundle, BundledFile
-from pipeline.sourcemaps.found import Origin
+from pipeline.sourcemaps.module import EventBuild
 from pipeline.sourcemaps.project_index import ProjectIndex
-from pipeline.sourcemaps.store import StoredBundle
+from pipeline.sourcemaps.stores.contract import StoredBundle
 
 ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
 
@@ -21,8 +21,8 @@ def bundle(
 def find(
     index: ProjectIndex, *urls: str, debug_id: str | None = None, release: str | None = "r", dist: str | None = None
 ) -> tuple[str, str] | None:
-    origin = Origin(7, release, dist, (debug_id,) if debug_id else ())
-    found = index.find(origin, urls, debug_id=debug_id, file_type="minified_source")
+    build = EventBuild(7, release, dist, (debug_id,) if debug_id else ())
+    found = index.find(build, urls, debug_id=debug_id, file_type="minified_source")
     return (found.bundle.stored.name, found.resolved_with) if found else None
 
 
@@ -55,8 +55,8 @@ def test_a_debug_id_needs_no_release_and_beats_the_url() -> None:
 
 def test_a_bundle_found_by_debug_id_gives_its_other_files_by_url() -> None:
     index = ProjectIndex([bundle("by-id", "~/a", "~/other", debug_id=ID)])
-    origin = Origin(7, None, None, (ID,))
-    found = index.find(origin, ["~/other"], debug_id=None, file_type="source")
+    build = EventBuild(7, None, None, (ID,))
+    found = index.find(build, ["~/other"], debug_id=None, file_type="source")
     assert found is not None
     assert (found.file.url, found.resolved_with) == ("~/other", "debug-id")
 

@@ -12,8 +12,8 @@ from support.source_maps import CODE, FILES, SOURCE, URL, event, frames_of, sour
 from support.symbolication import kinds, resolve
 
 from pipeline.sourcemaps.artifacts import Artifacts
-from pipeline.sourcemaps.folder_store import FolderStore
-from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.stores.folder_store import FolderStore
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import obstore.store
 import pytest
 from obstore.exceptions import GenericError
 
-from pipeline.sourcemaps.folder_store import FolderStore
-from pipeline.sourcemaps.object_store import ObjectStore, _translated, open_object_store
-from pipeline.sourcemaps.store import ArtifactStore, StoredBundle, StoreUnavailableError
+from pipeline.sourcemaps.stores.contract import ArtifactStore, StoredBundle, StoreUnavailableError
+from pipeline.sourcemaps.stores.folder_store import FolderStore
+from pipeline.sourcemaps.stores.object_store import ObjectStore, _translated, open_object_store
 
 MAKERS: dict[str, Callable[[Path], ArtifactStore]] = {
     "folder": FolderStore,

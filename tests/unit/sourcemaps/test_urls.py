@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.sourcemaps import function_names, references, urls
+from pipeline.sourcemaps import function_names, map_references, urls
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_modules(url: str, module: str) -> None:
     ],
 )
 def test_debug_ids(value: object, normalized: str | None) -> None:
-    assert references.normalize_debug_id(value) == normalized
+    assert map_references.normalize_debug_id(value) == normalized
 
 
 def test_the_last_comment_counts_and_it_may_follow_code() -> None:
     text = b"//# sourceMappingURL=a.map\nx();//@ sourceMappingURL=b.map\n/*# sourceMappingURL=c.map */\nsourceMappingURL=d.map"
-    assert references.find_map_comment(text) == "b.map"
-    assert references.find_map_comment(b"//# sourceMappingURL=\n//x") is None
+    assert map_references.find_map_comment(text) == "b.map"
+    assert map_references.find_map_comment(b"//# sourceMappingURL=\n//x") is None
 
 
 @pytest.mark.parametrize(
@@ -86,19 +86,19 @@ def test_the_last_comment_counts_and_it_may_follow_code() -> None:
     ],
 )
 def test_a_map_in_its_comment(url: str) -> None:
-    assert references.decode_data_url(url) == b'{"v": 3}'
+    assert map_references.decode_data_url(url) == b'{"v": 3}'
 
 
 @pytest.mark.parametrize("url", ["data:;base64,eyJ2IjogM30==", "data:;base64,eyJ2Ij%FF", "data:;base64,e", "data:x"])
 def test_a_map_in_its_comment_that_does_not_decode(url: str) -> None:
-    with pytest.raises(references.InvalidDataUrlError):
-        references.decode_data_url(url)
+    with pytest.raises(map_references.InvalidDataUrlError):
+        map_references.decode_data_url(url)
 
 
 def test_a_header_wins_over_the_comment() -> None:
     code = b"//# sourceMappingURL=a.map"
-    assert references.find_map_reference(code, {"x-sourcemap": "b.map"}) == "b.map"
-    assert references.find_map_reference(code, {"x-sourcemap": "b.map", "sourcemap": "c.map"}) == "c.map"
+    assert map_references.find_map_reference(code, {"x-sourcemap": "b.map"}) == "b.map"
+    assert map_references.find_map_reference(code, {"x-sourcemap": "b.map", "sourcemap": "c.map"}) == "c.map"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from pipeline.model.item import Item
 from pipeline.model.record import Form, Record, Token
 from pipeline.model.scope import Scope
 from pipeline.sourcemaps.artifacts import Artifacts, ReleaseFrames
-from pipeline.sourcemaps.folder_store import FolderStore
-from pipeline.sourcemaps.found import Module, ModuleKey
-from pipeline.sourcemaps.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.module import Module, ModuleKey
+from pipeline.sourcemaps.stores.folder_store import FolderStore
 from pipeline.stages.contract import Context
 from pipeline.stages.symbolicate import symbolicate
 

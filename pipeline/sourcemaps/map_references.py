@@ -1,4 +1,4 @@
-"""How a built file names its map and its debug id (spec/javascript.md section 1, "Map reference")."""
+"""How a built file names its map and its debug id (docs/spec/source-maps.md, "Map reference")."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Mapping
-from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+_NORMAL_DEBUG_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DEBUG_ID = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})(?:-?([0-9a-f]{1,8}))?")
 
 _MAX_REFERENCE = 4_096
 
 
 class InvalidDataUrlError(ValueError):
-    """A `data:` URL that does not decode."""
+    """A `data:` URL that cannot be decoded."""
 
 
 def normalize_debug_id(value: object) -> str | None:
-    """Write a debug id the one way: lower case, dashes, an appendix only where it is not zero. None for anything else."""
-    return _normalized(value) if isinstance(value, str) and len(value) < 64 else None
+    """Return a debug id in lower case, with dashes, and with an appendix only if that is not zero. None for anything else.
 
-
-@lru_cache(maxsize=4_096)
-def _normalized(text: str) -> str | None:
-    """Read a debug id. All events of a release name the same ones."""
-    match = _DEBUG_ID.fullmatch(text.strip().lower())
+    >>> normalize_debug_id("DFB8E43AF2423D73A4538AEB6A777EF7-0")
+    'dfb8e43a-f242-3d73-a453-8aeb6a777ef7'
+    """
+    if not isinstance(value, str) or len(value) >= 64:
+        return None
+    if _NORMAL_DEBUG_ID.fullmatch(value):
+        return value
+    match = _DEBUG_ID.fullmatch(value.strip().lower())
     if match is None:
         return None
     *parts, appendix = match.groups()
@@ -35,7 +37,10 @@ def _normalized(text: str) -> str | None:
 
 
 def find_map_reference(minified: bytes, headers: Mapping[str, str]) -> str | None:
-    """Give the reference to the map as written; a header wins over the last comment. `headers` have lower-case names."""
+    """Return the reference to the map as it is written, or None. A header wins over the last comment.
+
+    The names of `headers` are in lower case.
+    """
     reference = headers.get("sourcemap") or headers.get("x-sourcemap") or find_map_comment(minified)
     if reference is not None and len(reference) > _MAX_REFERENCE and not reference.startswith("data:"):
         return None
@@ -43,7 +48,7 @@ def find_map_reference(minified: bytes, headers: Mapping[str, str]) -> str | Non
 
 
 def find_map_comment(minified: bytes) -> str | None:
-    """Read the last `//# sourceMappingURL=` (or `//@ `), without query and fragment."""
+    """Return the value of the last `//# sourceMappingURL=` or `//@ sourceMappingURL=`, without query and fragment, or None."""
     value = _last_comment(minified, b"sourceMappingURL=", (b"//# ", b"//@ "))
     if not value or value.startswith("data:"):
         return value
@@ -51,7 +56,7 @@ def find_map_comment(minified: bytes) -> str | None:
 
 
 def find_debug_id_comment(minified: bytes) -> str | None:
-    """Read the last `//# debugId=`, normalized."""
+    """Return the value of the last `//# debugId=`, normalized, or None."""
     return normalize_debug_id(_last_comment(minified, b"debugId=", (b"//# ",)))
 
 
@@ -67,14 +72,14 @@ def _last_comment(text: bytes, key: bytes, openers: tuple[bytes, ...]) -> str | 
 
 
 def without_guard(source_map: bytes) -> bytes:
-    """Leave out the first line of a map where it is the guard against being run as a script."""
+    """Return a map without its first line if that is `)]}'`, the guard against being run as a script."""
     return source_map.partition(b"\n")[2] if source_map.startswith(b")]}") else source_map
 
 
 def decode_data_url(url: str) -> bytes | None:
-    """Decode a `data:` URL, percent-encoded, and base64 where it says so; None for any other URL. Raises InvalidDataUrlError.
+    """Return the content of a `data:` URL, percent-encoded or base64; None for any other URL. Raises InvalidDataUrlError.
 
-    As browsers read base64: its padding may be missing as a whole, and blanks in it do not count.
+    Base64 is read as browsers do: all of its padding may be missing, and blanks in it are skipped.
     """
     if not url.startswith("data:"):
         return None

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.sourcemaps.store import BUNDLE_SUFFIX, StoredBundle, StoreUnavailableError
+from pipeline.sourcemaps.stores.contract import BUNDLE_SUFFIX, StoredBundle, StoreUnavailableError
 
 
 class FolderStore:
@@ -21,11 +21,11 @@ class FolderStore:
         self.folder = folder
 
     def generation(self, project_id: int) -> str:
-        """Give the state of the project's folder: names, sizes and times, read in one scan."""
+        """Return a digest of the names, sizes and times in the project's folder, which are read in one scan."""
         return sha256(repr(self.bundles(project_id)).encode()).hexdigest()
 
     def bundles(self, project_id: int) -> Sequence[StoredBundle]:
-        """List the zips; links are left out, so that nothing outside the folder is read."""
+        """Return the zips. Links are left out, so that nothing outside the folder is read."""
         found = []
         try:
             with os.scandir(self.folder / str(project_id)) as entries:
@@ -51,7 +51,7 @@ class FolderStore:
             raise StoreUnavailableError(f"{self.folder}: {error}") from None
 
     def add(self, project_id: int, name: str, content: BinaryIO) -> None:
-        """Write beside, then rename: a worker that scans meanwhile sees the bundle whole or not at all."""
+        """Write to another name, then rename: a worker that scans at that moment sees all of the bundle or nothing."""
         folder = self.folder / str(project_id)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class FolderStore:
         (self.folder / str(project_id) / name).unlink(missing_ok=True)
 
     def projects(self) -> Sequence[int]:
-        """Give the ids of the projects that have a folder."""
+        """Return the ids of the projects that have a folder."""
         if not self.folder.is_dir():
             return ()
         return sorted(int(entry.name) for entry in self.folder.iterdir() if entry.name.isascii() and entry.name.isdigit())

@@ -1,4 +1,4 @@
-"""Which frames of an event are looked up, and where (spec/javascript.md section 1, "Which frames are sent" and "Modules")."""
+"""Which frames of an event are looked up, and in which file (docs/spec/source-maps.md, "Which frames are looked up")."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.sourcemaps.found import ModuleKey, Origin
-from pipeline.sourcemaps.references import normalize_debug_id
+from pipeline.sourcemaps.map_references import normalize_debug_id
+from pipeline.sourcemaps.module import EventBuild, ModuleKey
 
 PLATFORMS = ("javascript", "node")
 _NATIVE = frozenset({"native", "[native code]"})
@@ -15,17 +15,17 @@ _NODE_FILE = re.compile(r"(?:(?:app|webpack|[a-zA-Z]):|/)")
 _MAX_IMAGES = 1_000
 _MAX_DEBUG_IDS = 100
 _MAX_URL = 4_096
-"""Bounds of what is remembered per module."""
+"""In characters. A frame with a longer path is not looked up: paths are kept in memory for each module."""
 
 Frame = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedStacktrace:
-    """A stacktrace with, for each frame, the module to look in; None for a frame that is not looked up.
+class SelectedStacktrace:
+    """A stacktrace and, for each of its frames, the module to look in. It is None for a frame that is not looked up.
 
-    `container` is the exception or thread that gets the `raw_stacktrace`; the event's own stacktrace has none.
-    `frames` may hold other things than frames: they keep their places.
+    `container` is the exception or thread that gets the `raw_stacktrace`. It is None for the event's own stacktrace.
+    `frames` may hold values that are no frames, which are left as they are.
     """
 
     container: dict[str, Any] | None
@@ -35,24 +35,24 @@ class PlannedStacktrace:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The look-ups of one event. `module_keys` are those of all frames but the ones without a line, which need none."""
+class FrameSelection:
+    """The frames of one event that are looked up. `module_keys` are the modules of all frames that have a line."""
 
-    stacktraces: list[PlannedStacktrace]
+    stacktraces: list[SelectedStacktrace]
     module_keys: set[ModuleKey]
 
 
-def plan_event(event: dict[str, Any], project_id: int) -> Plan | None:
-    """Find the frames to look up; None where there are none, and the event stays as it is."""
+def select_frames(event: dict[str, Any], project_id: int) -> FrameSelection | None:
+    """Return the frames to look up. None if there are none, and the event then stays as it is."""
     platform = event.get("platform")
     found = _stacktraces(event)
     looked_up = [[is_looked_up(frame, platform) for frame in frames] for _, _, frames in found]
     if not any(map(any, looked_up)):
         return None
     keys = _ModuleKeys(event, project_id)
-    return Plan(
+    return FrameSelection(
         [
-            PlannedStacktrace(
+            SelectedStacktrace(
                 container,
                 stacktrace,
                 frames,
@@ -65,27 +65,27 @@ def plan_event(event: dict[str, Any], project_id: int) -> Plan | None:
 
 
 class _ModuleKeys:
-    """The modules of one event's frames, each made once: stacks come back to few files."""
+    """The modules of one event's frames. Each is made once, because the frames of a stack are in few files."""
 
     def __init__(self, event: dict[str, Any], project_id: int) -> None:
         self.needed: set[ModuleKey] = set()
-        self._origin, self._images = _origin(event, project_id)
+        self._build, self._images = _build_of(event, project_id)
         self._by_path: dict[str, ModuleKey] = {}
 
     def of(self, frame: Frame) -> ModuleKey:
-        """Give the module to look in for a frame."""
+        """Return the module to look in for a frame."""
         abs_path = frame["abs_path"]
         key = self._by_path.get(abs_path)
         if key is None:
             url = abs_path.removeprefix("async ")
-            key = self._by_path[abs_path] = ModuleKey(self._origin, url, self._images.get(url) or self._images.get(abs_path))
+            key = self._by_path[abs_path] = ModuleKey(self._build, url, self._images.get(url) or self._images.get(abs_path))
         if frame["lineno"] != 0:
             self.needed.add(key)
         return key
 
 
 def is_looked_up(frame: object, event_platform: object) -> bool:
-    """Say whether a frame names a place in a file that may have been built. Line 0 does, to be named an invalid location."""
+    """Whether a frame names a line of a file that may have been built. Line 0 counts, and becomes an `invalid_location`."""
     if type(frame) is not dict:
         return False
     platform = frame.get("platform") or event_platform
@@ -101,12 +101,12 @@ def is_looked_up(frame: object, event_platform: object) -> bool:
 
 
 def is_builtin(abs_path: str, platform: object) -> bool:
-    """Say whether a frame is in the engine or the runtime itself."""
+    """Whether a frame is in the JavaScript engine or in the runtime."""
     return abs_path in _NATIVE or (platform == "node" and _NODE_FILE.match(abs_path) is None)
 
 
 def _stacktraces(event: dict[str, Any]) -> list[tuple[dict[str, Any] | None, dict[str, Any], list[Any]]]:
-    """Give the event's stacktraces, each with what holds it and with its frames that are not resolved yet."""
+    """Return the event's stacktraces, each with the object that holds it and with its frames as they were before resolving."""
     found: list[tuple[dict[str, Any] | None, dict[str, Any], list[Any]]] = []
     for interface in ("exception", "threads"):
         values = event.get(interface)
@@ -127,7 +127,7 @@ def _frames(stacktrace: object) -> list[Any]:
 
 
 def _unresolved(frames: list[Any], container: dict[str, Any]) -> list[Any]:
-    """Give the frames; those of an event that was resolved before are what it kept as raw, so that again gives the same."""
+    """Return the frames. An event that was resolved before keeps them as `raw_stacktrace`, so resolving it again is harmless."""
     raw = _frames(container.get("raw_stacktrace"))
     was_resolved = raw and len(raw) == len(frames) and any(map(_is_symbolicated, frames))
     return raw if was_resolved else frames
@@ -138,8 +138,8 @@ def _is_symbolicated(frame: object) -> bool:
     return isinstance(data, dict) and data.get("symbolicated") is True
 
 
-def _origin(event: dict[str, Any], project_id: int) -> tuple[Origin, dict[str, str]]:
-    """Give the event's origin, and the debug ids of its images by their `code_file`."""
+def _build_of(event: dict[str, Any], project_id: int) -> tuple[EventBuild, dict[str, str]]:
+    """Return the event's build, and the debug ids of its images by their `code_file`."""
     meta = event.get("debug_meta")
     listed = meta.get("images") if isinstance(meta, dict) else None
     images: dict[str, str] = {}
@@ -149,10 +149,10 @@ def _origin(event: dict[str, Any], project_id: int) -> tuple[Origin, dict[str, s
             if debug_id is not None:
                 images[image["code_file"]] = debug_id
     release, dist = event.get("release"), event.get("dist")
-    origin = Origin(
+    build = EventBuild(
         project_id,
         release if isinstance(release, str) and release else None,
         dist if isinstance(dist, str) and dist else None,
         tuple(sorted(set(images.values()))[:_MAX_DEBUG_IDS]),
     )
-    return origin, images
+    return build, images

@@ -1,7 +1,7 @@
-"""The child process in which unknown files are parsed first, with its limits as arguments: CPU seconds, memory in bytes.
+"""The child process in which unknown files are parsed first. Its arguments are its limits: CPU seconds, memory in bytes.
 
-Reads requests from stdin (two 8-byte lengths, the minified file, the map) and answers each with one byte on stdout. A file
-that kills the parser kills this process, which is the answer. It ends with its parent: stdin closes.
+It reads requests from stdin (two 8-byte lengths, the minified file, the map) and answers each with one byte on stdout. A file
+that kills the parser kills this process, and the parent sees that. The process ends when its stdin closes, so with its parent.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import BinaryIO
 
 from symbolic import SourceMapCache, SourceMapView, SymbolicError
 
-from pipeline.sourcemaps.probe import LENGTHS, MALFORMED, PARSED, READY, STACK_BYTES
+from pipeline.sourcemaps.engines.probe import LENGTHS, MALFORMED, PARSED, READY, STACK_BYTES
 
 
 def main(requests: BinaryIO, answers: BinaryIO, cpu_s: float, memory_bytes: int) -> None:
-    """Serve requests until stdin ends. A request that takes more than `cpu_s` ends the process by SIGPROF."""
+    """Answer requests until stdin ends. A request that takes more than `cpu_s` seconds ends the process by SIGPROF."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(ValueError, OSError):  # not every system bounds memory
+    with suppress(ValueError, OSError):  # some systems cannot bound memory
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     threading.stack_size(STACK_BYTES)
     answers.write(READY)

@@ -1,7 +1,7 @@
-"""Try an unknown file in a child process before the worker parses it (spec/javascript.md section 2, trap 7).
+"""Parse an unknown file in a child process before the worker parses it (docs/spec/source-maps.md, "Traps of symbolic").
 
-Some minified files overflow the parser's stack, which no `except` catches: such an upload would kill every worker that meets
-it, again and again. Others take seconds or gigabytes. The child process pays for them, and the verdict is remembered.
+Some minified files overflow the parser's stack, which no `except` catches. Such an upload would kill every worker that meets
+it, again and again. Others take seconds or gigabytes. Only the child process suffers, and the result is remembered.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from typing import IO
 
 log = logging.getLogger(__name__)
 STACK_BYTES = 32 * 1024 * 1024
-"""What the child parses with. The worker has twice as much: what passes here cannot overflow there."""
+"""The stack that the child parses with. The worker has twice as much, so a file that the child survives is safe there."""
 LENGTHS = struct.Struct("<QQ")
-"""A request begins with the sizes of the minified file and of the map."""
+"""A request begins with the sizes of the minified file and of the map, in bytes."""
 READY, PARSED, MALFORMED = b".", b"+", b"-"
 _START_S = 30.0
-_PACKAGE_ROOT = str(Path(__file__).parents[2])
+_PACKAGE_ROOT = str(Path(__file__).parents[3])
 
 
-class Verdict(StrEnum):
-    """What became of a file in the child process."""
+class ProbeResult(StrEnum):
+    """What happened when the child process parsed a file."""
 
     HARMLESS = "harmless"
-    """It parsed, or is malformed in a way that the parser says so."""
+    """The file was parsed, or the parser reported what is wrong with it."""
     CRASHED = "parser_crashed"
     TOO_SLOW = "parser_too_slow"
     UNKNOWN = "parser_unavailable"
-    """No child process could be started: not to be remembered."""
+    """No child process could be started. This result is never remembered."""
 
 
 class Probe:
-    """Holds the child process, and starts another where a file took it along. One thread at a time."""
+    """Holds the child process, and starts another one after a file has killed it. Not for use by several threads at once."""
 
     def __init__(self, cpu_s: float = 5.0, memory_bytes: int = 4_000_000_000) -> None:
         self._cpu_s = cpu_s
         self._memory_bytes = memory_bytes
         self._child: subprocess.Popen[bytes] | None = None
 
-    def try_parse(self, minified: bytes, source_map: bytes) -> Verdict:
-        """Parse in the child. Takes at most four times `cpu_s`, also on a machine that is busy."""
+    def try_parse(self, minified: bytes, source_map: bytes) -> ProbeResult:
+        """Parse a file in the child. Takes at most four times `cpu_s` seconds, also on a busy machine. Raises nothing."""
         try:
             child = self._child or self._start()
             assert child.stdin is not None  # noqa: S101 -- started with pipes
@@ -59,27 +59,27 @@ class Probe:
             child.stdin.write(source_map)
             child.stdin.flush()
             answer = _read_answer(child.stdout, self._cpu_s * 4)
-        except BrokenPipeError:  # it ended before it was asked: another's doing, not this file's
+        except BrokenPipeError:  # the child ended before it had this file, so the file is not the cause
             self.close()
-            return Verdict.UNKNOWN
+            return ProbeResult.UNKNOWN
         except OSError as error:
             log.warning("no child process to try source maps in: %s", error)
             self.close()
-            return Verdict.UNKNOWN
+            return ProbeResult.UNKNOWN
         if answer:
-            return Verdict.HARMLESS
+            return ProbeResult.HARMLESS
         status = self.close()
-        return Verdict.TOO_SLOW if answer is None or status == -signal.SIGPROF else Verdict.CRASHED
+        return ProbeResult.TOO_SLOW if answer is None or status == -signal.SIGPROF else ProbeResult.CRASHED
 
     def _start(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([_PACKAGE_ROOT, *(entry for entry in sys.path if entry)])
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.sourcemaps.probe_child", str(self._cpu_s), str(self._memory_bytes)],
+            [sys.executable, "-m", "pipeline.sourcemaps.engines.probe_child", str(self._cpu_s), str(self._memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C is the worker's; the child ends with its stdin
+            start_new_session=True,  # Ctrl-C is for the worker; the child ends when its stdin closes
         )
         weakref.finalize(self, _end, self._child)
         assert self._child.stdout is not None  # noqa: S101 -- started with a pipe
@@ -88,14 +88,14 @@ class Probe:
         return self._child
 
     def close(self) -> int | None:
-        """End the child process; give its exit status."""
+        """End the child process and return its exit status, or None if there is no child."""
         child, self._child = self._child, None
         return _end(child) if child is not None else None
 
 
 def _read_answer(pipe: IO[bytes], timeout_s: float) -> bytes | None:
-    """Read one byte; none where the child has ended, None where it says nothing in time."""
-    waiting = select.poll()  # select itself takes no descriptor above 1023
+    """Return one byte: empty if the child has ended, None if nothing came in time."""
+    waiting = select.poll()  # `select.select` takes no descriptor above 1023
     waiting.register(pipe, select.POLLIN)
     return os.read(pipe.fileno(), 1) if waiting.poll(timeout_s * 1_000) else None
 
@@ -103,12 +103,12 @@ def _read_answer(pipe: IO[bytes], timeout_s: float) -> bytes | None:
 def _end(child: subprocess.Popen[bytes]) -> int:
     if child.poll() is None:
         try:
-            child.wait(0.2)  # a dying child needs a moment to be seen as dead
+            child.wait(0.2)  # a child that is dying takes a moment until `poll` sees it
         except subprocess.TimeoutExpired:
             child.kill()
     status = child.wait()
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
-            with suppress(BrokenPipeError):  # what was not flushed has nobody to read it
+            with suppress(BrokenPipeError):  # nobody reads what was not flushed
                 pipe.close()
     return status

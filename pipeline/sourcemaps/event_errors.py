@@ -1,10 +1,10 @@
-"""What an event's `errors` say about frames that could not be resolved, with Sentry's types (spec/javascript.md section 1)."""
+"""The entries of an event's `errors` about frames that could not be resolved (docs/spec/source-maps.md, "Errors")."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pipeline.sourcemaps.found import Module, Problem
+from pipeline.sourcemaps.module import Module, Problem
 
 SENTRY_TYPES = {
     "missing_source": "js_no_source",
@@ -14,27 +14,27 @@ SENTRY_TYPES = {
     "missing_source_content": "js_missing_sources_content",
     "invalid_location": "js_invalid_sourcemap_location",
 }
-"""Symbolicator's kind to Sentry's type. `unparsable_source` is ours: the file would have taken the parser with it."""
+"""Symbolicator's kind to Sentry's type. Symbolicator has no `unparsable_source`: a file that would kill the parser."""
 
 
-class ErrorLog:
-    """The errors of one event: each (file, kind) once, in the order of the frames."""
+class EventErrors:
+    """The errors of one event, in the order of its frames. Each kind is there once for each file."""
 
     def __init__(self) -> None:
         self._errors: dict[tuple[object, ...], dict[str, Any]] = {}
 
-    def of_module(self, module: Module) -> None:
-        """Say why a module could not be used, or only in part."""
+    def add_problems(self, module: Module) -> None:
+        """Add why a module could not be used, or only in part."""
         for problem in (module.problem, module.warning):
             if problem is not None:
                 self._add((module.key.url, problem.kind), problem.kind, _fields(problem))
 
-    def invalid_location(self, url: str, line: int, column: int) -> None:
-        """Say that the map has nothing at a place of `url`."""
+    def add_invalid_location(self, url: str, line: int, column: int) -> None:
+        """Add that the map has nothing at a position of `url`."""
         self._add((url, line, column), "invalid_location", {"column": column, "row": line, "source": url})
 
-    def missing_source_content(self, module: Module, source: str) -> None:
-        """Say that neither the map nor the artifacts hold an original file."""
+    def add_missing_source_content(self, module: Module, source: str) -> None:
+        """Add that neither the map nor the artifacts hold an original file."""
         fields = {"source": source, "sourcemap": module.map_url}
         self._add((module.key.url, source), "missing_source_content", fields)
 
@@ -42,9 +42,9 @@ class ErrorLog:
         self._errors.setdefault(identity, {"type": SENTRY_TYPES[kind], "symbolicator_type": kind, **fields})
 
     def write_to(self, event: dict[str, Any]) -> None:
-        """Add the errors to the event's, in place of what an earlier attempt left there."""
+        """Write the errors into the event. They replace those of an earlier attempt, and others stay."""
         listed = event.get("errors")
-        others = [error for error in listed if not _is_ours(error)] if isinstance(listed, list) else []
+        others = [error for error in listed if not _is_of_source_maps(error)] if isinstance(listed, list) else []
         errors = others + list(self._errors.values())
         if errors:
             event["errors"] = errors
@@ -59,6 +59,6 @@ def _fields(problem: Problem) -> dict[str, Any]:
     return fields
 
 
-def _is_ours(error: object) -> bool:
+def _is_of_source_maps(error: object) -> bool:
     kind = error.get("symbolicator_type") if isinstance(error, dict) else None
     return isinstance(kind, str) and kind in SENTRY_TYPES

@@ -1,8 +1,8 @@
-"""The artifact store in an object store (S3, GCS, Azure), through `obstore`: what workers on many machines share.
+"""The artifact store in an object store (S3, GCS, Azure), which workers on many machines share. Its client is `obstore`.
 
-A bundle is `<project id>/<name>.zip` below the URL. Its directory and single files are read by ranges, never the whole.
-`<project id>/generation` changes with every bundle that `pipeline sourcemaps` adds or removes: polling it is one small request
-a project. A bundle that came by other means is found when the project is listed again, within `relist_s`.
+A bundle is `<project id>/<name>.zip` below the URL. Its directory and its files are read by ranges, never the whole bundle.
+`<project id>/generation` changes with every bundle that `pipeline sourcemaps` adds or removes, so polling a project is one small
+request. A bundle that was added by other means is found within `relist_s` seconds, when the project is listed again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import obstore
 import obstore.store
 from obstore.exceptions import BaseError
 
-from pipeline.sourcemaps.store import BUNDLE_SUFFIX, StoredBundle, StoreUnavailableError
+from pipeline.sourcemaps.stores.contract import BUNDLE_SUFFIX, StoredBundle, StoreUnavailableError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # collections.abc has it from Python 3.12 on
@@ -29,11 +29,14 @@ _READ_AHEAD_BYTES = 256 * 1024
 
 
 def open_object_store(url: str, *, timeout_s: float, relist_s: float) -> ObjectStore:
-    """Open a store by its URL; credentials come from where the cloud's own tools look for them. Raises ValueError."""
+    """Open a store by its URL. Credentials are looked for where the cloud's own tools do. Raises ValueError."""
     try:
         client = obstore.store.from_url(
             url,
-            client_options={"timeout": timedelta(seconds=timeout_s), "allow_http": True},  # as an endpoint of one's own may be
+            client_options={
+                "timeout": timedelta(seconds=timeout_s),
+                "allow_http": True,
+            },  # http for a store in one's own network
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=timeout_s * 3)},
         )
     except (BaseError, ValueError) as error:
@@ -52,7 +55,7 @@ class ObjectStore:
         self._clock = clock
 
     def generation(self, project_id: int) -> str:
-        """Read the generation object; it counts as changed after `relist_s` too."""
+        """Return the content of the generation object and a number that changes every `relist_s` seconds."""
         period = int(self._clock() // self._relist_s)
         with _translated():
             try:
@@ -62,7 +65,7 @@ class ObjectStore:
         return f"{written}/{period}"
 
     def bundles(self, project_id: int) -> Sequence[StoredBundle]:
-        """List the project's zips."""
+        """Return the project's zips."""
         prefix = f"{project_id}/"
         found = []
         with _translated():
@@ -75,18 +78,18 @@ class ObjectStore:
         return sorted(found)
 
     def open(self, project_id: int, bundle: StoredBundle) -> BinaryIO:
-        """Open a bundle; nothing is read yet."""
+        """Open a bundle. Nothing is read yet, so a bundle that is gone raises when it is read."""
         raw = _RangeReader(self._client, f"{project_id}/{bundle.name}", bundle.size)
         return cast("BinaryIO", io.BufferedReader(raw, _READ_AHEAD_BYTES))
 
     def add(self, project_id: int, name: str, content: BinaryIO) -> None:
-        """Upload a bundle, then say that there is one."""
+        """Upload a bundle, then change the generation."""
         with _translated():
             obstore.put(self._client, f"{project_id}/{name}", content)
             self._change(project_id)
 
     def remove(self, project_id: int, name: str) -> None:
-        """Delete a bundle."""
+        """Delete a bundle, then change the generation."""
         with _translated():
             try:
                 obstore.delete(self._client, f"{project_id}/{name}")
@@ -95,7 +98,7 @@ class ObjectStore:
             self._change(project_id)
 
     def projects(self) -> Sequence[int]:
-        """Give the ids of the projects that have bundles."""
+        """Return the ids of the projects that have bundles."""
         with _translated():
             prefixes = obstore.list_with_delimiter(self._client)["common_prefixes"]
         return sorted(int(prefix) for prefix in prefixes if prefix.isascii() and prefix.isdigit())
@@ -105,7 +108,7 @@ class ObjectStore:
 
 
 class _RangeReader(io.RawIOBase):
-    """An object as a file: each read fetches its range."""
+    """An object as a file. Each read fetches one range."""
 
     def __init__(self, client: obstore.store.ObjectStore, path: str, size: int) -> None:
         self._client = client
@@ -141,7 +144,7 @@ class _RangeReader(io.RawIOBase):
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn the client's errors into the store's; a missing object stays a FileNotFoundError."""
+    """Raise StoreUnavailableError for errors of the client. A missing object stays a FileNotFoundError."""
     try:
         yield
     except FileNotFoundError:

@@ -1,21 +1,21 @@
-"""Put a module together: the built file, the name of its map, the map (spec/javascript.md section 1)."""
+"""Find the parts of a module: the built file, the reference to its map, and the map (docs/spec/source-maps.md)."""
 
 from __future__ import annotations
 
 from pipeline.sourcemaps.files import File, Files, Unusable
-from pipeline.sourcemaps.found import Module, ModuleKey, Problem
-from pipeline.sourcemaps.maps import Maps, map_key
+from pipeline.sourcemaps.map_references import InvalidDataUrlError, decode_data_url, find_debug_id_comment, find_map_reference
+from pipeline.sourcemaps.module import Module, ModuleKey, Problem
+from pipeline.sourcemaps.parsed_maps import ParsedMaps, map_key
 from pipeline.sourcemaps.project_index import ProjectIndex
-from pipeline.sourcemaps.references import InvalidDataUrlError, decode_data_url, find_debug_id_comment, find_map_reference
 from pipeline.sourcemaps.source_text import SourceText
 from pipeline.sourcemaps.urls import join_urls
 
 
-def load_module(key: ModuleKey, index: ProjectIndex, files: Files, maps: Maps) -> Module:
-    """Find and parse all of a module. What cannot be found or used is the module's `problem`."""
+def load_module(key: ModuleKey, index: ProjectIndex, files: Files, maps: ParsedMaps) -> Module:
+    """Return a module with all its parts. What cannot be found or used is the module's `problem`. Raises nothing."""
     module = Module(key)
     attempted = module.attempted
-    code = files.find(index, key.origin, key.url, debug_id=key.debug_id, file_type="minified_source", attempted=attempted)
+    code = files.find(index, key.build, key.url, debug_id=key.debug_id, file_type="minified_source", attempted=attempted)
     if isinstance(code, Unusable):
         return _failed(module, "missing_source", key.url, code)
     reference = find_map_reference(code.text.content, code.headers)
@@ -28,28 +28,26 @@ def load_module(key: ModuleKey, index: ProjectIndex, files: Files, maps: Maps) -
     module.minified, module.text_key = code.text, code.text_key
     module.reference = reference if inline is None else "data:"
     if inline is not None:
-        module.map_url = module.source_base = key.url
-        module.resolved_with = code.resolved_with
+        module.map_found(key.url, code.resolved_with)
         return _parsed(module, maps, SourceText(inline))
     debug_id = key.debug_id or _own_debug_id(code)
     if reference is None and debug_id is None:
         return module  # a plain source file
     map_url = join_urls(key.url, reference) if reference is not None else None
-    source_map = files.find(index, key.origin, map_url, debug_id=debug_id, file_type="source_map", attempted=attempted)
+    source_map = files.find(index, key.build, map_url, debug_id=debug_id, file_type="source_map", attempted=attempted)
     if isinstance(source_map, Unusable):
         kind = "malformed_sourcemap" if source_map.reason in {"too_large", "damaged_bundle"} else "missing_sourcemap"
         return _failed(module, kind, (map_url or key.url) if kind == "malformed_sourcemap" else key.url, source_map)
-    module.map_url = module.source_base = map_url or join_urls(key.url, source_map.url)
-    module.resolved_with = source_map.resolved_with
+    module.map_found(map_url or join_urls(key.url, source_map.url), source_map.resolved_with)
     return _parsed(module, maps, source_map.text)
 
 
 def _own_debug_id(code: File) -> str | None:
-    """Give the debug id that a file found by itself names; of a bundle only the event's own id counts."""
+    """Return the debug id that a single file names. For a file in a bundle, only the debug id of the event counts."""
     return (code.debug_id or find_debug_id_comment(code.text.content)) if code.is_single else None
 
 
-def _parsed(module: Module, maps: Maps, source_map: SourceText) -> Module:
+def _parsed(module: Module, maps: ParsedMaps, source_map: SourceText) -> Module:
     assert module.minified is not None  # noqa: S101 -- set by the caller
     parsed = maps.get(module.minified, source_map)
     module.map, module.map_key = parsed.map, map_key(module.minified, source_map)

@@ -1,22 +1,28 @@
-"""The engine on `sourcemap`, in pure Python: positions without the names of scopes.
+"""The engine on `sourcemap`, which is pure Python: positions without the names of scopes.
 
-The library knows neither indexed maps nor maps without `names`, joins source names as file paths, and gives unmapped segments
-the line before theirs (spec/javascript.md section 2). So it decodes one plain map at a time, whose sources are numbers, and
-everything else is done here.
+The library reads neither indexed maps nor maps without `names`, joins source names as file paths, and gives a segment without a
+source the line of the segment before it. So it only decodes the mappings of one plain map at a time, with numbers in place of
+source names. Everything else is done here. See docs/spec/source-maps.md, "Map formats".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 import sourcemap
 from sourcemap.exceptions import SourceMapDecodeError
 
-from pipeline.sourcemaps.engine import MalformedMapError, Position
-from pipeline.sourcemaps.position_memory import PositionMemory
-from pipeline.sourcemaps.references import without_guard
+from pipeline.sourcemaps.engines.contract import (
+    MAX_COORDINATE,
+    MAX_POSITIONS,
+    POSITION_COST_BYTES,
+    MalformedMapError,
+    SourcePosition,
+)
+from pipeline.sourcemaps.map_references import without_guard
 from pipeline.sourcemaps.source_text import SourceText
 
 _DECODE_ERRORS = (SourceMapDecodeError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
@@ -25,7 +31,7 @@ _BYTES_PER_CHARACTER = 30
 
 
 class _Section(NamedTuple):
-    """A plain map and where in the built file it begins, from 0."""
+    """A plain map, and where in the built file it begins, from 0."""
 
     line: int
     column: int
@@ -39,47 +45,60 @@ class SourcemapMap:
 
     def __init__(self, source_map: bytes) -> None:
         self._fixed_cost_bytes = len(source_map) * _BYTES_PER_CHARACTER + 4096
-        self._texts: dict[tuple[int, int], SourceText | None] = {}
         try:
-            self._sections = list(_sections(_read_json(source_map), 0, 0))
+            self._sections = _Sections(list(_sections(_read_json(source_map), 0, 0)))
         except _DECODE_ERRORS as error:
             raise MalformedMapError(f"{type(error).__name__}: {error}") from None
-        self._positions = PositionMemory()
+        self._locate = lru_cache(MAX_POSITIONS)(self._sections.locate)
 
     @property
     def cost_bytes(self) -> int:
         """The library's objects, and the positions that are remembered."""
-        return self._fixed_cost_bytes + self._positions.cost_bytes
+        return self._fixed_cost_bytes + self._locate.cache_info().currsize * POSITION_COST_BYTES
 
-    def locate(self, line: int, column: int) -> Position | None:
-        """Find the token at or left of a place, on the same line."""
-        return self._positions.look_up(line, column, self._locate)
+    def locate(self, line: int, column: int) -> SourcePosition | None:
+        """Return the token at or left of a position on the same line, or None."""
+        return self._locate(line, column)
 
-    def _locate(self, line: int, column: int) -> Position | None:
-        at = (line - 1, column - 1)
+    def sources_without_content(self) -> list[str]:
+        """Return the names of the sources whose text the map does not carry."""
+        return self._sections.sources_without_content()
+
+
+class _Sections:
+    """The sections of a map in their order; a plain map is one section."""
+
+    def __init__(self, sections: list[_Section]) -> None:
+        self._sections = sections
+        self._texts: dict[tuple[int, int], SourceText | None] = {}
+
+    def locate(self, line: int, column: int) -> SourcePosition | None:
+        if not 1 <= line <= MAX_COORDINATE or column > MAX_COORDINATE:
+            return None
+        at = (line - 1, max(column, 1) - 1)
         for number in range(len(self._sections) - 1, -1, -1):
             section = self._sections[number]
             if (section.line, section.column) > at:
                 continue
-            # Only a section's first line is moved sideways. A later section that begins on this line has none to its left.
+            # Only the first line of a section is moved sideways.
             column_here = at[1] - (section.column if at[0] == section.line else 0)
             try:
                 token = section.index.lookup(at[0] - section.line, column_here)
-            except IndexError:
+            except IndexError:  # no token to the left; on its first line, an earlier section may have one
                 if section.line == at[0]:
                     continue
                 return None
             return self._position(number, section, token)
         return None
 
-    def _position(self, number: int, section: _Section, token: Any) -> Position | None:
+    def _position(self, number: int, section: _Section, token: Any) -> SourcePosition | None:
         if token.src is None:  # a segment that maps to nothing
             return None
         source = int(token.src)
         text = self._text(number, section, source)
         line, column = token.src_line + 1, token.src_col + 1
         context = text.context(line, column) if text is not None else None
-        return Position(line, column, section.sources[source], token.name or None, None, context)
+        return SourcePosition(line, column, section.sources[source], token.name or None, None, context).with_bounded_names()
 
     def _text(self, number: int, section: _Section, source: int) -> SourceText | None:
         if (number, source) not in self._texts:
@@ -88,7 +107,6 @@ class SourcemapMap:
         return self._texts[number, source]
 
     def sources_without_content(self) -> list[str]:
-        """Name the sources whose text the map does not carry."""
         return [
             name or ""
             for number, section in enumerate(self._sections)
@@ -98,7 +116,7 @@ class SourcemapMap:
 
 
 class SourcemapEngine:
-    """Positions alone."""
+    """Finds positions, and no names of scopes."""
 
     name = "sourcemap"
 
@@ -120,7 +138,7 @@ def _sections(raw: dict[str, Any], line: int, column: int) -> Iterator[_Section]
         return
     for section in raw["sections"]:
         offset = section["offset"]
-        # As upstream: a nested map's own columns move only on the line that it begins on.
+        # As symbolic does: the columns of a nested map move only on the line that it begins on.
         below = offset["line"] > 0
         yield from _sections(section["map"], line + offset["line"], offset["column"] + (0 if below else column))
 
@@ -136,7 +154,7 @@ def _section(raw: dict[str, Any], line: int, column: int) -> _Section:
 
 
 def _as_text(name: object) -> str:
-    """Read a name as symbolic does: numbers count, other values are no name."""
+    """Return a name as symbolic reads it: a number becomes text, and any other value is no name."""
     return str(name) if isinstance(name, str | int | float) and not isinstance(name, bool) else ""
 
 

@@ -1,0 +1,1 @@
+"""Libraries that read source maps, behind one contract, and the child process that tries unknown files first."""
