@@ -34,11 +34,11 @@ from pipeline.settings.loading import load_settings
 from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, read_bundle
 from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
-from pipeline.sourcemaps.opening import open_artifacts, open_store
 from pipeline.sourcemaps.packing import NothingToFindByError, Packed, pack_folder, rebind_bundle
 from pipeline.sourcemaps.stores.contract import BUNDLE_SUFFIX, ArtifactStore, StoredBundle, StoreUnavailableError
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
+from pipeline.wiring.artifacts import open_artifacts, open_store
 from pipeline.wiring.contexts import explain_context
 
 _DAY_S = 86_400
@@ -57,9 +57,14 @@ def sourcemaps() -> None:
 @sourcemaps.command()
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @_project_option
-@click.option("--release", metavar="R", help="The release that the files are of. Not needed for files with debug ids.")
-@click.option("--dist", metavar="D", help="The distribution of the release, exactly as events name it.")
-@click.option("--url-prefix", default="~/", metavar="P", help="What comes before a file's path in the folder.  [default: ~/]")
+@click.option("--release", metavar="R", help="The release that the files belong to. Files with debug ids do not need one.")
+@click.option("--dist", metavar="D", help="The dist of the release, exactly as events name it.")
+@click.option(
+    "--url-prefix",
+    default="~/",
+    metavar="P",
+    help="The folder's URL; `~` stands for any host.  [default: ~/]",
+)
 @_artifacts_option
 @settings_file_option
 def add(
@@ -115,7 +120,7 @@ def _print_added(project: int, name: str, packed: Packed) -> None:
 @_artifacts_option
 @settings_file_option
 def list_bundles(project: int | None, artifacts: str | None, settings_file: Path | None, *, as_json: bool) -> None:
-    """List the bundles of the store, the newest first, with what is wrong with them."""
+    """List the bundles in the store, the newest first, and what is wrong with them."""
     _, store = _open(artifacts, settings_file)
     table = Table("project", "bundle", "added", "release", "dist", "files", "debug ids", "damage")
     with _reaching():
@@ -155,9 +160,9 @@ def check(
     *,
     as_json: bool,
 ) -> None:
-    """Say for each frame of an event which files were looked for and where they were found, and what would fix it.
+    """Show for each frame of an event which files were looked up, where they were found, and what would fix the frame.
 
-    Ends with 1 where a frame of a built file was not resolved, or the input holds no event.
+    The exit status is 1 if a frame of a built file was not resolved, or if the input holds no event.
     """
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
     moment = clock(now)
@@ -221,11 +226,11 @@ def remove(names: tuple[str, ...], project: int, release: str | None, artifacts:
 @click.option(
     "--older-than", "days", type=click.IntRange(min=1), metavar="DAYS", help="[default: the settings' artifacts.retention_days]"
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be removed.")
 @_artifacts_option
 @settings_file_option
 def prune(project: int | None, days: int | None, artifacts: str | None, settings_file: Path | None, *, dry_run: bool) -> None:
-    """Remove the bundles that were added longer ago than artifacts are kept."""
+    """Remove the bundles that are older than `artifacts.retention_days`, or than --older-than."""
     settings, store = _open(artifacts, settings_file)
     before = time.time() - (days or settings.artifacts.retention_days) * _DAY_S
     with _reaching():

@@ -1,4 +1,4 @@
-"""Why a frame was not resolved, and the one thing to do about it: what `pipeline sourcemaps check` prints."""
+"""Why a frame was not resolved, and what to do about it. `pipeline sourcemaps check` prints this."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from pipeline.sourcemaps.urls import candidate_urls, join_urls
 
 @dataclass(slots=True)
 class FrameDiagnosis:
-    """One frame: `tried` are the names that were looked for, in order, each with what came of it; `found` what that means.
+    """What happened to one frame.
 
-    `outcome` is `resolved`, `in part`, `unresolved`, or `not looked up`. `action` is what would fix it.
+    `tried` holds the names that were looked for, in order, each with the result. `found` holds what that means.
+    `outcome` is `resolved`, `in part`, `unresolved` or `not looked up`. `action` is what would fix it.
     """
 
     frame: str
@@ -31,7 +32,7 @@ class FrameDiagnosis:
     action: str | None = None
 
     def to_text(self) -> str:
-        """Print for people: what became of the frame, each name that was tried, what that means, what to do."""
+        """Return the lines that `check` prints: the outcome, each name that was tried, what that means, and what to do."""
         lines = [f"{self.outcome:<14}{self.frame}"]
         lines += [f"{'is':>12}  {self.resolved_to}"] if self.resolved_to is not None else []
         lines += [f"{'tried':>12}  {line}" for line in self.tried]
@@ -42,7 +43,7 @@ class FrameDiagnosis:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A file that a frame needs, and how it is asked for."""
+    """A file that a frame needs, and what it is looked up by."""
 
     module: Module
     what: str
@@ -53,7 +54,7 @@ class _Asked:
 
 
 def diagnose_event(event: dict[str, Any], project_id: int, artifacts: Artifacts) -> list[FrameDiagnosis]:
-    """Resolve a copy of a normalized event and say of each frame, caller first, how that went."""
+    """Resolve a copy of a normalized event, and return what happened to each frame, the caller first."""
     resolved = copy.deepcopy(event)
     selection = select_frames(resolved, project_id)
     if selection is None:
@@ -94,7 +95,7 @@ def _not_looked_up(frame: Frame, platform: object) -> FrameDiagnosis:
 def _diagnose_frame(raw: Frame, frame: Frame, module: Module | None, index: ProjectIndex) -> FrameDiagnosis:
     diagnosis = FrameDiagnosis(_describe(raw), "unresolved")
     if module is None or raw["lineno"] <= 0:
-        diagnosis.found.append(f"line {raw['lineno']} is no place in a file: lines count from 1")
+        diagnosis.found.append(f"line {raw['lineno']} is not in any file: lines count from 1")
         diagnosis.action = "look at what made the stack trace: the SDK, or code that changes events before they are sent"
         return diagnosis
     code = _Asked(module, "the built file", module.key.url, module.key.debug_id, "minified_source", index)
@@ -121,7 +122,7 @@ def _diagnose_frame(raw: Frame, frame: Frame, module: Module | None, index: Proj
 
 
 def _tried(asked: _Asked) -> Iterator[str]:
-    """Say of each name under which a file was looked for where it was found, or that it was not."""
+    """Return a line for each name under which a file was looked up: where it was found, or that it was not."""
     build = asked.module.key.build
     found = asked.index.find(
         build, candidate_urls(asked.url) if asked.url else (), debug_id=asked.debug_id, file_type=asked.file_type
@@ -170,7 +171,7 @@ def _explain_problem(diagnosis: FrameDiagnosis, problem: Problem, code: _Asked, 
 
 
 def _explain_missing(diagnosis: FrameDiagnosis, asked: _Asked) -> None:
-    """Look for the file everywhere it should not be: most failures are a name that is nearly right."""
+    """Look for the file under other names, releases and dists, because most failures are a name that is nearly right."""
     build, url = asked.module.key.build, asked.url or asked.module.key.url
     name = url.split("#")[0].split("?")[0].rpartition("/")[2]
     for bundle in asked.index.bundles:
@@ -243,7 +244,7 @@ def _bound(release: str | None, dist: str | None) -> str:
 
 
 def _add_command(module: Module) -> str:
-    """Give the command that uploads the build where this frame would find it."""
+    """Return the command that uploads the build to where this frame would find it."""
     build, url = module.key.build, module.key.url
     command = ["pipeline", "sourcemaps", "add", "BUILD_FOLDER", "--project", str(build.project_id)]
     if build.release is not None:

@@ -1,4 +1,4 @@
-"""Which frames of an event are looked up, and in which file (docs/spec/source-maps.md, "Which frames are looked up")."""
+"""Which frames of an event are looked up, and in which file (docs/spec/source-maps.md, "Which frames")."""
 
 from __future__ import annotations
 

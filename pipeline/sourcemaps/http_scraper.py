@@ -1,7 +1,9 @@
-"""Fetch built files from public web servers, and from nowhere else.
+"""Fetch built files from public web servers, and from nowhere else. The HTTP client is urllib3.
 
-What may be fetched: https, from allowed hosts, at addresses that are public. The address that was checked is the one that is
-connected to, also after a redirect, so that no DNS answer leads inside. Size and time are bounded, results are kept.
+A file is fetched only over https, from allowed hosts, at public addresses. The scraper connects to the very address that it
+checked, also after a redirect, so that no DNS answer leads into the own network. Size and time are bounded, DNS included, and
+results are kept. Redirects, the deadline and the addresses stay here, because no client checks all three: urllib3's time-outs are
+for each read and leave DNS out, and aiohttp asks no resolver for a host that is an address.
 """
 
 from __future__ import annotations
@@ -9,11 +11,16 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import socket
-import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
+
+import urllib3.exceptions
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import BaseHTTPResponse
 
 from pipeline.sourcemaps.bounded_cache import BoundedCache
 from pipeline.sourcemaps.files import ScrapedFile
@@ -24,13 +31,13 @@ _FAILURE_COST_BYTES = 512
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 Resolve = Callable[[str, int], Sequence[str]]
-Connect = Callable[[str, str, int, float], http.client.HTTPConnection]
+Connect = Callable[[str, str, int, float], HTTPConnection]
 
 
 class ScrapingLimits(NamedTuple):
-    """Bounds of one file (bytes), one fetch with all its redirects (seconds), and how long results are kept (seconds).
+    """Bounds of one file (bytes), of one fetch with all its redirects (seconds), and how long results are kept (seconds).
 
-    `budget_s` is what all fetches together may take of a minute: workers wait for them.
+    `budget_s` is how many seconds of each minute all fetches together may take, because a worker waits for them.
     """
 
     max_file_bytes: int = 32_000_000
@@ -49,7 +56,7 @@ class _Kept(NamedTuple):
 
 
 class HttpScraper:
-    """Fetches from `allowed_hosts`: exact names, or `*.example.com` for all below one."""
+    """Fetches from `allowed_hosts`: exact names, or `*.example.com` for all names below one."""
 
     def __init__(
         self,
@@ -63,14 +70,14 @@ class HttpScraper:
         self._allowed_hosts = tuple(host.lower() for host in allowed_hosts)
         self._limits = limits
         self._resolve = resolve or _resolve
-        self._connect = connect or _PinnedConnection
+        self._connect = connect or connect_to
         self._clock = clock
         self._kept: BoundedCache[str, _Kept] = BoundedCache(limits.memory_bytes)
         self._minute = 0
         self._spent_s = 0.0
 
     def fetch(self, url: str) -> ScrapedFile:
-        """Fetch a file, or give what came of the last attempt."""
+        """Return a file, or what an earlier attempt returned. Raises nothing, whatever the server does."""
         url = url.split("#", 1)[0]
         kept = self._kept.get(url)
         if kept is not None and self._clock() < kept.until_s:
@@ -94,36 +101,39 @@ class HttpScraper:
                 if isinstance(result, ScrapedFile):
                     return result
                 url = urljoin(url, result)
-        except TimeoutError:
+        except (TimeoutError, urllib3.exceptions.TimeoutError):
             return ScrapedFile(None, "timeout")
-        except (OSError, http.client.HTTPException, ValueError):
+        except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, ValueError):
             return ScrapedFile(None, "failed")
         return ScrapedFile(None, "failed")
 
     def _fetch_once(self, url: str, deadline_s: float) -> ScrapedFile | str:
-        """Give the file, or where a redirect leads."""
+        """Return the file, or the address that a redirect names."""
         parts = urlsplit(url)
         host, address = parts.hostname, None
         if host is not None and self._is_allowed(parts):
-            address = self._public_address(host, parts.port or 443)
+            address = self._public_address(host, parts.port or 443, deadline_s)
         if host is None or address is None:
             return ScrapedFile(None, "disallowed")
         connection = self._connect(host, address, parts.port or 443, self._time_left(deadline_s))
         try:
             target = parts.path or "/"
             connection.request(
-                "GET", f"{target}?{parts.query}" if parts.query else target, headers={"Accept-Encoding": "identity"}
+                "GET",
+                f"{target}?{parts.query}" if parts.query else target,
+                headers={"Host": parts.netloc, "Accept-Encoding": "identity"},
+                preload_content=False,
             )
             response = connection.getresponse()
             if response.status in _REDIRECTS:
                 return response.headers.get("Location", "")
-            if response.status != http.client.OK:
+            if response.status != 200:
                 return ScrapedFile(None, "not_found" if response.status in {404, 410} else "failed")
             return self._read(response, connection, deadline_s)
         finally:
             connection.close()
 
-    def _read(self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection, deadline_s: float) -> ScrapedFile:
+    def _read(self, response: BaseHTTPResponse, connection: HTTPConnection, deadline_s: float) -> ScrapedFile:
         content = bytearray()
         while chunk := response.read1(_CHUNK_BYTES):
             content += chunk
@@ -132,8 +142,6 @@ class HttpScraper:
             left_s = self._time_left(deadline_s)
             if connection.sock is not None:
                 connection.sock.settimeout(left_s)
-        if response.length:  # the connection ended before the file did
-            return ScrapedFile(None, "failed")
         return ScrapedFile(bytes(content))
 
     def _time_left(self, deadline_s: float) -> float:
@@ -150,9 +158,22 @@ class HttpScraper:
             host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:])) for allowed in self._allowed_hosts
         )
 
-    def _public_address(self, host: str, port: int) -> str | None:
-        """Give an address to connect to; None where any that the name has is not public."""
-        addresses = self._resolve(host, port)
+    def _public_address(self, host: str, port: int, deadline_s: float) -> str | None:
+        """Return an address of a host. None if any of its addresses is not public. Raises TimeoutError at the deadline.
+
+        The system's resolver has no deadline, so it is asked in a thread of its own. At most `budget_s / timeout_s` such threads
+        are left behind in a minute, and none of them keeps the process from ending.
+        """
+        answer: Future[Sequence[str]] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self._resolve(host, port))
+            except Exception as error:  # noqa: BLE001 -- raised again in the caller's thread
+                answer.set_exception(error)
+
+        threading.Thread(target=ask, name="scraper-dns", daemon=True).start()
+        addresses = answer.result(self._time_left(deadline_s))
         if not addresses or not all(_is_public(address) for address in addresses):
             return None
         return addresses[0]
@@ -176,20 +197,6 @@ def _resolve(host: str, port: int) -> Sequence[str]:
     return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-class _PinnedConnection(http.client.HTTPSConnection):
-    """Connects to an address that was checked; the certificate must be the host's."""
-
-    def __init__(self, host: str, address: str, port: int, timeout_s: float) -> None:
-        context = ssl.create_default_context()
-        super().__init__(host, port, timeout=timeout_s, context=context)
-        self._address = address
-        self._tls = context
-
-    def connect(self) -> None:
-        """Open the socket to the address and speak TLS to the host."""
-        plain = socket.create_connection((self._address, self.port), self.timeout)
-        try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
-        except BaseException:
-            plain.close()
-            raise
+def connect_to(host: str, address: str, port: int, timeout_s: float) -> HTTPSConnection:
+    """Return a connection to an address. The certificate must be the host's."""
+    return HTTPSConnection(address, port, server_hostname=host, timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""How a built file names its map and its debug id (docs/spec/source-maps.md, "Map reference")."""
+"""How a built file names its map and its debug id (docs/spec/source-maps.md, "Finding the map")."""
 
 from __future__ import annotations
 

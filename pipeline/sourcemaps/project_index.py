@@ -1,6 +1,6 @@
 """Which file of which bundle a look-up means, and the index of each project, kept up to date by polling the store.
 
-See docs/spec/source-maps.md, "Looking up a file".
+See docs/spec/source-maps.md, "Finding the built file".
 """
 
 from __future__ import annotations

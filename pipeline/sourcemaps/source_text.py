@@ -1,6 +1,6 @@
 """A built or original file: its digest, its lines, and the few trimmed lines around a position.
 
-See docs/spec/source-maps.md, "Context lines".
+See docs/spec/source-maps.md, "What the frame says".
 """
 
 from __future__ import annotations

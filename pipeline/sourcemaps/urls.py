@@ -1,6 +1,6 @@
 """URLs and paths of JavaScript files: joining them, the candidates of a look-up, and the readable part of a bundler's names.
 
-See docs/spec/source-maps.md, "Joining URLs", "Looking up a file" and "Paths".
+See docs/spec/source-maps.md, "Finding the built file", "Finding the map" and "What the frame says".
 """
 
 from __future__ import annotations

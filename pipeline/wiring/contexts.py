@@ -10,8 +10,8 @@ from pipeline.rules.folder import RulesFolder
 from pipeline.rules.snapshot import Rules
 from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.artifacts import Artifacts
-from pipeline.sourcemaps.opening import open_artifacts
 from pipeline.stages.contract import Context, Limits
+from pipeline.wiring.artifacts import open_artifacts
 
 MakeContext = Callable[[tuple[Polled, ...]], Context]
 """Returns the context of one batch. It is given the offsets that the batch was polled from, empty outside Kafka."""

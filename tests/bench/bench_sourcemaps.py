@@ -32,9 +32,9 @@ from pipeline.sourcemaps.engines.contract import Engine
 from pipeline.sourcemaps.engines.probe import Probe
 from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine
 from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
-from pipeline.sourcemaps.opening import open_artifacts
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
+from pipeline.wiring.artifacts import open_artifacts
 from pipeline.wiring.contexts import explain_context
 
 ROOT = Path(__file__).parents[2]

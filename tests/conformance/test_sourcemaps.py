@@ -1,8 +1,8 @@
 """The JavaScript suite: events with their artifacts, bare look-ups, and the tables of the pure functions.
 
-Two expectations of a case are adapted (docs/spec/source-maps.md): a missing file is named as such where Symbolicator says
-`scraping_disabled`, and what Sentry does not store of Symbolicator's answer is not compared
-(`sourcemap_origin`, and `symbolicated` where it is false).
+A case is compared with two exceptions. A missing file is reported as missing where Symbolicator reports `scraping_disabled`
+(docs/spec/source-maps.md, "Errors"). What Sentry does not store of Symbolicator's answer is left out: `sourcemap_origin`, and
+`symbolicated` if it is false.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class FakeScraper:
         self._files = files
 
     def fetch(self, url: str) -> ScrapedFile:
-        """Give the file or `not_found`."""
+        """Return the file, or `not_found`."""
         path = self._files.get(url)
         return ScrapedFile((SUITE / path).read_bytes()) if path is not None else ScrapedFile(None, "not_found")
 

@@ -44,7 +44,7 @@ sys.path[:0] = json.loads(sys.argv[2])
 from pathlib import Path
 from support.symbolication import resolve
 from pipeline.settings.schema import ArtifactSettings as Settings
-from pipeline.sourcemaps.opening import open_artifacts
+from pipeline.wiring.artifacts import open_artifacts
 
 artifacts = open_artifacts(Settings(url=sys.argv[1], parse_cpu_s=1.0))
 print(json.dumps({"pid": os.getpid()}), flush=True)

@@ -33,7 +33,7 @@ def truths() -> list[Any]:
 
 @cache
 def recorded(sdk: str) -> dict[str, dict[str, Any]]:
-    """Give the events of an SDK by id, after symbolication."""
+    """Return the events of an SDK by id, after symbolication."""
     settings = load_settings(None, {("artifacts", "url"): str(FIXTURES / "artifacts")}, {})
     context = explain_context(settings, load_rules(RULES), now=NOW)
     records = list(Inputs((str(FIXTURES / "recorded" / sdk),), now=NOW, project_id=None, max_record_bytes=10_000_000))

@@ -13,8 +13,8 @@ from support.source_maps import FILES, event, frames_of
 from support.symbolication import kinds, resolve
 
 from pipeline.settings.schema import ArtifactSettings as Settings
-from pipeline.sourcemaps.opening import open_artifacts, open_store
 from pipeline.sourcemaps.stores.contract import StoreUnavailableError
+from pipeline.wiring.artifacts import open_artifacts, open_store
 
 
 @pytest.fixture

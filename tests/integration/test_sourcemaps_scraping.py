@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sourcemaps.http_scraper import HttpScraper, _PinnedConnection
+from pipeline.sourcemaps.http_scraper import HttpScraper, connect_to
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate: install it")
 
@@ -47,10 +47,10 @@ def server(tmp_path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def fetch(host: str, port: int) -> bytes:
-    connection = _PinnedConnection(host, "127.0.0.1", port, 5.0)
+    connection = connect_to(host, "127.0.0.1", port, 5.0)
     try:
         connection.request("GET", "/app.js")
-        return connection.getresponse().read()
+        return connection.getresponse().data
     finally:
         connection.close()
 

@@ -66,6 +66,6 @@ def event(*frames: dict[str, Any], release: str | None = "shop@1", **more: Any) 
 
 
 def frames_of(event: dict[str, Any]) -> list[dict[str, Any]]:
-    """Give the frames of an event's only exception."""
+    """Return the frames of an event's only exception."""
     frames: list[dict[str, Any]] = event["exception"]["values"][0]["stacktrace"]["frames"]
     return frames

@@ -18,5 +18,5 @@ def resolve(artifacts: Artifacts, event: dict[str, Any], project_id: int = 7) ->
 
 
 def kinds(event: dict[str, Any]) -> list[str]:
-    """Give the kinds of an event's errors."""
+    """Return the kinds of an event's errors."""
     return [error["symbolicator_type"] for error in event.get("errors", [])]

@@ -1,4 +1,4 @@
-"""Parse an unknown file in a child process before the worker parses it (docs/spec/source-maps.md, "Traps of symbolic").
+"""Parse an unknown file in a child process before the worker parses it (docs/spec/source-maps.md, "Traps of the libraries").
 
 Some minified files overflow the parser's stack, which no `except` catches. Such an upload would kill every worker that meets
 it, again and again. Others take seconds or gigabytes. Only the child process suffers, and the result is remembered.

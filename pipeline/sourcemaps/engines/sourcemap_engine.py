@@ -2,7 +2,7 @@
 
 The library reads neither indexed maps nor maps without `names`, joins source names as file paths, and gives a segment without a
 source the line of the segment before it. So it only decodes the mappings of one plain map at a time, with numbers in place of
-source names. Everything else is done here. See docs/spec/source-maps.md, "Map formats".
+source names. Everything else is done here. See docs/spec/source-maps.md, "Traps of the libraries".
 """
 
 from __future__ import annotations

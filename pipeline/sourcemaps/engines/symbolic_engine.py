@@ -1,7 +1,7 @@
 """The engine on `symbolic`: positions and names of scopes from `SourceMapCache`, and `SourceMapView` where that drops a token.
 
-The library's traps are dealt with here, each at its comment (docs/spec/source-maps.md, "Traps of symbolic"). One is not: some
-files kill the parser, and `probe.py` keeps those away.
+The library's traps (docs/spec/source-maps.md, "Traps of the libraries") are dealt with here, each at its comment. One is not:
+some files kill the parser, and `probe.py` keeps those away.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def test_sources_that_are_missing_are_counted_and_may_be_added(broken: Broken) -
 def test_frames_that_are_not_looked_up_say_why(broken: Broken, frame: dict[str, Any], found: str) -> None:
     skipped, looked_up = diagnose_event(event(frame, {"abs_path": URL, "lineno": 0}), 7, broken.artifacts())
     assert (skipped.outcome, skipped.found, skipped.action) == ("not looked up", [found], None)
-    assert looked_up.found == ["line 0 is no place in a file: lines count from 1"]
+    assert looked_up.found == ["line 0 is not in any file: lines count from 1"]
 
 
 def test_names_are_tried_in_their_order_up_to_where_one_was_found(broken: Broken) -> None:

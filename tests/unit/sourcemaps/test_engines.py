@@ -22,7 +22,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "artifacts"
 
 
 def maps_at_hand() -> Iterator[Any]:
-    """Give every map in the suite and the fixtures, those in zips too."""
+    """Return every map of the suite and of the fixtures, those in zips too."""
     for folder in (ROOT / "javascript" / "files", FIXTURES):
         for path in sorted(folder.rglob("*")):
             name = str(path.relative_to(folder))
@@ -47,7 +47,7 @@ def parse(engine: Engine, content: bytes) -> ParsedMap | None:
 
 
 def places(content: bytes) -> Iterator[tuple[int, int]]:
-    """Give a place on, left of and right of every token, and one on the lines around."""
+    """Return a position on, left of and right of every token, and one on the lines around."""
     for token in SourceMapView.from_json_bytes(content):
         for column in range(max(token.dst_col, 1), token.dst_col + 4):
             yield token.dst_line + 1, column

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import http.client
 import io
+import threading
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from pipeline.sourcemaps.http_scraper import HttpScraper, ScrapingLimits
 
@@ -26,7 +27,7 @@ class FakeServer:
         assert port == 443
         return self.addresses.get(host, [PUBLIC])
 
-    def connect(self, host: str, address: str, port: int, timeout_s: float) -> http.client.HTTPConnection:
+    def connect(self, host: str, address: str, port: int, timeout_s: float) -> HTTPConnection:
         self.connected.append((host, address))
         return _FakeConnection(self, host, port, timeout_s)
 
@@ -38,29 +39,35 @@ class FakeServer:
         return HttpScraper(allowed, ScrapingLimits(**limits), resolve=self.resolve, connect=self.connect, clock=self.clock)
 
 
-class _FakeConnection(http.client.HTTPConnection):
+class _FakeConnection(HTTPConnection):
+    """urllib3's connection on a socket that answers what the server has for the path."""
+
     def __init__(self, server: FakeServer, host: str, port: int, timeout_s: float) -> None:
         super().__init__(host, port, timeout=timeout_s)
-        self._server = server
-        self._path = ""
-
-    def request(self, method: str, url: str, *_: Any, **__: Any) -> None:
-        assert method == "GET"
-        self._path = f"https://{self.host}{url}"
-
-    def getresponse(self) -> http.client.HTTPResponse:
-        page = self._server.pages.get(self._path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-        response = http.client.HTTPResponse(cast("Any", _FakeSocket(_SlowBytes(page, self._server))))
-        response.begin()
-        return response
+        self.sock: Any = _FakeSocket(server, host)
 
 
 class _FakeSocket:
-    def __init__(self, file: io.BytesIO) -> None:
-        self._file = file
+    def __init__(self, server: FakeServer, host: str) -> None:
+        self._server = server
+        self._host = host
+        self._request = b""
+
+    def sendall(self, data: bytes) -> None:
+        self._request += data
 
     def makefile(self, _: str) -> io.BytesIO:
-        return self._file
+        method, path, _ = self._request.decode().split(" ", 2)
+        assert method == "GET"
+        assert f"\r\nHost: {self._host}\r\n" in self._request.decode()
+        url = f"https://{self._host}{path}"
+        return _SlowBytes(self._server.pages.get(url, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), self._server)
+
+    def settimeout(self, timeout_s: float) -> None:
+        assert timeout_s > 0
+
+    def close(self) -> None:
+        pass
 
 
 class _SlowBytes(io.BytesIO):
@@ -195,3 +202,17 @@ BROKEN_ANSWERS = [
 @pytest.mark.parametrize("answer", BROKEN_ANSWERS)
 def test_a_server_that_misbehaves_gives_no_file(answer: bytes) -> None:
     assert FakeServer({URL: answer}).scraper().fetch(URL) == (None, "failed")
+
+
+def test_a_name_server_that_does_not_answer_ends_with_the_deadline() -> None:
+    answered = threading.Event()
+
+    def resolve(_: str, __: int) -> Sequence[str]:
+        answered.wait(60)
+        return [PUBLIC]
+
+    server = FakeServer({URL: page(b"code")})
+    scraper = HttpScraper(["cdn.example.com"], ScrapingLimits(timeout_s=0.05), resolve=resolve, connect=server.connect)
+    assert scraper.fetch(URL).reason == "timeout"
+    assert server.connected == []
+    answered.set()

@@ -10,8 +10,8 @@ from support.symbolication import resolve
 
 from pipeline.model.errors import SettingsError
 from pipeline.settings.schema import ArtifactSettings as Settings
-from pipeline.sourcemaps.opening import open_artifacts, open_store
 from pipeline.sourcemaps.stores.object_store import ObjectStore
+from pipeline.wiring.artifacts import open_artifacts, open_store
 
 
 @pytest.fixture

@@ -1,0 +1,81 @@
+"""The artifact store, the engine and the caches that the settings name. Each library is loaded only if it is used."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from pipeline.model.errors import SettingsError
+from pipeline.settings.schema import ArtifactSettings
+from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits
+from pipeline.sourcemaps.disk_cache import DiskCache
+from pipeline.sourcemaps.engines.contract import Engine
+from pipeline.sourcemaps.engines.probe import Probe
+from pipeline.sourcemaps.files import Scraper
+from pipeline.sourcemaps.stores.contract import ArtifactStore
+from pipeline.sourcemaps.stores.folder_store import FolderStore
+
+log = logging.getLogger(__name__)
+
+
+def open_artifacts(settings: ArtifactSettings) -> Artifacts:
+    """Open the artifact store with its caches. Raises SettingsError if none is configured or its URL cannot be used."""
+    store = open_store(settings)
+    if isinstance(store, FolderStore) and not store.folder.is_dir():
+        log.warning("%s: no such folder; until it is there, frames stay minified", store.folder)
+    limits = CacheLimits(
+        memory_bytes=settings.memory_bytes,
+        max_file_bytes=settings.max_file_bytes,
+        poll_interval_s=settings.poll_interval_s,
+        retry_failed_s=settings.retry_failed_s,
+    )
+    engine, probe = _open_engine(settings)
+    disk = None if isinstance(store, FolderStore) else _open_disk_cache(settings)
+    return Artifacts(store, engine, probe=probe, disk=disk, scraper=_open_scraper(settings), limits=limits)
+
+
+def open_store(settings: ArtifactSettings) -> ArtifactStore:
+    """Open the store alone. Raises SettingsError if none is configured or its URL cannot be used."""
+    if not settings.url:
+        raise SettingsError("no artifact store is configured: give --artifacts, or artifacts.url in the settings")
+    if "://" not in settings.url:
+        return FolderStore(Path(settings.url))
+    if settings.url.startswith("file://"):
+        return FolderStore(Path(settings.url.removeprefix("file://")))
+    from pipeline.sourcemaps.stores.object_store import open_object_store  # noqa: PLC0415 -- a folder needs no client
+
+    try:
+        return open_object_store(settings.url, timeout_s=settings.store_timeout_s, relist_s=settings.relist_interval_s)
+    except ValueError as error:
+        raise SettingsError(f"artifacts.url: {error}") from None
+
+
+def _open_engine(settings: ArtifactSettings) -> tuple[Engine, Probe | None]:
+    """Return the engine, and the probe for the one that a hostile file can kill."""
+    if settings.engine == "symbolic":
+        try:
+            from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine  # noqa: PLC0415 -- it may be missing
+        except ImportError as error:
+            log.warning("symbolic cannot be loaded, so frames get positions and no scope names: %s", error)
+        else:
+            return SymbolicEngine(), Probe(settings.parse_cpu_s, settings.parse_memory_bytes)
+    from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine  # noqa: PLC0415 -- used by choice only
+
+    return SourcemapEngine(), None
+
+
+def _open_scraper(settings: ArtifactSettings) -> Scraper | None:
+    if not settings.scrape_hosts:
+        return None
+    from pipeline.sourcemaps.http_scraper import HttpScraper, ScrapingLimits  # noqa: PLC0415 -- off unless configured
+
+    limits = ScrapingLimits(max_file_bytes=settings.max_file_bytes, timeout_s=settings.scrape_timeout_s)
+    return HttpScraper(settings.scrape_hosts, limits)
+
+
+def _open_disk_cache(settings: ArtifactSettings) -> DiskCache | None:
+    try:
+        return DiskCache(Path(settings.cache_dir).expanduser(), settings.cache_bytes)
+    except OSError as error:
+        log.warning("no disk cache for artifacts: %s", error)
+        return None
