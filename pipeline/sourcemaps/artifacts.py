@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pipeline.sourcemaps.bounded_cache import BoundedCache
+from lru import LRU
+
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engines.contract import Engine
 from pipeline.sourcemaps.engines.probe import Probe
@@ -80,7 +81,7 @@ class Artifacts:
         contents_bytes = limits.memory_bytes // 4
         self._files = Files(store, memory_bytes=contents_bytes, max_file_bytes=limits.max_file_bytes, disk=disk, scraper=scraper)
         self._maps = ParsedMaps(engine, probe, limits.memory_bytes - contents_bytes, disk)
-        self._modules: BoundedCache[ModuleKey, _KeptModule] = BoundedCache(limits.max_modules)
+        self._modules: LRU[ModuleKey, _KeptModule] = LRU(limits.max_modules)
         self.hits = 0
         """How many modules were needed and still in memory with their map, counted once a batch."""
         self.misses = 0
@@ -111,7 +112,7 @@ class Artifacts:
         self.misses += 1
         module = load_module(key, index, self._files, self._maps)
         until_s = now + self._limits.retry_failed_s if module.is_temporary else math.inf
-        self._modules.put(key, _KeptModule(replace(module, minified=None, map=None), index.serial, until_s))
+        self._modules[key] = _KeptModule(replace(module, minified=None, map=None), index.serial, until_s)
         return module
 
     def _with_contents(self, module: Module) -> Module | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from pipeline.sourcemaps.bounded_cache import BoundedCache
+from pipeline.model.byte_bounded_lru import ByteBoundedLru
 from pipeline.sourcemaps.bundle import DamagedBundleError, TooLargeError, open_zip, read_member
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.module import Attempt, EventBuild
@@ -65,7 +65,7 @@ class Files:
         self._max_file_bytes = max_file_bytes
         self._disk = disk
         self._scraper = scraper
-        self._texts: BoundedCache[str, SourceText] = BoundedCache(memory_bytes)
+        self._texts: ByteBoundedLru[str, SourceText] = ByteBoundedLru(memory_bytes)
 
     def peek(self, text_key: str) -> SourceText | None:
         """Return a text if it is in memory."""

@@ -22,7 +22,7 @@ import urllib3.exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
-from pipeline.sourcemaps.bounded_cache import BoundedCache
+from pipeline.model.byte_bounded_lru import ByteBoundedLru
 from pipeline.sourcemaps.files import ScrapedFile
 
 _MAX_REDIRECTS = 3
@@ -72,7 +72,7 @@ class HttpScraper:
         self._resolve = resolve or _resolve
         self._connect = connect or connect_to
         self._clock = clock
-        self._kept: BoundedCache[str, _Kept] = BoundedCache(limits.memory_bytes)
+        self._kept: ByteBoundedLru[str, _Kept] = ByteBoundedLru(limits.memory_bytes)
         self._minute = 0
         self._spent_s = 0.0
 

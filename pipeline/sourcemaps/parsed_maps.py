@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import metadata
 
-from pipeline.sourcemaps.bounded_cache import BoundedCache
+from lru import LRU
+
+from pipeline.model.byte_bounded_lru import ByteBoundedLru
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engines.contract import Engine, MalformedMapError, ParsedMap
 from pipeline.sourcemaps.engines.probe import Probe, ProbeResult
 from pipeline.sourcemaps.source_text import SourceText
 
 _MALFORMED_COST_BYTES = 1_024
-_PROBE_RESULTS_BYTES, _PROBE_RESULT_COST_BYTES = 16_000_000, 160
-"""Room for 100,000 results."""
+_MAX_PROBE_RESULTS = 100_000
+"""Some 200 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class ParsedMaps:
         self._engine = engine
         self._probe = probe
         self._disk = disk
-        self._parsed: BoundedCache[bytes, ParseResult] = BoundedCache(memory_bytes)
-        self._probe_results: BoundedCache[bytes, ProbeResult] = BoundedCache(_PROBE_RESULTS_BYTES)
+        self._parsed: ByteBoundedLru[bytes, ParseResult] = ByteBoundedLru(memory_bytes)
+        self._probe_results: LRU[bytes, ProbeResult] = LRU(_MAX_PROBE_RESULTS)
 
     def get(self, minified: SourceText, source_map: SourceText) -> ParseResult:
         """Return the parsed map, or why there is none."""
@@ -88,7 +90,7 @@ class ParsedMaps:
         return result
 
     def _remember(self, key: bytes, result: ProbeResult) -> None:
-        self._probe_results.put(key, result, _PROBE_RESULT_COST_BYTES)
+        self._probe_results[key] = result
         if self._disk is not None:
             self._disk.put(_probe_result_name(key), result.value.encode())
 

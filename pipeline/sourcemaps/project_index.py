@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from pipeline.sourcemaps.bounded_cache import BoundedCache
+from lru import LRU
+
 from pipeline.sourcemaps.bundle import Bundle, BundledFile, read_bundle
 from pipeline.sourcemaps.module import EventBuild
 from pipeline.sourcemaps.stores.contract import ArtifactStore, StoredBundle, StoreUnavailableError
@@ -108,7 +109,7 @@ class ProjectIndexes:
         self._store = store
         self._poll_interval_s = poll_interval_s
         self._clock = clock
-        self._projects: BoundedCache[int, _PolledProject] = BoundedCache(_MAX_PROJECTS)
+        self._projects: LRU[int, _PolledProject] = LRU(_MAX_PROJECTS)
         self._serials = count(1)
 
     def refresh(self, project_ids: Iterable[int]) -> None:
@@ -132,8 +133,7 @@ class ProjectIndexes:
     def _project(self, project_id: int) -> _PolledProject:
         project = self._projects.get(project_id)
         if project is None:
-            project = _PolledProject()
-            self._projects.put(project_id, project, 1)
+            project = self._projects[project_id] = _PolledProject()
         return project
 
     def _poll(self, project_id: int, project: _PolledProject) -> None:

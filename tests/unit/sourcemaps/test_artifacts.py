@@ -143,9 +143,9 @@ def test_maps_are_let_go_of_when_they_take_too_much(tmp_path: Path) -> None:
             assert resolve(artifacts, crashed) == (1, 1)
             assert frames_of(crashed)[0]["filename"] == f"{number}.js"
     assert engine.parsed == 40
-    assert artifacts._maps._parsed.held_cost <= 1_500_000 * 3 // 4
-    assert artifacts._files._texts.held_cost <= 1_500_000 // 4
-    assert all(kept.module.map is None and kept.module.minified is None for kept, _ in artifacts._modules._entries.values())
+    assert artifacts._maps._parsed.held_bytes <= 1_500_000 * 3 // 4
+    assert artifacts._files._texts.held_bytes <= 1_500_000 // 4
+    assert all(kept.module.map is None and kept.module.minified is None for kept in artifacts._modules.values())
 
 
 def test_a_map_that_is_let_go_of_is_gone_at_once(tmp_path: Path) -> None:

@@ -5,28 +5,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline.sourcemaps.bounded_cache import BoundedCache
 from pipeline.sourcemaps.disk_cache import DiskCache
-
-
-def test_least_recently_used_goes_first() -> None:
-    cache: BoundedCache[str, int] = BoundedCache(10)
-    for number, name in enumerate("abc"):
-        cache.put(name, number, 3)
-    assert cache.get("a") == 0
-    cache.put("d", 3, 3)
-    assert [name for name in "abcd" if cache.get(name) is not None] == ["a", "c", "d"]
-    assert cache.held_cost == 9
-
-
-def test_a_value_may_grow_and_one_too_large_is_not_kept() -> None:
-    cache: BoundedCache[str, int] = BoundedCache(10)
-    cache.put("a", 0, 3)
-    cache.put("b", 1, 3)
-    cache.put("b", 1, 8)
-    assert cache.get("a") is None
-    cache.put("b", 1, 11)
-    assert (len(cache), cache.held_cost) == (0, 0)
 
 
 def size_of(folder: Path) -> int:
