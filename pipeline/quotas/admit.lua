@@ -1,18 +1,32 @@
--- Admit: refuse duplicates and what is over a quota. Only an admitted event claims its id and charges its counters.
--- Columns of events: offsets, combos, quantities, ids (16 bytes each), tokens (8 bytes, then 4 of arrival), flags (1: over
--- accept once) and signatures (8 bytes each); the last two end with the last event that needs them.
--- A combo's label is its project.
--- Everything is read first and written last: a script does not roll back.
+-- Admit: refuse duplicates and what is over a quota. Only an admitted event claims its id and is charged to its counters.
+--
+-- Columns of events (counters.lua has an example of a call):
+--   1 offsets      {40, 41}
+--   2 combos       {1, 1}, numbers of combos; a combo's label is the project, '7'
+--   3 quantities   {1, 1}
+--   4 ids          16 bytes for each event
+--   5 tokens       12 bytes for each event: 8 of the token, 4 of the arrival (epoch seconds), little-endian
+--   6 flags        {0, 1}; 1 lets a quantity pass that does not fit, if the limit was not reached before. May be shorter
+--   7 signatures   8 bytes for each event, of use to quotas with a reserve. May be shorter
+--
+-- Keys:
+--   dup:{1}<8 bytes of the project><16 bytes of the event id>    who claimed the id, a number (see "Duplicates")
+--   signatures:new{1}7:29922479      signatures that were seen in the window of a quota with a reserve, a set
+--   quota:reserve/new{1}7:29922479   what was taken of its reserve, a number
+--
+-- Everything is read first and written last, because a script does not roll back.
 
-local duplicate_s = settings[1] -- 0: duplicates are not looked for
-local SIGNATURES = 100000 -- a window remembers so many
+local duplicate_s = settings[1] -- 0 if duplicates are not refused
+local SIGNATURES = 100000 -- how many signatures are remembered in a window
 
 local opened = open_sections('admit')
 if not opened then return 'STALE' end
 
--- Duplicates: an id's key holds who claimed it, as one whole number, which Redis keeps in half the room of a text: 21 bits of
--- the arrival in seconds (24 days; windows are at most half of that), then 32 bits of the token. Tokens of one partition
--- differ by their offsets, so only records of other partitions could be taken for the same: one duplicate in four billion.
+-- Duplicates ----------------------------------------------------------------------------------------------------------------
+--
+-- The key of an id holds its claim, one whole number, for which Redis needs half the memory of a text: 21 bits of the arrival in
+-- seconds (24 days, and a duplicate window is at most half of that), then 32 bits of the token. Two tokens of one partition
+-- always differ in these bits. Of two from different partitions one pair in four billion does not, and that duplicate passes.
 
 local TOKENS, ARRIVALS = 2 ^ 32, 2 ^ 21
 local claims = {} -- by key: {stored = what Redis holds, now = what it will hold}
@@ -33,7 +47,7 @@ local function claim_stem(section, project)
   return prefix .. 'dup:{' .. section.organization .. '}' .. struct.pack('<I4I4', id % 2 ^ 32, math.floor(id / 2 ^ 32))
 end
 
--- The claim that an event makes; second: its arrival.
+-- Returns the claim that an event makes, and its arrival.
 local function claim_of(tokens, i)
   local token, _, arrival = struct.unpack('<I4I4I4', tokens, 12 * i - 11)
   return arrival % ARRIVALS * TOKENS + token, arrival
@@ -43,7 +57,7 @@ local function is_same_token(one, other)
   return one % TOKENS == other % TOKENS
 end
 
-local function is_near(one, other) -- whether one arrived within the window of the other
+local function is_near(one, other) -- whether they arrived within duplicate_s of each other
   local apart = math.abs(math.floor(one / TOKENS) - math.floor(other / TOKENS))
   return math.min(apart, ARRIVALS - apart) < duplicate_s
 end
@@ -58,7 +72,9 @@ local function write_claims()
   end
 end
 
--- Reserves: an event over its limits may pass if nothing alike was seen in the window, for its group may be a new one -------
+-- Reserves ------------------------------------------------------------------------------------------------------------------
+--
+-- An event over its limits may pass if nothing like it was seen in the window, because its group may be new.
 
 local signatures = {} -- by counter with a reserve: {signature = true where this call saw it}
 
@@ -66,7 +82,7 @@ local function signature_key(counter)
   return prefix .. 'signatures:' .. counter.name
 end
 
--- Notes an event's signature with every counter of its that has a reserve.
+-- Remembers an event's signature for each of its counters that has a reserve.
 local function remember(charged, signature)
   for at = 1, #charged do
     local counter = charged[at]
@@ -94,7 +110,7 @@ local function write_signatures()
   end
 end
 
--- Whether every counter that says no has room on its reserve for an event like none before.
+-- Whether each rejecting counter has room on its reserve for the event, and has not seen its signature.
 local function has_reserve(charged, mask, quantity, signature)
   for at = 1, #charged do
     local counter = charged[at]
@@ -108,7 +124,7 @@ end
 
 -- Deciding ----------------------------------------------------------------------------------------------------------------
 
--- The common case: fixed windows only. Returns the bits of those that say no.
+-- Returns the bits of the counters that reject an event. This is the common case: they are all fixed windows.
 local function rejecting_windows(charged, quantity, over_accept_once)
   local mask = 0
   for at = 1, #charged do
@@ -123,6 +139,7 @@ local function rejecting_windows(charged, quantity, over_accept_once)
   return mask
 end
 
+-- The same for counters of any kind. Second: whether the event takes from what is beyond a fair share.
 local function rejecting(charged, quantity, over_accept_once, project, moment)
   local mask, is_beyond = 0, false
   for at = 1, #charged do
@@ -133,7 +150,7 @@ local function rejecting(charged, quantity, over_accept_once, project, moment)
   return mask, is_beyond
 end
 
--- Moves the counters of an event with that decision, by its quantity or, to take it back, by minus that.
+-- Changes the counters of an event with that decision by its quantity; a negative quantity takes the event back.
 local function move(charged, decision, quantity, project)
   for at = 1, #charged do
     local counter = charged[at]
@@ -153,7 +170,7 @@ local function decide(section, ledger, i)
   local own, moment = claim_of(events[5], i)
   local claim = ledger.claims and ledger.claims[i]
   if claim and claim.now then
-    if is_same_token(claim.now, own) then return UNCHARGED end -- a dead letter's second life
+    if is_same_token(claim.now, own) then return UNCHARGED end -- a replayed dead letter whose first life was admitted
     if is_near(claim.now, own) then return DUPLICATE end
   end
   local over_accept_once, decision = events[6][i] == 1, ACCEPTED

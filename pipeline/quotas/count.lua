@@ -1,16 +1,31 @@
 -- Count: apply group quotas, count the groups, and name the first event of each.
--- Columns of events: offsets, combos, quantities, ids, tokens, times (event time), users ('' for none), flags.
--- A combo's label is {group, hashes, day, hour, retention_s}, group being `project:group id`; its counters are the group quotas'.
+--
+-- Columns of events (counters.lua has an example of a call):
+--   1 to 5         offsets, combos, quantities, ids and tokens, as for admit
+--   6 times        {1795348799.25}, event time in epoch seconds
+--   7 users        {'id:12'}, '' for none
+--   8 flags        {0}; bit 1: kept if the group's excess is sampled; bit 2: admitted on a reserve
+-- A combo's label is {group, hashes, day, hour, retention_s}: {'7:1234', {'a5..', '0c..'}, 20779, 11, 7776000}. The group is
+-- `project:group id`. Its counters are those of the group quotas.
+--
+-- Keys:
+--   group:{1}7:1234                  {seen, dropped, first, last}, a hash; first and last are event times
+--   hours:{1}7:1234:20779            {hour = times seen}, a hash for each day
+--   users:{1}7:1234                  distinct users, a HyperLogLog
+--   hash:{1}7:a5..                   8 bytes of the token of the event that brought the hash, then when its group was first seen
+--                                    (a double). Older versions wrote the token alone.
+--
+-- The file is long because groups, hashes and outer charges are all changed by the same two functions: decide and take_back.
 
-local KEEP_IN_SAMPLE, ADMITTED_ON_RESERVE = 1, 2 -- flags of an event, by the place of their bit
-local NEW, SAMPLED, NOT_NEW = 1, 2, 4 -- decisions: 0 is counted; NEW and SAMPLED add up; NOT_NEW and REJECTED refuse
+local KEEP_IN_SAMPLE, ADMITTED_ON_RESERVE = 1, 2 -- the numbers of the flags' bits
+local NEW, SAMPLED, NOT_NEW = 1, 2, 4 -- codes of decisions: 0 is counted; NEW and SAMPLED add up; NOT_NEW and REJECTED refuse
 
 local opened = open_sections('count')
 if not opened then return 'STALE' end
 
 -- Groups --------------------------------------------------------------------------------------------------------------
 
-local groups = {} -- by key: what this call adds
+local groups = {} -- by name: what this call adds to each
 local function group_of(section, label)
   local name = '{' .. section.organization .. '}' .. label[1]
   local group = groups[name]
@@ -68,10 +83,11 @@ local function write_group(group)
   end
 end
 
--- Hashes: each holds the token of the event that brought it, so that the first of a group can be told, and taken back; then
--- when the group was first seen (event time, a double). Older versions kept the token alone.
+-- Hashes ------------------------------------------------------------------------------------------------------------------
+--
+-- The token of the event that brought a hash tells which event was the first of a group, also when that event is taken back.
 
-local hashes = {} -- by key: {is_stored, is_changed, now = the token, first = first seen, retention_s}
+local hashes = {} -- by key: {is_stored, is_changed, now = the token or false, first = when first seen, retention_s}
 local hash_keys = {}
 
 local function hashes_of(section, label)
@@ -112,8 +128,8 @@ local function write_hashes()
   end
 end
 
--- When the group of these hashes was first seen: as the first known of them says, else at `time`. Where that one says nothing,
--- the earliest event of the group stands in for its first.
+-- Returns when the group of these hashes was first seen: what the first known hash holds, else `time`. If that hash does not hold
+-- a time (an older version wrote it), the time of the group's earliest event is returned.
 local function first_seen(section, label, own_hashes, time)
   for at = 1, #own_hashes do
     local hash = own_hashes[at]
@@ -127,7 +143,7 @@ local function first_seen(section, label, own_hashes, time)
   return time
 end
 
--- For each combo that was sent, when its group was first seen; 0 where nothing says so.
+-- Returns for each combo that was sent when its group was first seen, 0 where that is not known.
 local function firsts_of(section)
   local firsts = {}
   for c = 1, section.sent do
@@ -137,9 +153,12 @@ local function firsts_of(section)
   return firsts
 end
 
--- Outer charges: given back where a group quota rejects, taken again where that is taken back; admit's ledger says which ----
+-- Outer charges -----------------------------------------------------------------------------------------------------------
+--
+-- An event that count rejects gets back what admit charged for it. If that rejection is taken back later, it is charged again.
+-- The ledger of admit holds what was charged.
 
-local outer = {} -- {counter, quantity, project, is beyond share}: moved once their counters were read
+local outer = {} -- {counter, quantity, project, is_beyond_share}, applied when the counters have been read
 
 local function load_admitted(admitted, key, ours)
   local value = read_ledger(key)
@@ -170,7 +189,7 @@ local function admitted_of(section, ledger)
   return ledger.admitted
 end
 
--- Makes an admitted event charged or not, whatever it was before.
+-- Charges an admitted event, or gives its charge back, unless it is in that state already.
 local function settle(section, ledger, name, wants_charge)
   local admitted = admitted_of(section, ledger)
   local entry = admitted.entries[name]
@@ -283,13 +302,13 @@ load_hashes()
 each_left(opened, take_back)
 for _, section in ipairs(opened) do
   for _, ledger in ipairs(section.partitions) do
-    for i, decision in pairs(ledger.decisions) do -- rejected before; admit may have charged it anew since
+    for i, decision in pairs(ledger.decisions) do -- rejected by an earlier attempt; admit may have charged it again since
       if decision >= NOT_NEW then settle(section, ledger, name_of(ledger.events, i), false) end
     end
   end
 end
 decide_all(opened, decide)
-load_counters() -- those of outer charges
+load_counters() -- the counters of outer charges
 for _, group in pairs(groups) do load_group(group) end
 for _, move in ipairs(outer) do charge(unpack(move)) end
 write_counters()

@@ -1,25 +1,50 @@
--- The request, and the counters that it names: read in bulk, moved in memory, written once each.
+-- The arguments of a call, and the counters that it names. Counters are read in bulk, changed in memory, and written once each.
+-- This file, ledger.lua, and admit.lua or count.lua are joined, in this order, into one script.
 --
--- ARGV[1] = {prefix, call_id, ledger_s, late_s, began, settings, sections}; `ledger.lua` tells what follows. `began` is the
--- caller's clock when its attempt at the batch began.
--- A counter has a name, `stem:slot`, and a definition: {limit, ends, reason, reserve, kind, ...}. Its kind says how it limits:
---   nil                              a fixed window: at most `limit` while the window lasts (-1: counted only)
+-- KEYS and ARGV of a call of admit for one event of project 7 (organization 1), read at offset 40 of partition 0 of topic T:
+--
+--   KEYS[1] = 'epoch:{1}'             any key of the organization; a cluster picks the server by it
+--   ARGV[1] = {                       packed by MessagePack, as all arguments are
+--     '',                             prefix of every key
+--     '9f86d081884c7d65',             call_id: a random word, another one for each call
+--     604800, 3600,                   ledger_s and late_s, in seconds
+--     1795348800.5,                   began: the caller's clock when its attempt at the batch began
+--     {3600},                         settings of admit: duplicate_s; count has none
+--     {{'1', {{'T:0', 40, 42}}, {}}}, sections: one for each organization, see ledger.lua
+--   }
+--   ARGV[2] = the tables of section 1 {{'project{1}7:29922479'}, {1}, {{100, 1795348801, 'over', 0}}, {{1}}, {'7'}}
+--   ARGV[3] = the events of its first partition {{40}, {1}, {1}, <16 bytes>, <12 bytes>, {}, ''}
+--   and so on: tables, then the events of each partition, for each section
+--   Reply   = {{'9f86d081884c7d65', {{0, 42, {0}, {}}}, {}}}, see `finish` in ledger.lua; or 'STALE'
+--
+-- A counter has a name, `stem:slot`, where the slot is the number of the window: 'project{1}7:29922479'.
+-- Its definition is {limit, ends, reason, reserve, kind, ...}: a limit of -1 only counts, `ends` is the end of the window (epoch
+-- seconds), `reason` is what an event is rejected with. The kind says how the counter limits:
+--   nil                              a fixed window: at most `limit` in the window
 --   'spike', factor, windows, minimum, keep_s
 --                                    the limit is `factor` times the mean of the last `windows` windows, at least `minimum`
---   'bucket', refill_per_s           at most `limit` at once; what was taken comes back over time
+--   'bucket', refill_per_s           at most `limit` at once; what was taken is refilled over time
 --   'fair', part, keep_s             an organization's window, of which `part` is kept for projects within their equal share
+--
+-- Keys of counters ({1} is the organization, so that all of them lie on one server of a cluster):
+--   quota:project{1}7:29922479       what was charged in the window, a number
+--   r:quota:project{1}7:29922479     what was refunded, a number
+--   bucket:burst{1}7                 a token bucket: {debt, at (epoch seconds)}, a hash
+--   share:org{1}:29922479            what each project took of a fair share, a hash by project; '' is the part open to all
+--   dropped:project{1}7:20779        what was refused that day, a number, for `pipeline quotas show`
 
 local options = cmsgpack.unpack(ARGV[1])
 local prefix, call_id, ledger_s, late_s, began = options[1], options[2], options[3], options[4], options[5]
 local settings, sections = options[6], options[7]
 local redis_now = tonumber(redis.call('TIME')[1])
-local CEILING = 2 ^ 62 -- a counter stops here: past 2^63 INCRBY fails, and a script does not roll back
+local CEILING = 2 ^ 62 -- no counter goes past this: INCRBY fails at 2^63, and a script does not roll back what it wrote before
 
 local counters = {} -- in the order in which they were named
 local by_name = {}
 
 local counter_of
-function counter_of(name, definition) -- with its reserve, a counter of its own
+-- Returns the counter of that name. A counter with a reserve brings a second one, `reserve/<name>`.
+function counter_of(name, definition)
   local counter = by_name[name]
   if not counter then
     counter = {name = name, definition = definition, limit = definition[1], stored = false, used = 0, delta = 0}
@@ -36,7 +61,8 @@ local function stem_and_slot(counter)
   return stem, tonumber(slot)
 end
 
--- A key of ours that somebody else has written to. The caller waits until a person has looked, and nothing is written before.
+-- Ends the call because a key does not hold what it should: somebody else has written to it. Nothing has been written yet, and
+-- the caller waits until a person has looked at the key.
 local function foreign(key, what)
   error('FOREIGN ' .. key .. ' holds ' .. what, 0)
 end
@@ -57,13 +83,13 @@ local function number(value, key)
   return parsed
 end
 
--- MGET says nil of a key of another type, too.
+-- Checks that keys for which MGET returned nil do not exist: MGET also returns nil for a key of another type.
 local function check_absent(keys)
   if #keys == 0 or redis.call('EXISTS', unpack(keys)) == 0 then return end
   for _, key in ipairs(keys) do read('GET', key) end
 end
 
-local function has(mask, at) -- whether the bit of the counter at that place is set
+local function has(mask, at) -- whether bit number `at` is set, counted from 1
   return math.floor(mask / 2 ^ (at - 1)) % 2 == 1
 end
 
@@ -90,7 +116,7 @@ local function share_key(counter, back)
   return prefix .. 'share:' .. stem .. ':' .. (slot - back)
 end
 
--- A project is active that was charged in this window or in the one before; '' is the pool that is open to all.
+-- A project is active if it was charged in this window or in the one before. The field '' is not a project.
 local function load_fair(counter)
   local now_key, before_key = share_key(counter, 0), share_key(counter, 1)
   counter.shares, counter.share_deltas = {}, {}
@@ -101,7 +127,7 @@ end
 
 local loaders = {spike = load_spike, bucket = load_bucket, fair = load_fair}
 
--- Reads every counter that was named since the last time. Two commands for each thousand of them.
+-- Reads every counter that was named since the last time, with two commands for each thousand of them.
 local loaded = 0
 local function load_counters()
   while loaded < #counters do
@@ -140,7 +166,8 @@ end
 
 -- Asking and charging -----------------------------------------------------------------------------------------------------
 
--- Whether a quantity fits. Second: whether it fits only in what is open to every project, beyond the project's fair share.
+-- Returns whether a quantity fits, and whether it fits only into the part that is open to every project, beyond the project's
+-- fair share. `arrival` (epoch seconds) refills a token bucket.
 local function fits(counter, quantity, over_accept_once, project, arrival)
   if counter.kind == 'bucket' and arrival > counter.at then
     counter.used = math.max(0, counter.used - (arrival - counter.at) * counter.definition[6])
@@ -178,11 +205,12 @@ end
 
 -- Writing -----------------------------------------------------------------------------------------------------------------
 
-local function text(value) -- Redis would write a large number with an exponent
+local function text(value) -- a large number as text, which Redis would otherwise write with an exponent
   return math.abs(value) < 1e15 and value or string.format('%.0f', value)
 end
 
--- Keys live by Redis's own clock. A window that was over before we got to it stays for `late_s`, or its count would be lost.
+-- Expiries follow Redis's own clock. A window that is already over keeps its counter for `late_s`: an expiry in the past would
+-- delete it.
 local function expire(key, ends)
   redis.call('EXPIREAT', key, math.max(ends + 60, redis_now + late_s))
 end
@@ -205,7 +233,7 @@ local function write_window(counter)
   end
 end
 
-local function write_dropped(stem, quantity) -- for people to see, by day
+local function write_dropped(stem, quantity) -- by day, for `pipeline quotas show`
   local key = prefix .. 'dropped:' .. stem .. ':' .. math.floor(began / 86400)
   redis.call('INCRBY', key, text(quantity))
   redis.call('EXPIRE', key, 172800)
@@ -216,7 +244,7 @@ local function write_counters()
     if counter.delta ~= 0 then
       if counter.kind == 'bucket' then
         write_bucket(counter)
-      elseif counter.stored or counter.delta > 0 then -- what has expired needs no taking back
+      elseif counter.stored or counter.delta > 0 then -- nothing is taken back from a counter that has expired
         write_window(counter)
       end
     end

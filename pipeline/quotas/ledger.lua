@@ -1,25 +1,44 @@
--- The ledger: what makes admit and count repeatable (design, section 6).
+-- The ledger: it remembers what admit and count decided, so that a batch can be run again (docs/spec/quotas.md).
 --
--- A ledger is one string per organization and partition: {floor, high, began, chunks}. `floor` is the highest committed
--- offset that a caller named, `high` the end of the furthest call, `began` when the newest attempt began. A chunk holds the
--- decisions of one call, as that call sent it: {from, to, tables, events, decisions}, valid for offsets in [from, to). It is
--- unpacked only where a call covers its offsets again, so that in quiet times an event costs the ledger one number.
+-- Arguments. A section is {organization, partitions, drops}, for instance {'1', {{'T:0', 40, 42}}, {{'project{1}7', 12}}}:
+--   partitions  {name, base, upto} covers the offsets from the committed one, `base`, to just before `upto`;
+--               {name, {offset, ...}} covers these replayed dead letters
+--   drops       {stem, quantity}: what the caller refused by itself, because it knows that the limit is used up
+-- For each section come its tables, then the events of each of its partitions as columns; the heads of admit.lua and count.lua
+-- list the columns. A combo is what some events have in common: a label, and the counters that they are charged to. Tables are
+--   {names,                           of the counters: {'project{1}7:29922479'}
+--    definition of each counter,      as a number: {1}
+--    definitions,                     {{100, 1795348801, 'over', 0}}
+--    counters of each combo,          as lists of numbers: {{1}}
+--    label of each combo}             {'7'}
 --
--- Replayed dead letters carry the tokens of their first lives, which lie in no range that is polled, and are never committed.
--- Those of one partition and call share a ledger that is named by the call; a key per token says which one holds it now.
--- All of these live for `ledger_s`.
+-- Keys ({1} is the organization, T:0 the topic's id and the partition):
+--   ledger:admit:{1}T:0               {floor, high, began, chunks}, packed; likewise `ledger:count:...`
+--                                     floor: the highest committed offset that a caller named
+--                                     high: the end of the furthest call
+--                                     began: when the newest attempt began, by its caller's clock
+--                                     chunks: {{from, to, tables, events, decisions}, ...}, what one call sent and what it was
+--                                     answered, valid for the offsets in [from, to). A chunk is unpacked only if a call covers
+--                                     its offsets again, so that in quiet times an event costs the ledger one number.
+--   ledger:admit:{1}T:0@40            the call that decided the replayed dead letter of offset 40: 'call-9f86d081884c7d65'
+--   ledger:admit:{1}T:0@call-9f86...  that call's ledger. Replayed dead letters carry the tokens of their first lives. These
+--                                     lie in no polled range and are never committed, so they have ledgers of their own.
+--   epoch:{1}                         a random word. If it differs from last time, Redis has lost data.
+-- All but the epoch live for `ledger_s`.
 --
--- A section is {organization, {{partition, base, upto}, ...}, {{stem, what the caller dropped by itself}, ...}}; replayed dead
--- letters of a partition are {partition, {offset, ...}}. After the first argument come, for each section, its tables, then the
--- events of each of its partitions, as columns. A combo is what some events have in common: the counters that they charge, and
--- a label. Tables are {names, definition of each, definitions, lists of counters, labels}: the counters' names and definitions,
--- the combos' lists and labels.
+-- This is one file although it is long: opening, repeating, taking back and writing all follow the form of a chunk.
 
 local ZOMBIE_S = 60
 local EVERY_OFFSET = 2 ^ 53
 
--- Decisions: REJECTED has a bit added for each counter of the combo that said no; minus such bits is admitted on their reserves.
--- An admitted event that count rejected stays admitted, its charge given back.
+-- Codes of decisions. To REJECTED a bit is added for each counter of the combo that rejected the event. The negative of such bits
+-- means that the event was admitted on the reserves of those counters.
+-- ACCEPTED      charged to all counters of the combo
+-- DUPLICATE     refused; not charged
+-- UNCHARGED     admitted: a replayed dead letter whose first life was admitted and charged
+-- BEYOND_SHARE  charged; it took from the part of a fair share that is open to all
+-- If count rejects an event that admit charged, the charge is given back. The event stays admitted: GIVEN_BACK or
+-- RESERVE_GIVEN_BACK is added to the size of its code.
 local ACCEPTED, DUPLICATE, UNCHARGED, BEYOND_SHARE, REJECTED = 0, 1, 2, 3, 8
 local GIVEN_BACK, RESERVE_GIVEN_BACK = 4, 2 ^ 46
 
@@ -39,13 +58,13 @@ local function charged_again(decision)
   return decision < 0 and decision + RESERVE_GIVEN_BACK or decision - GIVEN_BACK
 end
 
--- What an event is known by in a ledger: a record may hold several.
+-- The name of an event in a ledger: its offset and its id, because a record may hold several events.
 local function name_of(events, i)
   return events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)
 end
 
--- Adds a chunk's decisions for offsets in [from, upto), and of these only `ours` where it is given, to what is known. Says
--- whether those are all that the chunk holds.
+-- Adds a chunk's decisions for offsets in [from, upto) to `known`; if `ours` is given, only those of the offsets in it. Returns
+-- whether the chunk holds no others.
 local function recall(known, chunk, from, upto, ours)
   local tables, events, decisions = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
   local offsets, combos, quantities, ids, tokens = events[1], events[2], events[3], events[4], events[5]
@@ -69,8 +88,8 @@ local function ledger_key(call, organization, partition)
   return prefix .. 'ledger:' .. call .. ':{' .. organization .. '}' .. partition
 end
 
--- Whether another call has begun on the same offsets after this one, and would publish what this one takes back. A clock that
--- is further behind than a zombie sleeps was set back, and holds up nobody.
+-- Whether another attempt at the same offsets began after this one; it would publish what this one takes back. A difference of
+-- more than ZOMBIE_S means that a clock was set back, which must not stop anybody.
 local function is_overtaken(newest)
   return began < newest and newest - began <= ZOMBIE_S
 end
@@ -83,8 +102,8 @@ local function read_ledger(key)
   return value
 end
 
--- Opens the ledger of one partition for a call that covers [base, upto). Nil where the caller is a zombie: another has
--- committed past its base, or has overtaken it.
+-- Opens the ledger of one partition for a call that covers [base, upto). Returns nil if the caller is a zombie: another worker
+-- has committed past its base, or has begun after it.
 local function open_ledger(key, base, upto)
   local ledger = {key = key, base = base, upto = upto, high = 0, known = {}, kept = {}, decided_until = upto}
   local saved = read_ledger(key)
@@ -108,7 +127,7 @@ local function token_key(key, offset)
   return key .. '@' .. string.format('%.0f', offset)
 end
 
--- Gives the ledgers that hold replayed dead letters now, by key: the offsets that each of them holds.
+-- Returns the keys of the ledgers that hold replayed dead letters now, and which of the offsets each of them holds.
 local function holders_of(key, offsets)
   local holders, keys = {}, {}
   for i, offset in ipairs(offsets) do keys[i] = token_key(key, offset) end
@@ -125,7 +144,7 @@ local function holders_of(key, offsets)
   return holders
 end
 
--- Opens a ledger for replayed dead letters of one partition. Nil where another call on one of them has overtaken this one.
+-- Opens a ledger for replayed dead letters of one partition. Returns nil if another call on one of them began after this one.
 local function open_replayed(key, offsets)
   local holder = 'call-' .. call_id
   local ledger = {
@@ -149,7 +168,7 @@ local function definition_of(tables, index)
   return tables[3][tables[2][index]]
 end
 
--- The counters that an earlier attempt charged for an event, or would have.
+-- Returns the counters of an earlier attempt's event: those that it was charged to, or would have been.
 local function charged_by(entry)
   local charged = {}
   for at, index in ipairs(entry.tables[4][entry.combo]) do
@@ -158,7 +177,7 @@ local function charged_by(entry)
   return charged
 end
 
--- Adds a combo of some tables to other tables; gives its number there. `moved` knows what was added before.
+-- Adds a combo of some tables to other tables and returns its number there. `moved` remembers what was added before.
 local function move_combo(tables, combo, into, moved)
   local list = tables[4][combo]
   if not moved[list] then
@@ -180,12 +199,12 @@ local function move_combo(tables, combo, into, moved)
   return moved[list]
 end
 
-local function tables_of(section) -- as numbers, as they were sent
+local function tables_of(section) -- as they were sent, with numbers in place of counters
   section.tables = section.tables or cmsgpack.unpack(section.packed)
   return section.tables
 end
 
--- An event that was decided before keeps its old charges: its combo moves into this call's tables.
+-- Lets an event that was decided before keep the counters of that time: its combo is added to this call's tables.
 local function adopt(section, ledger, i, entry)
   local combo = move_combo(entry.tables, entry.combo, tables_of(section), section.adopted)
   section.labels[combo] = entry.label
@@ -193,7 +212,8 @@ local function adopt(section, ledger, i, entry)
   ledger.packed = nil
 end
 
--- Gives the events of this call that were decided before their decisions; `known` is left with those that it no longer names.
+-- Repeats the decisions for the events of this call that were decided before. What remains in `known` are the events that this
+-- call does not name any more.
 local function repeat_decisions(section, ledger)
   if next(ledger.known) == nil then return end
   for i = 1, #ledger.events[1] do
@@ -203,7 +223,7 @@ local function repeat_decisions(section, ledger)
       ledger.known[name] = nil
       ledger.decisions[i] = entry.decision
       adopt(section, ledger, i, entry)
-      if entry.decision < 0 or entry.decision > REJECTED then -- the reason, in the words of that time
+      if entry.decision < 0 or entry.decision > REJECTED then -- the reason that applied then
         local mask, at = entry.decision > 0 and entry.decision - REJECTED or -entry.decision % RESERVE_GIVEN_BACK, 1
         while not has(mask, at) do at = at + 1 end
         ledger.reasons[#ledger.reasons + 1] = {i, definition_of(entry.tables, entry.tables[4][entry.combo][at])[3]}
@@ -212,12 +232,11 @@ local function repeat_decisions(section, ledger)
   end
 end
 
--- The organization's data epoch: another one than last time means that Redis has lost what it knew.
 local function epoch_key(organization)
   return prefix .. 'epoch:{' .. organization .. '}'
 end
 
--- Opens the ledgers of all sections. Nil, with nothing written yet, where one of them says that the caller is a zombie.
+-- Opens the ledgers of all sections. Returns nil, before anything is written, if one of them shows that the caller is a zombie.
 local function open_sections(call)
   local argument = 1
   local opened = {}
@@ -228,11 +247,11 @@ local function open_sections(call)
     local open = {
       organization = organization, packed = ARGV[argument], partitions = {}, counters = {}, adopted = {}, is_plain = true,
       epoch = read('GET', epoch_key(organization)),
-      charged = tables[4], labels = tables[5], -- by combo: its counters, not their numbers, and its label
-      sent = #tables[5], -- so many combos; those of earlier attempts come behind them
+      charged = tables[4], labels = tables[5], -- by combo: the counters themselves, and the label
+      sent = #tables[5], -- how many combos were sent; those of earlier attempts are added behind them
     }
     for _, definition in ipairs(tables[3]) do
-      if definition[5] or definition[4] > 0 then open.is_plain = false end -- something else than fixed windows
+      if definition[5] or definition[4] > 0 then open.is_plain = false end -- not only fixed windows
     end
     for i, name in ipairs(tables[1]) do open.counters[i] = counter_of(name, definition_of(tables, i)) end
     for _, list in ipairs(open.charged) do
@@ -256,7 +275,7 @@ local function open_sections(call)
   return opened
 end
 
--- Calls visit(section, ledger, entry) for every event that was charged by an earlier attempt and is not named by this one.
+-- Calls visit(section, ledger, entry) for every event that an earlier attempt decided and this one does not name.
 local function each_left(opened, visit)
   for _, section in ipairs(opened) do
     for _, ledger in ipairs(section.partitions) do
@@ -265,7 +284,7 @@ local function each_left(opened, visit)
   end
 end
 
--- Gives a decision to every event that has none, in order.
+-- Decides, in order, every event that has no decision yet.
 local function decide_all(opened, decide)
   for _, section in ipairs(opened) do
     for _, ledger in ipairs(section.partitions) do
@@ -277,8 +296,8 @@ local function decide_all(opened, decide)
   end
 end
 
--- Gives a ledger's tables and events, packed. One of few events takes its own combos only: many such ledgers in a call would
--- each keep, and each time unpack, those of all the others.
+-- Returns a ledger's tables and events, packed. A ledger of few events keeps only their combos. Otherwise each of many small
+-- ledgers in a call would keep, and unpack again, the combos of all the others.
 local function packed_chunk(section, ledger)
   local combos = ledger.events[2]
   if #combos < #section.labels then
@@ -290,8 +309,8 @@ local function packed_chunk(section, ledger)
   return tables, ledger.packed or cmsgpack.pack(ledger.events)
 end
 
--- From now on the tokens are held by this call's ledger; a ledger that holds none any more goes. Comes before the ledger is
--- written: a call that the client sent twice finds its own.
+-- Makes this call's ledger the one that holds the tokens, and deletes ledgers that hold none any more. This comes before the
+-- ledger is written: if the client sent a call twice, the second finds the ledger of the first and deletes it here.
 local function take_over(ledger)
   for _, emptied in ipairs(ledger.emptied) do redis.call('DEL', emptied) end
   for _, offset in ipairs(ledger.offsets) do
@@ -315,8 +334,11 @@ local function data_epoch(section)
   return section.epoch or call_id
 end
 
--- Writes the ledgers; gives the reply: for each section its epoch, {high, decided until, decisions, reasons} of each partition,
--- the fixed windows that are used up, which a caller may remember, and from count when each combo's group was first seen.
+-- Writes the ledgers and returns the reply. It holds for each section
+--   {epoch,
+--    {{high, decided_until, decisions, reasons}, ...},  one for each partition; reasons are {event, reason} of earlier rejections
+--    full,                                              numbers of counters that are used up, which a caller may remember
+--    firsts}                                            from count: when the group of each combo was first seen, 0 if unknown
 local function finish(opened)
   local reply = {}
   for s, section in ipairs(opened) do
