@@ -31,7 +31,7 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
 
     settings = load_settings(settings_file)
     redis = connect_redis(settings)
-    group = GroupOffsets(settings.kafka)
+    group = GroupOffsets(settings.kafka, settings.kafka.events_in, settings.kafka.consumer_group)
     with broker_errors("read offsets"):
         floors, standing = read_floors(redis, group.topic_id()), group.read()
     table = Table(box=None, pad_edge=False)
@@ -75,7 +75,7 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
         fail("one of --to and --at is needed")
     settings = load_settings(settings_file)
     redis = connect_redis(settings)
-    group = GroupOffsets(settings.kafka)
+    group = GroupOffsets(settings.kafka, settings.kafka.events_in, settings.kafka.consumer_group)
     with broker_errors("read offsets"):
         topic_id = group.topic_id()
         everywhere = group.read()

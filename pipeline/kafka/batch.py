@@ -1,11 +1,11 @@
-"""Batch of a worker: what was polled together, and what of each partition it covers."""
+"""A batch of records from Kafka: what was polled together, and what of each partition it covers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -24,23 +24,41 @@ Headers = Mapping[str, bytes]
 NO_HEADERS: Headers = MappingProxyType({})
 
 
+class KafkaPositions(NamedTuple):
+    """Offsets to commit, by partition: each is one past the last record of the batch.
+
+    `membership` is the consumer group's metadata of the time when the batch was polled: a commit with it fails if the group has
+    moved on. `metadata` is kept by the broker beside the offsets.
+    """
+
+    topic: str
+    ends: Mapping[int, int]
+    membership: Any
+    metadata: str = ""
+
+
 @dataclass(frozen=True, slots=True)
-class WorkerBatch:
+class KafkaBatch:
     """Records in the order polled. `bases` are committed offsets, `ends` one past what was polled, both by partition.
 
-    `headers` are those of records that have any. `membership` is the consumer group's metadata of the time: a commit with it
-    fails when the group has moved on.
+    `headers` are those of records that have any. `membership` is the consumer group's metadata of the time.
     """
 
     records: Sequence[Record]
     headers: Mapping[Position, Headers]
     bases: Mapping[int, int]
     ends: Mapping[int, int]
+    topic: str
     topic_id: str
     membership: Any
 
-    def halves(self) -> tuple[WorkerBatch, WorkerBatch]:
-        """Cut in two. The second stands on what the first commits, so they are settled one after the other."""
+    @property
+    def positions(self) -> KafkaPositions:
+        """What a commit of this batch moves."""
+        return KafkaPositions(self.topic, self.ends, self.membership)
+
+    def halves(self) -> tuple[KafkaBatch, KafkaBatch]:
+        """Cut in two. The second half stands on what the first commits, so they are settled one after the other."""
         middle = len(self.records) // 2
         first, second = self.records[:middle], self.records[middle:]
         between: dict[int, int] = {}
@@ -51,6 +69,10 @@ class WorkerBatch:
             replace(self, records=second, bases={**self.bases, **between}),
         )
 
+    def describe(self) -> dict[str, Any]:
+        """Return the fields by which a log line names the batch."""
+        return {"records": len(self.records), "bases": dict(self.bases), "ends": dict(self.ends)}
+
 
 def place_of(record: Record) -> tuple[int, int]:
     """Give the partition and the offset of a broker's record. For a replayed dead letter its token names others."""
@@ -58,11 +80,11 @@ def place_of(record: Record) -> tuple[int, int]:
     return record.position
 
 
-def make_record(body: bytes, topic: str, token: Token, timestamp_s: float, headers: Headers) -> Record:
+def make_record(body: bytes, form: Form, topic: str, token: Token, timestamp_s: float, headers: Headers) -> Record:
     """Make the record of a message at `token`. A replayed dead letter keeps the token and arrival of its first life."""
     return Record(
         body=body,
-        form=Form.MSGPACK,
+        form=form,
         source=topic,
         position=(token.partition, token.offset),
         received=(headers and _number(headers.get(RECEIVED_HEADER))) or timestamp_s,

@@ -63,12 +63,12 @@ def admin_config(kafka: KafkaSettings) -> Config:
     return client_config(kafka) | {"log_level": 0}
 
 
-def consumer_config(kafka: KafkaSettings, *, max_record_bytes: int) -> Config:
+def consumer_config(kafka: KafkaSettings, group: str, *, max_record_bytes: int) -> Config:
     """Give the hot path's consumer: cooperative, committed records only, reading ahead no more than `prefetch_bytes`."""
     fetch_bytes = max(kafka.prefetch_bytes // 2, max_record_bytes)
     config = client_config(kafka) | {
         "logger": logging.getLogger(KAFKA_CLIENT),
-        "group.id": kafka.consumer_group,
+        "group.id": group,
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": round(kafka.session_timeout_s * 1e3),
         "heartbeat.interval.ms": round(kafka.session_timeout_s * 1e3 / 5),
@@ -86,14 +86,14 @@ def consumer_config(kafka: KafkaSettings, *, max_record_bytes: int) -> Config:
         "receive.message.max.bytes": max(RECEIVE_BYTES, 2 * fetch_bytes + max_record_bytes + REQUEST_OVERHEAD_BYTES),
     }
     if kafka.static_membership and kafka.slot is not None:
-        config["group.instance.id"] = f"{kafka.consumer_group}-{kafka.slot}"
+        config["group.instance.id"] = f"{group}-{kafka.slot}"
     return config
 
 
 def reader_config(kafka: KafkaSettings, *, max_record_bytes: int) -> Config:
     """Give a consumer that stands in no group: it assigns its partitions itself and reads what is committed."""
-    config = consumer_config(kafka, max_record_bytes=max_record_bytes) | {
-        "group.id": f"{kafka.consumer_group}-reader-{secrets.token_hex(4)}",
+    group = f"{kafka.consumer_group}-reader-{secrets.token_hex(4)}"
+    config = consumer_config(kafka, group, max_record_bytes=max_record_bytes) | {
         "enable.partition.eof": True,
     }
     config.pop("group.instance.id", None)
@@ -151,6 +151,9 @@ def dead_letter_bytes(settings: Settings) -> int:
     return max(settings.input.max_record_bytes + 2 * REQUEST_OVERHEAD_BYTES, request_bytes)
 
 
-def transactional_id(kafka: KafkaSettings) -> str:
-    """Name this worker's transactions: by its slot where it has one, so that its next life ends what this one left open."""
-    return f"{kafka.consumer_group}-{kafka.slot or secrets.token_hex(8)}"
+def transactional_id(kafka: KafkaSettings, group: str) -> str:
+    """Return the name of this process's transactions in a group.
+
+    With a slot the name stays over a restart, so that the next life ends at once what this one left open.
+    """
+    return f"{group}-{kafka.slot or secrets.token_hex(8)}"

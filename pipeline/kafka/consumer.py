@@ -1,45 +1,57 @@
-"""Where a worker's batches come from: a member of the consumer group that reads committed records.
+"""A topic as batches: a member of a consumer group that reads committed records.
 
-Each trap of librdkafka is named where this file steps around it; tests/integration/test_kafka_source.py has one test each.
+Each trap of librdkafka is named where this file steps around it; tests/integration/test_kafka_consumer.py has one test each.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from pipeline.kafka.batch import NO_HEADERS, Headers, WorkerBatch, make_record
+from pipeline.kafka.batch import NO_HEADERS, Headers, KafkaBatch, KafkaPositions, make_record
 from pipeline.kafka.config import admin_config, consumer_config
 from pipeline.kafka.errors import note_error
-from pipeline.kafka.lag import Lag
 from pipeline.kafka.topics import topic_id as find_topic_id
-from pipeline.model.record import Position, Record, Token
-from pipeline.settings.schema import BatchSettings, Settings
+from pipeline.model.record import Form, Position, Record, Token
+from pipeline.settings.schema import BatchSettings, KafkaSettings
 
 log = logging.getLogger(__name__)
 
 TYPICAL_RECORD_BYTES = 20_000
-"""The first guess; afterwards the last batch's average decides how many records are asked for at once."""
-ASK_FOR_ENDS_S = 5.0
+"""The first guess. Afterwards the last batch's average decides how many records are asked for at once."""
+ANSWER_WITHIN_S = 0.2
+BROKERS_AWAY = "kafka: no broker can be reached"
+JOINING = "kafka: joining the consumer group"
 
 
-class KafkaSource:
-    """The input topic as batches. Not thread-safe: one thread polls, and callbacks run in it.
+class KafkaConsumer:
+    """One topic as batches, read as a member of a consumer group. Not thread-safe: one thread polls, and callbacks run in it.
 
-    `on_revoke` is called with the partitions that were taken away, before they are given up.
+    `form` is how the topic's records are to be read. `on_revoke` is called with the partitions that were taken away, before they
+    are given up. `on_error` is called with the name of each error that the client lives with.
     """
 
-    def __init__(self, settings: Settings, on_revoke: Callable[[Sequence[int]], None] = lambda _: None) -> None:
-        self._kafka = settings.kafka
-        self._bounds: BatchSettings = settings.batch
-        self._topic = settings.kafka.events_in
-        self._admin = AdminClient(admin_config(settings.kafka))
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        topic: str,
+        group: str,
+        bounds: BatchSettings,
+        *,
+        max_record_bytes: int,
+        form: Form = Form.MSGPACK,
+        on_revoke: Callable[[Sequence[int]], None] = lambda _: None,
+        on_error: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._bounds = bounds
+        self._topic = topic
+        self._form = form
+        self._admin = AdminClient(admin_config(kafka))
         self._topic_id: str | None = None
         self._bases: dict[int, int | None] = {}
         """Owned partitions and their committed offset; None until the first record shows it."""
@@ -48,26 +60,29 @@ class KafkaSource:
         self._paused = False
         self._average_bytes = TYPICAL_RECORD_BYTES
         self._on_revoke = on_revoke
-        self._asked_ends: dict[int, Future[Any]] = {}
-        """What an admin's request for the partitions' ends came to, or will."""
-        self.lag = Lag()
-        self.errors: list[str] = []
-        """Names of the client's errors since somebody emptied the list."""
-        config = consumer_config(settings.kafka, max_record_bytes=settings.input.max_record_bytes)
-        self._consumer = Consumer(config | {"error_cb": lambda error: note_error(error, self.errors)})
-        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._on_error = on_error
+        self._brokers_away = False
+        config = consumer_config(kafka, group, max_record_bytes=max_record_bytes)
+        self._consumer = Consumer(config | {"error_cb": self._note})
+        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     @property
     def partitions(self) -> list[int]:
         """The partitions owned now."""
         return sorted(self._bases)
 
-    @property
-    def is_member(self) -> bool:
-        """Whether the group knows us, with partitions or without."""
-        return self._membership is not None
+    def unready(self) -> str:
+        """Return why no batch can come at the moment, or "" if one can.
 
-    def poll(self) -> WorkerBatch | None:
+        Brokers that went away count as away until one of them has answered.
+        """
+        if self._brokers_away:
+            self._brokers_away = not self._has_broker_answered()
+        if self._brokers_away:
+            return BROKERS_AWAY
+        return "" if self._membership is not None else JOINING
+
+    def poll(self) -> KafkaBatch | None:
         """Collect a batch by count, bytes and time; None where nothing came, or where the group moved meanwhile.
 
         Raises KafkaException when the client cannot go on.
@@ -95,7 +110,7 @@ class KafkaSource:
             try:
                 self._topic_id = find_topic_id(self._admin, self._topic)
             except KafkaException as error:
-                note_error(error.args[0], self.errors)
+                self._note(error.args[0])
                 self.rewind()
                 return None
         return self._batch(messages, self._topic_id)
@@ -116,12 +131,12 @@ class KafkaSource:
         if self._bases:
             self._consumer.resume(self._owned())
 
-    def committed(self, ends: Mapping[int, int]) -> None:
-        """Take note of what a confirmed commit has moved."""
-        for partition, end in ends.items():
+    def committed(self, positions: KafkaPositions) -> None:
+        """Take note of offsets that a confirmed commit has moved."""
+        self._brokers_away = False
+        for partition, end in positions.ends.items():
             if partition in self._bases:
                 self._bases[partition] = end
-        self.lag.committed(ends)
 
     def rewind(self) -> None:
         """Read every partition again from what is committed: an aborted transaction does not do that by itself.
@@ -138,47 +153,23 @@ class KafkaSource:
         if self._paused:
             self._pause()
 
-    def passed(self) -> tuple[dict[int, int], Any]:
-        """Give partitions whose position has moved past the last commit (transaction markers), and our membership."""
+    def skipped(self) -> KafkaPositions | None:
+        """Return the partitions whose position has moved past the last commit without a record: transaction markers."""
         if self._paused or self._membership is None:
-            return {}, None
+            return None
+        known = [TopicPartition(self._topic, partition) for partition, base in self._bases.items() if base is not None]
         moved = {}
-        for place in self._consumer.position(
-            [TopicPartition(self._topic, p) for p, base in self._bases.items() if base is not None]
-        ):
+        for place in self._consumer.position(known):
             base = self._bases[place.partition]
             if base is not None and place.offset > base:
                 moved[place.partition] = place.offset
-        return moved, self._membership
-
-    def watch_lag(self) -> None:
-        """Take the ends of the partitions: the last fetches told them. While nothing is fetched, ask, and do not wait for it."""
-        if self._paused:
-            self._ask_for_ends()
-            return
-        ends = {}
-        for place in self._owned():
-            _, high = self._consumer.get_watermark_offsets(place, cached=True)
-            ends[place.partition] = high
-        self.lag.saw_ends(ends)
-
-    def _ask_for_ends(self) -> None:
-        """Take what came of the last request, and send the next."""
-        if not all(end.done() for end in self._asked_ends.values()):
-            return
-        self.lag.saw_ends({p: end.result().offset for p, end in self._asked_ends.items() if end.exception() is None})
-        self._asked_ends = {}
-        if self._bases:
-            latest = {place: OffsetSpec.latest() for place in self._owned()}
-            committed_only = IsolationLevel.READ_COMMITTED
-            asked = self._admin.list_offsets(latest, isolation_level=committed_only, request_timeout=ASK_FOR_ENDS_S)
-            self._asked_ends = {place.partition: end for place, end in asked.items()}
+        return KafkaPositions(self._topic, moved, self._membership) if moved else None
 
     def close(self) -> None:
         """Leave the group, so that others take over at once. Static members say nothing: that is their point."""
         self._consumer.close()
 
-    def _batch(self, messages: Sequence[Message], topic_id: str) -> WorkerBatch:
+    def _batch(self, messages: Sequence[Message], topic_id: str) -> KafkaBatch:
         records: list[Record] = []
         headers: dict[Position, Headers] = {}
         first: dict[int, Message] = {}
@@ -192,9 +183,7 @@ class KafkaSource:
             if sent:
                 own = headers[partition, offset] = {name: value for name, value in sent if value is not None}
             token = Token(topic_id, partition, offset)
-            records.append(make_record(message.value() or b"", self._topic, token, _arrived(message), own))
-        for message in (*first.values(), *last.values()):
-            self.lag.read(message.partition(), message.offset(), _arrived(message))
+            records.append(make_record(message.value() or b"", self._form, self._topic, token, _arrived(message), own))
         for partition, message in first.items():
             if self._bases[partition] is None:
                 self._bases[partition] = message.offset()
@@ -203,7 +192,7 @@ class KafkaSource:
         for place in self._consumer.position([TopicPartition(self._topic, partition) for partition in ends]):
             ends[place.partition] = max(place.offset, ends[place.partition])
         bases = {partition: base for partition in ends if (base := self._bases[partition]) is not None}
-        return WorkerBatch(records, headers, bases, ends, topic_id, self._membership)
+        return KafkaBatch(records, headers, bases, ends, self._topic, topic_id, self._membership)
 
     def _good(self, messages: Iterable[Message]) -> list[Message]:
         """Take the errors out of what was polled. Raises KafkaException for one that ends the client."""
@@ -216,8 +205,23 @@ class KafkaSource:
             elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 -- such a message does not say that it is fatal
                 raise KafkaException(error)
             else:
-                note_error(error, self.errors)
+                self._note(error)
         return good
+
+    def _note(self, error: KafkaError) -> None:
+        """Log and count an error that the client lives with."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- the client's name
+            self._brokers_away = True
+        note_error(error)
+        self._on_error(error.name())
+
+    def _has_broker_answered(self) -> bool:
+        """Ask any broker for the topic, and wait no longer than a moment."""
+        try:
+            self._consumer.list_topics(self._topic, timeout=ANSWER_WITHIN_S)
+        except KafkaException:
+            return False
+        return True
 
     def _owned(self) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in self._bases]
@@ -248,7 +252,6 @@ class KafkaSource:
         self._on_revoke(gone)
         for partition in gone:
             self._bases.pop(partition, None)
-        self.lag.forget(gone)
         consumer.incremental_unassign(places)
         log.info("partitions revoked", extra={"revoked": gone, "owned": self.partitions})
 

@@ -31,7 +31,6 @@ _SILENT = frozenset(
 )
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 -- likewise
 ASK_AGAIN_S = 0.1
-NAMES_KEPT = 1_000
 
 
 @contextmanager
@@ -61,8 +60,6 @@ def when_settled(ask: Callable[[], Answer], within_s: float) -> Answer:
         time.sleep(ASK_AGAIN_S)
 
 
-def note_error(error: KafkaError, names: list[str]) -> None:
-    """Log an error that the client lives with, and keep its name for the metrics, within NAMES_KEPT."""
-    if len(names) < NAMES_KEPT:
-        names.append(error.name())
+def note_error(error: KafkaError) -> None:
+    """Log an error that the client lives with."""
     log.warning("kafka: %s", error.str(), extra={"kafka_error": error.name()})

@@ -1,19 +1,19 @@
-"""Where a worker's batches go: one transaction with all that a batch produced and the offsets that it consumed.
+"""Transactions: all that a batch produced, and the offsets that it consumed, become visible together.
 
-Whatever goes wrong, the caller gets one answer: CommitError, nothing of the batch is visible (or, where the broker did not say,
-the committed offsets tell), read again from what is committed.
+Every failure is a CommitError: nothing of the batch is visible, or the broker did not answer and only the committed offsets tell.
+In both cases the reader goes on from the committed offsets.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from pipeline.kafka.config import transactional_id, worker_producer_config
+from pipeline.kafka.batch import KafkaPositions
+from pipeline.kafka.config import worker_producer_config
 from pipeline.kafka.errors import note_error
 from pipeline.model.errors import CommitError, SlotTakenError
 from pipeline.model.output import Outputs
@@ -30,20 +30,23 @@ _FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, Kafk
 _LOST_BROKER = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001 -- likewise
 
 
-class KafkaSink:
-    """A transactional producer that is built anew when the broker has fenced it off, or was lost. Not thread-safe."""
+class TransactionalProducer:
+    """A producer whose records and offsets appear all or not at all. Not thread-safe.
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    The client is built anew when the broker has fenced it off, or was lost. `on_error` is called with the name of each error that
+    the client lives with.
+    """
+
+    def __init__(self, kafka: KafkaSettings, transactional_id: str, on_error: Callable[[str], None] = lambda _: None) -> None:
         self._kafka = kafka
-        self._id = transactional_id(kafka)
+        self._id = transactional_id
         self._producer: Producer | None = None
         self._lost_broker = False
         self._refused: list[str] = []
         self._fences: list[float] = []
-        self.errors: list[str] = []
-        """Names of the client's errors since somebody emptied the list."""
+        self._report_error = on_error
 
-    def commit(self, outputs: Outputs, topic: str, ends: Mapping[int, int], membership: Any) -> None:
+    def commit(self, outputs: Outputs | None, positions: KafkaPositions) -> None:
         """Produce and commit. Raises CommitError; SlotTakenError where another worker keeps fencing us off.
 
         Called after stages and ledger are done: a transaction that is open while they work would run into its time-out.
@@ -53,8 +56,12 @@ class KafkaSink:
         self._refused.clear()
         try:
             producer.begin_transaction()
-            self.produce(producer, outputs, deadline)
-            offsets = [TopicPartition(topic, partition, end) for partition, end in sorted(ends.items())]
+            self.produce(producer, outputs or {}, deadline)
+            offsets = [
+                TopicPartition(positions.topic, partition, end, positions.metadata)
+                for partition, end in sorted(positions.ends.items())
+            ]
+            membership = positions.membership
             self._patiently(deadline, lambda: producer.send_offsets_to_transaction(offsets, membership, _left(deadline)))
             self.finish(producer, deadline)
         except KafkaException as error:
@@ -102,8 +109,8 @@ class KafkaSink:
                 # Ends what a former life of this slot left open, whatever it came to.
                 producer.init_transactions(self._kafka.transaction_timeout_s)
             except KafkaException as error:
-                note_error(error.args[0], self.errors)
-                raise CommitError(f"no transactions yet: {error.args[0].str()}") from None
+                self._note(error.args[0])
+                raise CommitError(f"kafka: no transactions yet: {error.args[0].str()}") from None
             self._producer, self._lost_broker = producer, False
         return self._producer
 
@@ -120,26 +127,26 @@ class KafkaSink:
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > deadline:
                     raise
-                note_error(error.args[0], self.errors)
+                self._note(error.args[0])
             else:
                 return
 
     def _aborted(self, producer: Producer, error: KafkaError) -> CommitError:
         """Abort what is open. Where that is no longer possible, the next commit starts with a new producer."""
-        note_error(error, self.errors)
+        self._note(error)
         reason = "; ".join(self._refused[:3]) or error.str()
         is_slot_taken = error.code() in _FENCED and self._is_fenced_too_often()
         if not (error.fatal() or is_slot_taken):
             try:
                 producer.abort_transaction(self._kafka.transaction_timeout_s)
             except KafkaException as second:
-                note_error(second.args[0], self.errors)
+                self._note(second.args[0])
             else:
-                return CommitError(reason)
+                return CommitError(f"kafka: {reason}")
         self._discard_producer()
         if is_slot_taken:
             raise SlotTakenError(f"transactional id {self._id} is used by another worker: every worker needs its own slot")
-        return CommitError(reason)
+        return CommitError(f"kafka: {reason}")
 
     def _is_fenced_too_often(self) -> bool:
         now = time.monotonic()
@@ -152,7 +159,11 @@ class KafkaSink:
 
     def _on_error(self, error: KafkaError) -> None:
         self._lost_broker = self._lost_broker or error.code() in _LOST_BROKER
-        note_error(error, self.errors)
+        self._note(error)
+
+    def _note(self, error: KafkaError) -> None:
+        note_error(error)
+        self._report_error(error.name())
 
 
 def _left(deadline: float) -> float:

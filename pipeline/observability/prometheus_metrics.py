@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -74,17 +74,17 @@ class WorkerMetrics:
         """Count an error that the Kafka client reported."""
         self._of(defs.KAFKA_ERRORS).labels(name).inc()
 
-    def standing(self, lags: Mapping[int, tuple[int, float]], partitions: Iterable[int]) -> None:
-        """Set lag (records, seconds) and ownership; a partition that is gone leaves no stale series behind."""
-        owned = set(partitions)
-        self._of(defs.PARTITIONS).set(len(owned))
-        current = owned & lags.keys()  # not all that is owned: what was lost and taken again has no lag until a record comes
-        for gone in self._seen_partitions - current:
+    def owned(self, partitions: Collection[int]) -> None:
+        """Set the number of input partitions that this worker owns."""
+        self._of(defs.PARTITIONS).set(len(partitions))
+
+    def lag(self, lags: Mapping[int, tuple[int, float]]) -> None:
+        """Set the lag (records, seconds) of each partition. A partition that is not named any more leaves no series behind."""
+        for gone in self._seen_partitions - lags.keys():
             for metric in (defs.LAG_RECORDS, defs.LAG_SECONDS):
                 self._of(metric).remove(str(gone))
-        self._seen_partitions = current
-        for partition in self._seen_partitions:
-            records, age_s = lags[partition]
+        self._seen_partitions = set(lags)
+        for partition, (records, age_s) in lags.items():
             self._of(defs.LAG_RECORDS).labels(str(partition)).set(records)
             self._of(defs.LAG_SECONDS).labels(str(partition)).set(age_s)
 

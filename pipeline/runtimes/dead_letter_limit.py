@@ -15,8 +15,13 @@ class DeadLetterLimit:
         self._batches: deque[tuple[float, int, int]] = deque()
         self._is_exceeded = False
 
+    @property
+    def max_ratio(self) -> float:
+        """The part of the records, from 0 to 1, that may be dead letters."""
+        return self._settings.max_ratio
+
     def would_exceed(self, records: int, dead: int, now: float) -> bool:
-        """Say whether committing this batch too would go over the limit. One that keeps the ratio by itself always passes."""
+        """Whether committing this batch too would go over the limit. A batch that keeps the ratio by itself always passes."""
         if not self._is_exceeded:
             self._forget(now)
         all_records = records + sum(batch[1] for batch in self._batches)

@@ -1,323 +1,375 @@
-"""Worker: poll a batch, run the stages, commit all that it came to with its offsets. Knows no client; those are handed in.
+"""The one loop: take a batch from a source, do the work, and make results and positions durable together.
 
-What "good" looks like: at most 40 us of CPU an event beside the stages, and every record in exactly one place whatever is killed.
+A worker reads Kafka, runs the stages and writes Kafka. A shipper reads the spool and writes Kafka. A store reads Kafka and writes
+ClickHouse. An all-in-one reads the spool, runs the stages and writes ClickHouse. They differ in source, work and sink; readiness,
+waiting, halting and the search for a bad record are written here once. See docs/adr/0006-one-loop.md.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from pipeline.kafka.batch import WorkerBatch, project_of
-from pipeline.kafka.lag import Lag
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import CommitError, RetryableError, StaleBatchError, describe_failure
-from pipeline.model.output import Outputs
-from pipeline.observability.prometheus_metrics import WorkerMetrics
-from pipeline.quotas.ledger import Polled
+from pipeline.model.errors import CommitError, RetryableError, StaleBatchError
+from pipeline.model.record import Record
+from pipeline.runtimes.clock import MACHINE, Clock
 from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
 from pipeline.runtimes.garbage import GarbageBetweenBatches
-from pipeline.runtimes.worker.encoding import encode
-from pipeline.settings.schema import Settings
-from pipeline.stages.contract import Context
-from pipeline.stages.runner import BatchResult, run
 
 log = logging.getLogger(__name__)
 
-IDLE_CHORES_EVERY_S = 1.0
-ALL_BROKERS_DOWN = "_ALL_BROKERS_DOWN"
-"""The client's name for it, among the errors of a source."""
-STALE_BEFORE_WARNING = 5
-FAILURES_BEFORE_WAITING = 3
-"""Commits that fail in a row. Fewer are a rebalance or a broker's restart."""
-RUNNING_AGAIN_AFTER_S = 5.0
-"""Without a batch in hand for so long, whatever a batch waited for is not what a worker waits for: it was dropped meanwhile."""
-BROKERS_DOWN = "kafka: no broker can be reached"
-BROKERS_DOWN_FOR_S = 5.0
-"""For so long the client's word that all brokers are down holds: it says it again with each try, every other second."""
-HALTED_RETRY_S = 15.0
-"""How long a batch over the dead-letter limit rests before it is tried again: rules may have been mended meanwhile."""
 
-
-class Source(Protocol):
-    """Where batches come from; `KafkaSource` says what each call promises."""
-
-    lag: Lag
-    errors: list[str]
+class Batch(Protocol):
+    """Records that are handled together, and the positions that their commit moves."""
 
     @property
-    def partitions(self) -> list[int]: ...  # noqa: D102
+    def records(self) -> Sequence[Record]:
+        """The records, in the order read."""
+
     @property
-    def is_member(self) -> bool: ...  # noqa: D102
-    def poll(self) -> WorkerBatch | None: ...  # noqa: D102
-    def wait(self, seconds: float) -> bool: ...  # noqa: D102
-    def resume(self) -> None: ...  # noqa: D102
-    def committed(self, ends: Mapping[int, int]) -> None: ...  # noqa: D102
-    def rewind(self) -> None: ...  # noqa: D102
-    def passed(self) -> tuple[dict[int, int], Any]: ...  # noqa: D102
-    def watch_lag(self) -> None: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
+    def positions(self) -> Any:
+        """What the sink makes durable with the results. Source and sink agree on its type; the loop does not look inside."""
+
+    def halves(self) -> tuple[Self, Self]:
+        """Cut a batch of two or more records in two. The second half stands on what the first half commits."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return the fields by which a log line names the batch."""
+
+
+class Result(Protocol):
+    """What the work made of a batch."""
+
+    @property
+    def outputs(self) -> Any:
+        """What the sink makes durable."""
+
+    @property
+    def dead(self) -> Sequence[DeadLetter]:
+        """The batch's dead letters. Too many of them halt the loop."""
+
+
+B = TypeVar("B", bound=Batch)
+R = TypeVar("R", bound=Result)
+_Read_co = TypeVar("_Read_co", bound=Batch, covariant=True)
+_Taken_contra = TypeVar("_Taken_contra", bound=Batch, contravariant=True)
+
+
+class Source(Protocol[_Read_co]):
+    """Where batches come from. Only the loop's thread calls it."""
+
+    def poll(self) -> _Read_co | None:
+        """Return the next batch, or None if nothing came within the source's own short time limit."""
+
+    def wait(self, seconds: float) -> bool:
+        """Deliver nothing for `seconds`, but stay alive. False if the batch at hand was taken away meanwhile."""
+
+    def resume(self) -> None:
+        """Deliver again after `wait`."""
+
+    def committed(self, positions: Any) -> None:
+        """Take note of positions that are durable now."""
+
+    def rewind(self) -> None:
+        """Read again from the durable positions."""
+
+    def skipped(self) -> Any | None:
+        """Return positions that moved although no record was delivered, or None. The loop commits them while it is idle."""
+
+    def unready(self) -> str:
+        """Return why no batch can come at the moment, or "" if one can."""
+
+    def close(self) -> None:
+        """Release everything. Records that were delivered and not committed go to the next reader."""
+
+
+class Work(Protocol[_Taken_contra, R]):
+    """What is done with a batch."""
+
+    def run(self, batch: _Taken_contra) -> R:
+        """Return the batch's results. Running a batch twice, whole or cut otherwise, has the effect of running it once.
+
+        Raises RetryableError if a service is away, StaleBatchError if another reader has gone past the batch. Any other
+        exception makes the loop cut the batch until the record at fault is alone.
+        """
+
+    def give_up(self, batch: _Taken_contra, error: Exception) -> R:
+        """Return the results of a batch of one record that cannot be processed: its dead letter."""
+
+    def committed(self, batch: _Taken_contra, result: R, run_s: float, commit_s: float) -> None:
+        """Take note of a batch that is durable now, with the seconds that work and commit took."""
+
+    def check(self) -> None:
+        """Ask the services that the work needs. Called while no batch is at hand. Raises RetryableError."""
 
 
 class Sink(Protocol):
-    """Where batches go; `KafkaSink` says what each call promises."""
+    """Where results go."""
 
-    errors: list[str]
+    def commit(self, outputs: Any | None, positions: Any) -> None:
+        """Make outputs and positions durable, both or neither. Without outputs only positions move.
 
-    def commit(self, outputs: Outputs, topic: str, ends: Mapping[int, int], membership: Any) -> None: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
+        Raises CommitError if nothing became durable, or if nobody can tell: the source then reads from what is durable.
+        """
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+class LoopMetrics(Protocol):
+    """What the loop counts by itself."""
+
+    def state(self, state: str) -> None:
+        """Set the one state that holds."""
+
+    def batch_dropped(self, why: str) -> None:
+        """Count a batch that is read again."""
+
+    def service_error(self, service: str) -> None:
+        """Count a call that failed because a service is away."""
 
 
 class State(StrEnum):
-    """What the worker is doing, as `/ready` and the metrics say it."""
+    """What a loop is doing, as `/ready` and the metrics show it."""
 
     STARTING = "starting"
     RUNNING = "running"
     WAITING = "waiting"
-    """A service is away. Partitions are paused, nothing is lost."""
+    """A service is away. The source stands still and nothing is lost."""
     HALTED = "halted"
-    """Too many dead letters. Partitions are paused, nothing is lost."""
+    """Too many dead letters. The source stands still and nothing is lost."""
     STOPPED = "stopped"
 
 
-class Worker:
-    """The hot path. `run` blocks in the thread that calls it; `stop` may be called from any.
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long the loop waits, in seconds, and how often it tries."""
 
-    `watch` is called about once a second, to bring metrics up to date that others keep. `check` is called as often while no
-    batch comes, and raises RetryableError for a service that one would wait for.
+    chores_every_s: float = 1.0
+    beat_s: float = 0.25
+    """While a batch is held, the loop looks this often whether it was stopped or the batch was taken away."""
+    failed_commits_before_waiting: int = 3
+    """Fewer commits that fail in a row are a rebalance or a broker's restart."""
+    stale_before_waiting: int = 5
+    retry_s: float = 2.0
+    """Pause between tries of a commit that keeps failing, or of a batch that stays stale."""
+    halted_retry_s: float = 15.0
+    """A batch over the dead-letter limit rests this long before it is tried again: somebody may have mended the rules."""
+    held_batch_is_gone_after_s: float = 5.0
+    """Without a batch at hand for this long, the reason that a dropped batch waited for no longer describes the loop."""
+
+
+class Loop(Generic[B, R]):
+    """Runs in the thread that calls `run`. `stop` may be called from any thread.
+
+    `chores` are called about once a second, also while a batch is held.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        source: Source,
+        source: Source[B],
+        work: Work[B, R],
         sink: Sink,
-        context: Callable[[tuple[Polled, ...]], Context],
-        metrics: WorkerMetrics,
+        metrics: LoopMetrics,
+        limit: DeadLetterLimit,
         *,
-        watch: Callable[[], None] = lambda: None,
-        check: Callable[[], None] = lambda: None,
+        chores: Sequence[Callable[[], None]] = (),
+        clock: Clock = MACHINE,
+        timings: Timings | None = None,
     ) -> None:
-        self._settings = settings
         self._source = source
+        self._work = work
         self._sink = sink
-        self._context = context
         self._metrics = metrics
-        self._watch = watch
-        self._check = check
-        self._limit = DeadLetterLimit(settings.dead_letters)
+        self._limit = limit
+        self._extra_chores = chores
+        self._clock = clock
+        self._timings = timings or Timings()
         self._stopping = threading.Event()
+        self._garbage = GarbageBetweenBatches()
         self._next_chores = 0.0
         self._stale_in_a_row = 0
         self._failed_in_a_row = 0
-        self._brokers_down_until = 0.0
+        self._committed_at = 0.0
+        self._held_at = 0.0
         self._away = ""
-        """What no batch waits for now, but would: a service that does not answer."""
-        self._worked_last = 0.0
-        self._held_last = 0.0
-        self._garbage = GarbageBetweenBatches()
+        """The service that is away while no batch is at hand, with what is known of it."""
         self.state = State.STARTING
         self.why = ""
-        """Why the worker is waiting or halted."""
-        self.last_beat = time.monotonic()
-        """When the loop last turned; a live worker's is recent."""
+        """Why the loop is starting, waiting or halted."""
+        self.step = "start"
+        """What the loop's thread is doing: poll, run, commit or hold."""
+        self.last_beat = clock.monotonic()
+        """When the loop last turned. An old beat means that `step` takes long."""
 
     def run(self) -> None:
-        """Work until `stop`. A batch that was begun is finished, so that leaving loses and repeats nothing."""
+        """Work until `stop`. A batch that was begun is finished, so leaving loses and repeats nothing."""
         try:
             with self._garbage:
                 while not self._stopping.is_set():
-                    self.last_beat = time.monotonic()
+                    self._beat("poll")
                     batch = self._source.poll()
                     if batch is not None:
                         self._settle(batch)
                     if not self._stopping.is_set():
-                        self._chores()
+                        self._do_chores()
                     self._garbage.after_batch()
         finally:
             self._enter(State.STOPPED)
             self._source.close()
             self._sink.close()
 
-    @property
-    def partitions(self) -> list[int]:
-        """The input partitions owned now."""
-        return self._source.partitions
-
     def stop(self) -> None:
         """Ask the loop to end after its batch."""
         self._stopping.set()
 
-    def _settle(self, batch: WorkerBatch) -> bool:
-        """Bring a batch to its end; false where it was dropped, to be read again from what is committed."""
-        started = time.perf_counter()
+    def _beat(self, step: str) -> None:
+        self.step, self.last_beat = step, self._clock.monotonic()
+
+    def _settle(self, batch: B) -> bool:
+        """Bring a batch to its end. False if it was dropped: it is read again from what is durable."""
+        started = self._clock.monotonic()
         while True:
+            self._beat("run")
             try:
-                result = run(batch.records, self._context(covered_by(batch)))
-                outputs = self._encode(batch, result)
+                result = self._work.run(batch)
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 if not self._hold(State.WAITING, str(error), error.retry_in_s):
                     return False
                 continue
             except StaleBatchError as error:
-                return self._dropped_as_stale(error)
-            except Exception as error:
+                return self._drop_stale(error)
+            except Exception as error:  # noqa: BLE001 -- one bad record must not stop its neighbours
                 if len(batch.records) > 1:
                     first, second = batch.halves()
                     return self._settle(first) and self._settle(second)
-                about = _place(batch) | {"project_id": project_of(batch.records[0].body)}  # reports of its own must not loop
-                log.exception("a record that cannot be processed", extra=about)
-                letter = DeadLetter(batch.records[0], "worker", "internal", describe_failure(error))
-                result = BatchResult(dead=[letter])
-                outputs = self._encode(batch, result)
-            if not self._limit.would_exceed(len(batch.records), len(result.dead), time.time()):
+                result = self._work.give_up(batch, error)
+            if not self._limit.would_exceed(len(batch.records), len(result.dead), self._clock.now()):
                 break
-            why = f"over {self._settings.dead_letters.max_ratio:.0%} dead letters: {_describe(result.dead)}"
-            if not self._hold(State.HALTED, why, HALTED_RETRY_S):
+            why = f"over {self._limit.max_ratio:.0%} dead letters: {_describe(result.dead)}"
+            if not self._hold(State.HALTED, why, self._timings.halted_retry_s):
                 return False
         self._enter(State.RUNNING)
-        return self._commit(batch, result, outputs, started)
+        return self._commit(batch, result, started)
 
-    def _encode(self, batch: WorkerBatch, result: BatchResult) -> Outputs:
-        return encode(result, batch.headers, self._settings, time.time())
-
-    def _commit(self, batch: WorkerBatch, result: BatchResult, outputs: Outputs, started: float) -> bool:
-        worked = time.perf_counter()
+    def _commit(self, batch: B, result: R, started: float) -> bool:
+        self._beat("commit")
+        worked = self._clock.monotonic()
         try:
-            self._sink.commit(outputs, self._settings.kafka.events_in, batch.ends, batch.membership)
+            self._sink.commit(result.outputs, batch.positions)
         except CommitError as error:
-            return self._dropped_uncommitted(batch, error)
-        self._source.committed(batch.ends)
+            return self._drop_uncommitted(batch, error)
+        self._source.committed(batch.positions)
         self._stale_in_a_row = self._failed_in_a_row = 0
-        self._worked_last = time.monotonic()
-        run_s, commit_s = worked - started, time.perf_counter() - worked
-        self._limit.add(len(batch.records), len(result.dead), time.time())
-        _log_own_failures(result.dead)
-        self._metrics.batch_committed(
-            records=len(batch.records),
-            size_bytes=sum(len(record.body) for record in batch.records),
-            events=len(result.events),
-            new_groups=sum(item.is_new_group for item in result.events),
-            outcomes=result.outcomes,
-            dead=[(letter.stage, letter.reason) for letter in result.dead],
-            stage_s=result.stage_s,
-            run_s=run_s,
-            commit_s=commit_s,
-        )
-        numbers = {"events": len(result.events), "dead_letters": len(result.dead)}
-        times = {"run_ms": round(run_s * 1e3, 1), "commit_ms": round(commit_s * 1e3, 1)}
-        log.debug("batch", extra=_place(batch) | numbers | times)
+        self._committed_at = self._clock.monotonic()
+        self._limit.add(len(batch.records), len(result.dead), self._clock.now())
+        self._work.committed(batch, result, worked - started, self._committed_at - worked)
         return True
 
     def _hold(self, state: State, why: str, seconds: float) -> bool:
-        """Keep the batch for a while with all partitions paused; false where it is to be dropped."""
+        """Keep the batch for a while with the source standing still. False if the batch is to be dropped."""
         if self.state is not state or self.why != why:
             log.error("consumption stands still", extra={"state": state, "why": why})
         self._enter(state, why)
-        until = time.monotonic() + seconds
+        until = self._clock.monotonic() + seconds
         while not self._stopping.is_set():
-            self.last_beat = self._held_last = time.monotonic()
+            self._beat("hold")
+            self._held_at = self.last_beat
             left = until - self.last_beat
             if left <= 0:
                 self._source.resume()
                 return True
-            if not self._source.wait(min(left, 0.25)):
+            if not self._source.wait(min(left, self._timings.beat_s)):
                 self._source.resume()
                 return False
-            self._chores()
+            self._do_chores()
             self._garbage.after_batch()
-        self._source.rewind()  # or the positions of what is dropped here could be committed as if it were done
+        self._source.rewind()  # or the positions of the dropped batch could be committed as if it were done
         return False
 
-    def _dropped_uncommitted(self, batch: WorkerBatch, error: CommitError) -> bool:
-        """Read a batch again of which nothing is visible. Where that goes on, say so and wait between the tries."""
+    def _drop_uncommitted(self, batch: B, error: CommitError) -> bool:
+        """Read a batch again that did not become durable. If that goes on, say so and pause between the tries."""
         self._metrics.batch_dropped("commit")
-        log.warning("batch not committed, read again: %s", error, extra=_place(batch))
+        log.warning("batch not committed, read again: %s", error, extra=batch.describe())
         self._failed_in_a_row += 1
         self._source.rewind()
-        if self._failed_in_a_row >= FAILURES_BEFORE_WAITING:
-            self._hold(State.WAITING, f"kafka: {error}", min(10.0, self._failed_in_a_row))
+        if self._failed_in_a_row >= self._timings.failed_commits_before_waiting:
+            self._hold(State.WAITING, str(error), self._timings.retry_s)
         return False
 
-    def _dropped_as_stale(self, error: StaleBatchError) -> bool:
-        """Drop a batch that another worker has gone past. Where that goes on, nobody has: the offsets were moved back."""
+    def _drop_stale(self, error: StaleBatchError) -> bool:
+        """Drop a batch that another reader has gone past. If that goes on, nobody has: the positions were moved back."""
         self._metrics.batch_dropped("stale")
         self._stale_in_a_row += 1
         self._source.rewind()
-        if self._stale_in_a_row >= STALE_BEFORE_WARNING:
-            why = f"the ledger is ahead of the committed offsets ({error}): pipeline offsets reset moves both"
-            self._hold(State.WAITING, why, min(30.0, self._stale_in_a_row))
+        if self._stale_in_a_row >= self._timings.stale_before_waiting:
+            self._hold(State.WAITING, str(error), self._timings.retry_s)
         return False
 
-    def _chores(self) -> None:
-        """Once a second: commit positions behind transaction markers, and tell the metrics about lag and errors."""
-        now = time.monotonic()
+    def _do_chores(self) -> None:
+        """About once a second: commit skipped positions, find out whether a batch could come, and call the chores."""
+        now = self._clock.monotonic()
         if now < self._next_chores:
             return
-        self._next_chores = now + IDLE_CHORES_EVERY_S
-        if self.state is State.STARTING and self._source.is_member:  # with partitions or without: there may be more of us
+        self._next_chores = now + self._timings.chores_every_s
+        if self._is_held_batch_gone(now):
             self._enter(State.RUNNING)
-        if self._is_idle_since_hold(now):
-            self._enter(State.RUNNING)
+        self._look_at_services(now)
         if self.state is State.RUNNING:
-            ends, membership = self._source.passed()
-            if ends:
-                self._commit_positions(ends, membership)
-        self._watch()
-        self._source.watch_lag()
-        self._metrics.standing(self._source.lag.by_partition(time.time()), self._source.partitions)
-        self._watch_services(now)
-        if self.state is State.STARTING and self._source.errors:
-            self._enter(State.STARTING, f"kafka: {self._source.errors[-1]}")
-        for errors in (self._source.errors, self._sink.errors):
-            while errors:
-                self._metrics.kafka_error(errors.pop())
+            self._commit_skipped()
+        for chore in self._extra_chores:
+            chore()
 
-    def _is_idle_since_hold(self, now: float) -> bool:
-        """Say whether the batch that waited or was halted is gone, and no other has come to say how things stand."""
+    def _is_held_batch_gone(self, now: float) -> bool:
+        """Whether the batch that waited or was halted was dropped, and no other came to show how things stand."""
         is_held = self.state in {State.WAITING, State.HALTED} and self.why != self._away
-        return is_held and now - self._held_last > RUNNING_AGAIN_AFTER_S
+        return is_held and now - self._held_at > self._timings.held_batch_is_gone_after_s
 
-    def _watch_services(self, now: float) -> None:
-        """Say that a service is away also where no batch is at hand that fails for it."""
-        if self.state is State.STARTING or (self.state is not State.RUNNING and self.why != self._away):
-            return  # we have yet to join, or a batch is at hand that says it
+    def _look_at_services(self, now: float) -> None:
+        """Show that a service is away, also while no batch is at hand that fails because of it."""
+        if self.state in {State.WAITING, State.HALTED} and self.why != self._away:
+            return  # a batch is held and shows what it waits for
         before, self._away = self._away, self._find_away(now)
-        if self._away:
+        if self.state is State.STARTING and self._away:
+            self._enter(State.STARTING, self._away)
+        elif self._away:
             if self._away != before:
                 log.error("consumption stands still", extra={"state": State.WAITING, "why": self._away})
             self._enter(State.WAITING, self._away)
-        elif before:
+        elif before or self.state is State.STARTING:
             self._enter(State.RUNNING)
 
     def _find_away(self, now: float) -> str:
-        """Name a service that does not answer, with what is known of it."""
-        if ALL_BROKERS_DOWN in self._source.errors:
-            self._brokers_down_until = now + BROKERS_DOWN_FOR_S
-        if now < self._brokers_down_until:
-            return BROKERS_DOWN
-        if now - self._worked_last > IDLE_CHORES_EVERY_S:
+        """Return what keeps a batch from coming or from being done, or ""."""
+        if why := self._source.unready():
+            return why
+        if now - self._committed_at > self._timings.chores_every_s:
             try:
-                self._check()
+                self._work.check()
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 return str(error)
         return ""
 
-    def _commit_positions(self, ends: dict[int, int], membership: Any) -> None:
+    def _commit_skipped(self) -> None:
+        positions = self._source.skipped()
+        if positions is None:
+            return
+        self._beat("commit")
         try:
-            self._sink.commit({}, self._settings.kafka.events_in, ends, membership)
+            self._sink.commit(None, positions)
         except CommitError as error:
             log.warning("positions not committed: %s", error)
             self._source.rewind()
         else:
-            self._source.committed(ends)
+            self._source.committed(positions)
 
     def _enter(self, state: State, why: str = "") -> None:
         if state is State.RUNNING and self.state in {State.WAITING, State.HALTED}:
@@ -326,25 +378,8 @@ class Worker:
         self._metrics.state(state)
 
 
-def covered_by(batch: WorkerBatch) -> tuple[Polled, ...]:
-    """Return what each partition's part of a batch covers, as the ledger takes it."""
-    return tuple(Polled(batch.topic_id, partition, batch.bases[partition], end) for partition, end in sorted(batch.ends.items()))
-
-
-def _place(batch: WorkerBatch) -> dict[str, Any]:
-    return {"records": len(batch.records), "bases": dict(batch.bases), "ends": dict(batch.ends)}
-
-
-def _log_own_failures(dead: Iterable[DeadLetter]) -> None:
-    """Log what died of a bug of ours, one line for each kind; the project says whether it may be reported (no loops)."""
-    kinds = {(letter.stage, letter.detail.partition(":")[0]): letter for letter in dead if letter.reason == "internal"}
-    for (stage, kind), letter in kinds.items():
-        place = {"project_id": project_of(letter.record.body), "position": letter.record.position}
-        log.error("an event could not be processed", extra={"stage": stage, "kind": kind, **place})
-
-
 def _describe(dead: Sequence[DeadLetter]) -> str:
-    """Count dead letters by stage and reason, the most first, each kind with one example."""
+    """Count dead letters by stage and reason, the most frequent first, each kind with one example."""
     kinds = Counter((letter.stage, letter.reason) for letter in dead)
     examples = {(letter.stage, letter.reason): letter.detail[:200] for letter in dead}
     return ", ".join(

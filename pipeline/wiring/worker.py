@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pipeline.grouping.caches import GroupingCaches
-from pipeline.kafka.consumer import KafkaSource
-from pipeline.kafka.producer import KafkaSink
+from pipeline.kafka.config import transactional_id
+from pipeline.kafka.consumer import KafkaConsumer
+from pipeline.kafka.lag import LagWatch
+from pipeline.kafka.offsets import GroupOffsets
+from pipeline.kafka.producer import TransactionalProducer
 from pipeline.model.errors import SettingsError
 from pipeline.observability import metric_defs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.loop import Worker
+from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
+from pipeline.runtimes.loop import Loop
+from pipeline.runtimes.worker.work import StageWork, Worker
 from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.wiring.contexts import configured_artifacts, worker_context
@@ -22,22 +29,48 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
 
     Raises SettingsError if no Redis is configured, or if static membership is on and the worker has no slot.
     """
-    if settings.kafka.static_membership and settings.kafka.slot is None:
+    kafka = settings.kafka
+    if kafka.static_membership and kafka.slot is None:
         raise SettingsError("kafka.static_membership needs kafka.slot (PIPELINE_SLOT): the group remembers a worker by it")
     ledger = redis_ledger(connect_redis(settings), settings)
-    source = KafkaSource(settings, on_revoke=lambda _: ledger.forget())
     store = configured_artifacts(settings)
-    context = worker_context(settings, rules, ledger, store)
-    sink = KafkaSink(settings.kafka)
-    return Worker(
-        settings,
-        source,
-        sink,
-        context,
-        metrics,
-        watch=lambda: _watch(metrics, ledger, store, rules.grouping_caches),
-        check=ledger.check,
+    work = StageWork(settings, worker_context(settings, rules, ledger, store), metrics, check=ledger.check)
+    source = input_consumer(settings, metrics, ledger)
+    sink = TransactionalProducer(kafka, transactional_id(kafka, kafka.consumer_group), metrics.kafka_error)
+    return assemble_worker(
+        settings, source, work, sink, metrics, watch=lambda: _watch(metrics, ledger, store, rules.grouping_caches)
     )
+
+
+def input_consumer(settings: Settings, metrics: WorkerMetrics, ledger: RedisLedger) -> KafkaConsumer:
+    """Return the reader of the input topic. Partitions that go take the ledger's memory of them along."""
+    kafka = settings.kafka
+    return KafkaConsumer(
+        kafka,
+        kafka.events_in,
+        kafka.consumer_group,
+        settings.batch,
+        max_record_bytes=settings.input.max_record_bytes,
+        on_revoke=lambda _: ledger.forget(),
+        on_error=metrics.kafka_error,
+    )
+
+
+def assemble_worker(
+    settings: Settings,
+    source: KafkaConsumer,
+    work: StageWork,
+    sink: TransactionalProducer,
+    metrics: WorkerMetrics,
+    watch: Callable[[], None] = lambda: None,
+) -> Worker:
+    """Put a worker together. `watch` is called about once a second, to bring metrics up to date that others keep."""
+    chores = (watch, lambda: metrics.owned(source.partitions))
+    loop = Loop(source, work, sink, metrics, DeadLetterLimit(settings.dead_letters), chores=chores)
+    kafka = settings.kafka
+    offsets = GroupOffsets(kafka, kafka.events_in, kafka.consumer_group)
+    lag_watch = LagWatch(offsets, lambda: 0 in source.partitions, metrics.lag)
+    return Worker(loop, lambda: source.partitions, lag_watch)
 
 
 def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None, caches: GroupingCaches) -> None:

@@ -17,7 +17,7 @@ from pipeline.kafka.dead_letter_topic import DeadLetterTopic, Replayed, replay_l
 from pipeline.kafka.dead_letters import Place, StoredLetter, Wanted, read_mark
 from pipeline.kafka.topics import topic_id
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.record import Token
+from pipeline.model.record import Form, Token
 from pipeline.redis.client import connect
 from pipeline.redis.embedded import EmbeddedRedis
 from pipeline.rules.folder import RulesFolder
@@ -53,7 +53,7 @@ def bury(
     events = generate_events(1, frames=1)
     for offset in range(number):
         _, body = ingest_message(next(events), project_id, start_time=NOW)
-        record = make_record(body, settings.kafka.events_in, Token("first-topic", 1, offset), NOW, {})
+        record = make_record(body, Form.MSGPACK, settings.kafka.events_in, Token("first-topic", 1, offset), NOW, {})
         output = dead_letter(DeadLetter(record, stage, reason, detail), {}, settings, at)
         producer.produce(settings.kafka.dead_letters, output.value, headers=output.headers)
     producer.flush()
@@ -258,7 +258,7 @@ def test_a_replayed_event_is_no_duplicate_of_itself_and_is_charged_once(
     _, body = ingest_message(next(generate_events(1, frames=1)), 1, start_time=NOW)
 
     def handle(offset: int, headers: dict[str, bytes], content: bytes = body) -> list[str]:
-        record = make_record(content, "in", Token(topic, 0, offset), NOW, headers)
+        record = make_record(content, Form.MSGPACK, "in", Token(topic, 0, offset), NOW, headers)
         polled = (Polled(topic, 0, offset, offset + 1),)
         result = run([record], Context(now=NOW, rules=rules, ledger=ledger, polled=polled))
         return [item.event_id for item in result.events] + [str(o.reason) for o in result.outcomes if o.reason]

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.kafka_broker import Broker
+from support.kafka_broker import Broker, open_consumer, open_producer
 from support.secure import make_certificate
 
+from pipeline.kafka.batch import KafkaPositions
 from pipeline.kafka.config import client_config
-from pipeline.kafka.consumer import KafkaSource
-from pipeline.kafka.producer import KafkaSink
 from pipeline.kafka.topics import check_topics, create_topics
 from pipeline.model.output import Output
 from pipeline.runtimes.worker.faust_process import make_app
@@ -64,14 +63,13 @@ def secure_settings(tmp_path: Path) -> Iterator[Settings]:
 def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:
     create_topics(secure_settings, 1)
     assert list(check_topics(secure_settings)) == []
-    source, sink = KafkaSource(secure_settings), KafkaSink(secure_settings.kafka)
+    source, sink = open_consumer(secure_settings), open_producer(secure_settings)
     deadline = time.monotonic() + 30
     while not source.partitions:
         assert time.monotonic() < deadline
         source.poll()
-    sink.commit(
-        {secure_settings.kafka.events_in: [Output(None, b"x", [])]}, secure_settings.kafka.events_in, {0: 0}, source._membership
-    )
+    positions = KafkaPositions(secure_settings.kafka.events_in, {0: 0}, source._membership)
+    sink.commit({secure_settings.kafka.events_in: [Output(None, b"x", [])]}, positions)
     batch = None
     while batch is None:
         assert time.monotonic() < deadline

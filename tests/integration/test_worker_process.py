@@ -285,7 +285,7 @@ def has_stored(installation: Installation, number: int) -> bool:
 def move_kafka_alone(settings: Settings, offset: int) -> None:
     from pipeline.kafka.offsets import GroupOffsets
 
-    group = GroupOffsets(settings.kafka)
+    group = GroupOffsets(settings.kafka, settings.kafka.events_in, settings.kafka.consumer_group)
     group.write(dict.fromkeys(group.read(), offset))
 
 

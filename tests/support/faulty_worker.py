@@ -10,15 +10,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
 
-from pipeline.kafka.batch import WorkerBatch
-from pipeline.kafka.consumer import KafkaSource
-from pipeline.kafka.producer import KafkaSink
+from pipeline.kafka.batch import KafkaBatch, KafkaPositions
+from pipeline.kafka.config import transactional_id
+from pipeline.kafka.consumer import KafkaConsumer
+from pipeline.kafka.producer import TransactionalProducer
 from pipeline.kafka.topics import count_partitions
 from pipeline.model.output import Outputs
 from pipeline.observability.logs import set_up_logs
@@ -26,12 +27,13 @@ from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Claim, Counted, Decision, Ledger, Polled, Sighting
 from pipeline.rules.folder import RulesFolder
 from pipeline.rules.shipped import rules_path
-from pipeline.runtimes.loop import Worker
 from pipeline.runtimes.worker.faust_process import run_process
+from pipeline.runtimes.worker.work import StageWork
 from pipeline.settings.loading import load_settings
 from pipeline.settings.schema import Settings
 from pipeline.wiring.contexts import configured_artifacts, worker_context
 from pipeline.wiring.redis import connect_redis, redis_ledger
+from pipeline.wiring.worker import assemble_worker
 
 POINTS = (
     "after_poll",
@@ -62,7 +64,7 @@ class KillPoint:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class FaultySource(KafkaSource):
+class FaultySource(KafkaConsumer):
     def __init__(self, settings: Settings, at: At, on_revoke: Callable[[], None]) -> None:
         def revoke(gone: Sequence[int]) -> None:
             if gone:
@@ -70,23 +72,25 @@ class FaultySource(KafkaSource):
             on_revoke()
 
         self._at = at
-        super().__init__(settings, on_revoke=revoke)
+        kafka = settings.kafka
+        limit = settings.input.max_record_bytes
+        super().__init__(kafka, kafka.events_in, kafka.consumer_group, settings.batch, max_record_bytes=limit, on_revoke=revoke)
 
-    def poll(self) -> WorkerBatch | None:
+    def poll(self) -> KafkaBatch | None:
         batch = super().poll()
         if batch is not None:
             self._at("after_poll")
         return batch
 
-    def committed(self, ends: Mapping[int, int]) -> None:
+    def committed(self, positions: KafkaPositions) -> None:
         self._at("after_commit")
-        super().committed(ends)
+        super().committed(positions)
 
 
-class FaultySink(KafkaSink):
+class FaultySink(TransactionalProducer):
     def __init__(self, settings: Settings, at: At) -> None:
         self._at = at
-        super().__init__(settings.kafka)
+        super().__init__(settings.kafka, transactional_id(settings.kafka, settings.kafka.consumer_group))
 
     def produce(self, producer: Producer, outputs: Outputs, deadline: float) -> None:
         super().produce(producer, outputs, deadline)
@@ -126,7 +130,9 @@ def main(settings_file: str, *fault: Any) -> None:
     rules, metrics = RulesFolder(rules_path(settings.rules)), WorkerMetrics()
     ledger = redis_ledger(connect_redis(settings), settings)
     context = worker_context(settings, rules, FaultyLedger(ledger, at), configured_artifacts(settings))
-    worker = Worker(settings, FaultySource(settings, at, ledger.forget), FaultySink(settings, at), context, metrics)
+    work = StageWork(settings, context, metrics)
+    source, sink = FaultySource(settings, at, ledger.forget), FaultySink(settings, at)
+    worker = assemble_worker(settings, source, work, sink, metrics)
     partitions = {settings.kafka.outcomes: count_partitions(settings, settings.kafka.outcomes)}
     run_process(settings, worker, rules, metrics, outcome_partitions=partitions)
 

@@ -15,13 +15,17 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from pipeline.kafka.config import transactional_id
+from pipeline.kafka.consumer import KafkaConsumer
 from pipeline.kafka.errors import when_settled
+from pipeline.kafka.producer import TransactionalProducer
 from pipeline.kafka.topics import create_topics
 from pipeline.settings.schema import KafkaSettings, Settings
 
@@ -195,3 +199,21 @@ def _free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+def open_consumer(settings: Settings, on_revoke: Callable[[Sequence[int]], None] = lambda _: None) -> KafkaConsumer:
+    """Read the input topic as a worker does."""
+    kafka = settings.kafka
+    return KafkaConsumer(
+        kafka,
+        kafka.events_in,
+        kafka.consumer_group,
+        settings.batch,
+        max_record_bytes=settings.input.max_record_bytes,
+        on_revoke=on_revoke,
+    )
+
+
+def open_producer(settings: Settings) -> TransactionalProducer:
+    """Write as a worker does."""
+    return TransactionalProducer(settings.kafka, transactional_id(settings.kafka, settings.kafka.consumer_group))

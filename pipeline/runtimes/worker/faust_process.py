@@ -29,10 +29,10 @@ from pipeline.kafka.offsets import begin_at
 from pipeline.model.errors import SettingsError
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.loop import Worker
 from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, WINDOW_S, count_outcomes
 from pipeline.runtimes.worker.faust_transport import CommittedTransport
 from pipeline.runtimes.worker.faust_views import add_views
+from pipeline.runtimes.worker.work import Worker
 from pipeline.settings.schema import KafkaSettings, Settings, WebSettings
 
 log = logging.getLogger(__name__)
@@ -58,19 +58,24 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
 
     def __init__(self, worker: Worker, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.worker = worker
+        self._worker = worker
         self._thread = threading.Thread(target=self._run, name="hot-path", daemon=True)
 
     async def on_start(self) -> None:
         """Start the thread."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+        self._worker.lag_watch.start()
 
     async def on_stop(self) -> None:
         """Join the thread: one that still ran when Faust closes its loop would fail in the middle of a batch."""
-        self.worker.stop()
+        self.finish_batch()
         if not await asyncio.to_thread(self.join, BATCH_ENDS_WITHIN_S):
             log.error("the batch did not end in time; another worker takes it up")
+
+    def finish_batch(self) -> None:
+        """Ask the loop to end after its batch."""
+        self._worker.loop.stop()
 
     def join(self, seconds: float) -> bool:
         """Wait for the thread's end; false where it still runs."""
@@ -79,7 +84,7 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
 
     def _run(self) -> None:
         try:
-            self.worker.run()
+            self._worker.loop.run()
         except Exception as error:  # whatever it is, the process ends and says so
             log.exception("the worker stopped")
             _leave_after_crash()
@@ -129,7 +134,7 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
             logging.shutdown()
             os._exit(EXIT_AT_ONCE)
         log.info("leaving after this batch")
-        self._hot_path.worker.stop()
+        self._hot_path.finish_batch()
         threading.Thread(target=self._leave_in_time, name="leave-in-time", daemon=True).start()
         self._schedule_shutdown(by)
 

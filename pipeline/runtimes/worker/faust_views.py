@@ -11,33 +11,45 @@ from faust.web import Request, Response, View
 from pipeline import __version__
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.loop import State, Worker
+from pipeline.runtimes.loop import State
 from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, MinuteTable
+from pipeline.runtimes.worker.work import Worker
 from pipeline.settings.schema import Settings
 
 BATCH_TAKES_S = 5.0
 """A worker whose batch takes longer is not ready: a commit, most likely, whose broker is away."""
 
 
+_STEPS = {
+    "start": "the worker has been starting for {:.0f} s",
+    "poll": "kafka: the client has not answered for {:.0f} s",
+    "run": "a batch has been in its stages for {:.0f} s",
+    "commit": "kafka: a commit has taken {:.0f} s so far",
+    "hold": "kafka: the client has not answered for {:.0f} s while a batch is held",
+}
+"""What a loop's step means when it takes long."""
+
+
 def add_views(
     app: faust.App, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, counts: MinuteTable, settings: Settings
 ) -> None:
     """Register the views on Faust's web server."""
+    loop = worker.loop
 
     @app.page("/health")  # type: ignore[untyped-decorator]  # faust has no types here
     async def health(self: View, _: Request) -> Response:
         """Live: the hot path's loop turns. A probe that fails here should restart the process."""
-        silent_s = time.monotonic() - worker.last_beat
-        alive = silent_s < settings.kafka.max_poll_interval_s and worker.state is not State.STOPPED
+        silent_s = time.monotonic() - loop.last_beat
+        alive = silent_s < settings.kafka.max_poll_interval_s and loop.state is not State.STOPPED
         return self.json({"alive": alive, "silent_s": round(silent_s, 3)}, status=200 if alive else 503)
 
     @app.page("/ready")  # type: ignore[untyped-decorator]  # faust has no types here
     async def ready(self: View, _: Request) -> Response:
         """Ready: in the group and working. Not ready is no reason for a restart: the body says what is awaited."""
-        body = {"ready": worker.state is State.RUNNING, "state": worker.state, "why": worker.why, "partitions": worker.partitions}
-        silent_s = time.monotonic() - worker.last_beat
+        body = {"ready": loop.state is State.RUNNING, "state": loop.state, "why": loop.why, "partitions": worker.partitions()}
+        silent_s = time.monotonic() - loop.last_beat
         if body["ready"] and silent_s > BATCH_TAKES_S:
-            body |= {"ready": False, "why": f"a batch or its commit takes {silent_s:.0f} s so far"}
+            body |= {"ready": False, "why": _STEPS[loop.step].format(silent_s)}
         return self.json(body, status=200 if body["ready"] else 503)
 
     @app.page("/metrics")  # type: ignore[untyped-decorator]  # faust has no types here

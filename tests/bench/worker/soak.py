@@ -12,6 +12,7 @@ from bench.worker.inputs import fill, worker_settings
 from bench.worker.subjects import make_worker
 from support.kafka_broker import Broker
 
+from pipeline.kafka.batch import KafkaPositions
 from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.runtimes.worker.heap import keep_heap
 from pipeline.settings.schema import Settings
@@ -28,10 +29,10 @@ def soak(broker: Broker, redis_url: str, events: int) -> None:
     done = next_print = 0
     commit = sink.commit
 
-    def counting(outputs: Any, topic: str, ends: Any, membership: Any) -> None:
+    def counting(outputs: Any, positions: KafkaPositions) -> None:
         nonlocal done, next_print
-        commit(outputs, topic, ends, membership)
-        done += len(outputs.get(settings.kafka.events_out, ()))
+        commit(outputs, positions)
+        done += len((outputs or {}).get(settings.kafka.events_out, ()))
         if done >= next_print:
             next_print += events // 10
             print(f"  {done:>10,} events  {_rss_mb():7.1f} MB", flush=True)

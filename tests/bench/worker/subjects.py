@@ -15,34 +15,55 @@ from typing import Any
 from bench.worker.inputs import PARTITIONS
 from bench.worker.meter import Cost, Meter, Turns
 
-from pipeline.kafka.batch import make_record
-from pipeline.kafka.consumer import KafkaSource
-from pipeline.kafka.producer import KafkaSink
+from pipeline.kafka.batch import KafkaBatch, KafkaPositions, make_record
+from pipeline.kafka.config import transactional_id
+from pipeline.kafka.consumer import KafkaConsumer
+from pipeline.kafka.producer import TransactionalProducer
 from pipeline.model.category import DataCategory
 from pipeline.model.item import Item
 from pipeline.model.output import Output
-from pipeline.model.record import Record, Token
+from pipeline.model.record import Form, Record, Token
 from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.rules.folder import RulesFolder
 from pipeline.rules.shipped import rules_path
-from pipeline.runtimes import loop
 from pipeline.runtimes.garbage import GarbageBetweenBatches
+from pipeline.runtimes.loop import Loop
+from pipeline.runtimes.worker.work import Processed, StageWork, covered_by
 from pipeline.settings.schema import BatchSettings, Settings
 from pipeline.stages.runner import BatchResult, accepted, run
 from pipeline.wiring.contexts import configured_artifacts, worker_context
 from pipeline.wiring.redis import connect_redis, redis_ledger
+from pipeline.wiring.worker import assemble_worker, input_consumer
 
 STOCK_BATCH = 1_000
 
 
-def make_worker(settings: Settings) -> tuple[KafkaSource, KafkaSink, loop.Worker]:
+Stages = Callable[..., BatchResult]
+
+
+class TimedWork(StageWork):
+    """A worker's work with other stages in place of the real ones."""
+
+    stages: Stages = staticmethod(run)
+
+    def run(self, batch: KafkaBatch) -> Processed:
+        return self._encoded(batch, self.stages(batch.records, self._context(covered_by(batch))))
+
+
+def make_worker(
+    settings: Settings, stages: Stages = run
+) -> tuple[KafkaConsumer, TransactionalProducer, Loop[KafkaBatch, Processed]]:
     """Wire a worker as `pipeline worker` does, without the process around it."""
-    source, sink = KafkaSource(settings), KafkaSink(settings.kafka)
+    metrics = WorkerMetrics()
     ledger = redis_ledger(connect_redis(settings), settings)
     context = worker_context(settings, RulesFolder(rules_path(settings.rules)), ledger, configured_artifacts(settings))
-    return source, sink, loop.Worker(settings, source, sink, context, WorkerMetrics())
+    source = input_consumer(settings, metrics, ledger)
+    sink = TransactionalProducer(settings.kafka, transactional_id(settings.kafka, settings.kafka.consumer_group))
+    work = TimedWork(settings, context, metrics)
+    work.stages = stages
+    return source, sink, assemble_worker(settings, source, work, sink, metrics).loop
 
 
 def bare_stages(settings: Settings, bodies: list[bytes], turns: Turns | None = None) -> Cost:
@@ -50,7 +71,7 @@ def bare_stages(settings: Settings, bodies: list[bytes], turns: Turns | None = N
     ledger = redis_ledger(connect_redis(settings), settings)
     context = worker_context(settings, RulesFolder(rules_path(settings.rules)), ledger, configured_artifacts(settings))
     topic = settings.kafka.events_in
-    records = [make_record(body, "in", Token(topic, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
+    records = [make_record(body, Form.MSGPACK, "in", Token(topic, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
     meter, done = Meter(turns), 0
     stages = meter.timed(run)
     with GarbageBetweenBatches() as garbage:
@@ -106,25 +127,25 @@ def _run_worker(
     together: Barrier | None = None,
     count: int = 1,
 ) -> Cost:
-    source, sink, subject = make_worker(settings)
+    meter = Meter(turns)
+    source, sink, subject = make_worker(settings, meter.timed(stages))
     sink._ready_producer()  # registering with the coordinator is start-up, and so is joining the group
     while len(source.partitions) != PARTITIONS // count:
         source.wait(0.1)
     if together:
         together.wait()
     source.resume()
-    meter, reached, commit = Meter(turns), dict[int, int](), sink.commit
+    reached, commit = dict[int, int](), sink.commit
 
-    def counted(outputs: Any, topic: str, ends: Any, membership: Any) -> None:
-        commit(outputs, topic, ends, membership)
-        reached.update(ends)
+    def counted(outputs: Any, positions: KafkaPositions) -> None:
+        commit(outputs, positions)
+        reached.update(positions.ends)
         meter.batch_ended(sum(reached.values()))
         if sum(reached.values()) >= events:
             if together:
                 together.wait()  # who leaves moves the partitions of the others
             subject.stop()
 
-    loop.run = meter.timed(stages)  # type: ignore[attr-defined]
     sink.commit = counted  # type: ignore[method-assign]
     subject.run()
     return meter.cost()

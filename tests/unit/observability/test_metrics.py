@@ -48,8 +48,8 @@ def test_outcomes_are_added_up_by_reason() -> None:
 
 def test_a_partition_that_is_gone_leaves_no_series() -> None:
     metrics = WorkerMetrics()
-    metrics.standing({0: (5, 1.0), 1: (6, 2.0)}, [0, 1])
-    metrics.standing({1: (6, 2.0)}, [1])
+    metrics.lag({0: (5, 1.0), 1: (6, 2.0)})
+    metrics.lag({1: (6, 2.0)})
     page = metrics.page().decode()
     assert 'pipeline_lag_records{partition="1"} 6.0' in page
     assert 'partition="0"' not in page

@@ -6,13 +6,13 @@ from pipeline.kafka.batch import make_record
 from pipeline.kafka.config import LARGEST_RECORD_BYTES
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.output import Output
-from pipeline.model.record import KEPT_OF_OVERSIZED, Token
+from pipeline.model.record import KEPT_OF_OVERSIZED, Form, Token
 from pipeline.runtimes.worker.encoding import dead_letter
 from pipeline.settings.schema import KafkaSettings, Settings
 
 
 def letter_of(body: bytes, settings: Settings = Settings()) -> Output:  # noqa: B008 -- immutable
-    record = make_record(body, "in", Token("t", 3, 120), 1e9, {})
+    record = make_record(body, Form.MSGPACK, "in", Token("t", 3, 120), 1e9, {})
     return dead_letter(DeadLetter(record, "decode", "too_large"), {}, settings, 1e9)
 
 

@@ -8,28 +8,28 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import NewPartitions
-from support.kafka_broker import Broker, admin, committed, fresh_settings, produce, read_all
+from support.kafka_broker import Broker, admin, committed, fresh_settings, open_consumer, open_producer, produce, read_all
 
-from pipeline.kafka.batch import WorkerBatch, place_of
-from pipeline.kafka.consumer import KafkaSource
-from pipeline.kafka.producer import KafkaSink
+from pipeline.kafka.batch import KafkaBatch, place_of
+from pipeline.kafka.consumer import KafkaConsumer
+from pipeline.kafka.offsets import GroupOffsets
 from pipeline.kafka.topics import create_topics
 from pipeline.model.errors import CommitError
 from pipeline.model.output import Output
-from pipeline.runtimes.loop import covered_by
+from pipeline.runtimes.worker.work import covered_by
 from pipeline.settings.schema import Settings
 
 pytestmark = pytest.mark.kafka
 
-Open = Callable[[Settings], KafkaSource]
+Open = Callable[[Settings], KafkaConsumer]
 
 
 @pytest.fixture
 def open_source() -> Iterator[Open]:
-    opened: list[KafkaSource] = []
+    opened: list[KafkaConsumer] = []
 
-    def open_(settings: Settings) -> KafkaSource:
-        opened.append(KafkaSource(settings))
+    def open_(settings: Settings) -> KafkaConsumer:
+        opened.append(open_consumer(settings))
         return opened[-1]
 
     yield open_
@@ -37,7 +37,7 @@ def open_source() -> Iterator[Open]:
         source.close()
 
 
-def next_batch(source: KafkaSource, *others: KafkaSource, within_s: float = 20) -> WorkerBatch:
+def next_batch(source: KafkaConsumer, *others: KafkaConsumer, within_s: float = 20) -> KafkaBatch:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         for other in others:
@@ -48,7 +48,7 @@ def next_batch(source: KafkaSource, *others: KafkaSource, within_s: float = 20) 
     raise AssertionError(f"no batch within {within_s} s")
 
 
-def until(condition: Callable[[], bool], *sources: KafkaSource, within_s: float = 25) -> None:
+def until(condition: Callable[[], bool], *sources: KafkaConsumer, within_s: float = 25) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s} s"
@@ -56,7 +56,7 @@ def until(condition: Callable[[], bool], *sources: KafkaSource, within_s: float 
             source.poll()
 
 
-def offsets(batch: WorkerBatch) -> list[tuple[int, int]]:
+def offsets(batch: KafkaBatch) -> list[tuple[int, int]]:
     return sorted(place_of(record) for record in batch.records)
 
 
@@ -75,7 +75,7 @@ def test_a_batch_of_a_former_generation_cannot_commit(broker: Broker, open_sourc
     until(lambda: len(second.partitions) == 2, first, second)
 
     with pytest.raises(CommitError):
-        KafkaSink(settings.kafka).commit(events(settings, 1), settings.kafka.events_in, old.ends, old.membership)
+        open_producer(settings).commit(events(settings, 1), old.positions)
     assert read_all(broker, settings.kafka.events_out) == []
     assert set(committed(settings).values()) == {-1001}
 
@@ -87,33 +87,33 @@ def test_a_worker_that_was_silent_too_long_loses_its_batch(broker: Broker, open_
     old = next_batch(zombie)
     time.sleep(7.5)  # past max.poll.interval: the client leaves the group behind our back, and forgets its member id
     with pytest.raises(CommitError):
-        KafkaSink(settings.kafka).commit(events(settings, 10), settings.kafka.events_in, old.ends, old.membership)
+        open_producer(settings).commit(events(settings, 10), old.positions)
     again = next_batch(zombie)
     assert offsets(again)[:1] == offsets(old)[:1]
 
 
 def test_an_aborted_transaction_is_read_again_after_rewind(broker: Broker, open_source: Open) -> None:
     settings = fresh_settings(broker, partitions=1, transaction_timeout_s=3.0)
-    source, sink = open_source(settings), KafkaSink(settings.kafka)
+    source, sink = open_source(settings), open_producer(settings)
     produce(broker, settings.kafka.events_in, [b"x"] * 10)
     batch = next_batch(source)
     refused = events(settings, 3) | {"no-such-topic": [Output(None, b"x", [])]}
     with pytest.raises(CommitError):
-        sink.commit(refused, settings.kafka.events_in, batch.ends, batch.membership)
+        sink.commit(refused, batch.positions)
     assert read_all(broker, settings.kafka.events_out) == []
     assert source.poll() is None, "an abort alone does not bring the records back"
     source.rewind()
     again = next_batch(source)
     assert offsets(again) == offsets(batch)
     assert again.bases == batch.bases
-    sink.commit(events(settings, 10), settings.kafka.events_in, again.ends, again.membership)
+    sink.commit(events(settings, 10), again.positions)
     assert len(read_all(broker, settings.kafka.events_out)) == 10
     assert committed(settings) == {0: 10}
 
 
 def test_the_base_is_what_was_committed(broker: Broker, open_source: Open) -> None:
     settings = fresh_settings(broker, partitions=1)
-    source, sink = open_source(settings), KafkaSink(settings.kafka)
+    source, sink = open_source(settings), open_producer(settings)
     for round_ in range(3):
         produce(broker, settings.kafka.events_in, [b"x"] * 10)
         batch = next_batch(source)
@@ -121,8 +121,8 @@ def test_the_base_is_what_was_committed(broker: Broker, open_source: Open) -> No
             source.rewind()
             batch = next_batch(source)
         assert [(part.base, part.end) for part in covered_by(batch)] == [(10 * round_, 10 * (round_ + 1))]
-        sink.commit({}, settings.kafka.events_in, batch.ends, batch.membership)
-        source.committed(batch.ends)
+        sink.commit({}, batch.positions)
+        source.committed(batch.positions)
 
 
 def test_a_pause_does_not_outlive_a_change_of_owner(broker: Broker, open_source: Open) -> None:
@@ -144,18 +144,16 @@ def test_a_pause_does_not_outlive_a_change_of_owner(broker: Broker, open_source:
 
 def test_waiting_keeps_membership_and_the_batch(broker: Broker, open_source: Open) -> None:
     settings = fresh_settings(broker, partitions=1, max_poll_interval_s=6.0)
-    source, sink = open_source(settings), KafkaSink(settings.kafka)
+    source, sink = open_source(settings), open_producer(settings)
     produce(broker, settings.kafka.events_in, [b"x"] * 10)
     batch = next_batch(source)
     produce(broker, settings.kafka.events_in, [b"later"] * 10)
     deadline = time.monotonic() + 8  # longer than the group waits for a member that does not poll
     while time.monotonic() < deadline:
         assert source.wait(0.25), "the group moved"
-        source.watch_lag()
-    assert source.lag.by_partition(time.time())[0].records == 20, "nothing is fetched, and still the lag is seen"
     source.resume()
-    sink.commit(events(settings, 10), settings.kafka.events_in, batch.ends, batch.membership)
-    source.committed(batch.ends)
+    sink.commit(events(settings, 10), batch.positions)
+    source.committed(batch.positions)
     assert next_batch(source).bases == batch.ends
 
 
@@ -182,27 +180,28 @@ def test_transaction_markers_leave_no_lag(broker: Broker, open_source: Open) -> 
     for _ in range(5):
         producer.produce(settings.kafka.events_in, b"x")
     producer.commit_transaction(20)
-    source, sink = open_source(settings), KafkaSink(settings.kafka)
+    source, sink = open_source(settings), open_producer(settings)
     batch = next_batch(source)
-    sink.commit({}, settings.kafka.events_in, batch.ends, batch.membership)
-    source.committed(batch.ends)
+    sink.commit({}, batch.positions)
+    source.committed(batch.positions)
 
-    def commit_what_passed() -> bool:
-        ends, membership = source.passed()
-        if ends:
-            sink.commit({}, settings.kafka.events_in, ends, membership)
-            source.committed(ends)
+    def commit_what_was_skipped() -> bool:
+        positions = source.skipped()
+        if positions is not None:
+            sink.commit(None, positions)
+            source.committed(positions)
         return committed(settings) == {0: 6}
 
-    until(commit_what_passed, source)
-    source.watch_lag()
-    assert source.lag.by_partition(time.time())[0].records == 0
+    until(commit_what_was_skipped, source)
+    offsets_of_group = GroupOffsets(settings.kafka, settings.kafka.events_in, settings.kafka.consumer_group)
+    assert offsets_of_group.read()[0].committed == offsets_of_group.read()[0].end
+    offsets_of_group.close()
 
 
 def test_a_recreated_topic_is_another_one(broker: Broker, open_source: Open) -> None:
     settings = fresh_settings(broker, partitions=1)
     produce(broker, settings.kafka.events_in, [b"x"])
-    source = KafkaSource(settings)
+    source = open_consumer(settings)
     before = next_batch(source).topic_id
     source.close()
     client = admin(broker)
@@ -272,7 +271,7 @@ def test_a_batch_is_bounded_by_count_and_bytes(broker: Broker, open_source: Open
 def test_a_static_member_that_comes_back_in_time_moves_no_partitions(broker: Broker, open_source: Open) -> None:
     settings = fresh_settings(broker, slot="a", static_membership=True)
     other = open_source(fresh_group(settings, slot="b"))
-    returning = KafkaSource(settings)
+    returning = open_consumer(settings)
     until(lambda: len(returning.partitions) == 2 and len(other.partitions) == 2, returning, other)
     owned = other.partitions
     returning.close()

@@ -10,7 +10,7 @@ HERE = Token("topic-id", 3, 17)
 
 
 def test_a_record_carries_its_place_and_the_brokers_time() -> None:
-    record = make_record(b"body", "in", HERE, 12.5, {})
+    record = make_record(b"body", Form.MSGPACK, "in", HERE, 12.5, {})
     assert (record.form, record.source, record.position, record.received, record.token) == (
         Form.MSGPACK,
         "in",
@@ -22,13 +22,13 @@ def test_a_record_carries_its_place_and_the_brokers_time() -> None:
 
 def test_a_replayed_dead_letter_keeps_its_first_token_and_arrival_but_not_its_place() -> None:
     first = Token("older/with-slash", 0, 5)
-    record = make_record(b"", "in", HERE, 12.5, {TOKEN_HEADER: print_token(first), RECEIVED_HEADER: b"7.25"})
+    record = make_record(b"", Form.MSGPACK, "in", HERE, 12.5, {TOKEN_HEADER: print_token(first), RECEIVED_HEADER: b"7.25"})
     assert (record.token, record.received, record.position) == (first, 7.25, (3, 17))
 
 
 @pytest.mark.parametrize("value", [b"", b"x", b"a/b/c", b"a/1/-2", b"\xff/1/2/", b"a/1", b"a/1/" + b"9" * 5_000])
 def test_a_token_that_we_did_not_write_is_ignored(value: bytes) -> None:
-    assert make_record(b"", "in", HERE, 1.0, {TOKEN_HEADER: value, RECEIVED_HEADER: value}).token == HERE
+    assert make_record(b"", Form.MSGPACK, "in", HERE, 1.0, {TOKEN_HEADER: value, RECEIVED_HEADER: value}).token == HERE
 
 
 @pytest.mark.parametrize(
