@@ -1,4 +1,4 @@
-"""The command line. A command's file is imported when it is called, so that `pipeline --help` is quick."""
+"""The command line. The file of a command is imported when the command is called, so that `pipeline --help` is quick."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import sys
 import click
 
 from pipeline import __version__
-from pipeline.model.errors import BrokerError, InvalidRulesError, RetryableError
+from pipeline.model.errors import BrokerError, InvalidRulesError, RetryableError, SettingsError
 
 COMMANDS = {
-    "replay": "Take recorded events from files through all stages, with no broker.",
+    "replay": "Take recorded events from files through all stages.",
     "explain": "Show why events group as they do.",
-    "worker": "Run a stream processor on Kafka.",
-    "rules": "Check rules, and try a change of them on recorded events.",
-    "groups": "Merge or split groups by hand, so that later events follow.",
-    "sourcemaps": "Add, list and check source maps.",
-    "quotas": "Show what each quota has used, and give back.",
-    "topics": "Create and check the topics.",
-    "dead-letters": "List, show and replay what could not be processed.",
-    "offsets": "Show or reset where the workers stand.",
-    "load": "Produce events to the input topic at a set rate.",
-    "config": "Show every setting in force, and where it comes from.",
+    "worker": "Process events from Kafka.",
+    "rules": "Check rules, and preview a change of them.",
+    "groups": "Merge or split groups by hand.",
+    "sourcemaps": "Add, list, check and remove source maps.",
+    "quotas": "Show what quotas have used, or give it back.",
+    "topics": "Create and check the Kafka topics.",
+    "dead-letters": "List, show and replay records that failed.",
+    "offsets": "Show or move the workers' Kafka offsets.",
+    "load": "Send test events to Kafka at a set rate.",
+    "config": "Show all settings and where each comes from.",
 }
-"""Command to the line that `--help` shows; the file and the object in it have the command's name."""
+"""Each command with its line in `pipeline --help`. The command's file, and the object in it, have the command's name."""
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -50,21 +50,27 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
-    """Stream processors for error events: from what an SDK sent to what the storage topic holds, exactly once.
+    """Process error events: from what an SDK sent to what the storage reads, exactly once.
 
     \b
-    Try it on a file:    pipeline replay events.jsonl --out out/
-    See why events group: pipeline explain events.jsonl
+    Process a file of events:      pipeline replay events.jsonl --out out/
+    See why events are one group:  pipeline explain events.jsonl
+    Try a change of the rules:     pipeline rules diff rules/ new-rules/ events.jsonl
+
+    Settings come from a file (--settings), then from environment variables, then from options; the later wins.
+    `pipeline config show` prints all of them.
+
+    \b
+    Exit codes:
+      0    the command did what it was asked to do
+      1    it did not, or what it checked is not in order; stderr says what
+      2    wrong usage, or settings or rules that cannot be read
+      130  interrupted by Ctrl-C
     """
 
 
 def main() -> None:
-    """Run the command line. Unusable rules and settings end it with 2, services and outputs that fail with 1; stderr says why.
-
-    Ctrl-C ends it with 130.
-    """
-    from pipeline.model.errors import SettingsError
-
+    """Run the command line and end the process with an exit code that `pipeline --help` lists."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

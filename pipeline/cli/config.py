@@ -1,4 +1,4 @@
-"""`pipeline config show`: every setting in force, and where it comes from."""
+"""`pipeline config show`: all settings and where each comes from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 import orjson
 from rich.table import Table
 
-from pipeline.cli.options import stdout
+from pipeline.cli.options import settings_file_option, stdout
 from pipeline.settings.loading import load_settings, variables
 from pipeline.settings.schema import Settings
 
@@ -21,31 +21,39 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
 
 @click.group()
 def config() -> None:
-    """Show every setting in force, and where it comes from."""
+    """Show all settings and where each comes from."""
 
 
-@config.command()
-@click.option("--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@config.command(short_help="Print each setting, its value and its origin.")
+@settings_file_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, without the origins.")
 def show(settings_file: Path | None, *, as_json: bool) -> None:
-    """Print each setting with its value and its origin: default, file or environment. Secrets are shown as `***`."""
-    in_force = _without_secrets(msgspec.to_builtins(load_settings(settings_file)))
+    """Print each setting with its value, and whether it comes from the default, the file or an environment variable.
+
+    Passwords and DSNs are printed as `***`.
+
+    \b
+    Examples:
+      pipeline config show
+      pipeline config show --settings settings.toml --json | jq .kafka
+    """
+    values = _without_secrets(msgspec.to_builtins(load_settings(settings_file)))
     if as_json:
-        print(orjson.dumps(in_force, option=orjson.OPT_INDENT_2).decode())
+        print(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
         return
     defaults = _flat(msgspec.to_builtins(Settings()))
     set_by = {".".join(path): name for name, path in variables().items() if name in os.environ}
     table = Table(box=None, pad_edge=False)
     for title in ("setting", "value", "from"):
         table.add_column(title)
-    for name, value in _flat(in_force).items():
-        origin = set_by.get(name) or ("default" if value == defaults[name] else str(settings_file))
-        table.add_row(name, "" if value is None else str(value), origin)
+    for name, value in _flat(values).items():
+        set_in = set_by.get(name) or ("default" if value == defaults[name] else str(settings_file))
+        table.add_row(name, "" if value is None else str(value), set_in)
     stdout.print(table)
 
 
 def _without_secrets(values: dict[str, Any]) -> dict[str, Any]:
-    """Hide passwords, DSNs, and what stands before the `@` of a URL."""
+    """Return the settings with `***` for passwords, for DSNs, and for the user and password of a URL."""
     hidden: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""`pipeline dead-letters`: what could not be processed, and how it comes back."""
+"""`pipeline dead-letters`: list, show and replay the records on the dead-letter topic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
-from pipeline.cli.options import Moment, fail, printable, settings_file_option, stderr, stdout
+from pipeline.cli.options import Moment, WholeNumber, fail, printable, settings_file_option, stderr, stdout
 from pipeline.settings.loading import load_settings
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ WIDTH_WITHOUT_TERMINAL = 200
 
 
 def filter_options(function: F) -> F:
-    """Add the options that say which dead letters are meant."""
+    """Add the options that select dead letters."""
     for option in (
-        click.option("--until", type=Moment(), help="Failed before this time."),
-        click.option("--since", type=Moment(), help="Failed at this time or later."),
-        click.option("--project", type=click.IntRange(0), help="Of this project."),
-        click.option("--reason", help="With this reason, such as internal or too_large."),
-        click.option("--stage", help="That died in this stage."),
+        click.option("--until", type=Moment(), help="Only those that failed before this time."),
+        click.option("--since", type=Moment(), help="Only those that failed at this time or later."),
+        click.option("--project", type=WholeNumber(0), metavar="ID", help="Only those of this project."),
+        click.option("--reason", metavar="NAME", help="Only those with this reason, such as internal or too_large."),
+        click.option("--stage", metavar="NAME", help="Only those that failed in this stage, such as decode or group."),
     ):
         function = option(function)
     return function
@@ -37,17 +37,26 @@ def filter_options(function: F) -> F:
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """List, show and replay what could not be processed."""
+    """List, show and replay records that could not be processed.
+
+    A dead letter is named by its partition and offset on the dead-letter topic, such as 3:120.
+    """
 
 
-@dead_letters.command("list")
+@dead_letters.command("list", short_help="List dead letters, and count them by reason.")
 @settings_file_option
 @filter_options
-@click.option("--replayed", "with_replayed", is_flag=True, help="Those that were replayed too.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Lines at most; the sums count all.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, without a limit.")
+@click.option("--replayed", "with_replayed", is_flag=True, help="Include those that were replayed before.")
+@click.option("--limit", type=WholeNumber(), default=50, show_default=True, help="The most lines to print. The sums count all.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each, without a limit.")
 def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_json: bool, **filters: Any) -> None:
-    """List dead letters, the sums by stage and reason last. Those that were replayed are left out."""
+    """List dead letters that were not replayed, and then their number by stage and reason.
+
+    \b
+    Examples:
+      pipeline dead-letters list --reason internal --since 2026-03-01
+      pipeline dead-letters list --json | jq .detail
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -80,31 +89,31 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
                     line["bytes"],
                     line["detail"],
                 )
-                table.add_row(*(Text(printable(str(cell))) for cell in cells))  # as it is: a detail may look like markup
+                table.add_row(*(Text(printable(str(cell))) for cell in cells))
     if as_json:
         return
     if not kinds:
         print("no dead letters")
         return
-    # Without a terminal the table would be cut to 80 columns.
+    # rich cuts tables to 80 columns if the output is not a terminal.
     (stdout if stdout.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)).print(table)
     for (stage, reason), number in sorted(kinds.items()):
         stdout.print(f"{number:>8,}  {printable(stage)}: {printable(reason)}", markup=False)
 
 
-@dead_letters.command()
+@dead_letters.command(short_help="Show one dead letter with its content.")
 @settings_file_option
 @click.argument("place", metavar="PARTITION:OFFSET")
-@click.option("--bytes", "raw", is_flag=True, help="Write the original bytes to stdout, nothing else.")
+@click.option("--bytes", "raw", is_flag=True, help="Write the original bytes to stdout and nothing else.")
 def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
-    """Show one dead letter: its headers, and as much of its content as can be read."""
+    """Show one dead letter: why it failed, its headers, and as much of its content as can be read."""
     from pipeline.kafka.dead_letter_topic import DeadLetterTopic
     from pipeline.kafka.dead_letters import Wanted, parse_place
     from pipeline.kafka.errors import broker_errors
 
     parsed = parse_place(place)
     if parsed is None:
-        fail(f"{place!r} is no place, such as 3:120")
+        fail(f"{place!r} is not a partition and offset, such as 3:120")
     with broker_errors("read dead letters"), closing(DeadLetterTopic(load_settings(settings_file))) as topic:
         letter = next(topic.letters(Wanted(places=frozenset({parsed}))), None)
     if letter is None:
@@ -117,19 +126,24 @@ def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
     print(_readable(letter.body))
 
 
-@dead_letters.command()
+@dead_letters.command(short_help="Send dead letters to the input topic again.")
 @settings_file_option
 @filter_options
-@click.option("--place", "places", multiple=True, metavar="PARTITION:OFFSET", help="Only these; may be repeated.")
+@click.option("--place", "places", multiple=True, metavar="PARTITION:OFFSET", help="Only this one. May be repeated.")
 def replay(settings_file: Path | None, **filters: Any) -> None:
-    """Bring dead letters back to the input topic, each once.
+    """Send dead letters to the input topic again, each of them once.
 
-    May be interrupted and run again, with the same filters or others: what was replayed is marked on the topic.
+    A dead letter that was replayed is marked as such on its topic. So the command can be interrupted and run again, with the
+    same options or others, and replays none of them twice.
+
+    \b
+    Example: replay what failed through a bug that is mended
+      pipeline dead-letters replay --reason internal --stage group
     """
     from pipeline.kafka.dead_letter_topic import replay_letters
     from pipeline.kafka.errors import broker_errors
 
-    with broker_errors("replay dead letters (run it again: what was replayed is marked)"):
+    with broker_errors("replay dead letters (run it again: none is replayed twice)"):
         progress = replay_letters(
             load_settings(settings_file), _wanted(**filters), lambda done: stderr.print(f"{done.letters:,} replayed")
         )
@@ -140,7 +154,7 @@ def replay(settings_file: Path | None, **filters: Any) -> None:
         return
     print(f"replayed {progress.letters:,}; {progress.already:,} had been replayed before")
     if progress.cut:
-        print(f"left {progress.cut:,} of which only the beginning was kept (truncated-from)")
+        print(f"left out {progress.cut:,} that were too large to be kept whole (header truncated-from)")
 
 
 def _wanted(
@@ -158,13 +172,13 @@ def _wanted(
     for text in places:
         place = parse_place(text)
         if place is None:
-            fail(f"{text!r} is no place, such as 3:120")
+            fail(f"{text!r} is not a partition and offset, such as 3:120")
         chosen.add(place)
     return Wanted(stage, reason, project, since, until, frozenset(chosen) if chosen else None)
 
 
 def _readable(body: bytes) -> str:
-    """Print an ingest message with its payload as JSON, where it is that; else the beginning of the bytes."""
+    """Return an ingest message with its payload as JSON, or the beginning of the bytes if they are something else."""
     import msgpack
 
     try:
@@ -173,5 +187,5 @@ def _readable(body: bytes) -> str:
         if isinstance(payload, bytes):
             message["payload"] = orjson.loads(payload)
         return orjson.dumps(message, default=repr, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
-    except Exception:  # noqa: BLE001 -- bytes that could not be processed: anything can be wrong with them
+    except Exception:  # noqa: BLE001 -- these bytes could not be processed before, so anything can be wrong with them
         return repr(body[:2_000]) + (" ..." if len(body) > 2_000 else "")

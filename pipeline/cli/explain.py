@@ -1,4 +1,4 @@
-"""`pipeline explain`: why each event groups as it does."""
+"""`pipeline explain`: shows why events group as they do."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pipeline.wiring.contexts import explain_context
 @inputs_argument
 @settings_options
 @reading_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each event.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each event.")
 @click.option(
-    "--compare", "comparing", is_flag=True, help="Of two events: whether they group together, and why or what differs first."
+    "--compare", "comparing", is_flag=True, help="Show whether two events are one group, and why or what differs first."
 )
 def explain(
     inputs: tuple[str, ...],
@@ -37,10 +37,12 @@ def explain(
     as_json: bool,
     comparing: bool,
 ) -> None:
-    """Show the component tree of each event's grouping: what contributed, what did not, and which rule decided it.
+    """Show the tree of values that each event groups by: which contribute, which do not and why, and which rule decided it.
 
-    Runs decode, normalize, scrub, symbolicate, enrich and group; no filters, quotas or duplicates, and stores nothing.
-    Ends with 1 where the input holds no event that can be explained.
+    INPUT is as for `pipeline replay`. The stages up to grouping are run, but no filters, quotas or search for duplicates, and
+    nothing is stored. A star marks what contributes to the hash.
+
+    Ends with 1 if the input holds no event that can be explained.
 
     \b
     Examples:
@@ -58,7 +60,7 @@ def explain(
         if comparing:
             pair = [explanation for explanation, _ in zip(explained, range(3), strict=False)]
             if len(pair) != 2:
-                fail(f"--compare takes two events; the input holds {len(pair) if len(pair) < 2 else 'more'}")
+                fail(f"--compare needs two events, and the input holds {len(pair) if len(pair) < 2 else 'more'}")
             comparison = compare(*pair)
             if as_json:
                 print(orjson.dumps(comparison.to_json()).decode())

@@ -1,4 +1,4 @@
-"""`pipeline groups`: merge and split groups by hand. Writes a file beside the rules; running workers follow within 2 s."""
+"""`pipeline groups`: merge and split groups by hand. It writes `groups.toml` of a project; workers follow within 2 s."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 import orjson
 from rich.markup import escape
 
-from pipeline.cli.options import fail, settings_file_option, stdout
+from pipeline.cli.options import WholeNumber, fail, settings_file_option, stdout
 from pipeline.grouping.group_overrides import FILE, GroupOverrides
 from pipeline.model.rule_file import RuleFile
 from pipeline.rules.shipped import SHIPPED_RULES, USUAL_FOLDER, rules_path
@@ -25,7 +25,7 @@ class _GroupingHash(click.ParamType):
     name = "HASH"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Accept 32 hexadecimal digits; anything else is wrong usage."""
+        """Parse the text of an argument. Anything else than 32 hexadecimal digits is wrong usage."""
         text = str(value).lower()
         if not _HASH.fullmatch(text):
             self.fail(f"{value!r} is no grouping hash: 32 hexadecimal digits, as `pipeline explain` shows them", param, ctx)
@@ -34,21 +34,22 @@ class _GroupingHash(click.ParamType):
 
 @click.group()
 def groups() -> None:
-    """Decide by hand which events belong together, so that later events follow.
+    """Merge or split groups by hand. It holds for events that arrive later.
 
-    A group is named by its primary hash, which `pipeline explain` shows. Decisions are kept in
-    rules/projects/ID/groups.toml; a running worker takes them up within two seconds.
+    A group is named by its primary hash, which `pipeline explain` shows. The decisions are written to
+    projects/ID/groups.toml in the rules folder. Running workers follow them within two seconds.
 
-    While a project changes its strategy, name groups by their hashes of before (explain's secondary hashes).
+    While a project changes its grouping strategy, name groups by the hashes of the old strategy; `pipeline explain` shows
+    them as secondary hashes.
     """
 
 
-_project = click.option("--project", type=click.IntRange(min=1), metavar="ID", required=True, help="Whose groups.")
+_project = click.option("--project", type=WholeNumber(), metavar="ID", required=True, help="The project of the groups.")
 _rules = click.option("--rules", metavar="DIR", help="The rules folder.  [default: ./rules]")
-_note = click.option("--note", default="", metavar="TEXT", help="Why, for the next person who reads the file.")
+_note = click.option("--note", default="", metavar="TEXT", help="Why. It is kept in the file for the next person.")
 
 
-@groups.command()
+@groups.command(short_help="Merge groups into one.")
 @click.argument("target", type=_GroupingHash())
 @click.argument("others", type=_GroupingHash(), nargs=-1, required=True, metavar="HASH...")
 @_project
@@ -56,7 +57,7 @@ _note = click.option("--note", default="", metavar="TEXT", help="Why, for the ne
 @_note
 @settings_file_option
 def merge(target: str, others: tuple[str, ...], project: int, rules: str | None, note: str, settings_file: Path | None) -> None:
-    """Let events of other groups join the group of TARGET. What had been merged into the others comes along.
+    """Merge the group of each HASH into the group of TARGET. Groups that were merged into them before come along.
 
     \b
     Example:
@@ -68,14 +69,14 @@ def merge(target: str, others: tuple[str, ...], project: int, rules: str | None,
     stdout.print(f"{len(set(others) - {target})} joined group [bold]{overrides.groups[target]}[/] ({escape(str(path))})")
 
 
-@groups.command()
+@groups.command(short_help="Split hashes from their merged group.")
 @click.argument("hashes", type=_GroupingHash(), nargs=-1, required=True, metavar="HASH...")
 @_project
 @_rules
 @_note
 @settings_file_option
 def split(hashes: tuple[str, ...], project: int, rules: str | None, note: str, settings_file: Path | None) -> None:
-    """Give each HASH a group of its own again.
+    """Split each HASH from the group that it was merged into, so that it has a group of its own.
 
     \b
     Example:
@@ -91,10 +92,10 @@ def split(hashes: tuple[str, ...], project: int, rules: str | None, note: str, s
 @groups.command("list")
 @_project
 @_rules
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each group.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each group.")
 @settings_file_option
 def list_(project: int, rules: str | None, settings_file: Path | None, *, as_json: bool) -> None:
-    """Show what was decided for a project."""
+    """Show the groups of a project that were merged or split by hand."""
     overrides = _read(_path(rules, settings_file, project))
     for id_ in sorted(set(overrides.groups.values())):
         hashes = sorted(hash_ for hash_, group in overrides.groups.items() if group == id_)
@@ -122,7 +123,7 @@ def _read(path: Path) -> GroupOverrides:
 
 
 def _write(path: Path, overrides: GroupOverrides) -> None:
-    """Put the whole file in place at once: a worker that reloads meets the old or the new one."""
+    """Replace the file in one step, so that a worker that reloads reads the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(overrides.print_toml())

@@ -1,4 +1,4 @@
-"""`pipeline load`: events to the input topic at a set rate, for trying things out."""
+"""`pipeline load`: sends test events to the input topic at a set rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import fail, find_rules, log_plainly, settings_file_option, stderr
+from pipeline.cli.options import Rate, WholeNumber, fail, find_rules, log_plainly, project_option, settings_file_option, stderr
 from pipeline.settings.loading import load_settings
 from pipeline.settings.schema import Settings
 
@@ -19,11 +19,13 @@ from pipeline.settings.schema import Settings
 @click.command()
 @click.argument("inputs", nargs=-1, metavar="[INPUT...]")
 @settings_file_option
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events per second.  [default: all at once]")
-@click.option("--count", type=click.IntRange(1), help="How many.  [default: the input once, or 1000 made-up ones]")
-@click.option("--project", type=click.IntRange(1), help="The project of every event.")
-@click.option("--kinds", type=click.IntRange(1), default=50, show_default=True, help="Different failures among made-up events.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of made-up events.")
+@click.option("--rate", type=Rate(), help="Events per second.  [default: as fast as Kafka takes them]")
+@click.option("--count", type=WholeNumber(), help="The number of events.  [default: the input once, or 1000 generated events]")
+@project_option
+@click.option(
+    "--kinds", type=WholeNumber(), default=50, show_default=True, help="How many different failures the generated events have."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The seed of the generated events.")
 def load(
     inputs: tuple[str, ...],
     settings_file: Path | None,
@@ -33,9 +35,10 @@ def load(
     kinds: int,
     seed: int,
 ) -> None:
-    """Produce recorded events (INPUT as for replay) or made-up ones to the input topic.
+    """Send events to the input topic: recorded ones (INPUT as for `pipeline replay`), or generated ones without INPUT.
 
-    Each has a new event id and the present time, so that none is a duplicate; with --count recorded ones are repeated.
+    Each event gets a new id and the present time, so that none is a duplicate of another. With --count, recorded events are
+    repeated until there are as many.
 
     \b
     Examples:
@@ -51,7 +54,7 @@ def load(
     if inputs:
         recorded = list(_recorded(inputs, settings, project))
         if not recorded:
-            fail("the input holds no events")
+            fail("the input holds no event")
         number = count or len(recorded)
         events: Iterator[tuple[dict[str, Any], int]] = itertools.islice(itertools.cycle(recorded), number)
     else:
@@ -70,7 +73,7 @@ def load(
 
 
 def _recorded(inputs: tuple[str, ...], settings: Settings, project: int | None) -> Iterator[tuple[dict[str, Any], int]]:
-    """Read recorded input as replay does; gives events with their project. What holds no event is left out."""
+    """Yield the events of recorded input with their projects. Records that hold no event are skipped."""
     from pipeline.model.item import Item
     from pipeline.rules.folder import load_rules
     from pipeline.runtimes.recorded.readers import InputError, Inputs

@@ -1,4 +1,4 @@
-"""`pipeline offsets`: where the workers stand on the input topic, in Kafka and in Redis."""
+"""`pipeline offsets`: show and move the workers' offsets on the input topic, which both Kafka and Redis keep."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from pathlib import Path
 import click
 import orjson
 
-from pipeline.cli.options import Moment, fail, settings_file_option, stdout
+from pipeline.cli.options import Moment, WholeNumber, fail, settings_file_option, stdout
 from pipeline.settings.loading import load_settings
 
 
 @click.group()
 def offsets() -> None:
-    """Show or reset where the workers stand."""
+    """Show or move the workers' offsets on the input topic."""
 
 
-@offsets.command()
+@offsets.command(short_help="Show the offsets that Kafka and Redis hold.")
 @settings_file_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each partition.")
 def show(settings_file: Path | None, *, as_json: bool) -> None:
-    """Show each partition's offsets beside what Redis knows; exit 1 where Redis is ahead, and workers would stand still."""
+    """Show for each partition the first, the committed and the end offset, the lag, and the offset that Redis holds.
+
+    Ends with 1 if Redis is ahead of Kafka in a partition: workers stand still there until `pipeline offsets reset` was run.
+    """
     from rich.table import Table
 
     from pipeline.kafka.errors import broker_errors
@@ -33,12 +36,12 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
     redis = connect_redis(settings)
     group = GroupOffsets(settings.kafka, settings.kafka.events_in, settings.kafka.consumer_group)
     with broker_errors("read offsets"):
-        floors, standing = read_floors(redis, group.topic_id()), group.read()
+        floors, partitions = read_floors(redis, group.topic_id()), group.read()
     table = Table(box=None, pad_edge=False)
     for title in ("partition", "first", "committed", "end", "lag", "redis floor", ""):
         table.add_column(title, justify="right" if title else "left")
     behind = False
-    for partition, (first, committed, end) in standing.items():
+    for partition, (first, committed, end) in partitions.items():
         floor = floors.get(partition)
         at = first if committed is None else committed
         is_ahead = floor is not None and floor > at
@@ -55,16 +58,28 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
         sys.exit(1)
 
 
-@offsets.command()
+@offsets.command(short_help="Move the offsets in Kafka and in Redis.")
 @settings_file_option
-@click.option("--to", "where", help="earliest, latest, committed (Redis follows Kafka), or an offset.")
-@click.option("--at", "moment", type=Moment(), help="The first records that arrived at this time or later.")
-@click.option("--partition", "only", type=click.IntRange(0), multiple=True, help="Only this one; may be repeated.")
-@click.option("--yes", is_flag=True, help="Do it; without this the command says what it would do.")
+@click.option(
+    "--to",
+    "where",
+    metavar="WHERE",
+    help="earliest, latest, an offset, or committed: Kafka's offsets stay and only Redis is brought in line.",
+)
+@click.option("--at", "moment", type=Moment(), help="The first record that arrived at this time or later.")
+@click.option("--partition", "only", type=WholeNumber(0), multiple=True, help="Only this partition. May be repeated.")
+@click.option("--yes", is_flag=True, help="Move the offsets. Without it, the command prints what it would do.")
 def reset(settings_file: Path | None, where: str | None, moment: float | None, only: tuple[int, ...], *, yes: bool) -> None:
-    """Move the workers' offsets, in Kafka and in Redis. All workers must have left.
+    """Move the workers' offsets, in Kafka and in Redis. All workers must have ended before.
 
-    Records that are read again are stored again; their quotas are charged again where the event's id was forgotten meanwhile.
+    Records that are read again are stored again. They are charged to their quotas again, unless Redis still remembers the ids of
+    their events.
+
+    \b
+    Examples:
+      pipeline offsets reset --to committed           (prints what would be done)
+      pipeline offsets reset --to committed --yes
+      pipeline offsets reset --at 2026-03-01T12:00:00Z --partition 3 --yes
     """
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.offsets import GroupOffsets
@@ -72,7 +87,7 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     from pipeline.wiring.redis import connect_redis
 
     if (where is None) == (moment is None):
-        fail("one of --to and --at is needed")
+        fail("give either --to or --at")
     settings = load_settings(settings_file)
     redis = connect_redis(settings)
     group = GroupOffsets(settings.kafka, settings.kafka.events_in, settings.kafka.consumer_group)
@@ -82,24 +97,24 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
         found = group.at_time(moment) if moment is not None else {}
     if missing := set(only) - everywhere.keys():
         fail(f"{settings.kafka.events_in} has {len(everywhere)} partitions, and none with number {min(missing)}")
-    standing = {partition: place for partition, place in everywhere.items() if not only or partition in only}
+    partitions = {number: offsets for number, offsets in everywhere.items() if not only or number in only}
     if moment is not None:
-        target = {partition: found[partition] for partition in standing}
+        target = {number: found[number] for number in partitions}
     elif where in {"earliest", "latest", "committed"}:
         target = {}
-        for partition, (first, committed, end) in standing.items():
+        for partition, (first, committed, end) in partitions.items():
             target[partition] = {"earliest": first, "committed": first if committed is None else committed, "latest": end}[where]
     elif where is not None and where.isdecimal():
-        target = {partition: min(max(int(where), place.first), place.end) for partition, place in standing.items()}
+        target = {number: min(max(int(where), offsets.first), offsets.end) for number, offsets in partitions.items()}
     else:
-        fail(f"--to {where!r} is none of earliest, latest, committed or an offset")
+        fail(f"--to {where!r} is not known: give earliest, latest, committed or an offset")
     for partition, offset in target.items():
-        committed = standing[partition].committed
+        committed = partitions[partition].committed
         print(f"partition {partition}: {'-' if committed is None else committed} -> {offset}")
     if not yes:
-        print("nothing was changed; --yes does it")
+        print("nothing was changed; --yes moves the offsets")
         return
-    # Kafka first: stopped in between, workers find Redis ahead, say so and stand still, and this can be run again.
+    # Kafka first. If the command is stopped in between, workers find Redis ahead and wait, and the command can be run again.
     with broker_errors("move offsets (all workers must have left the group)"):
         group.write(target)
     forgotten = forget_floors(redis, topic_id, set(target))

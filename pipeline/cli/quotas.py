@@ -1,4 +1,4 @@
-"""`pipeline quotas`: what each quota has used, and giving back."""
+"""`pipeline quotas`: show what quotas have used, and give charges back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import Moment, clock, fail, find_rules, settings_options, stdout
+from pipeline.cli.options import Moment, WholeNumber, clock, fail, find_rules, rules_option, settings_file_option, stdout
 from pipeline.settings.loading import load_settings
 
 log = logging.getLogger(__name__)
@@ -18,22 +18,26 @@ log = logging.getLogger(__name__)
 
 @click.group()
 def quotas() -> None:
-    """Show what each quota has used, and give back."""
+    """Show what quotas have used, or give it back."""
 
 
-@quotas.command()
-@settings_options
-@click.option("--project", type=click.IntRange(min=1), metavar="ID", help="Only what concerns this project.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def show(settings_file: Path | None, rules: str | None, artifacts: str | None, project: int | None, *, as_json: bool) -> None:
-    """Print each quota's use now, when it resets, and what it dropped today; over 80 % is marked."""
+@quotas.command(short_help="Show what each quota has used and dropped.")
+@settings_file_option
+@rules_option
+@click.option("--project", type=WholeNumber(), metavar="ID", help="Only the quotas that count events of this project.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each counter.")
+def show(settings_file: Path | None, rules: str | None, project: int | None, *, as_json: bool) -> None:
+    """Show what each quota has used in its present window, when the window ends, and what was dropped today.
+
+    A quota is shown once for each project, key or group that it has counted. Above 80 % of the limit it is printed in red.
+    """
     from rich.table import Table
 
     from pipeline.quotas.redis_usage import read_usage
     from pipeline.rules.folder import load_rules
     from pipeline.wiring.redis import connect_redis
 
-    settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
+    settings = load_settings(settings_file, {("rules",): rules})
     snapshot = load_rules(find_rules(settings))
     by_project = {None: snapshot.default.quotas} | {number: own.quotas for number, own in snapshot.projects.items()}
     now = time.time()
@@ -61,19 +65,19 @@ def show(settings_file: Path | None, rules: str | None, artifacts: str | None, p
     stdout.print(table)
 
 
-@quotas.command()
-@settings_options
-@click.option("--project", type=click.IntRange(min=1), required=True, metavar="ID", help="Whose events are given back.")
-@click.option("--key", type=click.IntRange(min=1), metavar="ID", help="The number of the key that they came by.")
-@click.option("--category", default="error", show_default=True, help="Only quotas that name it are given back to.")
-@click.option("--quantity", type=click.IntRange(1, 2**48), default=1, show_default=True, help="How many.")
-@click.option("--at", "moment", type=Moment(), help="When they arrived: it decides the window.  [default: now]")
-@click.option("--by", "who", required=True, help="Who gives back, for the log.")
-@click.option("--reason", "why", required=True, help="Why, for the log.")
+@quotas.command(short_help="Give charges back to the quotas of a project.")
+@settings_file_option
+@rules_option
+@click.option("--project", type=WholeNumber(), required=True, metavar="ID", help="The project whose events were charged.")
+@click.option("--key", type=WholeNumber(), metavar="ID", help="The number of the key that they were sent with.")
+@click.option("--category", default="error", show_default=True, metavar="NAME", help="The data category that was charged.")
+@click.option("--quantity", type=WholeNumber(1, 2**48), default=1, show_default=True, help="How much is given back.")
+@click.option("--at", "moment", type=Moment(), help="When the events arrived; it selects the window.  [default: the present]")
+@click.option("--by", "who", required=True, metavar="NAME", help="Who gives back. It is logged.")
+@click.option("--reason", "why", required=True, metavar="TEXT", help="Why. It is logged.")
 def refund(
     settings_file: Path | None,
     rules: str | None,
-    artifacts: str | None,
     project: int,
     key: int | None,
     category: str,
@@ -82,22 +86,27 @@ def refund(
     who: str,
     why: str,
 ) -> None:
-    """Give charges back to every quota of a project that names the category. Workers see it within a second."""
+    """Give charges back to every quota of a project that counts the category. Workers notice within a second.
+
+    \b
+    Example:
+      pipeline quotas refund --project 7 --quantity 500 --by anna --reason "load test"
+    """
     from pipeline.model.category import DataCategory
     from pipeline.model.scope import Scope
     from pipeline.rules.folder import load_rules
     from pipeline.wiring.redis import connect_redis, redis_ledger
 
-    settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
+    settings = load_settings(settings_file, {("rules",): rules})
     named = DataCategory.from_label(category)
     if named is DataCategory.UNKNOWN:
-        fail(f"unknown category {category!r}")
+        fail(f"there is no data category {category!r}")
     own = load_rules(find_rules(settings)).project(project)
     scope = Scope(own.project.organization, project, key)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ledger = redis_ledger(connect_redis(settings), settings)
     names = ledger.refund(scope, named, quantity, clock(moment), own.quotas)
     if not names:
-        fail(f"no quota of project {project} names the category {category}")
+        fail(f"no quota of project {project} counts the category {category}")
     for name in names:
         log.info("refunded %d of %s to %s, by %s: %s", quantity, category, name, who, why)

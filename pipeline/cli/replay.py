@@ -1,4 +1,4 @@
-"""`pipeline replay`: recorded events through all stages, from files to files."""
+"""`pipeline replay`: takes recorded events from files through all stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import Self
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from pipeline.cli.options import clock, fail, find_rules, inputs_argument, log_plainly, reading_options, settings_options, stderr
+from pipeline.cli.options import (
+    WholeNumber,
+    clock,
+    fail,
+    find_rules,
+    inputs_argument,
+    log_plainly,
+    reading_options,
+    settings_options,
+    stderr,
+)
 from pipeline.cli.tally_table import print_tally
 from pipeline.model.errors import GiveUpError
 from pipeline.rules.folder import load_rules
@@ -32,11 +42,11 @@ PLAIN_LINE_EVERY_RECORDS = 50_000
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where the four output files go.",
+    help="The folder that the four output files are written to.",
 )
 @settings_options
 @reading_options
-@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Records per batch.  [default: 1000]")
+@click.option("--batch-size", type=WholeNumber(), help="The number of records that are processed together.  [default: 1000]")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON instead of a table.")
 def replay(
     inputs: tuple[str, ...],
@@ -50,17 +60,20 @@ def replay(
     *,
     as_json: bool,
 ) -> None:
-    """Take recorded events through every stage and account for each.
+    """Take recorded events through all stages, and account for each of them.
 
-    INPUT is a file or a folder: .jsonl (a line is an event or an ingest message), .json (one event), .msgpack (a stream of
-    ingest messages), .envelope (what an SDK sent), each also as .gz or .zst.
+    INPUT is a file or a folder of files: .jsonl (each line is an event or an ingest message), .json (one event), .msgpack (a
+    stream of ingest messages) or .envelope (what an SDK sent). Each may be compressed (.gz, .zst).
 
     \b
-    Writes to DIR:
-      events.jsonl        one storage-topic message a line
-      outcomes.jsonl      what became of everything else, and counts of what was accepted
-      dead_letters.jsonl  what could not be processed, with its bytes and why
+    The output folder holds afterwards:
+      events.jsonl        the events, one storage message a line
+      outcomes.jsonl      what was rejected and why, and how many events were accepted
+      dead_letters.jsonl  what could not be processed, with its bytes and the reason
       summary.json        the totals
+
+    Ends with 0 if every record is accounted for, whatever was rejected. The quotas are counted in a Redis of the run's own,
+    unless the settings name one.
 
     \b
     Examples:
@@ -91,12 +104,12 @@ def replay(
         sys.exit(130)
     else:
         for path in records.skipped:
-            print(f"not read, the suffix is none of an input's: {path}", file=sys.stderr)
+            print(f"skipped, because input has other suffixes: {path}", file=sys.stderr)
         print_tally(tally, out, as_json=as_json)
 
 
 class _Progress:
-    """Progress on stderr: a bar on a terminal, else a plain line every so many records."""
+    """Shows progress on stderr: a bar in a terminal, elsewhere a line every `PLAIN_LINE_EVERY_RECORDS` records."""
 
     def __init__(self, records: Inputs) -> None:
         self._position = records.position
@@ -118,7 +131,7 @@ class _Progress:
             self._bar.stop()
 
     def show(self, tally: Tally) -> None:
-        """Show how far the run has come."""
+        """Show the progress of the run. Called after each batch."""
         if self._bar is not None and self._task is not None:
             text = f"{tally.records:,} records, {tally.rate():,.0f}/s"
             self._bar.update(self._task, completed=self._position.read_bytes, description=text)

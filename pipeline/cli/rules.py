@@ -1,4 +1,4 @@
-"""`pipeline rules`: check rule files, and try a change of them on recorded events before it is used."""
+"""`pipeline rules`: check rule files, and preview a change of them on recorded events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from typing import NoReturn
 import click
 import orjson
 
-from pipeline.cli.options import clock, fail, log_plainly, reading_options, stdout
+from pipeline.cli.options import (
+    WholeNumber,
+    artifacts_option,
+    clock,
+    fail,
+    log_plainly,
+    reading_options,
+    settings_file_option,
+    stdout,
+)
 from pipeline.cli.rule_reports import print_group_diff, print_unused
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.rule_tools.case_file import LocatedCase, Subject, case_files, parse_cases
@@ -25,25 +34,23 @@ from pipeline.settings.loading import load_settings
 from pipeline.wiring.contexts import explain_context
 
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
-_settings = click.option("--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
-_artifacts = click.option("--artifacts", metavar="DIR|URL", help="Where source maps are. Without it, frames stay minified.")
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()
 def rules() -> None:
-    """Check rules, and try a change of them on recorded events before it is used."""
+    """Check rules, and preview a change of them on recorded events before it is used."""
 
 
-@rules.command()
+@rules.command(short_help="Show which groups a change of rules would merge or split.")
 @click.argument("old", type=_folder)
 @click.argument("new", type=_folder)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@_artifacts
-@_settings
+@artifacts_option
+@settings_file_option
 @reading_options
 @_json
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many changes to print.")
+@click.option("--limit", type=WholeNumber(), default=20, show_default=True, help="The most changes to print.")
 def diff(
     old: Path,
     new: Path,
@@ -56,15 +63,18 @@ def diff(
     *,
     as_json: bool,
 ) -> None:
-    """Group recorded events under two rules folders, and show which groups would merge, split or move.
+    """Group recorded events by the rules folders OLD and NEW, and show which groups would merge, split or move.
+
+    INPUT is as for `pipeline replay`.
 
     \b
-    Example: copy the rules, edit the copy, and see what it would do
+    Example: copy the rules, edit the copy, and see what the edit would do
       cp -r rules /tmp/new && edit /tmp/new/default/fingerprints.rules
       pipeline rules diff rules /tmp/new events.jsonl
       pipeline rules diff rules /tmp/new events.jsonl --json | jq '.changes[] | {kind, events}'
 
-    While a project changes its strategy, groups keep their ids until previous_until: --now with a later day shows what then.
+    While a project changes its grouping strategy, its groups keep their ids until the day previous_until. Give a later day
+    with --now to see what happens then.
     """
     log_plainly()
     settings = load_settings(settings_file, {("artifacts", "url"): artifacts})
@@ -81,11 +91,11 @@ def diff(
         print_group_diff(found, limit)
 
 
-@rules.command()
+@rules.command(short_help="Check rule files and run their cases.")
 @click.argument("folder", type=_folder, metavar="DIR")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
-@_artifacts
-@_settings
+@artifacts_option
+@settings_file_option
 @reading_options
 @_json
 def check(
@@ -98,11 +108,12 @@ def check(
     *,
     as_json: bool,
 ) -> None:
-    """Parse every rule file of DIR and run the cases beside them (*.cases.yaml). Exit 1 if anything is wrong.
+    """Parse all rule files of the rules folder DIR, and run the cases beside them (*.cases.yaml).
 
-    Every mistake is listed with file, line, and what was expected;
-    matchers that cannot hold are warned of. With recorded events, the rules that none of them uses are listed too: rules that do
-    nothing, or not what was meant.
+    Every mistake is listed with file, line, and what was expected. Matchers that can never hold give a warning. With recorded
+    events (INPUT as for `pipeline replay`), the rules that match none of them are listed too.
+
+    Ends with 1 if there is a mistake or a case fails. Warnings do not count.
 
     \b
     Examples:
@@ -154,7 +165,7 @@ def check(
 
 
 def _end_with(errors: list[RuleError], *, as_json: bool) -> NoReturn:
-    """Print every mistake, and end the command with 1."""
+    """Print every mistake and end the command with 1."""
     if as_json:
         body = {"errors": list(map(_fields, errors))}
         print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())

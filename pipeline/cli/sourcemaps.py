@@ -17,6 +17,7 @@ import orjson
 from rich.table import Table
 
 from pipeline.cli.options import (
+    WholeNumber,
     clock,
     fail,
     find_rules,
@@ -42,7 +43,7 @@ from pipeline.wiring.artifacts import open_artifacts, open_store
 from pipeline.wiring.contexts import explain_context
 
 _DAY_S = 86_400
-_project_option = click.option("--project", type=click.IntRange(min=1), required=True, metavar="ID", help="The project.")
+_project_option = click.option("--project", type=WholeNumber(), required=True, metavar="ID", help="The project.")
 _artifacts_option = click.option(
     "--artifacts", metavar="DIR|URL", help="The artifact store.  [default: the settings' artifacts.url]"
 )
@@ -54,7 +55,7 @@ def sourcemaps() -> None:
     log_plainly()
 
 
-@sourcemaps.command()
+@sourcemaps.command(short_help="Add a build, or a bundle of one.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @_project_option
 @click.option("--release", metavar="R", help="The release that the files belong to. Files with debug ids do not need one.")
@@ -114,8 +115,8 @@ def _print_added(project: int, name: str, packed: Packed) -> None:
         print(f"  and {len(packed.files) - 10} more")
 
 
-@sourcemaps.command("list")
-@click.option("--project", type=click.IntRange(min=1), metavar="ID", help="The project.  [default: all]")
+@sourcemaps.command("list", short_help="List the bundles in the store.")
+@click.option("--project", type=WholeNumber(), metavar="ID", help="The project.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each bundle.")
 @_artifacts_option
 @settings_file_option
@@ -145,7 +146,7 @@ def _columns(bundle: Bundle) -> tuple[str, ...]:
     return bundle.stored.name, _iso(bundle.stored.added), *bound, str(len(bundle.files)), str(debug_ids), "; ".join(bundle.damage)
 
 
-@sourcemaps.command()
+@sourcemaps.command(short_help="Show why frames are not resolved.")
 @inputs_argument
 @settings_options
 @reading_options
@@ -199,7 +200,7 @@ def _print_diagnoses(event_id: str, project_id: int, diagnoses: list[FrameDiagno
     print()
 
 
-@sourcemaps.command()
+@sourcemaps.command(short_help="Remove bundles by name or release.")
 @click.argument("names", nargs=-1, metavar="BUNDLE...")
 @_project_option
 @click.option("--release", metavar="R", help="Remove every bundle of this release.")
@@ -221,10 +222,10 @@ def remove(names: tuple[str, ...], project: int, release: str | None, artifacts:
                 print(f"removed {project}/{name}")
 
 
-@sourcemaps.command()
-@click.option("--project", type=click.IntRange(min=1), metavar="ID", help="The project.  [default: all]")
+@sourcemaps.command(short_help="Remove old bundles.")
+@click.option("--project", type=WholeNumber(), metavar="ID", help="The project.  [default: all]")
 @click.option(
-    "--older-than", "days", type=click.IntRange(min=1), metavar="DAYS", help="[default: the settings' artifacts.retention_days]"
+    "--older-than", "days", type=WholeNumber(), metavar="DAYS", help="[default: the settings' artifacts.retention_days]"
 )
 @click.option("--dry-run", is_flag=True, help="Only print what would be removed.")
 @_artifacts_option

@@ -1,4 +1,4 @@
-"""The closing table of a replay."""
+"""The table at the end of a replay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.runtimes.replay import Tally
 
 
 def print_tally(tally: Tally, out: Path, *, as_json: bool) -> None:
-    """Print what a run came to; `as_json` prints what `summary.json` holds."""
+    """Print the totals of a run as a table, or as JSON as in `summary.json`."""
     if as_json:
         print(orjson.dumps(tally.to_json(), option=orjson.OPT_INDENT_2).decode())
         return

@@ -1,4 +1,4 @@
-"""`pipeline topics`: the topics on the broker."""
+"""`pipeline topics`: create and check the topics on the broker."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import settings_file_option
+from pipeline.cli.options import WholeNumber, settings_file_option
 from pipeline.settings.loading import load_settings
 
 
 @click.group()
 def topics() -> None:
-    """Create and check the topics."""
+    """Create and check the Kafka topics that the settings name."""
 
 
-@topics.command()
+@topics.command(short_help="Create the topics that are missing.")
 @settings_file_option
-@click.option("--partitions", type=click.IntRange(1), default=8, show_default=True, help="Of each topic that is created.")
+@click.option(
+    "--partitions",
+    type=WholeNumber(),
+    default=8,
+    show_default=True,
+    help="How many partitions each created topic gets.",
+)
 def create(settings_file: Path | None, partitions: int) -> None:
-    """Create the topics that are missing, with their settings; harmless where they exist."""
+    """Create the topics that are missing, with the settings that the pipeline needs. Topics that exist are left alone."""
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.topics import create_topics
 
@@ -32,10 +38,10 @@ def create(settings_file: Path | None, partitions: int) -> None:
         print(f"exists  {name}")
 
 
-@topics.command()
+@topics.command(short_help="Compare the topics with what workers need.")
 @settings_file_option
 def check(settings_file: Path | None) -> None:
-    """Hold the topics against what the workers need; exit 1 where something does not fit."""
+    """Compare the topics with what the workers need. Ends with 1 if something is missing or does not fit."""
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.topics import check_topics
 

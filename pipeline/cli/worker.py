@@ -1,4 +1,4 @@
-"""`pipeline worker`: a stream processor on Kafka."""
+"""`pipeline worker`: processes events from Kafka until it is told to end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,30 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import find_rules, settings_options
+from pipeline.cli.options import WholeNumber, find_rules, settings_options
 from pipeline.settings.loading import load_settings
 
 
 @click.command()
 @settings_options
-@click.option("--web-port", type=click.IntRange(1, 65_535), help="Of health, metrics and live counts.  [default: 6066]")
-@click.option("--slot", help="This worker's place among its equals, such as its pod's name; makes restarts quick.")
+@click.option("--web-port", type=WholeNumber(1, 65_535), metavar="PORT", help="The port of the web views.  [default: 6066]")
+@click.option(
+    "--slot",
+    metavar="NAME",
+    help="A name that is unique among the workers and stays over a restart, such as the pod's. Restarts are quicker with it.",
+)
 def worker(settings_file: Path | None, rules: str | None, artifacts: str | None, web_port: int | None, slot: str | None) -> None:
-    """Consume raw events from Kafka, run every stage, and commit all that they come to with their offsets.
+    """Read raw events from Kafka, run all stages, and commit the results together with the offsets.
 
-    Ends at SIGTERM after the batch at hand; a second one ends it at once, and still loses nothing.
+    Kafka and Redis are named in the settings (PIPELINE_KAFKA_BROKERS, PIPELINE_REDIS_URL). The topics must exist:
+    `pipeline topics create` makes them. The web views are /health, /ready, /metrics and /counts.
+
+    SIGTERM ends the worker after the present batch, with exit code 0. A second SIGTERM ends it at once; no record is lost then
+    either, since what was not committed is read again.
+
+    \b
+    Example:
+      PIPELINE_REDIS_URL=redis://127.0.0.1:6379/0 pipeline worker --rules rules/
     """
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.topics import count_partitions, outcome_topics
