@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.cli.grouping_tree import print_comparison, print_explanation
 from pipeline.cli.options import clock, fail, find_rules, inputs_argument, log_plainly, reading_options, settings_options
-from pipeline.grouping.explain.explanation import compare
+from pipeline.grouping.explain.comparison import compare
 from pipeline.rule_tools.explanations import explain_records
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs

@@ -12,7 +12,8 @@ from rich.tree import Tree
 
 from pipeline.cli.options import printable
 from pipeline.grouping.component import Component
-from pipeline.grouping.explain.explanation import Comparison, Explanation
+from pipeline.grouping.explain.comparison import Comparison
+from pipeline.grouping.explain.explanation import Explanation
 from pipeline.grouping.variants import Variant
 
 MAX_SHOWN_LEAVES = 40

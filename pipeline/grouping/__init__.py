@@ -1,5 +1,7 @@
-"""Grouping: which events are the same problem, and why (spec/grouping.md).
+"""Grouping: which events are the same problem, and why. See docs/spec/grouping.md.
 
-`grouper.Grouper` is the way in. Events become trees of components (`component.py`), made by one strategy per interface
-(`strategies/`); stack-trace rules (`enhancements/`) mark and drop frames; variants (`variants.py`) turn trees into hashes.
+`grouper.Grouper` is the way in. A strategy for each interface (`strategies/`) turns an event into trees of components
+(`component.py`). Stack-trace rules (`stacktrace_rules/`) decide which frames belong to the app and which contribute. Variants
+(`variants.py`) turn the trees into hashes, and fingerprint rules (`fingerprint_rules/`) can replace them. `parameterization/`
+replaces numbers and ids in messages, and `explain/` shows how a hash came about.
 """

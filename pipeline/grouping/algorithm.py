@@ -1,4 +1,4 @@
-"""Algorithm: a configuration with its rules and hash, applied to one event and its fingerprint."""
+"""The grouping algorithm: a configuration with its rules and hash kind, applied to one event and its fingerprint."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
 from pipeline.grouping.exception_hash_cache import ExceptionHashes, find_slot
 from pipeline.grouping.fingerprint_rules.rule_set import FingerprintMatch
 from pipeline.grouping.fingerprint_rules.variables import is_default, is_unknown, resolve, variable_in
+from pipeline.grouping.grouping_frame import platform_of
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
-from pipeline.grouping.parameterization.event_messages import Messages
-from pipeline.grouping.platforms import platform_of
+from pipeline.grouping.parameterization.event_messages import EventMessages
 from pipeline.grouping.stack_cache import ProcessedStack, StackCache, StackProcessor
 from pipeline.grouping.stack_normalization import Stack
 from pipeline.grouping.stacktrace_rules.rule_set import load_stacktrace_rules
@@ -33,9 +33,9 @@ DEFAULT_FINGERPRINT = ["{{ default }}"]
 
 
 class AlgorithmResult(NamedTuple):
-    """What an algorithm made of an event. `main_exception_id` is set where a group of exceptions came down to one.
+    """The hashes to publish, the primary first, and the variants that they come from.
 
-    `hashes` are those to publish, the primary first. `variants` are left out where the hashes were known without them.
+    `variants` is empty if the hashes were cached. `main_exception_id` is set if an exception group was reduced to one exception.
     """
 
     hashes: tuple[str, ...]
@@ -44,7 +44,7 @@ class AlgorithmResult(NamedTuple):
 
 
 class Fingerprint(NamedTuple):
-    """An event's fingerprint: as the rules or the sender wrote it. `sent` is the sender's, whether or not a rule replaced it."""
+    """An event's fingerprint, with variables as written. `sent` is the sender's, which `values` equals unless a rule matched."""
 
     values: list[str]
     match: FingerprintMatch | None
@@ -52,26 +52,26 @@ class Fingerprint(NamedTuple):
 
     @property
     def defaults(self) -> int:
-        """Count the values that stand for the event's own grouping."""
+        """The number of values that stand for the event's own grouping."""
         return 1 if self.values == DEFAULT_FINGERPRINT else sum(map(is_default, self.values))
 
     @property
     def is_plain(self) -> bool:
-        """Say whether the fingerprint changes nothing."""
+        """Whether the fingerprint is the default, which changes nothing."""
         return len(self.values) == 1 and self.defaults == 1
 
     @property
     def is_builtin(self) -> bool:
-        """Say whether a rule that came with the release gave it."""
+        """Whether it comes from a built-in rule."""
         return self.match is not None and self.match.is_builtin
 
     @property
     def client(self) -> list[str]:
-        """Give the sender's values; none where they change nothing."""
+        """The sender's values, or none if they are the default."""
         return [] if len(self.sent) == 1 and is_default(self.sent[0]) else self.sent
 
     def info(self) -> dict[str, Any]:
-        """Say what the values do not show: whose they are. Sentry's events have the same under the same names."""
+        """Return the origin of the values for `_fingerprint_info`, in the form of Sentry's events. Empty for the default."""
         info: dict[str, Any] = {}
         if self.client:
             info["client_fingerprint"] = self.client
@@ -80,7 +80,7 @@ class Fingerprint(NamedTuple):
         return info
 
     def resolved(self, event: dict[str, Any], ctx: GroupingContext) -> tuple[str, ...]:
-        """Give the values with their variables filled in; those of `{{ default }}` stay."""
+        """Return the values with their variables replaced. `{{ default }}` stays."""
         configuration = ctx.configuration
         messages = _messages(event) if configuration.parameterize_fingerprints else set()
         resolved = []
@@ -102,7 +102,7 @@ def _messages(event: dict[str, Any]) -> set[str]:
 
 
 class Algorithm(NamedTuple):
-    """What maps a normalized event and its fingerprint to hashes."""
+    """Maps a normalized event and its fingerprint to hashes."""
 
     configuration: Configuration
     kind: HashKind
@@ -115,7 +115,7 @@ class Algorithm(NamedTuple):
     def apply(
         self, event: dict[str, Any], fingerprint: Fingerprint, stacks: Mapping[int, ProcessedStack], *, whole: bool
     ) -> AlgorithmResult:
-        """Give every way to group the event. With `whole` the trees are complete, else only as far as hashes need them."""
+        """Return the hashes and variants of an event. With `whole` the trees are complete, else only what the hashes need."""
         checksum = event.get("checksum")
         if isinstance(checksum, str) and checksum:
             variants = checksum_variants(checksum, self.kind)
@@ -128,14 +128,14 @@ class Algorithm(NamedTuple):
             self.configuration,
             platform_of(event),
             stack_variants=lambda stacktrace: _stack_variants(stacktrace, stacks, whole=whole),
-            normalize=Messages(event, self.configuration.parameterization).normalize,
+            normalize=EventMessages(event, self.configuration.parameterization).normalize,
             whole=whole,
         )
         if not fingerprint.defaults:
             roots = {}
             if whole:
                 roots = component_variants(event, ctx, self.kind)
-            else:  # no tree is needed, but the one exception that a group comes down to names the event
+            else:  # no tree is needed, but the exception that a group is reduced to names the event
                 choose_exceptions(interface_values(event, "exception"), ctx)
             variants = custom_variants(roots, fingerprint.resolved(event, ctx), self.kind, is_builtin=fingerprint.is_builtin)
         else:
@@ -157,6 +157,6 @@ def _stack_variants(stacktrace: Any, stacks: Mapping[int, ProcessedStack], *, wh
 
 
 def load_algorithm(strategy: str, hash_name: str, rule_files: tuple[RuleFile, ...], cache: StackCache) -> Algorithm:
-    """Put an algorithm together; the rules of later files win. Raises InvalidRulesError."""
+    """Return the algorithm of a configuration, a hash kind and rule files. Rules of later files win. Raises InvalidRulesError."""
     configuration, kind = CONFIGURATIONS[strategy], HASH_KINDS[hash_name]
     return Algorithm(configuration, kind, StackProcessor(load_stacktrace_rules(rule_files), configuration, kind, cache))

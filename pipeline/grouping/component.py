@@ -1,4 +1,4 @@
-"""Component: a node of the tree that says what groups an event (spec/grouping.md, section 2)."""
+"""Component: a node of the tree that an event is grouped by. See docs/spec/grouping.md, "Words" and "Hashes"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import xxhash
 from pipeline.grouping.hashing import HashKind
 
 Value = Any
-"""A child component, or a leaf: text, a number, None; bytes are leaves that were encoded for the hash before."""
+"""A child component or a leaf. A leaf is a text, a number or None; bytes are leaves that are already encoded for the hash."""
 
 MAJOR_NAMES = {
     "app": "in-app",
@@ -22,14 +22,16 @@ MAJOR_NAMES = {
     "uri": "URL",
     "message": "message",
 }
-"""What a description calls the components that it names."""
+"""The components that a description mentions, and their names in it."""
 
 
 class Component:
-    """One node. `contributes` says whether its leaves are hashed; `hint` says why not, or what was changed.
+    """One node. Its leaves are hashed if `contributes` is true. `hint` says why they are not, or what was changed.
 
-    Without an explicit `contributes` a node contributes when any of its values does; a leaf always does.
-    A later `update` wins: nodes are built up, then left alone.
+    Without an explicit `contributes`, a node contributes if any of its values does. A leaf always does.
+
+    >>> Component("type", ["ValueError"]).contributes, Component("type").contributes
+    (True, False)
     """
 
     __slots__ = ("contributes", "hint", "id", "identity_digest", "values")
@@ -49,7 +51,7 @@ class Component:
         self.identity_digest: bytes | None = None
 
     def update(self, *, values: list[Value] | None = None, contributes: bool | None = None, hint: str | None = None) -> None:
-        """Change what is given. New values decide anew whether the node contributes, unless that is given too."""
+        """Change the given fields. New `values` also decide whether the node contributes, unless `contributes` is given."""
         if hint is not None:
             self.hint = hint
         if values is not None:
@@ -60,17 +62,17 @@ class Component:
             self.contributes = contributes
 
     def encoded(self, kind: HashKind) -> bytes:
-        """Join the contributing leaves, depth first, as the hash kind encodes them."""
+        """Return the contributing leaves, depth first, encoded for the hash kind and joined."""
         parts: list[bytes] = []
         _collect(self, kind, parts)
         return b"".join(parts)
 
     def digest(self, kind: HashKind) -> str | None:
-        """Give the hash; None for a node that does not contribute."""
+        """Return the hash of the contributing leaves, or None if the node does not contribute."""
         return kind.digest(self.encoded(kind)) if self.contributes else None
 
     def identity(self) -> bytes:
-        """Give a digest of the whole tree: ids, hints, and values that do not contribute. Equal trees have equal digests."""
+        """Return a digest of the whole tree: ids, hints and all values. Equal trees have equal digests."""
         if self.identity_digest is not None:
             return self.identity_digest
         digest = xxhash.xxh3_128(f"{self.id}\0{self.contributes}\0{self.hint}".encode("utf-8", "surrogatepass"))
@@ -82,37 +84,37 @@ class Component:
         return digest.digest()
 
     def flattened(self, kind: HashKind) -> Component:
-        """Give a node that hashes and compares like this one but holds no tree: the cache of stacks keeps it."""
+        """Return a node without children that hashes and compares like this one. The cache of stacks keeps such nodes."""
         flat = Component(self.id, [self.encoded(kind)], contributes=self.contributes, hint=self.hint)
         flat.identity_digest = self.identity()
         return flat
 
     def copy(self) -> Component:
-        """Copy this node; its values are shared."""
+        """Return a copy of this node that shares its values."""
         twin = Component(self.id, self.values, contributes=self.contributes, hint=self.hint)
         twin.identity_digest = self.identity_digest
         return twin
 
     def has_contributing(self, id: str) -> bool:  # noqa: A002 -- the contract's name
-        """Say whether a node of this id contributes somewhere below, on a path of contributing nodes."""
+        """Whether a node of this id contributes somewhere below, and all nodes on the way to it do."""
         for value in self.values:
             if isinstance(value, Component) and value.contributes and (value.id == id or value.has_contributing(id)):
                 return True
         return False
 
     def describe(self) -> str:
-        """Name what contributes, for people: the longest path of major components, e.g. `in-app exception stack-trace`."""
+        """Return a description for people: the longest path of major components, such as `in-app exception stack-trace`."""
         longest = max(_major_paths(self, ()), key=lambda path: (len(path), path))
         return " ".join(longest) or "others"
 
     def to_json(self) -> dict[str, Any]:
-        """Give the node as `explain` prints it."""
+        """Return the node as `explain --json` prints it."""
         values = [value.to_json() if isinstance(value, Component) else value for value in self.values]
         return {"id": self.id, "contributes": self.contributes, "hint": self.hint, "values": values}
 
 
 def _any_contributes(values: list[Value]) -> bool:
-    for value in values:  # noqa: SIM110 -- asked of every node of every event, and a generator takes three times as long
+    for value in values:  # noqa: SIM110 -- runs for every node of every event; a generator takes three times as long
         if not isinstance(value, Component) or value.contributes:
             return True
     return False

@@ -1,4 +1,4 @@
-"""Configurations: a grouping algorithm's version as a record of named behaviours. Each stands alone; none inherits."""
+"""Configurations: the versions of the grouping algorithm. Each lists all of its behaviours, and none inherits from another."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One version of the algorithm. Hashes of a released configuration never change: change a copy under a new date."""
+    """One version of the algorithm. A released configuration never changes. A change takes a copy under a new date."""
 
     id: str
     parameterization: str
-    """The set of message patterns (`parameterization.py`)."""
+    """The set of message patterns, a key of `parameterization.REPLACERS`."""
     exception_order: Literal["stack-first", "type-first"]
-    """The order of an exception's leaves: stack, type, value; or type, value, stack."""
+    """The order of an exception's children: stack, type, value; or type, value, stack."""
     lone_script_frame: Literal["drop-url", "drop-nameless"]
-    """Which stack of one JavaScript frame without a function is too little to group by.
+    """Which stack of a single JavaScript frame without a function does not contribute.
 
-    `drop-url` drops one that points to a URL (what the published code does, against its own hint);
-    `drop-nameless` drops one that points to nothing.
+    With `drop-url` it is a frame that points to a URL, which is what Sentry's code does, although its hint says the opposite.
+    With `drop-nameless` it is a frame that does not point to a URL.
     """
     flag_unknown_variables: bool
-    """A fingerprint's unknown `{{ variable }}` becomes `<unrecognized-variable-...>` instead of staying as text."""
+    """Whether an unknown `{{ variable }}` of a fingerprint becomes `<unrecognized-variable-...>`. Otherwise it stays as text."""
     parameterize_fingerprints: bool
-    """A fingerprint's value that is the event's message is parameterized as the message itself would be."""
+    """Whether a fingerprint value that equals a message of the event is parameterized as the message is."""
     parameterize_spawned_lines: bool
-    """The source line with which Python's multiprocessing starts a process has its file numbers parameterized."""
+    """Whether numbers are replaced in the source line with which Python's multiprocessing starts a process."""
     strip_bundle_hashes: bool
-    """`app.3f2a91c.js` and `app.77b0e1d.js` are one JavaScript file."""
+    """Whether content hashes are removed from JavaScript file names: `app.3f2a91c.js` and `app.77b0e1d.js` are one file."""
     strip_generated_java_names: bool
-    """Numbers and ids in the names of Java lambdas and proxies are dropped."""
+    """Whether numbers and ids are removed from the names of Java lambdas and proxies."""
 
 
 NEWSTYLE_2023 = Configuration(
@@ -45,7 +45,7 @@ NEWSTYLE_2023 = Configuration(
     strip_bundle_hashes=False,
     strip_generated_java_names=False,
 )
-"""Sentry's, hash for hash."""
+"""Sentry's configuration of that name. With `hash = "md5"` every hash is Sentry's own."""
 
 PIPELINE_2026 = Configuration(
     id="pipeline:2026-11-22",
@@ -58,9 +58,9 @@ PIPELINE_2026 = Configuration(
     strip_bundle_hashes=True,
     strip_generated_java_names=True,
 )
-"""Our own: docs/adr/0002-default-grouping.md says what it changes and why."""
+"""The project's own configuration. docs/adr/0002-default-grouping.md lists its changes and their reasons."""
 
 CONFIGURATIONS: Mapping[str, Configuration] = {
     configuration.id: configuration for configuration in (NEWSTYLE_2023, PIPELINE_2026)
 }
-"""By the name that `grouping.toml` uses as `strategy`."""
+"""The configurations by the name that `grouping.toml` uses for `strategy`."""

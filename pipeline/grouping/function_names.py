@@ -1,6 +1,7 @@
-"""Function names as grouping compares them: without arguments, generics, and what a compiler or linker appended.
+"""Trims function names for grouping: removes arguments, generics, and what a compiler or linker has added.
 
-spec/grouping.md, section 6.1. Only the platforms that report whole signatures are touched: C# and the native family.
+Only C# and the native family report whole signatures, so only their names are trimmed. See docs/spec/grouping.md,
+"Stack-trace normalization".
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from pipeline.grouping.platforms import NATIVE
+from pipeline.grouping.grouping_frame import NATIVE
 
 MAX_CHARS = 4_096
-"""A longer name is cut before it is looked at; SDKs and normalization allow a few hundred."""
+"""A longer name is cut first. SDKs and normalization allow a few hundred characters."""
 
 MAX_DEPTH = 50
-"""Rust's `<<<A as B> as C> as D>` is followed this deep."""
+"""How many levels of Rust's `<<<A as B> as C> as D>` are resolved."""
 
 
 _LAMBDA_GCC = re.compile(r"\{lambda\(.*?\)#\d+\}", re.DOTALL)
@@ -35,27 +36,33 @@ _SHIELDS = (
     (" -> ", " ⟿ "),
     ("`anonymous namespace'", "⟦anonymousnamespace⟧"),
 )
-"""Brackets that are part of a name, and what stands for them while brackets are balanced."""
+"""Brackets that are part of a name, and what replaces them while the other brackets are balanced."""
 
 _CLOSING = {"(": ")", "{": "}", "[": "]", "<": ">"}
 
 
 MAX_CACHED = 16_384
 MAX_REMEMBERED_CHARS = 256
-"""Names repeat: so many are remembered with what they came to, none longer than this, which bounds the memory to some 20 MB."""
+"""The names whose result is cached, and how long each may be. Together they bound the cache to some 20 MB."""
 
 
 def trim_function(name: str, platform: str) -> str:
-    """Give the name without what differs between builds and calls of the same function; a name of other platforms as it is."""
+    """Return the name without the parts that differ between builds and calls of one function.
+
+    Names of platforms other than C# and the native family are returned unchanged.
+
+    >>> trim_function("shop::pay(int) const", "native")
+    'shop::pay'
+    """
     if platform == "csharp":
         return name.split(" (", 1)[0]
     if platform in NATIVE:
-        return _remembered_native(name, platform) if len(name) <= MAX_REMEMBERED_CHARS else _trim_native(name, platform)
+        return _cached_native(name, platform) if len(name) <= MAX_REMEMBERED_CHARS else _trim_native(name, platform)
     return name
 
 
 @lru_cache(MAX_CACHED)
-def _remembered_native(name: str, platform: str) -> str:
+def _cached_native(name: str, platform: str) -> str:
     return _trim_native(name, platform)
 
 
@@ -64,7 +71,7 @@ def _trim_native(name: str, platform: str) -> str:
         return name
     name = name[:MAX_CHARS]
     rest = name.strip()
-    if rest.startswith(("[", "+[", "-[")):  # an Objective-C selector is a name as it stands
+    if rest.startswith(("[", "+[", "-[")):  # an Objective-C selector is not trimmed
         return rest
 
     rest = _without_trailers(rest)
@@ -76,7 +83,7 @@ def _trim_native(name: str, platform: str) -> str:
     rest = replace_enclosed(rest, "<", _simplify_generics)
 
     tokens = split_tokens(rest)
-    if len(tokens) > 1 and tokens[-1] == "<T>":  # MSVC puts a blank between an operator and its generics
+    if len(tokens) > 1 and tokens[-1] == "<T>":  # MSVC writes a blank between an operator and its generics
         tokens[-2:] = [f"{tokens[-2]} <T>"]
     chosen = _choose(tokens)
     if not chosen:
@@ -92,7 +99,10 @@ def _trim_native(name: str, platform: str) -> str:
 
 
 def _without_trailers(name: str) -> str:
-    """Take off all of `const`, `&` and `[clone ...]` at the end. Each step looks at the end alone: names are hostile, too."""
+    """Remove every `const`, `&` and `[clone ...]` at the end.
+
+    Each step looks at the end only, so that the cost of a hostile name stays linear.
+    """
     while True:
         if name.endswith("&"):
             name = name.rstrip("&").rstrip()
@@ -105,13 +115,16 @@ def _without_trailers(name: str) -> str:
 
 
 def _fold_gcc_lambdas(name: str) -> str:
-    """Make `lambda` of each `{lambda(...)#1}`. Past the last end none can be found: not looking there keeps the cost linear."""
+    """Replace each `{lambda(...)#1}` by `lambda`.
+
+    Only the text up to the last `)#1}` is searched, so that the cost of a hostile name stays linear.
+    """
     ends = [match.end() for match in _LAMBDA_GCC_END.finditer(name)]
     return _LAMBDA_GCC.sub("lambda", name[: ends[-1]]) + name[ends[-1] :] if ends else name
 
 
 def _choose(tokens: list[str]) -> str:
-    """Pick the token that is the name: the one before Swift's arrow, else the last."""
+    """Return the token that is the name: the one before Swift's arrow, else the last one."""
     if "⟿" in tokens:
         return tokens[tokens.index("⟿") - 1]
     return tokens[-1] if tokens else ""
@@ -123,18 +136,21 @@ def _keep_namespace(content: str, _start: int) -> str:
 
 
 def _simplify_generics(content: str, start: int, depth: int = 0) -> str:
-    """Reduce `<...>` to `<T>`, or, at the very start of a name, Rust's `<Type as Trait>` to the type."""
+    """Return the replacement of `<...>`: `<T>`, but at the start of a name the type of Rust's `<Type as Trait>`."""
     if content == "lambda":
         return f"<{content}>"
     if start > 0 or depth == MAX_DEPTH:
         return "<T>"
-    content = _RUST_BLANKET.sub("", content)  # of a blanket implementation the trait says more than its `T`
+    content = _RUST_BLANKET.sub("", content)  # `<T as Trait>` of a blanket implementation: the trait is kept, not `T`
     content = replace_enclosed(content, "<", lambda inner, at: _simplify_generics(inner, at, depth + 1))
     return content.split(" as ", 1)[0]
 
 
 def replace_enclosed(text: str, opening: str, replacement: Callable[[str, int], str]) -> str:
-    """Replace each outermost bracketed part by what `replacement(content, start)` gives; what is never closed is dropped."""
+    """Replace each outermost bracketed part by `replacement(content, start)`.
+
+    A bracket that is never closed is removed with all that follows it.
+    """
     if opening not in text:
         return text
     closing = _CLOSING[opening]
@@ -156,7 +172,7 @@ def replace_enclosed(text: str, opening: str, replacement: Callable[[str, int], 
 
 
 def split_tokens(text: str) -> list[str]:
-    """Split at blanks that are in no bracket."""
+    """Split a name at the blanks that are outside of brackets."""
     tokens: list[str] = []
     token: list[str] = []
     expected: list[str] = []

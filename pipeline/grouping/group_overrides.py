@@ -1,7 +1,7 @@
-"""GroupOverrides: what a person said about groups, kept beside the rules (`groups.toml`), so that later events follow.
+"""Merges and splits of groups by hand, kept beside the rules in `groups.toml`, so that later events follow them.
 
-A merge gives several hashes one group; a split gives a hash a group of its own again. The file holds the outcome, not the
-history: for each group the hashes that belong to it.
+A merge puts several hashes into one group. A split puts a hash into a group of its own again. The file lists the hashes of
+each such group. It holds the result, not the history.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ GroupId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class OverriddenGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `[[group]]`: its id on the storage topic, and the hashes that belong to it."""
+    """One `[[group]]`: its id on the storage topic, the hashes that belong to it, and a note for the next reader of the file."""
 
     id: GroupId
     hashes: tuple[Hash, ...]
     note: str = ""
-    """Why, for the next person who reads the file."""
 
 
 class GroupsToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,14 +39,14 @@ class GroupsToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class GroupOverrides:
-    """Hash to the id of the group that it was given, and the notes of groups that have one."""
+    """The group id of each overridden hash, and the note of each group that has one."""
 
     groups: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, layers: Sequence[Layer]) -> Self:
-        """Read `groups.toml` of each layer. Raises InvalidRulesError, also where a hash belongs to two groups."""
+        """Read `groups.toml` of each layer. Raises InvalidRulesError, also if a hash belongs to two groups."""
         groups: dict[str, int] = {}
         notes: dict[int, str] = {}
         errors: list[RuleError] = []
@@ -73,13 +72,16 @@ class GroupOverrides:
         return cls(groups, notes)
 
     def group_of(self, hashes: Iterable[str]) -> int | None:
-        """Give the group that the first decided one of an event's hashes belongs to; None where nobody decided."""
+        """Return the group of the first overridden hash of an event, or None if none is overridden."""
         if not self.groups:
             return None
         return next((self.groups[hash_] for hash_ in hashes if hash_ in self.groups), None)
 
     def merged(self, project_id: int, target: str, others: Sequence[str], note: str = "") -> GroupOverrides:
-        """Give `others`, and all that had been merged into them, the group of `target`. Again changes nothing."""
+        """Return the overrides after `others`, and all hashes merged into them, joined the group of `target`.
+
+        Doing it again changes nothing.
+        """
         kept = self.groups.get(target, derive_group_id(project_id, target))
         given_up = {self.groups[hash_] for hash_ in others if hash_ in self.groups}
         groups = {hash_: kept if group in given_up else group for hash_, group in self.groups.items()}
@@ -87,7 +89,10 @@ class GroupOverrides:
         return GroupOverrides(groups, _notes_in_use(groups, {**self.notes, kept: note} if note else self.notes))
 
     def split(self, project_id: int, hashes: Sequence[str], note: str = "") -> GroupOverrides:
-        """Give each hash a group of its own, a new one where its own is what others were merged into. Again changes nothing."""
+        """Return the overrides after each hash left its group for one of its own.
+
+        If others were merged into the group that a hash has by itself, it gets a new one. Doing it again changes nothing.
+        """
         groups = dict(self.groups)
         notes = dict(self.notes)
         for hash_ in hashes:
@@ -100,7 +105,7 @@ class GroupOverrides:
         return GroupOverrides(groups, _notes_in_use(groups, notes))
 
     def print_toml(self) -> str:
-        """Print the file, the same decisions always the same way."""
+        """Return the text of the file. Equal overrides have the same text."""
         lines = [
             "# What was decided by hand about this project's groups; `pipeline groups merge | split` writes it.",
             "# An event whose hash is listed belongs to that group.",
@@ -116,7 +121,7 @@ class GroupOverrides:
 
 
 def _free_id(project_id: int, hash_: str, taken: set[int]) -> int:
-    """Give the id that the hash has by itself, or where others have it now, one derived from that."""
+    """Return the group id that the hash has by itself, or one derived from it if other hashes have that one."""
     own = derive_group_id(project_id, hash_)
     count = 0
     while own in taken:
@@ -136,5 +141,5 @@ def _given_twice(file: RuleFile, hash_: str) -> RuleError:
 
 
 def _quoted(text: str) -> str:
-    """Write a TOML basic string: JSON's escapes are among TOML's."""
+    """Return a TOML basic string. JSON's escapes are valid in TOML, except that TOML also wants DEL escaped."""
     return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")

@@ -1,22 +1,29 @@
-"""GroupingFrame: the part of a stack frame that grouping reads, taken from JSON that may hold anything."""
+"""The part of a stack frame that grouping reads, and the platform families that rules and strategies treat alike.
+
+See docs/spec/grouping.md, "Frames".
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+NATIVE = frozenset({"objc", "cocoa", "swift", "native", "c"})
+SCRIPT = frozenset({"javascript", "node"})
+
 FrameRow = tuple[Any, ...]
-"""What a frame says, as it came: the fields of `GroupingFrame` in order. Its bytes are the key of the memory of stacks."""
+"""The fields of `GroupingFrame` in order, as the event holds them. The cache of stacks makes its keys from such rows."""
 
 
 _NOWHERE: Any = object()
-"""Equal to no line: the first frame follows none."""
+"""Takes the place of the line before the first frame. It equals no line."""
 
 
 class GroupingFrame(NamedTuple):
-    """One frame, oldest first in its stack. What is no text is None, and so is a name that is empty; an empty place stays.
+    """One frame.
 
-    `same_position` says that line and column are those of the frame before: with equal names that is recursion.
-    `orig_in_app` is 1, 0 or -1 (was unset) where a rule changed `in_app` before.
+    A value that is not text is None, and so is an empty function name, platform, source line or category.
+    `same_position` is set if line and column are those of the frame before. With equal names that is a recursion.
+    `orig_in_app` is 1, 0 or -1 (unset): the value that `in_app` had before a rule changed it. It is None if none did.
     """
 
     module: str | None
@@ -34,7 +41,7 @@ class GroupingFrame(NamedTuple):
     category: str | None
 
     def is_same_as(self, previous: GroupingFrame) -> bool:
-        """Say whether this frame repeats the one before it (spec, section 4.1: recursion)."""
+        """Whether this frame repeats the one before it, which is a recursion."""
         return (
             self.same_position
             and self.function == previous.function
@@ -46,7 +53,7 @@ class GroupingFrame(NamedTuple):
 
 
 def rows_of(frames: list[dict[str, Any]]) -> list[FrameRow]:
-    """Read what grouping needs of each frame, unchecked: this runs for every event."""
+    """Return the fields of each frame that grouping reads, unchecked. This runs for every frame of every event."""
     rows = []
     last_line = last_column = _NOWHERE
     for frame in frames:
@@ -79,7 +86,7 @@ def rows_of(frames: list[dict[str, Any]]) -> list[FrameRow]:
 
 
 def frame_from(row: FrameRow) -> GroupingFrame:
-    """Check a row's types."""
+    """Return the frame of a row. Values of the wrong type become None."""
     module, function, raw_function, filename, abs_path, package, platform, context_line = [
         value if isinstance(value, str) else None for value in row[:8]
     ]
@@ -106,6 +113,19 @@ def _text(value: Any) -> str | None:
 
 
 def dict_frames(stacktrace: Any) -> list[dict[str, Any]]:
-    """Give a stack trace's frames; what is no object is left out, and what is no stack trace has none."""
+    """Return the frames of a stack trace that are objects."""
     frames = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
     return [frame for frame in frames if isinstance(frame, dict)] if isinstance(frames, list) else []
+
+
+def family_of(platform: str) -> str:
+    """Return a platform's family: `native`, `javascript` or `other`."""
+    if platform in NATIVE:
+        return "native"
+    return "javascript" if platform in SCRIPT else "other"
+
+
+def platform_of(event: dict[str, Any]) -> str:
+    """Return an event's platform, or `other` if it has none."""
+    platform = event.get("platform")
+    return platform if isinstance(platform, str) and platform else "other"

@@ -1,4 +1,7 @@
-"""`grouping.toml`: how a project's events are grouped, and how until some day they were grouped before (design, section 5)."""
+"""`grouping.toml`: how a project's events are grouped, and how they were grouped before a change.
+
+See docs/spec/grouping.md, "Changing a configuration".
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,16 @@ HashName = Literal["xxh3_128", "md5"]
 
 
 class GroupingToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `grouping.toml`. The `previous_` fields name what was in force before a change; one left out did not change.
+    """One `grouping.toml`. The `previous_` fields name what was in force before a change. A field left out did not change.
 
-    Until the end of `previous_until` (UTC) the hashes of before are published as secondary ones, so that groups do not split.
+    Until the end of `previous_until` (UTC) the previous hashes are published as secondary hashes, so that groups do not split.
+
+    `enhancement_base` is the date of a file in `rules/bases`, or `none`. If it is left out, the newest is used.
     """
 
     strategy: str = "newstyle:2023-01-11"
     hash: HashName = "xxh3_128"
     enhancement_base: str | None = None
-    """The date of a file in rules/bases, or `none`. Left out: the newest."""
     builtin_fingerprints: bool = True
     previous_strategy: str | None = None
     previous_hash: HashName | None = None
@@ -37,12 +41,12 @@ class GroupingToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def has_previous(self) -> bool:
-        """Say whether events were grouped otherwise before."""
+        """Whether the file names a previous way of grouping."""
         return any((self.previous_strategy, self.previous_hash, self.previous_enhancement_base))
 
 
 def load_grouping_toml(layers: Sequence[Layer], bases: Layer) -> GroupingToml:
-    """Read `grouping.toml` of each layer, later values winning. Raises InvalidRulesError for names that do not exist."""
+    """Read `grouping.toml` of each layer. Later values win. Raises InvalidRulesError, also for names that do not exist."""
     settings = read_layers(FILE, layers, GroupingToml)
     dates = sorted(name.removeprefix(BASE_PREFIX).removesuffix(BASE_SUFFIX) for name in bases if name.startswith(BASE_PREFIX))
     wrong: list[tuple[str, str]] = []
@@ -64,7 +68,7 @@ def load_grouping_toml(layers: Sequence[Layer], bases: Layer) -> GroupingToml:
 
 
 def _error(key: str, message: str, layers: Sequence[Layer]) -> RuleError:
-    """Name the last file that sets the key."""
+    """Return an error that names the last file which sets the key."""
     for layer in reversed(layers):
         file = layer.get(FILE)
         line = find_key(file.text, key) if file is not None else None

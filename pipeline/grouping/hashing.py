@@ -1,4 +1,4 @@
-"""Hash kinds: how the leaves of a tree become a hash of 32 hex digits (spec/grouping.md, section 2)."""
+"""Hash kinds: how the leaves of a tree become a hash of 32 hexadecimal digits. See docs/spec/grouping.md, "Hashes"."""
 
 from __future__ import annotations
 
@@ -11,51 +11,54 @@ import xxhash
 
 
 class HashKind(ABC):
-    """Turns leaves into bytes that can simply be joined, and joined bytes into a hash."""
+    """Encodes leaves as bytes, and hashes the joined bytes."""
 
     name: str
 
     @abstractmethod
     def encode(self, leaf: Any) -> bytes:
-        """Give one leaf's bytes: text as UTF-8 with `?` for what cannot be encoded, numbers in decimal, None as `None`."""
+        """Return a leaf as bytes.
+
+        Text is UTF-8 with `?` for characters that cannot be encoded, numbers are decimal, and None is `None`.
+        """
 
     @abstractmethod
     def digest(self, encoded: bytes) -> str:
-        """Give the hash of joined leaves, in lower-case hex."""
+        """Return the hash of encoded, joined leaves as 32 lower-case hexadecimal digits."""
 
     def hash_values(self, values: Iterable[Any]) -> str:
-        """Hash leaves that are in no tree, such as the values of a fingerprint."""
+        """Return the hash of leaves that are not part of a tree, such as the values of a fingerprint."""
         return self.digest(b"".join([self.encode(value) for value in values]))
 
 
 class Md5(HashKind):
-    """Sentry's own values: leaves joined with nothing between them, so `ab` + `c` equals `a` + `bc`."""
+    """Sentry's own hashes. Nothing separates the leaves, so `ab` + `c` has the hash of `a` + `bc`."""
 
     name = "md5"
 
     def encode(self, leaf: Any) -> bytes:
-        """Give the leaf's text."""
+        """Return the leaf's text in UTF-8."""
         return str(leaf).encode("utf-8", "replace")
 
     def digest(self, encoded: bytes) -> str:
-        """Hash with MD5."""
+        """Return the MD5 hash."""
         return md5(encoded, usedforsecurity=False).hexdigest()
 
 
 class Xxh3(HashKind):
-    """The same leaves, each behind its length, so that neighbours cannot run together."""
+    """The length of each leaf comes before it, so `ab` + `c` and `a` + `bc` have different hashes."""
 
     name = "xxh3_128"
 
     def encode(self, leaf: Any) -> bytes:
-        """Give the leaf's text as a netstring, without the closing comma."""
+        """Return the leaf's length in bytes, a colon, and its text in UTF-8."""
         text = str(leaf).encode("utf-8", "replace")
         return b"%d:%b" % (len(text), text)
 
     def digest(self, encoded: bytes) -> str:
-        """Hash with 128 bits of XXH3."""
+        """Return the XXH3 hash of 128 bits."""
         return xxhash.xxh3_128_hexdigest(encoded)
 
 
 HASH_KINDS: Mapping[str, HashKind] = {kind.name: kind for kind in (Md5(), Xxh3())}
-"""By the name that `grouping.toml` uses."""
+"""The hash kinds by the name that `grouping.toml` uses for `hash`."""

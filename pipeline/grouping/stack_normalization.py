@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pipeline.grouping.function_names import trim_function
-from pipeline.grouping.grouping_frame import FrameRow, GroupingFrame, dict_frames, frame_from, rows_of
-from pipeline.grouping.platforms import platform_of
+from pipeline.grouping.grouping_frame import FrameRow, GroupingFrame, dict_frames, frame_from, platform_of, rows_of
 from pipeline.grouping.stacktrace_rules.rule_set import Matching, StackTraceRules
 from pipeline.grouping.strategies.context import interface_values
 

@@ -1,4 +1,7 @@
-"""Variants: the ways in which an event can be grouped, and which of them count (spec/grouping.md, sections 3.2 to 3.4)."""
+"""Variants: the ways in which an event can be grouped, and which of them contribute a hash.
+
+See docs/spec/grouping.md, "From event to hashes" and "Variants".
+"""
 
 from __future__ import annotations
 
@@ -7,41 +10,43 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.grouping.component import Component
+from pipeline.grouping.fingerprint_rules.variables import is_default
 from pipeline.grouping.hashing import HashKind
 from pipeline.grouping.strategies import STRATEGIES, WITH_STACK
 from pipeline.grouping.strategies.context import GroupingContext, Variants
 
-_VARIABLE = re.compile(r"\{\{\s*(\S+)\s*\}\}")
 _HASH = re.compile(r"[0-9a-f]{32}")
 MAX_CHECKSUM_CHARS = 32
-"""A longer checksum does not fit where hashes are stored, so only its hash is published."""
+"""A longer checksum does not fit into the storage of hashes, so only its hash is published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to group an event. `hash` is None where it does not contribute."""
+    """One way to group an event. `hash` is None if it does not contribute.
+
+    `values` is the resolved fingerprint, if one takes part.
+    """
 
     type: str
     hash: str | None
     component: Component | None = None
     values: tuple[str, ...] = ()
-    """The resolved fingerprint, where one takes part."""
 
     @property
     def contributes(self) -> bool:
-        """Say whether the variant's hash is one of the event's."""
+        """Whether the variant's hash is one of the event's."""
         return self.hash is not None
 
     @property
     def description(self) -> str:
-        """Say in words what the variant groups by."""
+        """What the variant groups by, in words."""
         if self.component is None:
             return _DESCRIPTIONS[self.type]
         described = self.component.describe()
         return f"modified {described}" if self.type == "salted-component" else described
 
     def to_json(self) -> dict[str, Any]:
-        """Give the variant as `explain` prints it."""
+        """Return the variant as `explain --json` prints it."""
         body: dict[str, Any] = {
             "type": self.type,
             "hash": self.hash,
@@ -64,7 +69,7 @@ _DESCRIPTIONS = {
 
 
 def checksum_variants(checksum: str, kind: HashKind) -> dict[str, Variant]:
-    """Give the variants of an event that brings its own hash."""
+    """Return the variants of an event that the sender has given a checksum."""
     if _HASH.fullmatch(checksum):
         return {"checksum": Variant("checksum", checksum)}
     variants = {"hashed-checksum": Variant("hashed-checksum", kind.hash_values([checksum]))}
@@ -73,14 +78,11 @@ def checksum_variants(checksum: str, kind: HashKind) -> dict[str, Variant]:
     return variants
 
 
-def is_default(value: str) -> bool:
-    """Say whether a fingerprint's value stands for the event's own grouping."""
-    variable = _VARIABLE.fullmatch(value)
-    return variable is not None and variable[1] == "default"
-
-
 def component_variants(event: dict[str, Any], ctx: GroupingContext, kind: HashKind) -> Variants:
-    """Run the strategies; the first with something to say wins, later ones are shown as passed over."""
+    """Run the strategies and return the root component of each variant.
+
+    The first strategy with a contributing component wins. With `ctx.whole` the later ones run too, and do not contribute.
+    """
     by_variant: dict[str, list[Any]] = {}
     precedence: str | None = None
     for name, strategy in STRATEGIES:
@@ -107,12 +109,12 @@ def component_variants(event: dict[str, Any], ctx: GroupingContext, kind: HashKi
 
 
 def plain_variants(roots: Variants, kind: HashKind) -> dict[str, Variant]:
-    """Group by the trees alone."""
+    """Return the variants of an event that is grouped by the trees alone."""
     return {name: Variant("component", root.digest(kind), root) for name, root in roots.items()}
 
 
 def salted_variants(roots: Variants, values: tuple[str, ...], kind: HashKind) -> dict[str, Variant]:
-    """Group by a fingerprint that names `{{ default }}` among other values: the trees' leaves stand in its place."""
+    """Return the variants of a fingerprint with `{{ default }}` among other values. The leaves of the trees replace it."""
     variants = {}
     for name, root in roots.items():
         hash_ = None
@@ -124,7 +126,7 @@ def salted_variants(roots: Variants, values: tuple[str, ...], kind: HashKind) ->
 
 
 def custom_variants(roots: Variants, values: tuple[str, ...], kind: HashKind, *, is_builtin: bool) -> dict[str, Variant]:
-    """Group by a fingerprint alone."""
+    """Return the variants of a fingerprint without `{{ default }}`. No tree contributes."""
     for root in roots.values():
         root.update(contributes=False, hint="custom fingerprint takes precedence")
     name = "built-in-fingerprint" if is_builtin else "custom-fingerprint"
@@ -132,14 +134,14 @@ def custom_variants(roots: Variants, values: tuple[str, ...], kind: HashKind, *,
 
 
 def with_fallback(variants: dict[str, Variant], kind: HashKind) -> dict[str, Variant]:
-    """Give events that nothing can be said of a group of their own."""
+    """Add the fallback variant if nothing contributes. Its hash is the same for all such events."""
     if any(variant.contributes for variant in variants.values()):
         return variants
     return {**variants, "fallback": Variant("fallback", kind.hash_values([]))}
 
 
 def hashes_of(variants: dict[str, Variant]) -> tuple[str, ...]:
-    """Give the hashes to publish, the primary first: `system` comes last, and none twice."""
+    """Return the hashes to publish, without repetition. The first is the primary one, and that of `system` comes last."""
     ordered = [variant for name, variant in variants.items() if name != "system"]
     if "system" in variants:
         ordered.append(variants["system"])
@@ -152,7 +154,7 @@ def _precedence(name: str, variants: list[str]) -> str:
 
 
 def _reconcile(variants: Variants, kind: HashKind) -> None:
-    """Drop an `app` that says the same as `system`, or that has nothing behind it (section 3.3)."""
+    """Let `app` not contribute if its hash equals that of `system`, or if `system` does not contribute."""
     app, system = variants.get("app"), variants.get("system")
     if app is None or system is None or not app.contributes:
         return
@@ -163,7 +165,7 @@ def _reconcile(variants: Variants, kind: HashKind) -> None:
 
 
 def _prefer_stacks(variants: Variants) -> None:
-    """Where one variant has a contributing stack, drop those without."""
+    """Let variants without a contributing stack not contribute if another variant has one."""
     if len(variants) < 2:
         return
     with_stack = [name for name, component in variants.items() if component.has_contributing("stacktrace")]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.suites import suite_cases
 
-from pipeline.grouping.csp_uri import normalize_uri
+from pipeline.grouping.strategies.security import normalize_uri
 
 
 def _cases(file: Path) -> list[tuple[str, Any]]:

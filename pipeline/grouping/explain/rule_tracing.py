@@ -1,4 +1,4 @@
-"""Tracing: which stack-trace rule touched which frame, for `explain`. Slow and exact: the rules run one by one."""
+"""Finds which stack-trace rule matched which frame, for `explain`. It is slow, because it runs the rules one by one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROBE_CATEGORY = "-probe-"
 
 @dataclass(frozen=True, slots=True)
 class TouchedFrame:
-    """A frame that a rule matched. `frame` counts from 0, the oldest; `stack` says whose it is."""
+    """A frame that a rule matched. `frame` counts from 0, the oldest. `stack` is the path of its stack in the event."""
 
     stack: str
     frame: int
@@ -23,7 +23,7 @@ class TouchedFrame:
     rule: StackTraceRule
 
     def to_json(self) -> dict[str, object]:
-        """Give the line that `explain` prints."""
+        """Return the match as `explain --json` prints it."""
         return {
             "stack": self.stack,
             "frame": self.frame,
@@ -35,10 +35,11 @@ class TouchedFrame:
 
 
 def trace(stack: Stack, rules: StackTraceRules) -> Iterator[TouchedFrame]:
-    """Give every match of every rule, rules in the order of their files.
+    """Yield every match of every rule, in the order of the rules.
 
-    Rules run in two passes (spec/grouping.md, section 5.3). One that sets category or in_app meets what the rules before it left
-    of both; one that decides what contributes meets what all of them left. A rule that does both is named if either matched.
+    Rules run in two passes. A rule that sets category or `in_app` sees both as the rules before it have left them. A rule that
+    decides what contributes sees them as all rules have left them. A rule that does both matches if it matches in either pass.
+    See docs/spec/stack-trace-rules.md, "What rules do".
     """
     frames = restore_frames(stack)
     match_frames = [match_frame(frame, stack.platform) for frame in frames]
@@ -57,23 +58,23 @@ def trace(stack: Stack, rules: StackTraceRules) -> Iterator[TouchedFrame]:
 
 
 def _is_modifier(action: Action) -> bool:
-    """Say whether an action is of the first pass."""
+    """Whether an action belongs to the first pass."""
     return action.flag == "app" if isinstance(action, FlagAction) else action.name == "category"
 
 
 def _matches(rule: StackTraceRule, frames: Sequence[ophio.MatchFrame], owner: dict[str, bytes | None]) -> set[int]:
-    """Give the frames that a rule matches: it is probed with its own matchers and an action of ours."""
+    """Return the indexes of the frames that a rule matches. A probe with the same matchers marks them."""
     probed = ophio.modify(ophio.compile_rule(probe_of(rule)), frames, owner)
     return {index for index, (category, _) in enumerate(probed) if category == PROBE_CATEGORY}
 
 
 def _modify(rule: StackTraceRule, frames: Sequence[ophio.MatchFrame], owner: dict[str, bytes | None]) -> None:
-    """Write to the frames what a rule sets."""
+    """Run a rule and write the category and `in_app` that it sets to the frames."""
     for frame, (category, in_app) in zip(frames, ophio.modify(ophio.compile_rule(rule), frames, owner), strict=True):
         frame["category"] = category.encode() if category is not None else None
         frame["in_app"] = in_app
 
 
 def probe_of(rule: StackTraceRule) -> StackTraceRule:
-    """Give a rule with the same matchers that only marks what it matches."""
+    """Return a rule with the same matchers whose only action is to mark the frames that it matches."""
     return StackTraceRule(rule.matchers, (SettingAction("category", PROBE_CATEGORY),), rule.caller, rule.callee)

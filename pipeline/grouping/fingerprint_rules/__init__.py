@@ -1,1 +1,1 @@
-"""Fingerprint rules: what an operator says an event groups by, instead of its stack (spec/grouping.md, section 6.2)."""
+"""Fingerprint rules: an operator decides what an event groups by, in place of its stack. See docs/spec/fingerprint-rules.md."""

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.grouping.fingerprint_rules.crash_frames import all_frames, function_of, values_of
 from pipeline.grouping.fingerprint_rules.sdk_names import normalize_sdk_name
 from pipeline.grouping.fingerprint_rules.variables import tags_of
-from pipeline.grouping.platforms import family_of, platform_of
+from pipeline.grouping.grouping_frame import family_of, platform_of
 
 ValueSet = Mapping[str, Any]
 """Key to what its patterns are held against: a text, for `path` several, for `app` a truth value. Absent where unknown."""

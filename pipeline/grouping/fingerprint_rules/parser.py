@@ -1,4 +1,7 @@
-"""Parse `fingerprints.rules`: `matcher... -> value[, value...] [title="..."]`, one rule a line, `#` begins a comment line."""
+"""Parser of `fingerprints.rules`: `matcher... -> value[, value...] [title="..."]`, one rule a line.
+
+A line that begins with `#` is a comment. See docs/spec/fingerprint-rules.md, "Syntax".
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ KEYS = frozenset(
         *("message", "logger", "level", "release", "family", "sdk"),
     }
 )
-"""What a matcher can look at, besides `tags.<name>`."""
+"""The keys of matchers, besides `tags.<name>`."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BLANKS = re.compile(r"[ \t]*")
@@ -38,7 +41,7 @@ _ESCAPE = re.compile(r"""\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]
 
 
 class _UnexpectedError(Exception):
-    """What was expected instead at a column (from 0)."""
+    """A line is not a rule. `column` counts from 0; `message` says what was expected there."""
 
     def __init__(self, column: int, message: str) -> None:
         self.column = column
@@ -47,7 +50,7 @@ class _UnexpectedError(Exception):
 
 
 def parse_fingerprint_rules(file: RuleFile, *, is_builtin: bool = False) -> tuple[list[FingerprintRule], list[RuleError]]:
-    """Give the rules of a file, and what is wrong with each line that is none."""
+    """Return the rules of a file, and an error for each line that is not a rule."""
     rules: list[FingerprintRule] = []
     errors: list[RuleError] = []
     for number, text in enumerate(_LINE_END.split(file.text.removeprefix("\ufeff")), start=1):
@@ -63,14 +66,14 @@ def parse_fingerprint_rules(file: RuleFile, *, is_builtin: bool = False) -> tupl
 
 
 class _Line:
-    """A line and how far it has been read."""
+    """Reads one line from left to right. `at` counts the characters that are read."""
 
     def __init__(self, text: str) -> None:
         self.text = text.rstrip()
         self.at = 0
 
     def rule(self) -> tuple[tuple[EventMatcher, ...], tuple[str, ...], str | None]:
-        """Read the whole line."""
+        """Return the matchers, the fingerprint and the title of the line. Raises _UnexpectedError."""
         matchers = []
         while not self._take("->"):
             matchers.append(self._matcher())
@@ -143,7 +146,7 @@ class _Line:
         try:
             return unescape(found[1])
         except UnicodeError:
-            raise _UnexpectedError(start, "half of a surrogate pair, which is no character") from None
+            raise _UnexpectedError(start, "expected a character, not half of a surrogate pair") from None
 
     def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         self._skip_blanks()
@@ -170,9 +173,9 @@ class _Line:
 
 
 def unescape(text: str) -> str:
-    """Read backslash escapes; one that is none stays as written (globs have their own).
+    """Return a text with its backslash escapes replaced. Unknown escapes stay, since globs have their own.
 
-    Two that are a surrogate pair, as JSON writes an emoji, are one character. Raises UnicodeError for half of one.
+    Two escapes that are a surrogate pair, as JSON writes an emoji, become one character. Raises UnicodeError for half a pair.
     """
     if "\\" not in text:
         return text

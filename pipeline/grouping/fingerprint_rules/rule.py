@@ -1,4 +1,7 @@
-"""A fingerprint rule: matchers that must all hold, and the fingerprint that the event then has."""
+"""A fingerprint rule: matchers that must all hold, and the fingerprint that an event then gets.
+
+See docs/spec/fingerprint-rules.md, "Syntax".
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,23 @@ from typing import Any, NamedTuple
 
 
 class EventMatcher(NamedTuple):
-    """One `[!]key:pattern`. `key` is the short name (`type`, `tags.region`), whichever alias the file uses."""
+    """One matcher, `[!]key:pattern`. `key` is the short name, such as `type` or `tags.region`, if the file uses an alias too."""
 
     key: str
     pattern: str
     negated: bool = False
 
     def __str__(self) -> str:
-        """Print as rule files have it."""
+        """Return the text as a rule file has it."""
         return f'{"!" if self.negated else ""}{self.key}:"{escape(self.pattern)}"'
 
 
 @dataclass(frozen=True, slots=True)
 class FingerprintRule:
-    """One line of a rule file. `values` is the fingerprint as written: texts and `{{ variables }}`; empty means the default.
+    """One line of a rule file.
 
-    `file` and `line` (from 1) say where it stands; `title` is the event's title, a text with variables in it.
+    `values` is the fingerprint as written: texts and `{{ variables }}`. If it is empty, the fingerprint is the default.
+    `title` replaces the event's title, and may contain variables. `file` and `line` (from 1) say where the rule is written.
     """
 
     matchers: tuple[EventMatcher, ...]
@@ -33,14 +37,14 @@ class FingerprintRule:
     is_builtin: bool = False
 
     def __str__(self) -> str:
-        """Print the rule so that it parses to itself."""
+        """Return the text as a rule file has it. Parsing it returns an equal rule."""
         parts = [f'"{escape(value)}"' for value in self.values]
         if self.title is not None:
             parts.append(f'title="{escape(self.title)}"')
         return f"{' '.join(str(matcher) for matcher in self.matchers)} -> {', '.join(parts)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give the rule as Sentry's events name it."""
+        """Return the rule in the form that Sentry's events have in `_fingerprint_info`."""
         body: dict[str, Any] = {
             "matchers": [[f"{'!' if matcher.negated else ''}{matcher.key}", matcher.pattern] for matcher in self.matchers],
             "fingerprint": list(self.values),
@@ -50,7 +54,7 @@ class FingerprintRule:
 
 
 def escape(text: str) -> str:
-    """Write a text so that it can stand in quotes on one line."""
+    """Escape a text for use in quotes on one line."""
     for char, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
         text = text.replace(char, written)
     return text

@@ -1,4 +1,4 @@
-"""SDK names as rules compare them: one name per SDK, whatever its framework or the package it was once called by."""
+"""Normalizes SDK names for rules: one name for each SDK, without its framework, and also for its former package names."""
 
 from __future__ import annotations
 
@@ -50,9 +50,12 @@ _KNOWN = frozenset(
 
 
 def normalize_sdk_name(name: Any) -> str:
-    """Give e.g. `sentry.python` for `sentry.python.flask`; JavaScript keeps its framework, native one part of it.
+    """Return the SDK's name without its framework. JavaScript keeps its framework, and native the first part of it.
 
-    A name that is not of a known SDK, or is no text, becomes `other`.
+    The name of an unknown SDK, and a value that is not text, becomes `other`.
+
+    >>> normalize_sdk_name("sentry.python.flask")
+    'sentry.python'
     """
     if not isinstance(name, str):
         return "other"

@@ -1,4 +1,7 @@
-"""Variables of fingerprints and titles: `{{ transaction }}`, `{{ tags.region }}`, ... and their values in an event."""
+"""Variables of fingerprints and titles, such as `{{ transaction }}` and `{{ tags.region }}`, and their values in an event.
+
+See docs/spec/fingerprint-rules.md, "Variables".
+"""
 
 from __future__ import annotations
 
@@ -12,31 +15,31 @@ _VARIABLE = re.compile(r"\{\{\s*(\S+)\s*\}\}")
 
 
 def variable_in(value: str) -> str | None:
-    """Give the variable's name where a fingerprint value is one variable and nothing else."""
+    """Return the variable's name if a fingerprint value is one variable and nothing else, else None."""
     found = _VARIABLE.fullmatch(value)
     return found[1] if found else None
 
 
 def is_default(value: str) -> bool:
-    """Say whether a fingerprint value stands for what grouping would have done without it."""
+    """Whether a fingerprint value is `{{ default }}`, which stands for the event's own grouping."""
     return variable_in(value) == "default"
 
 
 def is_unknown(value: str) -> bool:
-    """Say whether a fingerprint value looks like a variable and is none we know."""
+    """Whether a fingerprint value has the form of a variable, but its name is unknown."""
     name = variable_in(value)
     return name is not None and name != "default" and name not in _VARIABLES and not name.startswith("tags.")
 
 
 def resolve(value: str, event: dict[str, Any]) -> str:
-    """Give a fingerprint value's text in an event; a text, `{{ default }}` and an unknown variable stay as they are."""
+    """Return a fingerprint value with its variable replaced. Texts, `{{ default }}` and unknown variables stay."""
     name = variable_in(value)
     found = _value_of(name, event) if name is not None else None
     return value if found is None else found
 
 
 def expand(template: str, event: dict[str, Any]) -> str:
-    """Give a title with its variables replaced; an unknown one stays as it is."""
+    """Return a title with its variables replaced. Unknown variables stay."""
 
     def replace(match: re.Match[str]) -> str:
         found = _value_of(match[1], event)

@@ -1,4 +1,4 @@
-"""Dates and times as messages write them. Verbose patterns: a blank in them means nothing."""
+"""Patterns of the dates and times in messages. They are compiled as verbose patterns, so their blanks have no meaning."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ RFC_2822 = (
 """Thu, 4 Jul 2019 12:30 GMT, with any run of blanks."""
 
 PYTHON = r"datetime.datetime\((?=.*\))[^)]*+\)"
-"""The repr of a datetime, up to the first closing bracket, which must be on the same line."""
+"""The `repr` of a datetime, up to the first closing bracket on the same line."""
 
 START = r"[SMTWFJAOND][a-z][a-z]|datetime"
-"""How those begin that do not begin with a digit."""
+"""The beginnings of the patterns that do not begin with a digit."""
 
 ANY = f"{RFC_1123}|{LONG}|{RFC_850}|{RFC_3339}|{DATETIME}|{KITCHEN}|{DATE}|{TIME}|{ASCTIME}|{RFC_2822}|{PYTHON}"
-"""All of them, in the order in which they are tried."""
+"""All patterns, in the order in which they are tried."""

@@ -1,6 +1,6 @@
-"""Messages: the texts of one event as grouping compares them, each normalized once, and no more in all than its time allows.
+"""Normalizes the messages of one event: each only once, and all of them within a limit of characters.
 
-Good: an event of 1 MB takes at most 100 ms, whatever its messages hold.
+Budget: an event of 1 MB takes at most 100 ms, whatever its messages contain.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from pipeline.grouping.parameterization import MAX_CHARS, normalize_message, sho
 from pipeline.grouping.strategies.context import interface_values, text_of
 
 MAX_EVENT_CHARS = 65_536
-"""What is parameterized of all exceptions' values: eight of the longest, or a group of 650 failures with 100 characters each.
+"""How much of all exceptions' values is parameterized: eight of the longest, or a group of 650 failures of 100 characters.
 
-Text that is nothing but numbers costs some 1 µs a character, plain words a tenth of it.
+A text of only numbers costs some 1 µs a character, plain words a tenth of that.
 """
 
 
-class Messages:
-    """Normalizes an event's messages under one set of patterns.
+class EventMessages:
+    """Normalizes an event's messages with one set of patterns. `version` is a key of `REPLACERS`.
 
-    Exceptions' values count in payload order, each distinct one once and up to `MAX_CHARS`. From the first that goes beyond
-    `MAX_EVENT_CHARS` on they are shortened, and not parameterized. That follows from the event alone, never from which values
-    grouping asks for, so that `group` and `explain` agree.
+    The distinct values of exceptions are counted in the event's order, each up to `MAX_CHARS`. From the first one that exceeds
+    `MAX_EVENT_CHARS` in total they are only shortened, not parameterized. This depends on the event alone, not on which values
+    grouping asks for, so `group` and `explain` agree.
     """
 
     def __init__(self, event: dict[str, Any], version: str) -> None:
@@ -33,7 +33,7 @@ class Messages:
         self._normalized: dict[str, str] = {}
 
     def normalize(self, text: str) -> str:
-        """Give a message as the patterns' configuration compares it."""
+        """Return a message as grouping compares it."""
         found = self._normalized.get(text)
         if found is None:
             found = shorten(text) if text in self._beyond else normalize_message(text, self._version)
@@ -42,7 +42,7 @@ class Messages:
 
     @cached_property
     def _beyond(self) -> set[str]:
-        """The values that go beyond `MAX_EVENT_CHARS`."""
+        """The values that exceed `MAX_EVENT_CHARS`."""
         values = dict.fromkeys(text_of(exception, "value") or "" for exception in interface_values(self._event, "exception"))
         totals = accumulate(min(len(value), MAX_CHARS) for value in values)
         return {value for value, total in zip(values, totals, strict=True) if total > MAX_EVENT_CHARS}

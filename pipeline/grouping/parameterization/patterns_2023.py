@@ -1,4 +1,4 @@
-"""The patterns of `newstyle:2023-01-11`, oddities included: its hashes depend on them (spec/grouping.md, sections 4.6 and 7)."""
+"""The patterns of `newstyle:2023-01-11`, with their oddities, since hashes depend on them. See docs/spec/grouping.md, "Messages"."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _IPV6_FORMS = rf"""
   | ::(?:ffff(?::0{{1,4}})?:)?{IPV4}
   | (?:{_H}:){{1,4}}:{IPV4}\b
 """
-"""The first form that fits wins, also where a later one is longer; none of them minds what stands around it."""
+"""The first form that fits wins, even if a later one would match more. The text around it does not matter."""
 
 _MAY_BE_IPV6 = rf"(?=::|(?:{_H}:){{1,6}}+(?::|{_H}:[0-9a-fA-F:])|fe80:)"
-"""What every form begins with: a cheap look ahead that spares most of a text, and hostile ones above all, eleven tries."""
+"""A cheap look-ahead that every form satisfies. It saves trying eleven forms at most places, above all of hostile texts."""
 
 IPV6 = rf"{_MAY_BE_IPV6}(?:{_IPV6_FORMS})"
 
 START = rf"""
-    (?=[-=:\da-fA-FwhSMTWJNO])  # one look at a character rules out most of a text
+    (?=[-=:\da-fA-FwhSMTWJNO])  # one look at a character excludes most places of a text
     (?:[-=:\d] | [a-fA-F][0-9a-fA-F]{{0,3}}: | \b[a-fA-F][0-9a-fA-F]{{7}} | \b(?:ws|http|ftp) | {dates.START})
 """
-"""What every match begins with, so that most places of a text cost one try and not two dozen."""
+"""A pattern that every match begins with, so that most places of a text cost one try instead of two dozen."""
 
 PATTERNS = {
     "url": r"\b(?:wss?|https?|ftp)://[^\s/$.?#].\S*",
@@ -42,7 +42,7 @@ PATTERNS = {
     "sha1": r"\b[0-9a-fA-F]{40}\b",
     "md5": r"\b[0-9a-fA-F]{32}\b",
     "date": dates.ANY,
-    # The word boundary of each end belongs to one of the two forms only.
+    # Each of the two forms has the word boundary at one end only.
     "duration": r"\b\d+ms|\d(?:\.\d+)?s\b",
     "hex": r"\b0[xX][0-9a-fA-F]+\b",
     "float": r"-\d+\.\d+\b|\b\d+\.\d+\b",

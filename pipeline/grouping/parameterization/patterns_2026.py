@@ -1,6 +1,6 @@
-"""Our own patterns: more kinds than 2023's, and matches that end where a word ends (`std::vector` holds no address).
+"""The patterns of `pipeline:2026-11-22`: more kinds than in 2023, and matches that end where a word ends.
 
-Stands alone: it takes from the older set what it agrees with, never its order.
+In `std::vector`, for example, there is no address. The set has an order of its own, and takes single patterns from 2023's.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from pipeline.grouping.parameterization.patterns_2023 import PATTERNS as PATTERN
 
 _LABEL = r"[a-zA-Z0-9-]{1,63}\."
 _ENDINGS = "com|net|org|edu|gov|biz|eu|uk|de|fr|nl|ch|se|pl|ru|jp|cn|kr|br|au|ca"
-"""Endings that name a host in a message. Left out are those that code and files use as well, such as `py`, `rs`, `in`, `me`."""
+"""Endings of host names. Those that code and files also use, such as `py`, `rs`, `in` and `me`, are left out."""
 _ENDINGS_AT_LENGTH = "dev|cloud|internal|local|io|ai|co|us"
-"""Those that code uses as well, as in `window.us` or `socket.io`: they name a host behind two labels or before a port."""
+"""Endings that code also uses, as in `window.us` or `socket.io`. They name a host after two labels or before a port."""
 _ENDINGS_BEFORE_PORT = f"{_ENDINGS_AT_LENGTH}|info|test"
-"""`this.console.info is not a function` names none."""
+"""Endings that name a host before a port only: `this.console.info is not a function` names none."""
 
 START = rf"""
     [-=:\d] | [a-fA-F][0-9a-fA-F]{{0,3}}[-:] | \b[a-fA-F][0-9a-fA-F]{{6}} | \b(?:ws|http|ftp) | {dates.START}
   | (?<![\w.@/-])[a-zA-Z0-9-]{{1,63}}\.
 """
-"""What every match begins with; see the older set."""
+"""A pattern that every match begins with, as in the set of 2023."""
 
 PATTERNS = {
     "url": PATTERNS_2023["url"],
@@ -29,7 +29,7 @@ PATTERNS = {
         rf"(?<![\w.@/-])(?:(?:{_LABEL})+(?:{_ENDINGS})|(?:{_LABEL}){{2,}}(?:{_ENDINGS_AT_LENGTH})"
         rf"|(?:{_LABEL})+(?:{_ENDINGS_BEFORE_PORT})(?=:\d))(?![\w-]|\.\w)"
     ),
-    # 00-<trace>-<span>-<flags> of W3C, and the same without version as `sentry-trace` writes it.
+    # 00-<trace>-<span>-<flags> as in the W3C header, and the form without a version as in `sentry-trace`.
     "traceparent": r"\b(?:[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|[0-9a-f]{32}-[0-9a-f]{16}(?:-[01])?)\b",
     "uuid": PATTERNS_2023["uuid"],
     "mac": r"\b(?:(?:[0-9a-fA-F]{2}:){5}|(?:[0-9a-fA-F]{2}-){5})[0-9a-fA-F]{2}\b",
@@ -39,7 +39,7 @@ PATTERNS = {
     "date": dates.ANY,
     "duration": r"(?<![\w.])\d+(?:\.\d+)?(?:ns|us|µs|ms|s|min|h)\b",
     "hex": PATTERNS_2023["hex"],
-    # Digits and letters of one case. Seven characters are what git abbreviates a commit to; eight and more are some id.
+    # Digits and letters of one case. Git abbreviates commits to seven characters; eight and more are another id.
     "git_sha": r"\b(?=[a-f]*+[0-9])(?=[0-9]*+[a-f])[0-9a-f]{7}\b",
     "bare_hex": r"\b(?:(?=[a-f]*+[0-9])(?=[0-9]*+[a-f])[0-9a-f]{8,}+|(?=[A-F]*+[0-9])(?=[0-9]*+[A-F])[0-9A-F]{8,}+)\b",
     "float": PATTERNS_2023["float"],

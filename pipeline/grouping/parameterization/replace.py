@@ -1,4 +1,4 @@
-"""One pass over a text that replaces the leftmost match of an ordered list of patterns, and goes on after it."""
+"""Replaces matches of an ordered list of patterns in one pass: the leftmost match first, then the next one after it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 
 EMAIL_LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+/=?^_`{|}~-"
-"""What may stand before an address's `@`: letters, digits and the specials of RFC 5322."""
+"""The characters that may stand before the `@` of an address: letters, digits and the specials of RFC 5322."""
 
 _EMAIL_DOMAIN = re.compile(r"[a-zA-Z0-9-]++(?:\.[a-zA-Z0-9-]++)*+")
 
 _AFTER_EQUALS = frozenset({"quoted_str", "bool"})
-"""Kinds that are only values of `key=value`: the sign belongs to the match, and is kept."""
+"""The kinds that only match as the value of `key=value`. The `=` is part of the match, and is kept."""
 
 
 class Replacer:
     """Patterns in order of preference, compiled to one alternation. E-mail addresses always come first.
 
-    `start` is what every match begins with: places where it does not hold are passed over quickly.
+    `start` is a pattern that every match begins with. It makes other places of the text cheap.
 
-    Addresses are not part of the alternation: as a pattern, `local+@domain` tries every start of a long word and scans
-    to its end each time (168 ms for 8,192 times `a`). Here the `@` is found first and the address grown from it.
+    Addresses are not part of the alternation. The pattern `local+@domain` tries every start of a long word and scans to its end
+    each time, which took 168 ms for 8,192 times `a`. Here the `@` is found first, and the address is extended from it.
     """
 
     def __init__(self, patterns: Mapping[str, str], start: str) -> None:
@@ -28,13 +28,13 @@ class Replacer:
         self._others = re.compile(f"(?={start})(?:{alternatives})", re.VERBOSE)
 
     def __call__(self, text: str) -> str:
-        """Give the text with each match replaced by `<kind>`."""
+        """Return the text with each match replaced by `<kind>`."""
         if "@" not in text:
             return self._others.sub(_placeholder, text)
         return "".join(self._pieces(text))
 
     def _pieces(self, text: str) -> Iterator[str]:
-        """Merge two orders of matches, addresses and others; at the same start the address wins."""
+        """Yield the pieces of the result, from the matches of addresses and of the other kinds. At the same start the address wins."""
         done = 0
         at, address_end = _find_address(text, 0)
         address_start = _grow_left(text, 0, at)
@@ -48,7 +48,7 @@ class Replacer:
                 yield text[done : other.start()]
                 yield _placeholder(other)
                 done = other.end()
-            # What was found beyond this point still stands, unless the match reached into it.
+            # A match found further on is still valid, unless this match overlaps it.
             if 0 <= at <= done:
                 at, address_end = _find_address(text, done)
                 address_start = _grow_left(text, done, at)
@@ -65,7 +65,7 @@ def _placeholder(match: re.Match[str]) -> str:
 
 
 def _find_address(text: str, start: int) -> tuple[int, int]:
-    """Find the first `@` from `start` on with an address around it: its place, and the address's end; (-1, -1) where none is."""
+    """Return the position of the first `@` from `start` on that is part of an address, and the address's end. (-1, -1): none."""
     at = text.find("@", start)
     while at >= 0:
         if at > start and text[at - 1] in EMAIL_LOCAL:
@@ -77,6 +77,6 @@ def _find_address(text: str, start: int) -> tuple[int, int]:
 
 
 def _grow_left(text: str, start: int, at: int) -> int:
-    """Find where the address before `at` begins, at `start` at the earliest."""
+    """Return where the address that has its `@` at `at` begins. It begins at `start` at the earliest."""
     start = max(start, text.rfind("@", 0, max(at, 0)) + 1)
     return start + len(text[start : max(at, start)].rstrip(EMAIL_LOCAL))

@@ -1,1 +1,4 @@
-"""Stack-trace (enhancement) rules: parsed here, matched by `sentry-ophio` (spec/grouping.md, section 5)."""
+"""Stack-trace rules, which Sentry calls enhancements. They are parsed here and matched by `sentry-ophio`.
+
+See docs/spec/stack-trace-rules.md.
+"""

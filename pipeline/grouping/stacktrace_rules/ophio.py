@@ -1,6 +1,6 @@
-"""The adapter to `sentry-ophio`, which matches stack-trace rules in Rust. It knows its encodings, and nothing else does.
+"""The adapter to `sentry-ophio`, which matches stack-trace rules in Rust. Only this module knows the library's encodings.
 
-Rules go in as data, not as text: the library's text parser knows no escaped quotes and refuses flags without effect.
+The library gets rules as data, not as text. Its own parser does not know escaped quotes, and refuses flags without effect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.grouping.stacktrace_rules.rule import (
 
 OphioRules = Enhancements
 MatchFrame = dict[str, Any]
-"""One frame as the library wants it: text as bytes, every key present."""
+"""One frame in the library's form. Text is bytes, and every key is present."""
 
 _CONFIG_VERSION = 2
 _KEY_LETTERS = {
@@ -41,15 +41,16 @@ _FLAG_NUMBERS = {"group": 0, "app": 1}
 _REACH_NUMBERS = {(True, ""): 0, (True, "^"): 1, (True, "v"): 2, (False, ""): 3, (False, "^"): 4, (False, "v"): 5}
 _FAMILY_LETTERS = {"native": "N", "javascript": "J"}
 _NO_FAMILY = "F-"
-"""A family matcher that matches no frame."""
+"""The encoding of a family matcher that matches no frame."""
 
 _CACHE = Cache(10_000)
-"""Compiled patterns, shared by all rule sets; the library bounds it."""
+"""The library's own cache of compiled patterns, bounded to 10,000. All rule sets of the process share it: a pattern compiles to
+the same wherever it stands."""
 
 
 @lru_cache(20_000)
 def compile_rule(rule: StackTraceRule) -> OphioRules:
-    """Give one rule to the library; one whose actions all have no effect becomes no rule."""
+    """Return one rule, compiled. A rule whose actions all have no effect becomes an empty set of rules."""
     actions = [
         _encode_action(action)
         for action in rule.actions
@@ -66,7 +67,10 @@ def compile_rule(rule: StackTraceRule) -> OphioRules:
 
 
 def refusal(matcher: FrameMatcher) -> str | None:
-    """Say why the library would not take a matcher's pattern; None where it does. It looks at those of exceptions at once."""
+    """Return why the library refuses a matcher's pattern, or None if it accepts it.
+
+    The library checks only the patterns of exceptions when it compiles a rule.
+    """
     try:
         compile_rule(StackTraceRule((matcher,), (FlagAction("app", value=True),)))
     except RuntimeError as error:
@@ -75,7 +79,7 @@ def refusal(matcher: FrameMatcher) -> str | None:
 
 
 def join_rules(parts: Iterable[OphioRules]) -> OphioRules:
-    """Put rules behind each other, in order."""
+    """Return several sets of rules as one, in order."""
     joined = Enhancements.empty()
     for part in parts:
         joined.extend_from(part)
@@ -85,14 +89,21 @@ def join_rules(parts: Iterable[OphioRules]) -> OphioRules:
 def modify(
     rules: OphioRules, frames: Sequence[MatchFrame], exception: dict[str, bytes | None]
 ) -> list[tuple[str | None, bool | None]]:
-    """Run the rules that set category and in_app; gives both for each frame (spec, section 5.3: modifiers)."""
+    """Run the rules that set category and `in_app`, and return both for each frame.
+
+    See docs/spec/stack-trace-rules.md, "What rules do", first pass.
+    """
     return rules.apply_modifications_to_frames(list(frames), exception)
 
 
 def assemble(
     rules: OphioRules, frames: Sequence[MatchFrame], exception: dict[str, bytes | None], contributing: Sequence[bool]
 ) -> tuple[bool, str | None, list[tuple[bool, str | None]]]:
-    """Run the rules that decide what contributes: gives the stack's `contributes` and hint, and those of each frame."""
+    """Run the rules that decide what contributes.
+
+    `contributing` says for each frame whether it contributes so far. Return `contributes` and the hint of the stack, and the
+    same of each frame. See docs/spec/stack-trace-rules.md, "What rules do", second pass.
+    """
     components = [Component(contributes) for contributes in contributing]
     result = rules.assemble_stacktrace_component(list(frames), exception, components)
     return result.contributes, result.hint, [(bool(component.contributes), component.hint) for component in components]
@@ -105,7 +116,7 @@ def _encode_matcher(matcher: FrameMatcher) -> str:
 
 
 def _encode_family(matcher: FrameMatcher) -> str:
-    """Encode families. The library has no letter for `other`, so that one is said as "none of the rest"."""
+    """Return the encoding of a family matcher. The library has no letter for `other`, so it is encoded as "none of the rest"."""
     names = set(matcher.pattern.split(","))
     negated = matcher.negated
     if "all" in names:

@@ -1,4 +1,7 @@
-"""Parser of `enhancements.rules`: every mistake of every line, with its column and what was expected (spec, section 5.1)."""
+"""Parser of `enhancements.rules`. It reports the mistake of every line with its column and what was expected.
+
+See docs/spec/stack-trace-rules.md, "Syntax".
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.rule_file import RuleFile
 
 MAX_LINE_CHARS = 8_192
-"""Longer rules are refused: a pattern of megabytes would cost its size for every frame."""
+"""A longer line is refused. A pattern of megabytes would cost as much for every frame."""
 
 MAX_FRAMES = 2**32 - 1
 
 MAX_REMEMBERED_FILES = 256
-"""Parsed files that are kept: all projects start from the same two, and a reload changes one."""
+"""The parsed files that are cached. All projects start from the same two files, and a reload mostly changes one file."""
 
 _BLANKS = re.compile(r"[ \t]*")
 _KEY = re.compile(r'(?:"([a-zA-Z0-9_.-]+)"|([a-zA-Z0-9_.-]+)):')
@@ -47,7 +50,7 @@ class _SyntaxError(Exception):
 
 
 def parse_stacktrace_rules(files: Sequence[RuleFile]) -> list[StackTraceRule]:
-    """Parse files in order. Raises InvalidRulesError with the mistakes of all of them."""
+    """Return the rules of files, in order. Raises InvalidRulesError with the mistakes of all files."""
     parsed = [_parse_file(file) for file in files]
     errors = [error for _, wrong in parsed for error in wrong]
     if errors:
@@ -71,7 +74,7 @@ def _parse_file(file: RuleFile) -> tuple[tuple[StackTraceRule, ...], tuple[RuleE
 
 
 class _Line:
-    """One line, read from left to right."""
+    """Reads one line from left to right. `position` counts the characters that are read."""
 
     def __init__(self, text: str, file: str, number: int) -> None:
         if len(text) > MAX_LINE_CHARS:
@@ -129,7 +132,7 @@ class _Line:
             pattern, end = _ESCAPED_IN_QUOTES.sub(r"\1", quoted[1]), quoted.end()
         else:
             unquoted = _UNQUOTED.match(self.text, self.position)
-            assert unquoted is not None  # noqa: S101 -- it matches nothing, too
+            assert unquoted is not None  # noqa: S101 -- it also matches the empty text
             pattern, end = unquoted[0].replace("\\\\", "\\"), unquoted.end()
         matcher = FrameMatcher(key, pattern, negated)
         reason = too_costly(pattern) or (refusal(matcher) if key in EXCEPTION_KEYS else None)

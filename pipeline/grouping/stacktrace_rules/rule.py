@@ -1,4 +1,7 @@
-"""Rule: one line of `enhancements.rules` as an object that prints back to its line (spec/grouping.md, section 5.1)."""
+"""A stack-trace rule: one line of `enhancements.rules`. It prints back to its line.
+
+See docs/spec/stack-trace-rules.md, "Syntax".
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ MATCHER_KEYS: dict[str, MatcherKey] = {
     "mechanism": "mechanism",
     "error.mechanism": "mechanism",
 }
-"""Every name that a file may use, to the one that we know it by."""
+"""The names that a file may use for a matcher's key, and the key of each."""
 
 EXCEPTION_KEYS = frozenset({"type", "value", "mechanism"})
-"""Matchers that look at the exception that owns the stack, not at a frame."""
+"""The keys that look at the exception which owns the stack, not at a frame."""
 
 FLAGS = frozenset({"group", "app", "prefix", "sentinel"})
 WITHOUT_EFFECT = frozenset({"prefix", "sentinel"})
-"""Flags that users still have in their files, and that never change a hash (spec, section 5.3)."""
+"""Flags that existing files hold, and that never change a hash."""
 
 _LONG_NAMES = {"type": "error.type", "value": "error.value", "mechanism": "error.mechanism"}
 _TAKEN_FOR_AN_ESCAPE = re.compile(r'\\(?:[\\"]|$)')
@@ -43,14 +46,14 @@ _PLAIN = re.compile(r'[^\s"]\S*', re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class FrameMatcher:
-    """`[!]key:pattern`."""
+    """One matcher, `[!]key:pattern`. Most keys look at a frame; those in `EXCEPTION_KEYS` look at the exception."""
 
     key: MatcherKey
     pattern: str
     negated: bool = False
 
     def __str__(self) -> str:
-        """Print as a file would have it."""
+        """Return the text as a rule file has it."""
         pattern = self.pattern
         if _TAKEN_FOR_AN_ESCAPE.search(pattern):
             pattern = pattern.replace("\\", "\\\\")
@@ -61,26 +64,26 @@ class FrameMatcher:
 
 @dataclass(frozen=True, slots=True)
 class FlagAction:
-    """`[^|v](+|-)flag`: for the frame, for those towards the crash (`^`), or for those before it (`v`)."""
+    """`[^|v](+|-)flag`: sets or clears a flag of the frame, of the frames towards the crash (`^`), or those before it (`v`)."""
 
     flag: str
     value: bool
     reach: Literal["", "^", "v"] = ""
 
     def __str__(self) -> str:
-        """Print as a file would have it."""
+        """Return the text as a rule file has it."""
         return f"{self.reach}{'+' if self.value else '-'}{self.flag}"
 
 
 @dataclass(frozen=True, slots=True)
 class SettingAction:
-    """`name=value` for the whole stack (`max-frames`, `min-frames`, `invert-stacktrace`) or the frame (`category`)."""
+    """`name=value`. `category` is about the frame; `max-frames`, `min-frames` and `invert-stacktrace` are about the stack."""
 
     name: str
     value: int | bool | str
 
     def __str__(self) -> str:
-        """Print as a file would have it."""
+        """Return the text as a rule file has it."""
         value = int(self.value) if isinstance(self.value, bool) else self.value
         return f"{self.name}={value}"
 
@@ -90,7 +93,10 @@ Action = FlagAction | SettingAction
 
 @dataclass(frozen=True, slots=True)
 class StackTraceRule:
-    """One rule. All matchers must hold for a frame, `caller` for the one before it, `callee` for the one after it."""
+    """One rule. A frame matches if all `matchers` hold for it, `caller` for the frame before it, and `callee` for the next one.
+
+    `file` and `line` (from 1) say where the rule is written.
+    """
 
     matchers: tuple[FrameMatcher, ...]
     actions: tuple[Action, ...]
@@ -100,12 +106,12 @@ class StackTraceRule:
     line: int = 0
 
     def __str__(self) -> str:
-        """Print as a file would have it."""
+        """Return the text as a rule file has it."""
         caller = f"[ {self.caller} ] | " if self.caller else ""
         callee = f" | [ {self.callee} ]" if self.callee else ""
         return f"{caller}{' '.join(map(str, self.matchers))}{callee} {' '.join(map(str, self.actions))}"
 
     @property
     def origin(self) -> str:
-        """Say where the rule stands, as `file:line`."""
+        """Where the rule is written, as `file:line`."""
         return f"{self.file}:{self.line}"

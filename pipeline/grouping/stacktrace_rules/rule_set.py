@@ -1,4 +1,7 @@
-"""Rule set: all stack-trace rules in force for a project, the base's first; the later rule wins (spec, section 5.3)."""
+"""The stack-trace rules in force for a project, the base's first. A later rule wins.
+
+See docs/spec/stack-trace-rules.md, "What rules do".
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ from typing import Any, NamedTuple
 
 import xxhash
 
-from pipeline.grouping.grouping_frame import GroupingFrame
-from pipeline.grouping.platforms import family_of
+from pipeline.grouping.grouping_frame import GroupingFrame, family_of
 from pipeline.grouping.stacktrace_rules import ophio
 from pipeline.grouping.stacktrace_rules.exception_matchers import ExceptionMatchers
 from pipeline.grouping.stacktrace_rules.parser import parse_stacktrace_rules
@@ -17,11 +19,11 @@ from pipeline.grouping.stacktrace_rules.prefilter import Prefilter
 from pipeline.grouping.stacktrace_rules.rule import StackTraceRule
 from pipeline.model.rule_file import RuleFile
 
-MAX_REMEMBERED_SETS = 128
+MAX_CACHED_SETS = 128
 
 
 class Assembled(NamedTuple):
-    """What the rules decided for a stack: whether it contributes, and the same with a hint for each frame."""
+    """Whether a stack contributes under the rules, with a hint, and the same for each of its frames."""
 
     contributes: bool
     hint: str | None
@@ -29,7 +31,7 @@ class Assembled(NamedTuple):
 
 
 class StackTraceRules:
-    """Rules, compiled once. `version` names their content: equal versions decide alike."""
+    """Compiled rules. `version` is a digest of their text: rules of equal versions decide alike."""
 
     def __init__(self, rules: Sequence[StackTraceRule]) -> None:
         self.rules = tuple(rules)
@@ -38,33 +40,34 @@ class StackTraceRules:
         self._prefilter = Prefilter(rules)
 
     def start(self, frames: Sequence[GroupingFrame], platform: str, exception: dict[str, Any] | None) -> Matching:
-        """Make ready to match one stack. The exception is the one that owns the stack, if one does."""
+        """Prepare to match one stack. `exception` is the exception that owns the stack, or None."""
         match_frames = [match_frame(frame, platform) for frame in frames]
         owner = exception_data(exception)
         return Matching(self._prefilter.rules_for(match_frames, self._exception_matchers.excluded(owner)), match_frames, owner)
 
     def candidates(self, frames: Sequence[ophio.MatchFrame], owner: dict[str, bytes | None]) -> list[StackTraceRule]:
-        """Give the rules that could hold for a stack, in order."""
+        """Return the rules that could match a stack, in order."""
         return [self.rules[position] for position in self._prefilter.positions(frames, self._exception_matchers.excluded(owner))]
 
     def exception_key(self, exception: dict[str, Any] | None) -> bytes:
-        """Give what a memory of stacks must know of the exception that owns one."""
+        """Return the exception's part of the key under which its stack is cached."""
         if not self._exception_matchers:
             return b""
         return self._exception_matchers.key(exception_data(exception))
 
 
-@lru_cache(MAX_REMEMBERED_SETS)
+@lru_cache(MAX_CACHED_SETS)
 def load_stacktrace_rules(files: tuple[RuleFile, ...]) -> StackTraceRules:
-    """Parse files, in the order in which their rules run. Raises InvalidRulesError with every mistake.
+    """Parse files in the order in which their rules run. Raises InvalidRulesError with every mistake.
 
-    The same files give the same set, so projects without rules of their own share one, and a reload keeps what did not change.
+    The same files return the same object. So projects without rules of their own share one, and a reload keeps those of
+    unchanged files.
     """
     return StackTraceRules(parse_stacktrace_rules(files))
 
 
 class Matching:
-    """One stack being matched: modifiers first, then, with what they changed, the rest."""
+    """The matching of one stack: `modify` first, then `assemble` on the frames as `modify` has marked them."""
 
     def __init__(self, rules: ophio.OphioRules, frames: list[ophio.MatchFrame], exception: dict[str, bytes | None]) -> None:
         self.frames = frames
@@ -72,16 +75,16 @@ class Matching:
         self._exception = exception
 
     def modify(self) -> list[tuple[str | None, bool | None]]:
-        """Give category and in_app of each frame after the rules that set them."""
+        """Return category and `in_app` of each frame after the rules that set them."""
         return ophio.modify(self._rules, self.frames, self._exception)
 
     def assemble(self, contributing: Sequence[bool]) -> Assembled:
-        """Decide what contributes, given what did so far."""
+        """Return what contributes under the rules. `contributing` says for each frame whether it contributes so far."""
         return Assembled(*ophio.assemble(self._rules, self.frames, self._exception, contributing))
 
 
 def match_frame(frame: GroupingFrame, platform: str) -> ophio.MatchFrame:
-    """Give a frame as rules see it: paths in lower case with slashes, a function always named."""
+    """Return a frame as rules see it. Paths are in lower case with slashes, and a missing function is `<unknown>`."""
     path = frame.abs_path or frame.filename
     return {
         "category": _text(frame.category),
@@ -96,7 +99,7 @@ def match_frame(frame: GroupingFrame, platform: str) -> ophio.MatchFrame:
 
 
 def exception_data(exception: dict[str, Any] | None) -> dict[str, bytes | None]:
-    """Give the part of an exception that rules see."""
+    """Return the part of an exception that rules see. All values are None if there is no exception."""
     if exception is None:
         return {"ty": None, "value": None, "mechanism": None}
     mechanism = exception.get("mechanism")

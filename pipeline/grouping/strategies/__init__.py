@@ -1,4 +1,7 @@
-"""Strategies: one per interface, strongest first. The first that has something to say wins (spec/grouping.md, section 3.2)."""
+"""Strategies: one for each interface of an event. The first with a contributing component wins.
+
+See docs/spec/grouping.md, "From event to hashes".
+"""
 
 from collections.abc import Sequence
 
@@ -23,4 +26,4 @@ STRATEGIES: Sequence[tuple[str, Strategy]] = (
 )
 
 WITH_STACK = frozenset({"exception", "threads", "stacktrace"})
-"""Those that give `app` and `system`, which have to agree (section 3.3)."""
+"""The strategies with the variants `app` and `system`, which are compared with each other."""

@@ -1,4 +1,4 @@
-"""Context: what a strategy may use. A strategy is a function from an event and this to components by variant name."""
+"""The context of a strategy. A strategy is a function of an event and its context that returns components by variant name."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
 
 Variants = dict[str, Component]
-"""`app` and `system` for what has a stack (or could), `default` for the rest."""
+"""Components by variant name: `app` and `system` for interfaces that can have a stack, `default` for the others."""
 
 
 @dataclass(slots=True)
 class GroupingContext:
-    """One event being grouped.
+    """What a strategy needs to know about the event that is being grouped.
 
-    `stack_variants` gives a stack trace's components, None where it has no frames; `normalize` gives a message as it is compared.
-    With `whole`, parts that cannot contribute are built all the same, to be shown; without, they may be left out.
+    `stack_variants` returns the components of a stack trace, or None if it has no frames. `normalize` returns a message as it is
+    compared. With `whole`, parts that cannot contribute are built too, so that `explain` can show them.
+
+    A strategy sets `main_exception_id` if it reduces an exception group to one exception, which then names the event.
     """
 
     configuration: Configuration
@@ -27,25 +29,24 @@ class GroupingContext:
     normalize: Callable[[str], str]
     whole: bool
     main_exception_id: int | None = None
-    """Set where an exception group comes down to one exception, which then names the event (spec, section 4.4)."""
 
 
 Strategy = Callable[[dict[str, Any], GroupingContext], Variants]
 
 
 def static_salt(text: Any) -> Component:
-    """Give a leaf that keeps interfaces apart whose other leaves are equal."""
+    """Return a component that keeps interfaces apart whose other leaves are equal."""
     return Component("salt", [text], hint="a static salt")
 
 
 def interface_values(event: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """Give the objects under `event[name].values`; an object or a list in its place is taken for the values."""
+    """Return the objects in `event[name].values`. A list in place of the interface counts as its values."""
     interface = event.get(name)
     values = interface.get("values", [interface]) if isinstance(interface, dict) else interface
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def text_of(interface: dict[str, Any], key: str) -> str | None:
-    """Give a field's text, None where it has none."""
+    """Return a field if it is text, else None."""
     value = interface.get(key)
     return value if isinstance(value, str) else None

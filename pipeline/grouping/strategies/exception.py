@@ -1,4 +1,4 @@
-"""Exception: type, stack and value of each exception of a chain (spec/grouping.md, sections 4.3 and 4.4)."""
+"""Strategy for exceptions: stack, type and value of each exception of a chain. See docs/spec/grouping.md, "Exceptions"."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCALARS = (str, int, float)
 
 
 def exception(event: dict[str, Any], ctx: GroupingContext) -> Variants:
-    """Group by the only exception, or by the chain; an exception group counts by its distinct members."""
+    """Group by the only exception, or by the chain. Of an exception group the distinct members count."""
     exceptions = interface_values(event, "exception")
     if not exceptions:
         return {}
@@ -30,7 +30,7 @@ def exception(event: dict[str, Any], ctx: GroupingContext) -> Variants:
 
 
 def choose_exceptions(exceptions: Sequence[dict[str, Any]], ctx: GroupingContext) -> Sequence[int]:
-    """Give the indexes of the exceptions that count. Where a group comes down to one of them, that one names the event."""
+    """Return the indexes of the exceptions to group by. Sets `ctx.main_exception_id` if a group is reduced to one of them."""
     if len(exceptions) < 2 or not has_ids(exceptions):
         return range(len(exceptions))
     chosen, ctx.main_exception_id = representatives(exceptions, lambda one: _identity(_exception(one, ctx, whole=True)))
@@ -44,7 +44,7 @@ def _exception(data: dict[str, Any], ctx: GroupingContext, *, whole: bool) -> Va
     mechanism = data.get("mechanism")
     ns_error = None
     if isinstance(mechanism, dict):
-        if mechanism.get("synthetic"):  # the type is the platform's error code, not the program's
+        if mechanism.get("synthetic"):  # its type is an error code of the platform
             type_.update(contributes=False, hint="ignored because exception is synthetic")
         error = ns_error_of(mechanism)
         ns_error = None if error is None else _ns_error(error)
@@ -74,7 +74,7 @@ def _value(message: str, stacktrace: Component, ns_error: Component | None, ctx:
 
 
 def ns_error_of(mechanism: dict[str, Any]) -> dict[str, Any] | None:
-    """Give what an error of Apple's frameworks says of itself."""
+    """Return `meta.ns_error`, the error of an Apple framework, or None."""
     meta = mechanism.get("meta")
     error = meta.get("ns_error") if isinstance(meta, dict) else None
     return error if isinstance(error, dict) else None

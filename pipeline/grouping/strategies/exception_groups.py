@@ -1,7 +1,7 @@
-"""Exception groups: which exceptions of a tree stand for it (spec/grouping.md, section 4.4).
+"""Exception groups: which exceptions of a tree an event is grouped by. See docs/spec/grouping.md, "Exceptions".
 
-SDKs number exceptions (`mechanism.exception_id`) and name their parents. A group of a hundred equal failures must not be
-another problem than a group of two: equal members count once, and one member left stands for the group.
+SDKs number exceptions (`mechanism.exception_id`) and name their parents (`parent_id`). A group of a hundred equal failures is
+the same problem as a group of two, so equal members count once. A group with one distinct member is reduced to that member.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from itertools import groupby
 from typing import Any
 
 MAX_STEPS = 10_000
-"""A tree with ids used twice can be walked in exponentially many ways."""
+"""Limits the walk through a tree. If ids are used twice, there are exponentially many ways through it."""
 
 
 class _BrokenTreeError(Exception):
-    """No root, or a cycle: the tree says nothing."""
+    """The tree has no root, or a cycle."""
 
 
 @dataclass(slots=True)
 class _Node:
+    """A node of the tree. `exception` and `children` are indexes into the event's exceptions."""
+
     exception: int | None = None
-    """Index in the payload."""
     children: list[int] = field(default_factory=list)
 
 
 def has_ids(exceptions: Sequence[dict[str, Any]]) -> bool:
-    """Say whether every exception is numbered, so that the tree can be built."""
+    """Whether every exception has an id, so that the tree can be built."""
     return all(_id(exception, "exception_id") is not None for exception in exceptions)
 
 
 def representatives(
     exceptions: Sequence[dict[str, Any]], identity: Callable[[dict[str, Any]], object]
 ) -> tuple[list[int], int | None]:
-    """Give the indexes of the exceptions that stand for all, and the id of the one that a group came down to.
+    """Return the indexes of the exceptions to group by, and the id of the one that a group is reduced to, or None.
 
-    All of them, in payload order, where the tree is broken. `identity` is equal for exceptions that would group alike.
+    If the tree is broken, these are all exceptions in the event's order. `identity` returns equal values for exceptions that
+    group alike.
     """
     tree = _build(exceptions)
     try:
@@ -53,7 +55,10 @@ def representatives(
 
 
 def _build(exceptions: Sequence[dict[str, Any]]) -> dict[int, _Node]:
-    """Index the tree. Children come in reverse payload order; of exceptions with one id the first is the node."""
+    """Return the nodes by exception id.
+
+    Children are in the reverse of the event's order. Of several exceptions with one id, the first is the node.
+    """
     tree: dict[int, _Node] = {}
     for index in reversed(range(len(exceptions))):
         own = _id(exceptions[index], "exception_id")
@@ -74,7 +79,7 @@ def _root(tree: dict[int, _Node]) -> int:
 
 
 def _top_level(root: int, tree: dict[int, _Node], exceptions: Sequence[dict[str, Any]]) -> list[int]:
-    """Collect the first descendants that are not groups themselves, depth first."""
+    """Return the first descendants that are not groups themselves, depth first."""
     found: list[int] = []
     open_: list[tuple[int, frozenset[int]]] = [(root, frozenset())]
     for _ in range(MAX_STEPS):
@@ -92,7 +97,7 @@ def _top_level(root: int, tree: dict[int, _Node], exceptions: Sequence[dict[str,
 
 
 def _first_path(start: int, tree: dict[int, _Node], exceptions: Sequence[dict[str, Any]]) -> list[int]:
-    """Follow the first child of each exception down to the last."""
+    """Return the exceptions from `start` down to the last, each the first child of the one before."""
     path = [start]
     seen: set[int] = set()
     while True:

@@ -1,4 +1,4 @@
-"""GroupingFrame: module or file, function, and source line (spec/grouping.md, section 4.1)."""
+"""The component of a stack frame: module or file, function, and source line. See docs/spec/grouping.md, "Frames"."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import re
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.function_names import trim_function
-from pipeline.grouping.grouping_frame import GroupingFrame
+from pipeline.grouping.grouping_frame import GroupingFrame, family_of
 from pipeline.grouping.parameterization import parameterize
-from pipeline.grouping.platforms import WITH_CONTEXT_LINES, family_of
 from pipeline.grouping.strategies.java_names import clean_file, clean_function, clean_module
 from pipeline.grouping.strategies.message import STRIPPED
 from pipeline.grouping.strategies.script_names import strip_bundle_hash
 
+_WITH_CONTEXT_LINES = frozenset({"javascript", "node", "python", "php", "ruby"})
+"""The platforms whose source lines are stable enough to group by."""
+
 MAX_CONTEXT_LINE_CHARS = 120
-"""A longer line is a bundle's, not a person's. Counts the line as sent, indentation included."""
+"""A longer line does not contribute: it is a line of a bundle, not of a person. Indentation counts."""
 
 _WEB_ORIGINS = ("http:", "https:", "applewebdata:", "blob:")
 _ERB_SUFFIX = re.compile(r"__\d{4,}_\d{4,}$")
@@ -26,25 +28,25 @@ _SEPARATORS = re.compile(r"[/\\]")
 
 
 def is_url(path: str | None) -> bool:
-    """Say whether a path is a URL, those of files included."""
+    """Whether a path is a URL. `file:` URLs count."""
     return path is not None and path.startswith((*_WEB_ORIGINS, "file:"))
 
 
 def frame_component(frame: GroupingFrame, platform: str, configuration: Configuration) -> Component:
-    """Build one frame's node, before rules."""
+    """Return the component of one frame, before stack-trace rules decide whether it contributes."""
     family = family_of(platform)
     filename = _filename(frame, platform, configuration)
     module = _module(frame, platform, configuration)
     if module.contributes and filename.contributes:
         filename.update(contributes=False, hint="module takes precedence")
-    line = _context_line(frame, platform, configuration) if platform in WITH_CONTEXT_LINES else None
+    line = _context_line(frame, platform, configuration) if platform in _WITH_CONTEXT_LINES else None
     function = _function(frame, platform, family, configuration)
     if family == "javascript" and frame.has_source_map and line is not None and line.contributes and function.values:
         function.update(contributes=False, hint="ignored because sourcemap used and context line available")
 
     component = Component("frame", [module, filename, function] if line is None else [module, filename, function, line])
     if family == "javascript":
-        _judge_script_frame(frame, component, function)
+        _drop_generated_names(frame, component, function)
     return component
 
 
@@ -133,8 +135,11 @@ def _context_line(frame: GroupingFrame, platform: str, configuration: Configurat
     return component
 
 
-def _judge_script_frame(frame: GroupingFrame, component: Component, function: Component) -> None:
-    """Drop what browsers make up. The frame's own `contributes` stands as it was: only its function goes."""
+def _drop_generated_names(frame: GroupingFrame, component: Component, function: Component) -> None:
+    """Let the function not contribute if the browser has made up its name, or the frame if it is native code or `eval`.
+
+    If the function does not contribute, the frame still does, as Sentry's does.
+    """
     name = (frame.raw_function or frame.function or "").rsplit(".", 1)[-1]
     if not name:
         function.update(contributes=False)

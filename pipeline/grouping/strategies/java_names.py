@@ -1,4 +1,7 @@
-"""Java names: what runtimes and proxy libraries generate differs from start to start (spec/grouping.md, section 4.1)."""
+"""Removes from Java names the parts that runtimes and proxy libraries generate, since they differ from start to start.
+
+See docs/spec/grouping.md, "Frames".
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _NUMBERED = (
     re.compile(r"(\$MockitoMock\$)\d+"),
     re.compile(r"(LambdaForm\$(?:MH|DMH|BMH))[/.]?(?:0x)?[0-9a-fA-F]+"),
 )
-"""What the published configuration leaves as it is, and our own does not."""
+"""Generated names that only the project's own configuration cleans."""
 
 _LAMBDA_NUMBER = re.compile(r"^(lambda\$.+)\$\d+$")
 _BARE_LAMBDA_NUMBER = re.compile(r"^(lambda)\$\d+$")
@@ -33,12 +36,12 @@ _KOTLIN_LAMBDA = re.compile(r"(\$lambda)[$-]\d+")
 
 
 def clean_file(name: str) -> str:
-    """Drop Javassist's numbers from a file name."""
+    """Remove Javassist's numbers from a file name."""
     return _JAVASSIST.sub(r"\1<auto>", name)
 
 
 def clean_module(module: str, *, generated: bool) -> tuple[str, str]:
-    """Give the class name without generated tails, and the hint that says so; `generated` takes in our own list."""
+    """Return the class name without its generated end, and the hint for it. `generated` applies the project's own list too."""
     for prefix in _REFLECTION:
         if module.startswith(prefix):
             return prefix, "removed reflection marker"
@@ -48,7 +51,11 @@ def clean_module(module: str, *, generated: bool) -> tuple[str, str]:
 
 
 def clean_function(name: str) -> str:
-    """Drop the number that the compiler gives a lambda: `lambda$checkout$3` is the one in `checkout`, whatever came before it."""
+    """Remove the number that the compiler gives a lambda.
+
+    >>> clean_function("lambda$checkout$3")
+    'lambda$checkout'
+    """
     name = _LAMBDA_NUMBER.sub(r"\1", name)
     name = _BARE_LAMBDA_NUMBER.sub(r"\1", name)
     return _KOTLIN_LAMBDA.sub(r"\1", name)

@@ -1,4 +1,4 @@
-"""Message: its first two lines, with ids and numbers replaced (spec/grouping.md, section 4.6)."""
+"""Strategy for messages: the first two lines, with ids and numbers replaced. See docs/spec/grouping.md, "Messages"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STRIPPED = "stripped event-specific values"
 
 
 def message(event: dict[str, Any], ctx: GroupingContext) -> Variants:
-    """Group by the log entry's template, else by what it was formatted to."""
+    """Group by the template of the log entry, else by the formatted text."""
     entry = event.get("logentry")
     if not isinstance(entry, dict) or not entry:
         return {}

@@ -1,4 +1,7 @@
-"""Script names: bundlers put a content hash into file names, so every deploy is a new group (spec/grouping.md, section 9)."""
+"""Removes content hashes from script names. Bundlers put them there, so each deploy would be a new group.
+
+See docs/spec/grouping.md, "The project's own configuration".
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,28 @@ _CANDIDATE = re.compile(rf"(?<=[^/.-])[.-]([A-Za-z0-9_]{{6,64}})(?={_SUFFIX})", 
 _DASHED_CANDIDATE = re.compile(
     rf"(?<=[^/.-])[.-]((?=[A-Za-z0-9_]+-[A-Za-z0-9_]+{_SUFFIX})[A-Za-z0-9_-]{{8}})(?={_SUFFIX})", re.ASCII
 )
-"""Vite's hashes are base64 as URLs have it: one in ten holds a dash."""
+"""Vite's hashes are URL-safe base64. One in ten contains a dash."""
 _WHOLE = re.compile(rf"(^|/)([A-Za-z0-9_]{{8,64}})(?={_SUFFIX})", re.ASCII)
 
 _HEX = re.compile(r"(?=[a-fA-F]*\d)(?:[0-9a-f]{6,64}|[0-9A-F]{6,64})")
 _BASE64_LENGTHS = frozenset({8, *range(16, 23)})
-"""How long the letters-and-digits hashes of esbuild, Rollup, Vite and webpack are."""
+"""The lengths of the hashes of letters and digits that esbuild, Rollup, Vite and webpack make."""
 
 _WORD = r"(?:[A-Z]?[a-z]*(?:[A-Z][a-z]{2,})*\d{0,2}|[a-z]+\d[a-z]+|[A-Z]{2,}[a-z]*)"
 _WORDS = re.compile(rf"{_WORD}(?:_{_WORD})*")
-"""`CartPage`, `vendors2`, `utf8util`, `HTMLTags`, `user_api`: what a person would call a file."""
+"""Names that a person gives a file, such as `CartPage`, `vendors2`, `utf8util`, `HTMLTags` and `user_api`."""
 _ALL_KINDS = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)")
 
 MAX_NAME_CHARS = 1_024
 
 
 def strip_bundle_hash(name: str) -> str:
-    """Drop the content hash at the end of a script's name, case as sent: `app.3f2a91c.js` and `app-77b0e1d.js` are `app.js`.
+    """Return a script's name without the content hash at its end.
 
-    A name that is nothing but a hash becomes `<hash>`. Longer than `MAX_NAME_CHARS` a name stays as it is.
+    A name that is only a hash becomes `<hash>`. A name longer than `MAX_NAME_CHARS` is returned unchanged. Case matters.
+
+    >>> strip_bundle_hash("app.3f2a91c.js"), strip_bundle_hash("app-77b0e1d.js")
+    ('app.js', 'app.js')
     """
     if len(name) > MAX_NAME_CHARS:
         return name

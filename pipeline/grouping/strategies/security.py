@@ -1,19 +1,25 @@
-"""Security reports: content security policy, certificate pinning and transparency (spec/grouping.md, section 4.5)."""
+"""Strategies for security reports: content security policy, certificate pinning and certificate transparency.
+
+See docs/spec/grouping.md, "Security reports and templates".
+"""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.grouping.component import Component
-from pipeline.grouping.csp_uri import normalize_uri
 from pipeline.grouping.strategies.context import GroupingContext, Strategy, Variants, static_salt, text_of
+
+MAX_URI_CHARS = 8_192
+"""The rest of a longer URI is ignored."""
 
 _LOCAL = "'self'"
 _LOCAL_VIOLATIONS = ("'unsafe-inline'", "'unsafe-eval'")
 
 
 def csp(event: dict[str, Any], ctx: GroupingContext) -> Variants:
-    """Group by directive, and by what was blocked; for a script of the page itself by the way it was embedded."""
+    """Group by the directive and by what was blocked. A script of the page itself counts by the way in which it is embedded."""
     del ctx
     report = event.get("csp")
     if not isinstance(report, dict) or not report:
@@ -30,6 +36,30 @@ def csp(event: dict[str, Any], ctx: GroupingContext) -> Variants:
         violation = Component("violation", contributes=False, hint="not a local script violation")
         blocked = Component("uri", [uri])
     return {"default": Component("csp", [static_salt(directive), violation, blocked])}
+
+
+def normalize_uri(text: str) -> str:
+    """Return where a blocked URI points to.
+
+    That is `'self'` for the page's own origin, the host for http and https, else `scheme://host`, or `scheme:` without a host.
+    Browsers also report bare words, such as `data` and `inline`. They count as schemes.
+
+    >>> normalize_uri("https://cdn.example/app.js"), normalize_uri("data")
+    ('cdn.example', 'data:')
+    """
+    text = text[:MAX_URI_CHARS]
+    if text in {"", "self", _LOCAL}:
+        return _LOCAL
+    if ":" not in text:
+        return urlunsplit((text, "", "", "", ""))
+    try:
+        scheme, host = urlsplit(text)[:2]
+    except ValueError:
+        scheme, _, rest = text.partition("?")[0].partition("://")
+        host = rest.partition("/")[0]
+    if scheme in {"http", "https"}:
+        return host
+    return urlunsplit((scheme, host, "", "", ""))
 
 
 def _local_violation(directive: str) -> str | None:

@@ -1,4 +1,7 @@
-"""Stack trace: its frames, for the whole stack (`system`) and for the user's own code (`app`) (spec/grouping.md, section 4.2)."""
+"""Strategy for stack traces: all frames (`system`), and the frames of the user's own code (`app`).
+
+See docs/spec/grouping.md, "Stack traces".
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,14 @@ from typing import Any
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
-from pipeline.grouping.grouping_frame import GroupingFrame
-from pipeline.grouping.platforms import family_of
+from pipeline.grouping.grouping_frame import GroupingFrame, family_of
 from pipeline.grouping.stacktrace_rules.rule_set import Matching
 from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.frame import frame_component, is_url
 
 
 def stacktrace(event: dict[str, Any], ctx: GroupingContext) -> Variants:
-    """Group by the event's own stack, where it is not an exception's."""
+    """Group by the stack of the event itself, which belongs to no exception and no thread."""
     interface = event.get("stacktrace")
     if not isinstance(interface, dict) or not interface:
         return {}
@@ -23,7 +25,7 @@ def stacktrace(event: dict[str, Any], ctx: GroupingContext) -> Variants:
 
 
 def build_stack(frames: Sequence[GroupingFrame], matching: Matching, platform: str, configuration: Configuration) -> Variants:
-    """Build both trees of a stack whose frames went through the modifying rules."""
+    """Return both trees of a stack. Its frames have gone through the rules that set `in_app` and category."""
     components = []
     previous: GroupingFrame | None = None
     for frame in frames:
@@ -50,7 +52,7 @@ def _app_frame(frame: GroupingFrame, component: Component) -> Component:
 def _variant(
     components: list[Component], frames: Sequence[GroupingFrame], matching: Matching, platform: str, configuration: Configuration
 ) -> Component:
-    if len(frames) == 1 and components[0].contributes and _is_too_little(frames[0], platform, configuration):
+    if len(frames) == 1 and components[0].contributes and _is_lone_script_frame(frames[0], platform, configuration):
         components[0].update(contributes=False, hint="ignored single non-URL JavaScript frame")
     assembled = matching.assemble([component.contributes for component in components])
     for component, (contributes, hint) in zip(components, assembled.frames, strict=True):
@@ -58,8 +60,8 @@ def _variant(
     return Component("stacktrace", list(components), contributes=assembled.contributes, hint=assembled.hint)
 
 
-def _is_too_little(frame: GroupingFrame, platform: str, configuration: Configuration) -> bool:
-    """Say whether a stack of this one frame says nothing: a browser's frame without a function (spec, section 4.2)."""
+def _is_lone_script_frame(frame: GroupingFrame, platform: str, configuration: Configuration) -> bool:
+    """Whether a stack of only this frame does not contribute: a JavaScript frame without a function."""
     if family_of(frame.platform or platform) != "javascript" or frame.function:
         return False
     return is_url(frame.abs_path) == (configuration.lone_script_frame == "drop-url")

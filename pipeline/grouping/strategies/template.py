@@ -1,4 +1,7 @@
-"""Template: the file and line of a server-side template that failed (spec/grouping.md, section 4.5)."""
+"""Strategy for templates: the file and source line of a server-side template that failed.
+
+See docs/spec/grouping.md, "Security reports and templates".
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pipeline.grouping.strategies.context import GroupingContext, Variants, text
 
 
 def template(event: dict[str, Any], ctx: GroupingContext) -> Variants:
-    """Group by file name and context line, both as they are."""
+    """Group by the file name and the source line, both unchanged."""
     del ctx
     interface = event.get("template")
     if not isinstance(interface, dict) or not interface:

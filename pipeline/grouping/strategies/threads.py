@@ -1,4 +1,4 @@
-"""Threads: the one thread that matters, where one does (spec/grouping.md, section 4.5)."""
+"""Strategy for threads: the stack of the one thread that counts. See docs/spec/grouping.md, "From event to hashes"."""
 
 from __future__ import annotations
 

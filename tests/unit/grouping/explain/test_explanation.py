@@ -9,7 +9,8 @@ from rich.console import Console
 from support.grouping import make_grouper
 
 from pipeline.cli.grouping_tree import print_comparison, print_explanation
-from pipeline.grouping.explain.explanation import Explanation, compare
+from pipeline.grouping.explain.comparison import compare
+from pipeline.grouping.explain.explanation import Explanation
 
 RULES = "# ours\nfunction:run -group\n\n[ function:run ] | function:pay category=money\ncategory:money -app"
 

@@ -8,7 +8,7 @@ from support.grouping import make_grouper
 from support.timing import least_cpu_s
 
 from pipeline.grouping.parameterization import MAX_CHARS, normalize_message
-from pipeline.grouping.parameterization.event_messages import MAX_EVENT_CHARS, Messages
+from pipeline.grouping.parameterization.event_messages import MAX_EVENT_CHARS, EventMessages
 
 VERSION = "2023-01-11"
 
@@ -28,7 +28,7 @@ def _group_of(values: list[str]) -> dict[str, Any]:
 
 def test_values_are_parameterized_in_order_until_the_budget_is_spent() -> None:
     fitting = [f"{number} " + "x" * (MAX_EVENT_CHARS // 8 - 2) for number in range(8)]
-    messages = Messages(_event(*fitting, 7, fitting[0], "9 more\nthen\nlost"), VERSION)
+    messages = EventMessages(_event(*fitting, 7, fitting[0], "9 more\nthen\nlost"), VERSION)
 
     assert [messages.normalize(value) for value in fitting] == [normalize_message(value) for value in fitting]
     assert messages.normalize("9 more\nthen\nlost") == "9 more\nthen..."
@@ -38,7 +38,7 @@ def test_values_are_parameterized_in_order_until_the_budget_is_spent() -> None:
 def test_of_a_giant_value_only_what_is_looked_at_counts() -> None:
     giants = [f"{number} " * 100_000 for number in range(MAX_EVENT_CHARS // MAX_CHARS)]
 
-    assert Messages(_event(*giants, "9 more"), VERSION).normalize("9 more") == "<int> more"
+    assert EventMessages(_event(*giants, "9 more"), VERSION).normalize("9 more") == "<int> more"
 
 
 @pytest.mark.parametrize("strategy", ["newstyle:2023-01-11", "pipeline:2026-11-22"])
