@@ -86,7 +86,7 @@ def leaves(name: str, variant: Variant) -> Iterator[Leaf]:
 
 
 def _counterpart(a: Explanation, b: Explanation) -> tuple[str, Variant]:
-    """Return the second event's variant to compare: the one named like the first event's primary variant, else its primary one."""
+    """Return the second event's variant to compare: that of the first's primary variant's name, else its own primary one."""
     name, _ = a.primary_variant()
     other = b.variants.get(name)
     return (name, other) if other is not None and other.contributes else b.primary_variant()

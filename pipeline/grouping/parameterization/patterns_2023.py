@@ -1,4 +1,4 @@
-"""The patterns of `newstyle:2023-01-11`, with their oddities, since hashes depend on them. See docs/spec/grouping.md, "Messages"."""
+"""The patterns of `newstyle:2023-01-11`, with the oddities that hashes depend on. See docs/spec/grouping.md, "Messages"."""
 
 from __future__ import annotations
 

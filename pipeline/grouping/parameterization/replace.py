@@ -34,7 +34,7 @@ class Replacer:
         return "".join(self._pieces(text))
 
     def _pieces(self, text: str) -> Iterator[str]:
-        """Yield the pieces of the result, from the matches of addresses and of the other kinds. At the same start the address wins."""
+        """Yield the pieces of the result. If an address and another match start at the same place, the address wins."""
         done = 0
         at, address_end = _find_address(text, 0)
         address_start = _grow_left(text, 0, at)
