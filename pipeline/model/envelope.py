@@ -67,7 +67,7 @@ def parse_envelope(body: bytes) -> Envelope:
     """Cut an envelope into its items. Raises EnvelopeError; never reads past a length that the body does not hold."""
     if not body:
         raise EnvelopeError("empty request body")
-    header, offset = _read_header(body, 0, "invalid envelope header")
+    header, offset = read_header(body, 0, "invalid envelope header")
     sent_id, sent_dsn = header.get("event_id"), header.get("dsn")
     event_id, dsn = parse_event_id(sent_id), Dsn.parse(sent_dsn)
     if (event_id is None and sent_id is not None and not has_event_id_form(sent_id)) or (dsn is None and sent_dsn is not None):
@@ -83,7 +83,7 @@ def parse_envelope(body: bytes) -> Envelope:
 
 def _read_item(body: bytes, offset: int) -> tuple[EnvelopeItem, int]:
     """Read one item: its header's line, then a payload of the stated length, or up to the end of its line."""
-    header, start = _read_header(body, offset, "invalid item header")
+    header, start = read_header(body, offset, "invalid item header")
     kind, length = header.get("type"), header.get("length")
     if not isinstance(kind, str) or (length is not None and (type(length) is not int or length < 0)):
         raise EnvelopeError("invalid item header")
@@ -98,7 +98,7 @@ def _read_item(body: bytes, offset: int) -> tuple[EnvelopeItem, int]:
     return EnvelopeItem(kind, header, body[start:end]), end + 1
 
 
-def _read_header(body: bytes, offset: int, refusal: str) -> tuple[dict[str, Any], int]:
+def read_header(body: bytes, offset: int, refusal: str) -> tuple[dict[str, Any], int]:
     """Read the JSON object at `offset`; give it with the offset after its newline (or the end of the body)."""
     end = body.find(b"\n", offset)
     end = len(body) if end < 0 else end

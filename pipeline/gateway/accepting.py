@@ -1,0 +1,181 @@
+"""What is decided about a request, in this order; the server reads the body between `admit` and `inspect`.
+
+    route        which endpoint a path means               404, or 400 for a path without a project
+    credentials  the public key                            401, 400
+    project      whether project, key and origin agree     403
+    body         its encodings, its form, its sizes        415, 400, 413
+    rate limits  whether all that it holds is limited      429
+
+Pure functions: rules, limits and new ids are handed in. Whatever is refused raises RefusedRequestError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.gateway.answers import RefusedRequestError
+from pipeline.gateway.auth import find_credentials
+from pipeline.gateway.decoding import Pieces, decoded, limited, parse_encodings
+from pipeline.gateway.envelope_stream import EnvelopeStream
+from pipeline.gateway.origins import is_origin_allowed
+from pipeline.gateway.routes import Endpoint, Route, find_route
+from pipeline.gateway.sizes import MAX_BODY_BYTES, MAX_EVENT_BYTES, body_too_large, too_large
+from pipeline.gateway.store_request import read_store_body
+from pipeline.model.category import DataCategory
+from pipeline.model.envelope import Envelope, EnvelopeError
+from pipeline.rules.snapshot import Rules
+from pipeline.stages.decode.categories import category_of_item
+
+ENVELOPE_TYPE = "application/x-sentry-envelope"
+
+_EVENT_ITEMS = frozenset({"event", "transaction", "security", "raw_security", "feedback", "unreal_report", "form_data"})
+"""Items that are an event, or become one: their envelope gets an id where it has none."""
+_METHODS = {Endpoint.STORE: ("POST", "GET"), Endpoint.CRON: ()}
+"""Methods of an endpoint, where they are not POST alone; none means any."""
+UNSUPPORTED: Mapping[Endpoint, DataCategory] = {
+    Endpoint.SECURITY: DataCategory.SECURITY,
+    Endpoint.NEL: DataCategory.DEFAULT,
+    Endpoint.MINIDUMP: DataCategory.ERROR,
+    Endpoint.UNREAL: DataCategory.ERROR,
+    Endpoint.CRON: DataCategory.MONITOR,
+    Endpoint.OTLP_TRACES: DataCategory.SPAN,
+    Endpoint.OTLP_LOGS: DataCategory.LOG_ITEM,
+    Endpoint.ATTACHMENTS: DataCategory.ATTACHMENT_ITEM,
+}
+"""Endpoints that are answered and not processed: a request becomes one outcome `unsupported` of this category."""
+
+
+class Request(NamedTuple):
+    """A request without its body. `path` has its slashes folded; `headers` have names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whose a request is. `public_key` is None as long as only the envelope's header can name it."""
+
+    route: Route
+    project_id: int
+    public_key: str | None
+    encodings: tuple[str, ...]
+    is_envelope: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What a body holds, as far as the answer needs it. `counts` are categories and quantities, in order of appearance."""
+
+    public_key: str
+    event_id: str | None
+    counts: tuple[tuple[DataCategory, int], ...]
+    endpoint: Endpoint
+
+
+def admit(request: Request, rules: Rules, *, is_unknown_refused: bool) -> Sender:
+    """Decide what can be decided without the body. Raises RefusedRequestError."""
+    route = find_route(request.path)
+    if route is None:
+        raise RefusedRequestError(404, "not found")
+    methods = _METHODS.get(route.endpoint, ("POST",))
+    if methods and request.method not in methods:
+        raise RefusedRequestError(405, "method not allowed")
+    is_envelope = route.endpoint is Endpoint.ENVELOPE or (
+        route.endpoint is Endpoint.STORE and request.headers.get("content-type", "").startswith(ENVELOPE_TYPE)
+    )
+    public_key: str | None = None
+    try:
+        public_key = find_credentials(request.headers, request.query, route.path_key).public_key
+    except RefusedRequestError as refused:
+        if not (is_envelope and refused.status == 401 and not refused.causes):  # the envelope's header may name the key
+            raise
+    project_id = route.project_id if route.project_id is not None else _project_of_key(public_key, rules)
+    if public_key is not None:
+        check_key(project_id, public_key, rules, is_unknown_refused=is_unknown_refused)
+    if not is_origin_allowed(request.headers, rules.project(project_id).project.allowed_origins):
+        raise RefusedRequestError(403, "event submission rejected with reason: cors", reason="cors")
+    return Sender(route, project_id, public_key, parse_encodings(request.headers.get("content-encoding", "")), is_envelope)
+
+
+def check_key(project_id: int, public_key: str, rules: Rules, *, is_unknown_refused: bool) -> None:
+    """Refuse an unknown project where the settings say so, and a key that is not the project's or not active.
+
+    A project that names no key takes every key.
+    """
+    project = rules.project(project_id).project
+    is_known = rules.knows(project_id) or not is_unknown_refused
+    key = next((key for key in project.keys if key.public_key == public_key), None)
+    if not is_known or (project.keys and (key is None or not key.is_active)):
+        raise RefusedRequestError(403, "event submission rejected with reason: project_id", reason="project_id")
+
+
+def inspect(
+    sender: Sender,
+    pieces: Pieces,
+    rules: Rules,
+    new_id: Callable[[], str],
+    *,
+    is_unknown_refused: bool,
+    max_bytes: int = MAX_BODY_BYTES,
+) -> Inspected:
+    """Decide what the body decides. `pieces` are the body as received. Raises RefusedRequestError.
+
+    Reads as far as the answer needs it, and no further than `max_bytes` after decompression.
+    """
+    plain = limited(decoded(pieces, sender.encodings), max_bytes, body_too_large)
+    if sender.is_envelope:
+        try:
+            return _inspect_envelope(sender, plain, rules, new_id, is_unknown_refused=is_unknown_refused)
+        except EnvelopeError as error:
+            raise RefusedRequestError(400, "invalid event envelope", str(error), reason="invalid_envelope") from None
+    assert sender.public_key is not None, "only an envelope may come without a key"  # noqa: S101
+    if sender.route.endpoint is Endpoint.STORE:
+        text = b"".join(limited(plain, 2 * MAX_EVENT_BYTES, lambda: too_large("event")))
+        event = read_store_body(text)
+        count = category_of_item(event.type, len(text))
+        return Inspected(sender.public_key, event.event_id or new_id(), (count,), Endpoint.STORE)
+    endpoint = sender.route.endpoint
+    return Inspected(sender.public_key, new_id(), ((UNSUPPORTED[endpoint], 1),), endpoint)
+
+
+def _inspect_envelope(
+    sender: Sender, pieces: Iterable[bytes], rules: Rules, new_id: Callable[[], str], *, is_unknown_refused: bool
+) -> Inspected:
+    stream = EnvelopeStream(pieces)
+    event_id, dsn = stream.header
+    public_key = sender.public_key
+    if public_key is None:
+        public_key = find_credentials({}, "", None, dsn and dsn.public_key).public_key
+        check_key(sender.project_id, public_key, rules, is_unknown_refused=is_unknown_refused)
+    Envelope({}, event_id, dsn and dsn._replace(public_key=dsn.public_key.lower()), ()).require_agreement(
+        sender.project_id, public_key
+    )
+    counts: list[tuple[DataCategory, int]] = []
+    for item in stream.items():
+        if item.type == "client_report":
+            continue  # it is taken always, and never counted
+        if event_id is None and item.type in _EVENT_ITEMS:
+            event_id = new_id()
+        category, quantity = category_of_item(item.type, item.size)
+        counts.append((category, max(quantity, item.contained)))
+    return Inspected(public_key, event_id, tuple(counts), Endpoint.ENVELOPE)
+
+
+def _project_of_key(public_key: str | None, rules: Rules) -> int:
+    """Return the project that a key belongs to, for the one endpoint whose path names none."""
+    for project_id, project_rules in rules.projects.items():
+        if public_key is not None and any(key.public_key == public_key for key in project_rules.project.keys):
+            return project_id
+    raise RefusedRequestError(400, "missing project path parameter")
+
+
+def limited_categories(
+    counts: Sequence[tuple[DataCategory, int]], limited_now: Callable[[DataCategory], bool]
+) -> tuple[tuple[DataCategory, int], ...]:
+    """Return what of a request is limited. It is refused as a whole only where that is all that it holds."""
+    return tuple(count for count in counts if limited_now(count[0]))

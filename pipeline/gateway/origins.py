@@ -1,0 +1,53 @@
+"""Which web pages may send to a project, and which address a sender has. Pure functions."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+
+from pipeline.filters.origins import Origin
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def is_origin_allowed(headers: Mapping[str, str], allowed: Sequence[str]) -> bool:
+    """Whether a request's Origin, or its Referer without one, is among a project's `allowed_origins`.
+
+    A request that names neither is allowed, as are schemes other than http and https: extensions and apps have those.
+    An empty list allows no origin. Patterns are such as `*`, `example.com`, `*.example.com`, `https://example.com:8443`.
+    """
+    sent = headers.get("origin") or headers.get("referer") or ""
+    if not sent.lower().startswith(("http://", "https://")):
+        return True
+    origin = Origin.parse(sent)
+    return any(pattern.strip() == "*" or Origin.parse(pattern).matches(origin) for pattern in allowed)
+
+
+def sender_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str | None:
+    """Return the sender's IP address; None where it cannot be told.
+
+    `peer` is `address:port` as the server has it. `X-Forwarded-For` counts only where the peer is in one of the `trusted`
+    networks: then its last address that is in none of them is the sender.
+    """
+    address = _address(peer.rpartition(":")[0])
+    for candidate in reversed(headers.get("x-forwarded-for", "").split(",")):
+        if address is None or not _is_in(address, trusted):
+            break
+        forwarded = _address(candidate)
+        if forwarded is None:
+            break
+        address = forwarded
+    return None if address is None else str(address)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)

@@ -1,0 +1,66 @@
+"""What the legacy store endpoint takes: an event as JSON, plain or packed by hand. Pure functions."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.gateway.answers import RefusedRequestError
+from pipeline.gateway.sizes import MAX_EVENT_BYTES, too_large
+from pipeline.model.event_id import parse_event_id
+
+
+class StoredEvent(NamedTuple):
+    """An event as JSON text, with the id that it names (32 hex digits, None without one) and its item type."""
+
+    text: bytes
+    event_id: str | None
+    type: str
+
+
+class _Known(msgspec.Struct):
+    event_id: Any = None
+    type: Any = None
+
+
+def read_store_body(body: bytes) -> StoredEvent:
+    """Read a body: JSON, its base64, or the base64 of its zlib form.
+
+    Raises RefusedRequestError: 400 where it is none of them, 413 where the event is larger than 1 MiB.
+    """
+    text = body.strip()
+    if not text:
+        raise RefusedRequestError(400, "empty request body", reason="no_data")
+    if not text.startswith(b"{"):
+        text = _unpack(text)
+    if len(text) > MAX_EVENT_BYTES:
+        raise too_large("event")
+    try:
+        known = msgspec.json.decode(text, type=_Known)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RefusedRequestError(400, "failed to parse JSON", str(error)[:200], reason="invalid_json") from None
+    is_transaction = known.type == "transaction"
+    return StoredEvent(text, parse_event_id(known.event_id), "transaction" if is_transaction else "event")
+
+
+def _unpack(text: bytes) -> bytes:
+    try:
+        packed = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise RefusedRequestError(400, "failed to decode request body", reason="invalid_json") from None
+    if packed.lstrip().startswith(b"{"):
+        return packed.strip()
+    unpacker = zlib.decompressobj()
+    try:
+        unpacked = unpacker.decompress(packed, MAX_EVENT_BYTES + 1)
+    except zlib.error:
+        raise RefusedRequestError(400, "failed to decode request body", reason="invalid_json") from None
+    if len(unpacked) > MAX_EVENT_BYTES:
+        raise too_large("event")
+    if not unpacker.eof:
+        raise RefusedRequestError(400, "failed to decode request body", reason="invalid_json")
+    return unpacked.strip()
