@@ -108,10 +108,10 @@ def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_jso
 def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
     """Show one dead letter: why it failed, its headers, and as much of its content as can be read."""
     from pipeline.kafka.dead_letter_topic import DeadLetterTopic
-    from pipeline.kafka.dead_letters import Wanted, parse_place
+    from pipeline.kafka.dead_letters import Wanted, parse_address
     from pipeline.kafka.errors import broker_errors
 
-    parsed = parse_place(place)
+    parsed = parse_address(place)
     if parsed is None:
         fail(f"{place!r} is not a partition and offset, such as 3:120")
     with broker_errors("read dead letters"), closing(DeadLetterTopic(load_settings(settings_file))) as topic:
@@ -166,11 +166,11 @@ def _wanted(
     until: float | None,
     places: tuple[str, ...] = (),
 ) -> Wanted:
-    from pipeline.kafka.dead_letters import Wanted, parse_place
+    from pipeline.kafka.dead_letters import Wanted, parse_address
 
     chosen = set()
     for text in places:
-        place = parse_place(text)
+        place = parse_address(text)
         if place is None:
             fail(f"{text!r} is not a partition and offset, such as 3:120")
         chosen.add(place)

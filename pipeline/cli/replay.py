@@ -24,10 +24,10 @@ from pipeline.cli.options import (
 from pipeline.cli.tally_table import print_tally
 from pipeline.model.errors import GiveUpError
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.outputs import OutputError, Outputs
 from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.runtimes.replay import Tally
 from pipeline.runtimes.replay import replay as run_replay
+from pipeline.runtimes.replay_files import OutputError, ReplayFiles
 from pipeline.settings.loading import load_settings
 from pipeline.wiring.contexts import replay_context
 from pipeline.wiring.replay import replay_batch_records, replay_ledger
@@ -87,7 +87,7 @@ def replay(
     snapshot = load_rules(find_rules(settings))
     try:
         records = Inputs(inputs, now=clock(now), project_id=project, max_record_bytes=settings.input.max_record_bytes)
-        with Outputs(out) as outputs, replay_ledger(settings) as (ledger, check_redis), _Progress(records) as progress:
+        with ReplayFiles(out) as outputs, replay_ledger(settings) as (ledger, check_redis), _Progress(records) as progress:
             tally = run_replay(
                 records,
                 replay_context(settings, snapshot, ledger, now=records.now),

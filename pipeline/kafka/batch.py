@@ -14,7 +14,7 @@ from pipeline.model.record import Form, Position, Record, Token
 TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
 """Header of a replayed dead letter: `topic id/partition/offset` of its first life, so that its effects are known again."""
 MAX_TOKEN_BYTES = 500
-"""Ours are a tenth of it; Python refuses to read a number of thousands of digits."""
+"""A token has a tenth of this. Python refuses to read a number of thousands of digits."""
 RECEIVED_HEADER = "pipeline-received"
 """Header of a replayed dead letter: when it first arrived, in epoch seconds."""
 FIRST_FAILURE_HEADER = "pipeline-first-failure"
@@ -75,13 +75,13 @@ class KafkaBatch:
 
 
 def place_of(record: Record) -> tuple[int, int]:
-    """Give the partition and the offset of a broker's record. For a replayed dead letter its token names others."""
+    """Return the partition and the offset of a broker's record. The token of a replayed dead letter names others."""
     assert isinstance(record.position, tuple), "only files have line numbers"  # noqa: S101
     return record.position
 
 
 def make_record(body: bytes, form: Form, topic: str, token: Token, timestamp_s: float, headers: Headers) -> Record:
-    """Make the record of a message at `token`. A replayed dead letter keeps the token and arrival of its first life."""
+    """Return the record of a message at `token`. A replayed dead letter keeps the token and the arrival of its first life."""
     return Record(
         body=body,
         form=form,
@@ -93,12 +93,12 @@ def make_record(body: bytes, form: Form, topic: str, token: Token, timestamp_s: 
 
 
 def print_token(token: Token) -> bytes:
-    """Print a token as its header has it."""
+    """Return a token as the header's value."""
     return f"{token.topic_id}/{token.partition}/{token.offset}".encode()
 
 
 def _parse_token(value: bytes | None) -> Token | None:
-    """Read a token back; None for what we did not write."""
+    """Parse a token. None for a header that this pipeline did not write."""
     parts = value.decode("ascii", "replace").rsplit("/", 2) if value and len(value) <= MAX_TOKEN_BYTES else ()
     if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
         return None
@@ -113,7 +113,7 @@ def _number(value: bytes | None) -> float | None:
 
 
 def project_of(body: bytes) -> int | None:
-    """Find the project of an ingest message, where its bytes can be read at all."""
+    """Return the project of an ingest message, or None if its bytes cannot be read."""
     try:
         message = msgpack.unpackb(body, strict_map_key=False)
     except Exception:  # noqa: BLE001 -- msgpack raises many kinds for bytes that are none

@@ -1,4 +1,4 @@
-"""Settings become librdkafka's configuration. Every value that trades one thing for another says what it trades."""
+"""librdkafka's configuration, made from the settings. A comment says what each value costs and what it buys."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from pipeline.settings.schema import KafkaSettings, Settings
 Config = dict[str, Any]
 
 REQUEST_OVERHEAD_BYTES = 1_000_000
-"""What a fetch response may hold beside its records; a response above `receive.message.max.bytes` kills the connection."""
+"""Bytes that a fetch response may hold beside its records. One above `receive.message.max.bytes` kills the connection."""
 
 LARGEST_RECORD_BYTES = 100_000_000
-"""What the client lets through: events are checked before, dead letters are as large as what came in. The topics judge."""
+"""Largest record that the client sends. The topics set the real limits: events are checked before, and dead letters are as large
+as the records that came in."""
 
 RECEIVE_BYTES = 3 * LARGEST_RECORD_BYTES
-"""A bound on a fetch's response, never allocated, and on what a zstd batch may unpack to: the client guesses how much that will
-be, each time three times as much, and gives up above this. What it gives up on stalls its partition for ever."""
+"""Bound on a fetch's response, which is never allocated, and on the unpacked size of a zstd batch. The client guesses that size,
+triples the guess until it fits, and gives up above this bound. A batch that it gives up on stalls its partition for ever."""
 
 QUEUE_BYTES = 150_000_000
-"""What waits in the producer. A record that is larger than the queue would never fit, and stop its batch for ever."""
+"""Size of the producer's queue. A record larger than the queue would never fit, and would stop its batch for ever."""
 
 WORKER_REQUEST_BYTES = 10_000_000
-"""What a worker sends to one partition at once, before compression: more than a batch comes to (`batch.max_bytes`)."""
+"""Bytes that a worker sends to one partition at once, before compression: more than one batch (`batch.max_bytes`)."""
 
 
 def client_config(kafka: KafkaSettings) -> Config:
-    """Give what every client needs: addresses and credentials.
+    """Return the configuration that every client needs: addresses and credentials.
 
-    Consumers and producers say by our logs what goes on in them; for admin clients see `admin_config`.
+    Consumers and producers write to our logs. Admin clients are silent, see `admin_config`.
     """
     config: Config = {
         "bootstrap.servers": kafka.brokers,
@@ -59,12 +60,12 @@ def client_config(kafka: KafkaSettings) -> Config:
 
 
 def admin_config(kafka: KafkaSettings) -> Config:
-    """Give an admin client, silent: nobody polls one, so that it could only write past our logs. What it raises says it all."""
+    """Return the configuration of an admin client. It logs nothing: nobody polls it, so it would write past our logs."""
     return client_config(kafka) | {"log_level": 0}
 
 
 def consumer_config(kafka: KafkaSettings, group: str, *, max_record_bytes: int) -> Config:
-    """Give the hot path's consumer: cooperative, committed records only, reading ahead no more than `prefetch_bytes`."""
+    """Return the configuration of a group's member: cooperative, committed records only, at most `prefetch_bytes` ahead."""
     fetch_bytes = max(kafka.prefetch_bytes // 2, max_record_bytes)
     config = client_config(kafka) | {
         "logger": logging.getLogger(KAFKA_CLIENT),
@@ -91,7 +92,7 @@ def consumer_config(kafka: KafkaSettings, group: str, *, max_record_bytes: int) 
 
 
 def reader_config(kafka: KafkaSettings, *, max_record_bytes: int) -> Config:
-    """Give a consumer that stands in no group: it assigns its partitions itself and reads what is committed."""
+    """Return the configuration of a consumer in no group. It assigns its partitions itself and reads committed records."""
     group = f"{kafka.consumer_group}-reader-{secrets.token_hex(4)}"
     config = consumer_config(kafka, group, max_record_bytes=max_record_bytes) | {
         "enable.partition.eof": True,
@@ -101,7 +102,7 @@ def reader_config(kafka: KafkaSettings, *, max_record_bytes: int) -> Config:
 
 
 def producer_config(kafka: KafkaSettings) -> Config:
-    """Give a producer of large records in large batches, with bounded memory."""
+    """Return the configuration of a producer of large records in large batches, with bounded memory."""
     return client_config(kafka) | {
         "logger": logging.getLogger(KAFKA_CLIENT),
         "compression.type": kafka.compression,
@@ -117,7 +118,7 @@ def producer_config(kafka: KafkaSettings) -> Config:
 
 
 def transactional_config(kafka: KafkaSettings, transactional_id: str) -> Config:
-    """Give a producer whose records appear all or not at all."""
+    """Return the configuration of a producer whose records appear all or not at all."""
     timeout_ms = round(kafka.transaction_timeout_s * 1e3)
     return producer_config(kafka) | {
         "transactional.id": transactional_id,
@@ -129,10 +130,10 @@ def transactional_config(kafka: KafkaSettings, transactional_id: str) -> Config:
 
 
 def worker_producer_config(kafka: KafkaSettings, transactional_id: str) -> Config:
-    """Give the hot path's producer: all that a batch has for a partition goes out in one request, at the commit.
+    """Return the configuration of a worker's producer. A batch's records for one partition go out in one request, at the commit.
 
-    While records wait behind a request under way, the client's thread polls without a pause: in requests of 1 MB that took more
-    CPU than all the rest of it. A commit does not wait for `linger.ms`.
+    While records wait behind a request under way, the client's thread polls without a pause. With requests of 1 MB this took more
+    CPU than all the rest of the client. A commit does not wait for `linger.ms`.
     """
     return transactional_config(kafka, transactional_id) | {
         "batch.size": worker_request_bytes(kafka),
@@ -141,12 +142,12 @@ def worker_producer_config(kafka: KafkaSettings, transactional_id: str) -> Confi
 
 
 def worker_request_bytes(kafka: KafkaSettings) -> int:
-    """Give the size of a worker's largest request to a partition; every topic that it writes must take as much."""
+    """Return the size of a worker's largest request to a partition. Every topic that it writes must take as much."""
     return min(WORKER_REQUEST_BYTES, kafka.max_output_bytes)
 
 
 def dead_letter_bytes(settings: Settings) -> int:
-    """Give the size of the largest record that the dead-letter topic takes, packed."""
+    """Return the packed size of the largest record that the dead-letter topic takes."""
     request_bytes = worker_request_bytes(settings.kafka) + REQUEST_OVERHEAD_BYTES
     return max(settings.input.max_record_bytes + 2 * REQUEST_OVERHEAD_BYTES, request_bytes)
 

@@ -83,9 +83,9 @@ class KafkaConsumer:
         return "" if self._membership is not None else JOINING
 
     def poll(self) -> KafkaBatch | None:
-        """Collect a batch by count, bytes and time; None where nothing came, or where the group moved meanwhile.
+        """Collect a batch by count, bytes and time. None if nothing came, or if the group moved meanwhile.
 
-        Raises KafkaException when the client cannot go on.
+        Raises KafkaException if the client cannot go on.
         """
         bounds, before = self._bounds, self._rebalances
         deadline = time.monotonic() + bounds.max_wait_ms / 1e3
@@ -116,7 +116,7 @@ class KafkaConsumer:
         return self._batch(messages, self._topic_id)
 
     def wait(self, seconds: float) -> bool:
-        """Hold all partitions still while polling goes on, so that the group keeps us; false where it moved meanwhile."""
+        """Pause all partitions and go on polling, so that the group keeps this member. False if the group moved meanwhile."""
         before = self._rebalances
         self._pause()
         passed = self._good(self._consumer.consume(1, seconds))  # what was on its way when we paused: it is read again
@@ -139,10 +139,10 @@ class KafkaConsumer:
                 self._bases[partition] = end
 
     def rewind(self) -> None:
-        """Read every partition again from what is committed: an aborted transaction does not do that by itself.
+        """Read every partition again from its committed offset. An aborted transaction does not do that by itself.
 
-        Taken off and put on again without an offset, the client asks the group's coordinator, and waits there for an open
-        transaction of a former owner.
+        Partitions are unassigned and assigned again without an offset. The client then asks the group's coordinator, which
+        waits for the end of a former owner's open transaction.
         """
         if not self._bases:
             return
@@ -166,7 +166,7 @@ class KafkaConsumer:
         return KafkaPositions(self._topic, moved, self._membership) if moved else None
 
     def close(self) -> None:
-        """Leave the group, so that others take over at once. Static members say nothing: that is their point."""
+        """Leave the group, so that others take over at once. A static member leaves silently: it may come back."""
         self._consumer.close()
 
     def _batch(self, messages: Sequence[Message], topic_id: str) -> KafkaBatch:
@@ -195,7 +195,7 @@ class KafkaConsumer:
         return KafkaBatch(records, headers, bases, ends, self._topic, topic_id, self._membership)
 
     def _good(self, messages: Iterable[Message]) -> list[Message]:
-        """Take the errors out of what was polled. Raises KafkaException for one that ends the client."""
+        """Return the messages without the errors among them. Raises KafkaException for an error that ends the client."""
         good = []
         for message in messages:
             error = message.error()
@@ -232,7 +232,7 @@ class KafkaConsumer:
             self._consumer.pause(self._owned())
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Take partitions on. Called for every new generation of the group, with an empty list too."""
+        """Begin to read partitions. Called for every new generation of the group, also with an empty list."""
         self._rebalances += 1
         consumer.incremental_assign(places)
         self._bases |= dict.fromkeys(place.partition for place in places)
@@ -256,14 +256,16 @@ class KafkaConsumer:
         log.info("partitions revoked", extra={"revoked": gone, "owned": self.partitions})
 
     def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Take note that the group went on without us: what we hold is somebody else's."""
+        """Drop the membership: the group went on without this member, and its partitions belong to others."""
         self._membership = None
-        log.warning("partitions lost: this worker was silent for too long")
+        log.warning(
+            "partitions lost: the group went on without this worker, which was silent for too long or could not reach its broker"
+        )
         self._revoked(consumer, places)
 
 
 def _headers(message: Message) -> Sequence[tuple[str, bytes | None]]:
-    """Give the headers; none where a name is no UTF-8: the client cannot read it, nor the others then. It is none of ours."""
+    """Return the headers, or none if a name is not UTF-8: then the client can read none of them. Our own names are ASCII."""
     try:
         return message.headers() or ()
     except (SystemError, UnicodeDecodeError):
@@ -272,6 +274,6 @@ def _headers(message: Message) -> Sequence[tuple[str, bytes | None]]:
 
 
 def _arrived(message: Message) -> float:
-    """Give the arrival in epoch seconds."""
+    """Return when the broker or the producer says that the record arrived, in epoch seconds."""
     milliseconds: int = message.timestamp()[1]
     return milliseconds / 1e3

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.kafka.config import admin_config, reader_config, transactional_config
-from pipeline.kafka.dead_letters import Place, StoredLetter, Wanted, mark, read_mark
+from pipeline.kafka.dead_letters import LetterAddress, StoredLetter, Wanted, mark, read_mark
 from pipeline.kafka.errors import when_settled
 from pipeline.settings.schema import KafkaSettings, Settings
 
@@ -37,7 +37,7 @@ class Replayed:
 
 
 class DeadLetterTopic:
-    """What is on the topic now. Opened for one command and closed after it."""
+    """The dead letters that are on the topic now. Opened for one command and closed after it."""
 
     def __init__(self, settings: Settings, *, is_settled: bool = False) -> None:
         """Open it as it is, or once nothing that was produced by now is still undecided. Raises KafkaException."""
@@ -46,8 +46,8 @@ class DeadLetterTopic:
         self._consumer = Consumer(reader_config(settings.kafka, max_record_bytes=settings.input.max_record_bytes))
         self._ends = self._find_settled_ends() if is_settled else self._find_ends()
 
-    def replayed(self) -> set[Place]:
-        """Give the places of all dead letters that were replayed."""
+    def replayed(self) -> set[LetterAddress]:
+        """Return the addresses of all dead letters that were replayed."""
         return {place for message in self._messages(self._first()) if (place := read_mark(_headers(message))) is not None}
 
     def letters(self, wanted: Wanted) -> Iterator[StoredLetter]:
@@ -55,7 +55,7 @@ class DeadLetterTopic:
         for message in self._messages(self._first() if wanted.places is None else _starts(self._first(), wanted.places)):
             headers = _headers(message)
             if read_mark(headers) is None:
-                place = Place(message.partition(), message.offset())
+                place = LetterAddress(message.partition(), message.offset())
                 letter = StoredLetter(place, message.value() or b"", headers, message.timestamp()[1] / 1e3)
                 if wanted.takes(letter):
                     yield letter
@@ -171,7 +171,7 @@ def _headers(message: Message) -> dict[str, bytes]:
     return {name: value for name, value in message.headers() or () if value is not None}
 
 
-def _starts(first: dict[int, int], places: frozenset[Place]) -> dict[int, int]:
+def _starts(first: dict[int, int], places: frozenset[LetterAddress]) -> dict[int, int]:
     """Start at the first place that is wanted of each partition."""
     starts: dict[int, int] = {}
     for place in places:

@@ -1,4 +1,4 @@
-"""Dead letters as an operator handles them: what each says of itself, and which are wanted."""
+"""Dead letters as an operator handles them: their headers, the filters that select them, and the marks of a replay."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pipeline.kafka.batch import FIRST_FAILURE_HEADER, RECEIVED_HEADER, TOKEN_HE
 from pipeline.model.output import Output
 
 
-class Place(NamedTuple):
-    """Where on the dead-letter topic it is: what people name it by, as `partition:offset`."""
+class LetterAddress(NamedTuple):
+    """Address of a dead letter on its topic. People write it as `partition:offset`."""
 
     partition: int
     offset: int
@@ -35,13 +35,13 @@ partition: retention deletes from the front, so that it never outlives its mark.
 class StoredLetter:
     """A dead letter read back from its topic."""
 
-    place: Place
+    place: LetterAddress
     body: bytes
     headers: Headers
     timestamp_s: float
 
     def text(self, name: str) -> str:
-        """Give a header as text; empty where it is missing."""
+        """Return a header as text, or "" if it is missing."""
         return self.headers.get(name, b"").decode("utf-8", "replace")
 
     @property
@@ -50,7 +50,7 @@ class StoredLetter:
         return project_of(self.body)
 
     def to_json(self) -> dict[str, Any]:
-        """Describe it without its bytes."""
+        """Return a description without the bytes."""
         return {
             "place": str(self.place),
             "project_id": self.project_id,
@@ -66,11 +66,11 @@ class StoredLetter:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the bytes are all there: what no topic takes was cut, and would only die again."""
+        """Whether all bytes were kept. A record too large for any topic was cut, and would only die again."""
         return "truncated-from" not in self.headers
 
     def replayed(self) -> Output:
-        """Give the record that brings it back: its bytes, and in the headers the identity of its first life."""
+        """Return the record that brings the dead letter back: its bytes, with the identity of its first life in the headers."""
         carried = {TOKEN_HEADER: "token", RECEIVED_HEADER: "received", FIRST_FAILURE_HEADER: "first-failure"}
         headers = [(name, self.headers[own]) for name, own in carried.items() if own in self.headers]
         return Output(None, self.body, headers)
@@ -78,17 +78,17 @@ class StoredLetter:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Filters; those that are None let everything pass. Times are epoch seconds of the failure, `until` excluded."""
+    """Filters. One that is None lets everything pass. Times are epoch seconds of the failure; `until` is excluded."""
 
     stage: str | None = None
     reason: str | None = None
     project_id: int | None = None
     since: float | None = None
     until: float | None = None
-    places: frozenset[Place] | None = None
+    places: frozenset[LetterAddress] | None = None
 
     def takes(self, letter: StoredLetter) -> bool:
-        """Say whether a dead letter is wanted; the cheap tests come first."""
+        """Whether the filters select a dead letter. The cheap tests come first."""
         if self.places is not None and letter.place not in self.places:
             return False
         if self.stage is not None and letter.text("stage") != self.stage:
@@ -102,20 +102,20 @@ class Wanted:
         return self.project_id is None or letter.project_id == self.project_id
 
 
-def read_mark(headers: Headers) -> Place | None:
-    """Read a mark's place; None for a dead letter."""
-    return parse_place(headers[REPLAYED_HEADER].decode("ascii", "replace")) if REPLAYED_HEADER in headers else None
+def read_mark(headers: Headers) -> LetterAddress | None:
+    """Return the address in a mark, or None for a dead letter."""
+    return parse_address(headers[REPLAYED_HEADER].decode("ascii", "replace")) if REPLAYED_HEADER in headers else None
 
 
-def mark(place: Place) -> Output:
-    """Make the mark that a dead letter was replayed."""
+def mark(place: LetterAddress) -> Output:
+    """Return the record that marks a dead letter as replayed."""
     return Output(None, b"", [(REPLAYED_HEADER, str(place).encode())])
 
 
-def parse_place(text: str) -> Place | None:
-    """Parse `partition:offset`; None for anything else."""
+def parse_address(text: str) -> LetterAddress | None:
+    """Parse `partition:offset`. None for any other text."""
     partition, _, offset = text.partition(":")
-    return Place(int(partition), int(offset)) if partition.isdecimal() and offset.isdecimal() else None
+    return LetterAddress(int(partition), int(offset)) if partition.isdecimal() and offset.isdecimal() else None
 
 
 def count_kinds(letters: Iterable[StoredLetter]) -> dict[tuple[str, str], int]:

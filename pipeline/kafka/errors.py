@@ -25,7 +25,7 @@ SETTLING = frozenset(
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     }
 )
-"""What a broker says for a moment of a partition or a group that has just been made, or is moving."""
+"""A broker answers so for a moment about a partition or a group that has just been made, or is moving."""
 _SILENT = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT, KafkaError._RESOLVE}  # noqa: SLF001 -- the client's names
 )
@@ -35,7 +35,7 @@ ASK_AGAIN_S = 0.1
 
 @contextmanager
 def broker_errors(what: str) -> Iterator[None]:
-    """Turn what the client raises into BrokerError, with what was tried before it and what to look at after it."""
+    """Turn the client's exceptions into BrokerError. `what` says what was tried; a hint says what to look at."""
     try:
         yield
     except KafkaException as error:
@@ -49,7 +49,7 @@ def broker_errors(what: str) -> Iterator[None]:
 
 
 def when_settled(ask: Callable[[], Answer], within_s: float) -> Answer:
-    """Ask, and ask again while the answer is one of SETTLING. Raises KafkaException."""
+    """Call `ask` until it succeeds or fails with an error that is not in SETTLING. Raises KafkaException."""
     deadline = time.monotonic() + within_s
     while True:
         try:

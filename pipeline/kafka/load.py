@@ -26,7 +26,7 @@ def produce(
     per_second: float | None,
     on_progress: Callable[[int, float], None],
 ) -> int:
-    """Produce (key, value) pairs to the input topic, as fast as the broker takes them or at a rate; gives how many.
+    """Produce (key, value) pairs to the input topic, as fast as the broker takes them or at a rate. Return how many.
 
     `on_progress` is told the number so far and the seconds taken. Raises KafkaException once one is known not to have arrived.
     """

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 FENCES_BEFORE_GIVING_UP = 5
 FENCES_WITHIN_S = 60.0
-"""A sleep past the transaction's time-out fences us once; being fenced so often means that another worker has our slot."""
+"""A sleep past the transaction's time-out fences a producer once. One that is fenced so often shares its slot."""
 
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001 -- the client's name for it
 
@@ -70,7 +70,7 @@ class TransactionalProducer:
             raise self._aborted(producer, KafkaError(KafkaError._QUEUE_FULL)) from None  # noqa: SLF001 -- the client's name for it
 
     def produce(self, producer: Producer, outputs: Outputs, deadline: float) -> None:
-        """Hand the records to the client; where its queue is full, wait for the broker. Raises BufferError at the deadline."""
+        """Hand the records to the client. If its queue is full, wait for the broker. Raises BufferError at the deadline."""
         for topic, records in outputs.items():
             for key, value, headers in records:
                 while True:
@@ -88,16 +88,16 @@ class TransactionalProducer:
         self._patiently(deadline, lambda: producer.commit_transaction(_left(deadline)))
 
     def close(self) -> None:
-        """Close the producer; nothing is open between two commits."""
+        """Close the producer. No transaction is open between two commits."""
         if self._producer is not None:
             self._producer.close()
             self._producer = None
 
     def _ready_producer(self) -> Producer:
-        """Give the producer, built and registered where there is none. Raises CommitError.
+        """Return the producer. Build and register a new one if there is none. Raises CommitError.
 
-        One that lost its broker while it had nothing to do is not used again: when it then asks for the group's coordinator, the
-        client may wait for ever, whatever time-out it was given (librdkafka 2.16, after outages longer than the session).
+        A producer that lost its broker while idle is not used again. When it then asks for the group's coordinator, the client
+        may wait for ever, whatever time-out it was given (librdkafka 2.16, after outages longer than the session).
         """
         if self._producer is not None:
             self._producer.poll(0)  # now it tells what happened since the last commit
@@ -120,7 +120,7 @@ class TransactionalProducer:
             self._producer = None
 
     def _patiently(self, deadline: float, call: Callable[[], None]) -> None:
-        """Call again while the client says that this may help. Raises KafkaException."""
+        """Call until it succeeds or fails with an error that is not retriable. Raises KafkaException."""
         while True:
             try:
                 call()
@@ -132,7 +132,7 @@ class TransactionalProducer:
                 return
 
     def _aborted(self, producer: Producer, error: KafkaError) -> CommitError:
-        """Abort what is open. Where that is no longer possible, the next commit starts with a new producer."""
+        """Abort the open transaction. If that is no longer possible, the next commit starts with a new producer."""
         self._note(error)
         reason = "; ".join(self._refused[:3]) or error.str()
         is_slot_taken = error.code() in _FENCED and self._is_fenced_too_often()

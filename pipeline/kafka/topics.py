@@ -1,4 +1,4 @@
-"""The topics: how each is made, whether those that exist fit, and their ids."""
+"""The topics of an installation: how they are made, whether existing ones fit, and their ids."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it should be. `at_least` holds settings whose value on the broker may be larger, never smaller."""
+    """A topic as it should be. `at_least` holds settings whose value on the broker may be larger but not smaller."""
 
     name: str
     at_least: Mapping[str, int]
     exactly: Mapping[str, str] = field(default_factory=dict)
 
     def config(self) -> dict[str, str]:
-        """Give all settings as the broker takes them."""
+        """Return all settings in the broker's form."""
         return {name: str(value) for name, value in self.at_least.items()} | dict(self.exactly)
 
 
 def wanted_topics(settings: Settings) -> list[Topic]:
-    """Give the topics of one installation with the settings of spec/storage.md, section 1."""
+    """Return the topics of one installation with their settings. See docs/spec/storage-messages.md."""
     kafka, record_bytes = settings.kafka, settings.input.max_record_bytes
     request_bytes = worker_request_bytes(kafka) + REQUEST_OVERHEAD_BYTES
     outcomes = {"max.message.bytes": request_bytes, "retention.ms": _DAY_MS}
@@ -45,7 +45,7 @@ def wanted_topics(settings: Settings) -> list[Topic]:
 
 
 def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[str]]:
-    """Create what is missing; give the names created and those that were there. Raises KafkaException."""
+    """Create the missing topics. Return the names created and those that existed. Raises KafkaException."""
     admin = AdminClient(admin_config(settings.kafka))
     new = [
         NewTopic(
@@ -66,7 +66,7 @@ def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[
 
 
 def check_topics(settings: Settings) -> Iterator[str]:
-    """Name what does not fit, one sentence each; nothing where all is well. Raises KafkaException."""
+    """Yield a sentence for everything that does not fit. Raises KafkaException."""
     admin = AdminClient(admin_config(settings.kafka))
     known = admin.list_topics(timeout=TIMEOUT_S).topics
     limits: dict[str, int] = {}
@@ -90,12 +90,12 @@ def check_topics(settings: Settings) -> Iterator[str]:
 
 
 def outcome_topics(kafka: KafkaSettings) -> list[str]:
-    """Give the topics that outcomes go to, each once."""
+    """Return the topics that outcomes go to, each once."""
     return list(dict.fromkeys(name for name in (kafka.outcomes, kafka.outcomes_billing) if name))
 
 
 def count_partitions(settings: Settings, name: str) -> int:
-    """Give a topic's number of partitions. Raises KafkaException where there is no broker or no such topic."""
+    """Return a topic's number of partitions. Raises KafkaException if there is no broker or no such topic."""
     topic = AdminClient(admin_config(settings.kafka)).list_topics(name, timeout=TIMEOUT_S).topics[name]
     if topic.error is not None:
         raise KafkaException(topic.error)
@@ -103,6 +103,6 @@ def count_partitions(settings: Settings, name: str) -> int:
 
 
 def topic_id(admin: AdminClient, name: str) -> str:
-    """Give a topic's id, which a topic of the same name made later does not share. Raises KafkaException."""
+    """Return a topic's id. A later topic of the same name has another id. Raises KafkaException."""
     described = admin.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)[name].result()
     return str(described.topic_id)

@@ -1,4 +1,4 @@
-"""Limit on dead letters: after a bad deploy, stop and say so, rather than fill the topic."""
+"""Limit on dead letters. After a bad deploy a loop halts and shows why, instead of filling the dead-letter topic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeline.settings.schema import DeadLetterSettings
 
 
 class DeadLetterLimit:
-    """Records and dead letters of the last `window_s` seconds. While it is exceeded time stands still: no waiting ends it."""
+    """Records and dead letters of the last `window_s` seconds. While the limit is exceeded, none of them is forgotten."""
 
     def __init__(self, settings: DeadLetterSettings) -> None:
         self._settings = settings
@@ -31,7 +31,7 @@ class DeadLetterLimit:
         return self._is_exceeded
 
     def add(self, records: int, dead: int, now: float) -> None:
-        """Count a batch that was committed."""
+        """Count a committed batch."""
         self._forget(now)
         self._batches.append((now, records, dead))
 

@@ -1,6 +1,6 @@
-"""Garbage between batches: what a batch builds are trees, freed as they are let go; to search them for cycles is waste.
+"""Garbage collection between batches. A batch builds trees, which are freed without a search for cycles.
 
-Measured on recorded events: the interpreter's own schedule takes 30 % of the whole pipeline's CPU, this one 1 %.
+Measured on recorded events: the interpreter's own schedule takes 30 % of the pipeline's CPU, this one 1 %.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import gc
 from typing import Self
 
 EVERY_BATCHES = 50
-"""A search through what lives between batches (caches, rules) costs some 30 ms; cycles are few, so that they can wait so long."""
+"""A search through everything that lives between batches (caches, rules) costs some 30 ms. Cycles are few and can wait."""
 
 
 class GarbageBetweenBatches:
-    """Turns the interpreter's own schedule off while it is entered. What lives by then is not searched again."""
+    """Turns the interpreter's own schedule off inside the `with` block. Objects that exist at its start are never searched."""
 
     def __init__(self) -> None:
         self._batches = 0
@@ -29,7 +29,7 @@ class GarbageBetweenBatches:
         gc.unfreeze()
 
     def after_batch(self) -> None:
-        """Collect now and then; called after a batch, and by a worker that waits for one."""
+        """Collect at every EVERY_BATCHES-th call. Called after a batch, and while a batch is awaited."""
         self._batches += 1
         if self._batches % EVERY_BATCHES == 0:
             gc.collect()

@@ -1,4 +1,4 @@
-"""Made-up events for trying out, loading and measuring: some failures, each with its own stack, as a web shop would have them."""
+"""Generated events for trials, load and measurements: the failures of a made-up web shop, each with its own stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIBRARIES = ("django.core.handlers.base", "django.db.backends.utils", "urllib3.c
 
 
 def generate_events(seed: int, *, kinds: int = 50, frames: int = 25, locals_per_frame: int = 6) -> Iterator[dict[str, Any]]:
-    """Give events without end: `kinds` different failures, the first ones the most frequent. Without id and time."""
+    """Yield events without end and without id and time: `kinds` different failures, the first ones the most frequent."""
     rng = random.Random(seed)  # noqa: S311 -- made-up data
     shapes = [_shape(rng, frames) for _ in range(kinds)]
     weights = [1 / (rank + 1) for rank in range(kinds)]
@@ -45,7 +45,7 @@ def generate_events(seed: int, *, kinds: int = 50, frames: int = 25, locals_per_
 
 
 def ingest_message(event: dict[str, Any], project_id: int, *, start_time: float | None = None) -> tuple[bytes, bytes]:
-    """Wrap an event as Relay does (spec/ingest.md, section 5); gives key and value. An event without an id gets a random one."""
+    """Return key and value of the ingest message that Relay would send. An event without an id gets a random one."""
     arrival = int(time.time() if start_time is None else start_time)
     event_id = event.get("event_id") or uuid.uuid4().hex
     message: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""Replay: recorded events through the same stages as a worker, from files to files, with no broker.
+"""Replay: recorded events go through the same stages as in a worker, from files to files, without a broker.
 
-The same input, rules and `now` give the same bytes: batches are cut by count and bytes, never by time.
+The same input, rules and `now` give the same bytes, because batches are cut by count and bytes and never by time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.model.errors import RetryableError, describe_failure
 from pipeline.model.record import Record
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
-from pipeline.runtimes.outputs import Outputs
+from pipeline.runtimes.replay_files import ReplayFiles
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import AccountingError, BatchResult, run
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Tally:
-    """What a run came to so far. `outcomes` count quantities by fate and reason, `dead_letters` by stage and reason."""
+    """Counts of a run so far. `outcomes` counts quantities by fate and reason, `dead_letters` by stage and reason."""
 
     records: int = 0
     events: int = 0
@@ -49,11 +49,11 @@ class Tally:
             self.stage_s[stage] += seconds  # type: ignore[assignment]
 
     def rate(self) -> float:
-        """Give the records per second so far."""
+        """Return the records per second so far."""
         return self.records / max(1e-9, time.perf_counter() - self.started)
 
     def to_json(self) -> dict[str, Any]:
-        """Give `summary.json` (design, section 4); only `duration_s` and `stages` differ between equal runs."""
+        """Return the content of `summary.json`. Only `duration_s` and `stages` differ between equal runs."""
         outcomes: dict[str, dict[str, int]] = {}
         for (fate, reason), quantity in sorted(self.outcomes.items(), key=str):
             outcomes.setdefault(fate, {})[reason or ""] = quantity
@@ -72,16 +72,16 @@ class Tally:
 def replay(
     records: Iterable[Record],
     context: Callable[[tuple[Polled, ...]], Context],
-    outputs: Outputs,
+    outputs: ReplayFiles,
     *,
     max_records: int,
     max_bytes: int,
     on_batch: Callable[[Tally], None],
     check_services: Callable[[], None] = lambda: None,
 ) -> Tally:
-    """Take every record through the stages and write what it came to. `context` makes a batch's context of what it covers.
+    """Take every record through the stages and write the results. `context` makes a batch's context from what it covers.
 
-    `check_services` raises GiveUpError where there is no point in waiting for a service that is away.
+    `check_services` raises GiveUpError if there is no point in waiting for a service that is away.
     """
     tally = Tally()
     with GarbageBetweenBatches() as garbage:
@@ -102,7 +102,7 @@ def replay(
 
 
 def cut_batches(records: Iterable[Record], max_records: int, max_bytes: int) -> Iterator[list[Record]]:
-    """Cut a stream into batches of at most so many records and bytes; a record larger than that is a batch alone."""
+    """Cut a stream into batches of at most so many records and bytes. A larger record is a batch of its own."""
     batch: list[Record] = []
     size = 0
     for record in records:
@@ -118,7 +118,7 @@ def cut_batches(records: Iterable[Record], max_records: int, max_bytes: int) -> 
 def _run_patiently(
     batch: list[Record], context: Callable[[tuple[Polled, ...]], Context], check_services: Callable[[], None]
 ) -> BatchResult:
-    """Run a batch, waiting for services that are away. One that fails is cut until the record at fault is a dead letter."""
+    """Run a batch, waiting for services that are away. A batch that fails is cut until the record at fault is alone."""
     first, last = batch[0].token, batch[-1].token
     ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
     while True:

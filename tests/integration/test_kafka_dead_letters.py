@@ -14,7 +14,7 @@ from support.kafka_broker import Broker, fresh_settings, read_all
 from pipeline.kafka import dead_letter_topic
 from pipeline.kafka.batch import TOKEN_HEADER, make_record
 from pipeline.kafka.dead_letter_topic import DeadLetterTopic, Replayed, replay_letters
-from pipeline.kafka.dead_letters import Place, StoredLetter, Wanted, read_mark
+from pipeline.kafka.dead_letters import LetterAddress, StoredLetter, Wanted, read_mark
 from pipeline.kafka.topics import topic_id
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.record import Form, Token
@@ -103,7 +103,7 @@ def test_the_list_prints_a_detail_that_looks_like_markup(settings: Settings, tmp
 def test_an_empty_topic_has_none(settings: Settings) -> None:
     assert listed(settings) == []
     assert replay(settings) == Replayed(0, 0)
-    assert listed(settings, Wanted(places=frozenset({Place(0, 7)}))) == []
+    assert listed(settings, Wanted(places=frozenset({LetterAddress(0, 7)}))) == []
 
 
 def test_each_comes_back_once_with_its_first_token(broker: Broker, settings: Settings) -> None:
@@ -130,7 +130,7 @@ def test_a_mark_stands_behind_its_dead_letter_on_the_same_partition(broker: Brok
     bury(settings, 40)
     replay(settings)
     marks = [
-        (read_mark(dict(message.headers() or ())), Place(message.partition() or 0, message.offset() or 0))
+        (read_mark(dict(message.headers() or ())), LetterAddress(message.partition() or 0, message.offset() or 0))
         for message in read_all(broker, settings.kafka.dead_letters)
     ]
     stood = [(letter, own) for letter, own in marks if letter is not None]

@@ -14,7 +14,6 @@ from pipeline.quotas.ledger import Counted, Polled, Sighting
 from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.redis.client import connect
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.outputs import Outputs
 from pipeline.runtimes.replay import Tally, replay
 from pipeline.stages.contract import Context, Limits
 
@@ -40,7 +39,7 @@ def run(server: RedisServer, folder: Path, records: list[Record], size: int) -> 
     def context(polled: tuple[Polled, ...]) -> Context:
         return Context(now=NOW, rules=rules, ledger=ledger, polled=polled, limits=LIMITS)
 
-    with Outputs(folder / "out") as outputs:
+    with ReplayFiles(folder / "out") as outputs:
         tally = replay(records, context, outputs, max_records=size, max_bytes=10**9, on_batch=lambda _: None)
     ledger.close()
     return tally

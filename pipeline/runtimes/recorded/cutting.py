@@ -11,7 +11,7 @@ from pipeline.runtimes.recorded.msgpack_scan import NO_MESSAGE, GarbageError, sc
 
 _CHUNK = 1 << 18
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""What some editors put before UTF-8; JSON knows no such character."""
+"""Byte-order mark that some editors put before UTF-8. JSON does not allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class _MsgpackValues:
         self._stream = stream
         self._max_bytes = max_bytes
         self._ahead = b""
-        """What was read from the stream; all before `_at` is passed."""
+        """Bytes read from the stream. Those before `_at` are done with."""
         self._at = 0
         self.kept = bytearray()
         self.size = 0

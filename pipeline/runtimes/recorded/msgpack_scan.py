@@ -1,4 +1,4 @@
-"""Where msgpack values end, told without building them, and without recursion.
+"""Find where msgpack values end, without building them and without recursion.
 
 What "good" looks like: a run of equal bytes costs 2 ns a byte, anything else some 100 to 200 ns a value, however small it is.
 """
@@ -58,7 +58,7 @@ def scan(data: bytes, at: int, open_values: int) -> tuple[int, int]:
 
 
 def _run_length(data: bytes, at: int, open_values: int) -> int:
-    """Give how many values in a row are the same byte, at most the open ones where each closes one."""
+    """Return how many values in a row are the same byte, at most the number of open values if each one closes a value."""
     first = data[at]
     run = _run_of(first).match(data, at, at + open_values if _OPENED[first] < 0 else len(data))
     assert run is not None, "no byte at all is a run, too"  # noqa: S101
@@ -71,7 +71,7 @@ def _run_of(first: int) -> re.Pattern[bytes]:
 
 
 def _width(first: int) -> int:
-    """Give the bytes of a value without those inside it; 0 where a number must be read first, or nothing begins so."""
+    """Return the size of a value without the values inside it. 0 if a number must be read first, or if no value begins so."""
     if 0xA0 <= first <= 0xBF:
         return 1 + first - 0xA0
     if first == 0xC1 or _NUMBER_SIZES[first]:
@@ -80,7 +80,7 @@ def _width(first: int) -> int:
 
 
 def _inside(first: int) -> int:
-    """Give how many values are inside one, where the first byte tells."""
+    """Return how many values are inside one whose first byte says it."""
     if 0x80 <= first <= 0x8F:
         return 2 * (first - 0x80)
     return first - 0x90 if 0x90 <= first <= 0x9F else 0

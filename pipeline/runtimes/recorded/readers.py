@@ -24,7 +24,7 @@ else:
     from backports import zstd
 
 SUFFIXES = {".jsonl": "lines", ".json": "whole", ".msgpack": "msgpack", ".envelope": "envelope"}
-"""What a suffix says about a file, after `.gz` or `.zst` is taken off."""
+"""Form of a file by its suffix, without `.gz` or `.zst`."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -40,7 +40,7 @@ class InputError(Exception):
 
 
 @dataclass(slots=True)
-class Position:
+class Progress:
     """How far a stream of records has come, in bytes of the files as they lie on disk."""
 
     total_bytes: int = 0
@@ -60,10 +60,10 @@ class Inputs:
         """Files of folders whose suffix says that they are no input."""
         self._files = [file for path in paths for file in self._find(Path(path))]
         """Each with its size on disk; of a pipe it is 0."""
-        self.position = Position(total_bytes=sum(size for _, size in self._files))
+        self.position = Progress(total_bytes=sum(size for _, size in self._files))
 
     def __iter__(self) -> Iterator[Record]:
-        """Give record after record. A damaged file ends in one damaged record; the next file goes on. Raises InputError."""
+        """Yield the records. A damaged file ends with one damaged record, and the next file follows. Raises InputError."""
         offset = 0
         done_bytes = 0
         for file, size in self._files:
@@ -141,7 +141,7 @@ def _damage(stream: io.BufferedReader) -> str | None:
 
 
 def _printable(file: Path) -> str:
-    """Give a file's name as text that can be written out: names are bytes, not always UTF-8."""
+    """Return a file's name as printable text. Names are bytes and not always UTF-8."""
     return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
@@ -182,7 +182,7 @@ class _Piecewise(io.RawIOBase):
 
 
 def _sniff(stream: io.BufferedReader) -> str:
-    """Tell the form of a file without a telling suffix: a msgpack map, an envelope's header line, else JSON lines."""
+    """Return the form of a file with another suffix: a msgpack map, an envelope's header line, or else JSON lines."""
     head = stream.peek(4096)
     if head[:1] and (0x80 <= head[0] <= 0x8F or head[0] in {0xDE, 0xDF}):
         return "msgpack"

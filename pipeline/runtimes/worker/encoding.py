@@ -1,4 +1,4 @@
-"""What a batch puts on the broker: events, outcomes and dead letters as topic, key, value and headers."""
+"""A batch's results as records for Kafka: events, outcomes and dead letters, each with topic, key, value and headers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKED_SHARE = 0.9
 
 
 def encode(result: BatchResult, headers: Mapping[Position, Headers], settings: Settings, now: float) -> dict[str, list[Output]]:
-    """Give a batch's outputs by topic; `publish` has found that events fit theirs. `headers` are of records that had any."""
+    """Return a batch's outputs by topic. `publish` has checked that events fit. `headers` are those of records that had any."""
     kafka = settings.kafka
     outputs: defaultdict[str, list[Output]] = defaultdict(list)
     outputs[kafka.events_out] = [_published(item) for item in result.events]
@@ -48,7 +48,7 @@ def _outcomes_topic(outcome: Outcome, kafka: KafkaSettings) -> str:
 def _dead_letters(
     letters: list[DeadLetter], headers: Mapping[Position, Headers], settings: Settings, now: float
 ) -> Iterator[Output]:
-    """Make one dead letter of a record, however many of its items died: replaying it brings all of them back."""
+    """Yield one dead letter for each record, however many of its items died. Its replay brings all of them back."""
     seen: set[Position] = set()
     for letter in letters:
         position = letter.record.position
@@ -58,7 +58,7 @@ def _dead_letters(
 
 
 def dead_letter(letter: DeadLetter, headers: Headers, settings: Settings, now: float) -> Output:
-    """Make the record of a dead letter: the original bytes, and in the headers whence, where, why and by which version."""
+    """Return the record of a dead letter: the original bytes, with source, stage, reason and code version in the headers."""
     record = letter.record
     partition, offset = place_of(record)
     described = {
@@ -89,7 +89,7 @@ def dead_letter(letter: DeadLetter, headers: Headers, settings: Settings, now: f
 
 
 def _fits(body: bytes, settings: Settings) -> bool:
-    """Say whether a topic takes it. What came in well packed can unpack to a hundred megabytes, and pack again to more than came.
+    """Whether the topic takes a dead letter. A well packed record may unpack to a hundred megabytes and pack worse here.
 
     A dead letter that its topic refuses would be refused for ever, and its batch with it.
     """

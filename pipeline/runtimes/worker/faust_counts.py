@@ -18,7 +18,7 @@ KEPT_WINDOWS = 15
 
 
 class CountKey(NamedTuple):
-    """What is counted apart from what."""
+    """Outcomes with the same key are counted together."""
 
     project_id: int
     category: str
@@ -51,7 +51,7 @@ class MinuteTable:
         self._windows[window][key] += quantity
 
     def minutes(self, number: int) -> list[dict[str, Any]]:
-        """Give the last `number` minutes, the newest first: its start (epoch seconds) and the counts."""
+        """Return the last `number` minutes, the newest first, each with its start (epoch seconds) and its counts."""
         newest = int(time.time() // WINDOW_S)
         return [self._minute(window) for window in range(newest, newest - number, -1)]
 
@@ -65,11 +65,11 @@ def _oldest(now: float) -> int:
 
 
 def count_outcomes(app: faust.App, topics: Mapping[str, int]) -> MinuteTable:
-    """Make an agent for each outcome topic, given with its partitions; gives the table that they all count in.
+    """Make an agent for each outcome topic. `topics` has their numbers of partitions. Return the table that all agents count in.
 
     The application reads all partitions by itself, in a group of its own that begins KEPT_WINDOWS minutes ago: so the counts are
-    the same on every worker, whichever come and go, and none is kept anywhere. In a table of Faust's that the workers shared,
-    others' counts came with the next rebalance, and what was read again after it counted again.
+    the same on every worker, whichever come and go, and nothing is stored. In a table of Faust's that the workers shared,
+    others' counts came only with the next rebalance, and records that were read again after it counted again.
     """
     table = MinuteTable()
 
@@ -85,7 +85,7 @@ def count_outcomes(app: faust.App, topics: Mapping[str, int]) -> MinuteTable:
 
 
 def read_outcome(value: bytes | None) -> tuple[CountKey, int] | None:
-    """Read one record of the outcomes topic; None for what is none. Others may write there too."""
+    """Parse one record of the outcomes topic. None if it is not an outcome: others may write there too."""
     try:
         outcome = orjson.loads(value or b"")
         key = CountKey(

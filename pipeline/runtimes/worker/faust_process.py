@@ -47,7 +47,7 @@ EXIT_AT_ONCE = 130
 
 
 def _leave_after_crash() -> None:
-    """End the process soon, whatever Faust still waits for: whoever supervises it can only start what has ended."""
+    """End the process soon, whatever Faust still waits for. A supervisor starts a process again only after it has ended."""
     leave = threading.Timer(BATCH_ENDS_WITHIN_S + FAUST_LEAVES_WITHIN_S, os._exit, (1,))
     leave.daemon = True
     leave.start()
@@ -78,7 +78,7 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
         self._worker.loop.stop()
 
     def join(self, seconds: float) -> bool:
-        """Wait for the thread's end; false where it still runs."""
+        """Wait for the thread's end. False if it still runs after `seconds`."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -92,7 +92,7 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
 
 
 class RulesWatch(Service):  # type: ignore[misc]  # mode has no types here
-    """Rules that follow their folder while the worker runs. Reading happens in a thread: the views stay quick."""
+    """Reads the rules folder again while the worker runs. It reads in a thread, so that the web views stay quick."""
 
     def __init__(self, rules: RulesFolder, metrics: WorkerMetrics, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -113,7 +113,7 @@ class RulesWatch(Service):  # type: ignore[misc]  # mode has no types here
 
 
 class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
-    """Faust's worker with our manners: the first SIGTERM ends the batch, the second leaves at once and still loses nothing."""
+    """Faust's worker with other signals: the first SIGTERM ends after the batch, the second at once. Neither loses anything."""
 
     def __init__(self, app: faust.App, hot_path: HotPath, *services: Service) -> None:
         super().__init__(app, hot_path, *services, override_logging=False, redirect_stdouts=False, quiet=True)
@@ -139,7 +139,7 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
         self._schedule_shutdown(by)
 
     def _leave_in_time(self) -> None:
-        """End the process ten seconds after the signal at the latest. What is not committed then is another worker's."""
+        """End the process ten seconds after the signal at the latest. Another worker takes up what is not committed by then."""
         has_ended = self._hot_path.join(BATCH_ENDS_WITHIN_S)
         time.sleep(FAUST_LEAVES_WITHIN_S)
         log.warning("leaving without waiting for Faust to end", extra={"batch_ended": has_ended})
@@ -150,7 +150,7 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
 def run_process(
     settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, *, outcome_partitions: Mapping[str, int]
 ) -> NoReturn:
-    """Run until a signal, and end the process. Outcome topics come with their partitions.
+    """Run until a signal, then end the process. `outcome_partitions` names the outcome topics with their numbers of partitions.
 
     Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal. Raises BrokerError.
     """
@@ -169,7 +169,7 @@ def run_process(
 
 
 def _facts(settings: Settings, rules: RulesFolder) -> dict[str, Any]:
-    """Give what a person asks first of a worker that does not do what it should."""
+    """Return what a person asks first about a worker that misbehaves: brokers, group, Redis, rules, version."""
     kafka = settings.kafka
     redis = urlsplit(settings.redis.url or "")
     return {
@@ -186,7 +186,7 @@ def _facts(settings: Settings, rules: RulesFolder) -> dict[str, Any]:
 
 
 def check_port(web: WebSettings) -> None:
-    """Try the port before anything starts: Faust would tell amid its start, in a stack trace. Raises SettingsError."""
+    """Try the port before anything starts. Faust would fail later, with a stack trace. Raises SettingsError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
         socket.create_server(address[:2], family=family).close()
@@ -195,7 +195,7 @@ def check_port(web: WebSettings) -> None:
 
 
 def make_app(settings: Settings) -> faust.App:
-    """Make the application. Its group is another than the hot path's, and each process's own: Faust takes the id for it."""
+    """Return the application. Faust uses its id as consumer group, so each process has its own, which is not the hot path's."""
     kafka = settings.kafka
     session_timeout_s = max(30.0, kafka.session_timeout_s)
     app = faust.App(
@@ -220,7 +220,7 @@ def make_app(settings: Settings) -> faust.App:
 
 
 def _credentials(kafka: KafkaSettings) -> Any:
-    """Give Faust's form of the settings that `kafka_config` gives librdkafka."""
+    """Return in Faust's form the credentials that `pipeline.kafka.config` gives librdkafka."""
     if kafka.security_protocol == "PLAINTEXT":
         return None
     context = None

@@ -17,7 +17,7 @@ from pipeline.runtimes.worker.work import Worker
 from pipeline.settings.schema import Settings
 
 BATCH_TAKES_S = 5.0
-"""A worker whose batch takes longer is not ready: a commit, most likely, whose broker is away."""
+"""A worker whose step takes longer is not ready. Most likely it is a commit whose broker is away."""
 
 
 _STEPS = {
@@ -27,7 +27,7 @@ _STEPS = {
     "commit": "kafka: a commit has taken {:.0f} s so far",
     "hold": "kafka: the client has not answered for {:.0f} s while a batch is held",
 }
-"""What a loop's step means when it takes long."""
+"""Explanation of a step that takes long."""
 
 
 def add_views(

@@ -10,8 +10,8 @@ from pipeline.model.errors import RetryableError
 from pipeline.model.record import Form, Record, Token
 from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting, UncountedLedger
 from pipeline.rules.folder import load_rules
-from pipeline.runtimes.outputs import Outputs
 from pipeline.runtimes.replay import Tally, cut_batches, replay
+from pipeline.runtimes.replay_files import ReplayFiles
 from pipeline.stages.contract import Context
 
 RULES = load_rules(Path(__file__).parents[3] / "rules")
@@ -53,7 +53,7 @@ def run(ledger: Moody, folder: Path, count: int = 8) -> Tally:
     def context(polled: tuple[Polled, ...]) -> Context:
         return Context(now=NOW, rules=RULES, ledger=ledger, polled=polled)
 
-    with Outputs(folder) as outputs:
+    with ReplayFiles(folder) as outputs:
         return replay(map(record, range(count)), context, outputs, max_records=8, max_bytes=10**9, on_batch=lambda _: None)
 
 

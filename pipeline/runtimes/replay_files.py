@@ -1,4 +1,4 @@
-"""Where a replay writes: four files that appear under their names only when the run is complete."""
+"""The four files that a replay writes. They get their names only when the run is complete."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class OutputError(Exception):
     """The output folder cannot be written; the text names it."""
 
 
-class Outputs:
-    """Open files of one run. Used as a context manager: on any error the partial files go, and nothing else was touched.
+class ReplayFiles:
+    """Open files of one run, a context manager. On any error the partial files are removed and nothing else is touched.
 
-    Whatever cannot be written (a full disk, a folder that went away) raises OutputError.
+    Raises OutputError if something cannot be written (a full disk, a folder that is gone).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class Outputs:
         self._write(DEAD_LETTERS, orjson.dumps(letter.to_json(), option=orjson.OPT_APPEND_NEWLINE))
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Give the files their names, the summary last: where it is, the rest is whole."""
+        """Rename the files, the summary last: if it exists, the others are complete."""
         try:
             (self.folder / SUMMARY).unlink(missing_ok=True)
             for name, file in self._files.items():

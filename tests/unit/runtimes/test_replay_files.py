@@ -7,11 +7,11 @@ import pytest
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.scope import Scope
-from pipeline.runtimes.outputs import OutputError, Outputs
+from pipeline.runtimes.replay_files import OutputError, ReplayFiles
 
 
 def test_files_appear_only_when_the_run_is_complete(tmp_path: Path) -> None:
-    with Outputs(tmp_path / "out") as outputs:
+    with ReplayFiles(tmp_path / "out") as outputs:
         outputs.event(b"[]")
         assert not any(path.suffix == ".jsonl" for path in (tmp_path / "out").iterdir())
         outputs.finish({"records": 1})
@@ -24,7 +24,7 @@ def test_a_failed_run_leaves_nothing_and_touches_nothing(tmp_path: Path) -> None
     (tmp_path / "events.jsonl").write_text("before")
 
     def fail_midway() -> None:
-        with Outputs(tmp_path) as outputs:
+        with ReplayFiles(tmp_path) as outputs:
             outputs.event(b"[]")
             raise RuntimeError
 
@@ -37,7 +37,7 @@ def test_a_failed_run_leaves_nothing_and_touches_nothing(tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
-        Outputs(tmp_path / "file" / "out")
+        ReplayFiles(tmp_path / "file" / "out")
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "outcomes.jsonl", "summary.json"])
@@ -46,7 +46,7 @@ def test_a_full_disk_is_named_and_nothing_stays_that_looks_finished(tmp_path: Pa
     large = b"x" * 1_000_000
 
     def write_all() -> None:
-        with Outputs(tmp_path) as outputs:
+        with ReplayFiles(tmp_path) as outputs:
             outputs.event(large)
             outputs.outcome(Outcome(0.0, Scope(1, 1, None), Fate.INVALID, large.decode(), None, DataCategory.ERROR, 1))
             outputs.finish({"records": 1})
