@@ -15,6 +15,7 @@ from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.redis.client import connect
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.replay import Tally, replay
+from pipeline.runtimes.replay_files import ReplayFiles
 from pipeline.stages.contract import Context, Limits
 
 pytestmark = pytest.mark.redis
