@@ -1,7 +1,7 @@
-"""Write what repeats the code: docs/configuration.md from pipeline/settings/schema.py, the metrics in docs/operations.md.
+"""Generate docs/configuration.md from pipeline/settings/schema.py, and the table of metrics in docs/operations.md.
 
-scripts/generate_docs.py           write them
-scripts/generate_docs.py --check   say which are stale; exit 1 if any
+scripts/generate_docs.py           write the pages
+scripts/generate_docs.py --check   name the pages that are out of date; exit 1 if there are any
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def configuration() -> str:
-    """Give the page of all settings: every section, field, type, default and docstring, in the order of the file."""
+    """Return the page of all settings: section, name, type, default and docstring, in the order of the file."""
     module = ast.parse((ROOT / "pipeline/settings/schema.py").read_text())
     classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
     short = dict(_short_variables(ast.parse((ROOT / "pipeline/settings/loading.py").read_text())))
@@ -23,10 +23,10 @@ def configuration() -> str:
         "# Configuration",
         "",
         "Generated from `pipeline/settings/schema.py` by `scripts/generate_docs.py`.",
-        "A TOML file (`--settings`) comes first, then the environment, then flags; the later wins.",
-        "Every setting has a variable, `PIPELINE_` and its path in capitals, such as `PIPELINE_KAFKA_BROKERS`;",
-        "some have a shorter one too.",
-        "`pipeline config show` prints what is in force, and where it comes from.",
+        "Settings are read from a TOML file (`--settings`), then from environment variables, then from options. The later wins.",
+        "The variable of a setting is `PIPELINE_` and its path in capitals: `PIPELINE_KAFKA_BROKERS` sets `kafka.brokers`.",
+        "A few have a shorter variable as well. A list is written with commas in a variable.",
+        "`pipeline config show` prints all settings and where each comes from.",
         "",
     ]
     sections: list[tuple[str, ast.ClassDef]] = [("", classes["Settings"])]
@@ -48,7 +48,7 @@ def configuration() -> str:
 
 
 def _fields(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr, str, str]]:
-    """Give name, type, default and the docstring that follows, of each field."""
+    """Yield the name, type, default and docstring of each field of a class."""
     for index, part in enumerate(node.body):
         if not isinstance(part, ast.AnnAssign) or not isinstance(part.target, ast.Name):
             continue
@@ -72,12 +72,12 @@ METRICS_BEGIN, METRICS_END = "<!-- metrics: generated -->", "<!-- end of metrics
 
 
 def operations() -> str:
-    """Give the page of operations, with the table of metrics from pipeline/observability/metric_defs.py between its marks."""
+    """Return docs/operations.md with the table of metrics between its two marks."""
     sys.path.insert(0, str(ROOT))
     from pipeline.observability.metric_defs import METRICS  # noqa: PLC0415 -- found only with the repository on the path
 
     before, _, rest = (ROOT / "docs/operations.md").read_text().partition(METRICS_BEGIN)
-    lines = ["", "| metric | kind | unit | labels | what | when it is high |", "|---|---|---|---|---|---|"]
+    lines = ["", "| metric | kind | unit | labels | what | if it is high |", "|---|---|---|---|---|---|"]
     for metric in METRICS:
         name = metric.name + ("_total" if metric.kind == "counter" else "")
         labels = ", ".join(metric.labels)
@@ -89,11 +89,11 @@ PAGES = {"docs/configuration.md": configuration, "docs/operations.md": operation
 
 
 def main() -> int:
-    """Write or check the pages."""
+    """Write or check the pages. Return the exit code."""
     stale = [name for name, page in PAGES.items() if not (ROOT / name).exists() or (ROOT / name).read_text() != page()]
     if sys.argv[1:] == ["--check"]:
         for name in stale:
-            print(f"{name} is stale: run scripts/generate_docs.py", file=sys.stderr)
+            print(f"{name} is out of date: run scripts/generate_docs.py", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
         (ROOT / name).write_text(PAGES[name]())

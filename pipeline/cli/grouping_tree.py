@@ -1,4 +1,4 @@
-"""Explanations for people: the component tree in a terminal, and what two events have in common."""
+"""Prints explanations of grouping for people: the tree of components, and the comparison of two events."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pipeline.grouping.variants import Variant
 MAX_SHOWN_LEAVES = 40
 
 WIDEST_LINE = 20_000
-"""Lines are never cut: a rule's file and line stand at their end, and a terminal folds what is wider than itself."""
+"""Lines are not cut, because a rule's file and line are at their end. A terminal wraps them."""
 
 _RULE_IN_HINT = re.compile(r"by stack trace rule \((.*)\)$")
 
 
 def print_explanation(explanation: Explanation, console: Console | None = None) -> None:
-    """Print one event's grouping: `*` and colour mark what contributes, brackets say why not."""
+    """Print how one event groups. A star and colour mark what contributes; brackets say why something does not."""
     console = console or Console(highlight=False, width=WIDEST_LINE)
     console.print(_heading(explanation))
     origins = {str(touched.rule).lower(): touched.rule.origin for touched in explanation.touched_frames}
@@ -37,10 +37,10 @@ def print_explanation(explanation: Explanation, console: Console | None = None) 
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print whether and why two events group together, or what differs first."""
+    """Print whether two events are one group and why, or what differs first."""
     console = console or Console(highlight=False, width=WIDEST_LINE)
-    verdict = Text("together", "bold green") if comparison.together else Text("apart", "bold red")
-    console.print(Text.assemble(verdict, ": ", comparison.reason))
+    answer = Text("together", "bold green") if comparison.together else Text("apart", "bold red")
+    console.print(Text.assemble(answer, ": ", comparison.reason))
     if comparison.shared:
         console.print(Text("shared values", "bold"))
         for at, value in comparison.shared[:MAX_SHOWN_LEAVES]:
@@ -116,7 +116,7 @@ def _leaf(value: Any, component: Component) -> Text:
 
 
 def _with_origin(hint: str, origins: Mapping[str, str]) -> str:
-    """Add file and line to a hint that names a rule; the matching library prints some patterns in lower case."""
+    """Return a hint with file and line if it names a rule. Case is ignored: sentry-ophio prints some patterns in lower case."""
     rule = _RULE_IN_HINT.search(hint)
     origin = origins.get(rule[1].lower()) if rule is not None else None
     return hint if origin is None else f"{hint}, {origin}"

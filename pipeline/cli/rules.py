@@ -23,11 +23,10 @@ from pipeline.cli.options import (
 from pipeline.cli.rule_reports import print_group_diff, print_unused
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.rule_tools.case_file import LocatedCase, Subject, case_files, parse_cases
-from pipeline.rule_tools.cases import run_cases
+from pipeline.rule_tools.cases import base_rules, run_cases
 from pipeline.rule_tools.group_diff import diff_groups
 from pipeline.rule_tools.suspicious_rules import suspicious_matchers
 from pipeline.rule_tools.unused_rules import unused_rules
-from pipeline.rules.base_rules import base_rules
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.settings.loading import load_settings

@@ -1,1 +1,1 @@
-"""What a running worker tells: metrics, logs, and reports of its own failures."""
+"""Metrics, logs, and reports of the pipeline's own failures."""

@@ -1,4 +1,4 @@
-"""A worker's metrics as Prometheus reads them. Touched once a batch, never once an event."""
+"""The metrics of a worker for Prometheus. They are updated once a batch, never once an event."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pipeline.observability.metric_defs import Kind, Metric
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])
 
-# A second series beside each counter, which no document names.
+# Otherwise each counter has a second series, `_created`, which docs/operations.md does not name.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the client has no types here
 
 STATES = ("starting", "running", "waiting", "halted", "stopped")
 
 
 class WorkerMetrics:
-    """One registry with every metric that `metric_defs` names."""
+    """A registry with all metrics of `metric_defs`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._metrics: dict[str, Any] = {metric.name: _make(metric, self.registry) for metric in defs.METRICS}
         self._seen_partitions: set[int] = set()
         self._totals: dict[tuple[str, ...], float] = {}
-        for result in ("loaded", "refused"):  # a series that is born with its first refusal shows no increase
+        for result in ("loaded", "refused"):  # A series that begins with its first refusal shows no increase.
             self._of(defs.RULES_RELOADS).labels(result)
 
     def batch_committed(
@@ -44,7 +44,7 @@ class WorkerMetrics:
         run_s: float,
         commit_s: float,
     ) -> None:
-        """Count a batch whose transaction is through. `dead` holds stage and reason of each dead letter."""
+        """Count a batch that was committed. `dead` holds the stage and the reason of each dead letter."""
         self._of(defs.RECORDS).inc(records)
         self._of(defs.BATCH_RECORDS).observe(records)
         self._of(defs.BATCH_BYTES).observe(size_bytes)
@@ -63,11 +63,11 @@ class WorkerMetrics:
             self._of(defs.DEAD_LETTERS).labels(stage, reason).inc(number)
 
     def batch_dropped(self, why: str) -> None:
-        """Count a batch that is read again."""
+        """Count a batch that will be read again."""
         self._of(defs.BATCHES_DROPPED).labels(why).inc()
 
     def service_error(self, service: str) -> None:
-        """Count a call that failed for a service that is away."""
+        """Count a call that failed because a service was unavailable."""
         self._of(defs.SERVICE_ERRORS).labels(service).inc()
 
     def kafka_error(self, name: str) -> None:
@@ -89,7 +89,7 @@ class WorkerMetrics:
             self._of(defs.LAG_SECONDS).labels(str(partition)).set(age_s)
 
     def state(self, state: str) -> None:
-        """Set the one state that holds."""
+        """Set the present state, one of `STATES`."""
         for name in STATES:
             self._of(defs.STATE).labels(name).set(name == state)
 
@@ -98,11 +98,11 @@ class WorkerMetrics:
         self._of(defs.RULES_RELOADS).labels(result).inc()
 
     def report_suppressed(self) -> None:
-        """Count a report of our own failures that was not sent."""
+        """Count a report of a failure that was not sent because of the limit."""
         self._of(defs.REPORTS_SUPPRESSED).inc()
 
     def totals(self, metric: Metric, totals: Mapping[Labels, float]) -> None:
-        """Bring a counter up to totals that somebody else keeps, by labels."""
+        """Raise a counter to totals that are kept elsewhere, by labels."""
         for labels, total in totals.items():
             grown = total - self._totals.get((metric.name, *labels), 0.0)
             if grown > 0:
@@ -110,7 +110,7 @@ class WorkerMetrics:
                 (self._of(metric).labels(*labels) if labels else self._of(metric)).inc(grown)
 
     def page(self) -> bytes:
-        """Give the text that Prometheus scrapes."""
+        """Return the page that Prometheus reads."""
         return generate_latest(self.registry)
 
     def _of(self, metric: Metric) -> Any:

@@ -1,7 +1,8 @@
-"""Reports of our own failures, to a DSN when one is configured. Never with payloads in them, never about reports themselves.
+"""Reports of the pipeline's own failures to a Sentry DSN, if one is configured. Reports hold no payloads.
 
-No loops: what we report comes back to us as events where the DSN is our own. Such events are told by their project, which is the
-DSN's: a failure on one of them is logged and not reported. A limit bounds the rest.
+If the DSN belongs to this pipeline, reports arrive in it as events, and a failure on such an event must not be reported again.
+These events are recognized by their project, which is the one of the DSN. A failure on one of them is only logged. All other
+reports are limited to `REPORTS_PER_MINUTE`.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from pipeline.settings.schema import ReportSettings
 REPORTS_PER_MINUTE = 10
 
 _KEPT_EXTRA = frozenset({"stage", "kind", "state", "records", "bases", "ends", "position", "rules_version", "kafka_error"})
-"""What a log line's extras may carry out of the house: places and counts, never bytes of events."""
+"""The extra values of a log line that a report may contain: positions and counts, never content of events."""
 
 
 class ReportFilter:
-    """Decides about each report: what is taken out, and whether it goes at all."""
+    """Called by the SDK for each report: decides whether it is sent, and removes payloads from it."""
 
     def __init__(
         self,
@@ -42,9 +43,9 @@ class ReportFilter:
         self._sent: list[float] = []
 
     def __call__(self, report: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ARG002 -- sentry-sdk's signature
-        """Give the report without payloads; None where it must not go."""
+        """Return the report without payloads, or None if it must not be sent."""
         if str(report.get("logger")).startswith(KAFKA_CLIENTS):
-            return None  # a broker that is away is no failure of ours, and would use up what may be sent
+            return None  # An unavailable broker is not a failure of the pipeline, and would use up the limit.
         extra = report.get("extra") or {}
         if self._own_project_id is not None and extra.get("project_id") == self._own_project_id:
             return None
@@ -58,9 +59,9 @@ class ReportFilter:
 
 
 def start_reporting(reports: ReportSettings, on_suppressed: Callable[[], None]) -> None:
-    """Report errors that are logged, where a DSN is configured. `on_suppressed` is called for each that there was no room for.
+    """Report each error that is logged from now on, if a DSN is configured.
 
-    Raises SettingsError for what is no DSN.
+    `on_suppressed` is called for each report that is not sent because of the limit. Raises SettingsError if the DSN is not valid.
     """
     if reports.sentry_dsn is None:
         return
@@ -84,13 +85,13 @@ def start_reporting(reports: ReportSettings, on_suppressed: Callable[[], None]) 
 
 
 def project_of_dsn(dsn: str) -> int | None:
-    """Give the project that reports go to."""
+    """Return the id of the project that a DSN names, or None if it is not a number."""
     last = urlsplit(dsn).path.rsplit("/", 1)[-1]
     return int(last) if last.isdecimal() else None
 
 
 def _without_payloads(report: dict[str, Any]) -> dict[str, Any]:
-    """Keep the type of each exception and its stack; its text and the log line's arguments may quote an event."""
+    """Keep the type and the stack of each exception. Its text and the arguments of the log line may quote an event."""
     for exception in (report.get("exception") or {}).get("values") or ():
         exception["value"] = "(text left out: it may quote an event)"
         for frame in (exception.get("stacktrace") or {}).get("frames") or ():

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from pipeline.grouping.explain.explanation import Explanation
 from pipeline.grouping.fingerprint_rules.crash_frames import frames_besides_exceptions, frames_of, values_of
+from pipeline.grouping.grouper import Grouper
 from pipeline.model.errors import RuleError
 from pipeline.model.record import Form, Record, Token
+from pipeline.model.rule_file import RuleFile
 from pipeline.rule_tools.case_file import Expectation, LocatedCase, Subject
 from pipeline.rule_tools.explanations import explain_item, ungrouped_items
+from pipeline.rules.snapshot import Rules
 from pipeline.stages.contract import Context
 
 
 def run_cases(cases: Iterable[LocatedCase], ctx: Context, subject: Subject) -> Iterator[RuleError]:
     """Run cases and yield an error for each expectation that does not hold.
 
-    For the subject "bases", `ctx.rules` must hold the bases alone (`pipeline.rules.base_rules`).
+    For the subject "bases", `ctx.rules` must hold the bases alone (see `base_rules`).
     """
     project_id = subject if isinstance(subject, int) else next(number for number in count(1) if not ctx.rules.knows(number))
     for located in cases:
         for message in _run(located, ctx, project_id):
             yield RuleError(located.file, located.line, None, f"{located.case.name}: {message}")
+
+
+def base_rules(folder: Path, loaded: Rules) -> Rules:
+    """Return rules by which every project is grouped by the newest base rules of a folder alone.
+
+    All but grouping is as in `loaded`, the rules of the whole folder.
+    """
+    files = sorted((folder / "bases").glob("*.rules"))
+    bases = {file.name: RuleFile(str(file.relative_to(folder.parent)), file.read_text()) for file in files}
+    return Rules(loaded.version, loaded.default._replace(grouper=Grouper.load([], bases)), {})
 
 
 def _run(located: LocatedCase, ctx: Context, project_id: int) -> Iterator[str]:

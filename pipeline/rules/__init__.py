@@ -1,1 +1,1 @@
-"""The rules folder, read into a snapshot that stages use and never change (design, section 5)."""
+"""The rules folder, read into an immutable snapshot that stages use. rules/README.md describes the folder."""

@@ -1,7 +1,8 @@
-"""The rules folder: read whole, checked whole, watched for edits. A broken edit never replaces rules that work.
+"""Reads and checks the rules folder, and watches it for edits. An edit with a mistake never replaces rules that work.
 
-bases/      shipped, dated, frozen          default/      every project starts from these
-projects/<project_id>/                      the same names; each extends or overrides the default
+bases/                   base rules that are shipped with a release
+default/                 the rules that every project starts from
+projects/<project_id>/   files of the same names, which extend or override the default
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from pipeline.scrubbing.scrubber import Scrubber
 log = logging.getLogger(__name__)
 
 Signature = tuple[tuple[str, int, int], ...]
-"""Name, size in bytes and time of change in ns of each rule file of one folder."""
+"""Name, size in bytes and modification time in ns of each rule file of one folder."""
 
 BASES, DEFAULT, PROJECTS = "bases", "default", "projects"
 _PROJECT_ID = re.compile("[1-9][0-9]{0,18}")
-"""Without leading zeros: `7` and `07` would be one project, and one of them in force."""
+"""Without leading zeros, because `7` and `07` would be two folders for one project."""
 _SUFFIXES = (".toml", ".rules")
 _NO_FILE = -1
-"""Stands for the size of what has a rule file's name but cannot be read as one: it must not pass for a file that is absent."""
+"""The size of something that has the name of a rule file but is no file, so that it differs from a file that is absent."""
 
 
 class _Part(NamedTuple):
-    """One part of a project's rules: the files that it is read from, and how."""
+    """One part of a project's rules: the files that it is read from, and the function that reads them."""
 
     files: frozenset[str]
     load: Callable[[list[Layer], Layer, GroupingCaches], Any]
@@ -59,7 +60,7 @@ _KNOWN_FILES = frozenset().union(*(part.files for part in _PARTS))
 
 
 class _Folder(NamedTuple):
-    """One folder as it was last read: its files, and for default and projects the parts made of them."""
+    """A folder as it was last read: the texts of its files and, for default and projects, the rules that were made of them."""
 
     signature: Signature
     layer: Layer
@@ -67,9 +68,9 @@ class _Folder(NamedTuple):
 
 
 class RulesFolder:
-    """Rules that follow their folder. `current` is the last version that was good; start-up refuses a bad one.
+    """Rules that follow the edits of their folder. `current` is the last version without a mistake.
 
-    Raises InvalidRulesError with all the mistakes found, or with the folder's absence.
+    Raises InvalidRulesError if the folder does not exist, or has mistakes when it is first read. The error lists all of them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,14 +81,14 @@ class RulesFolder:
         self._seen = _scan(path)
         self.current = self._load()
         self.refused: str | None = None
-        """Why the edit that is in the folder now is not in force; None where it is."""
+        """Why the present content of the folder is not in force, or None if it is."""
 
     def poll(self) -> bool:
-        """Read what changed; true where new rules came into force. Never raises."""
+        """Read what has changed and return whether new rules are in force. Never raises."""
         try:
             seen = _scan(self.path)
         except (InvalidRulesError, OSError) as error:
-            self._seen = {}  # so that whatever comes back is read
+            self._seen = {}  # The next scan differs from it, so the folder is read when it is back.
             self._refuse(str(error))
             return False
         if seen == self._seen:
@@ -95,12 +96,12 @@ class RulesFolder:
         self._seen = seen
         try:
             fresh = self._load()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the watch goes on and the last good rules stay
+        except Exception as error:  # noqa: BLE001 -- also after a fault of ours the watch goes on with the last good rules
             self._refuse(str(error) if isinstance(error, (InvalidRulesError, OSError)) else describe_failure(error))
             return False
         self.refused = None
         if fresh.version == self.current.version:
-            log.info("the rules in force stay", extra={"rules_version": fresh.version})
+            log.info("rules read again, nothing changed", extra={"rules_version": fresh.version})
             return False
         log.info("rules reloaded", extra={"rules_version": fresh.version, "previous": self.current.version})
         self.current = fresh
@@ -109,11 +110,14 @@ class RulesFolder:
     def _refuse(self, error: str) -> None:
         if error != self.refused:
             detail = {"rules_version": self.current.version, "error": error}
-            log.error("edited rules refused, the last good ones stay", extra=detail)
+            log.error("edited rules refused, the last good rules stay in force", extra=detail)
         self.refused = error
 
     def _load(self) -> Rules:
-        """Build the rules, anew only where a folder changed. Keeps what it read only if all of it is good."""
+        """Return the rules of the folder. Folders that did not change are not read again.
+
+        Raises InvalidRulesError with all mistakes; what was read before is then kept.
+        """
         errors: list[RuleError] = []
         read = {name: self._read(name, signature, errors) for name, signature in self._seen.items()}
         empty = _Folder((), {})
@@ -144,7 +148,7 @@ class RulesFolder:
         return Rules(_version(folders), default_rules, projects)
 
     def _read(self, name: str, signature: Signature, errors: list[RuleError]) -> _Folder:
-        """Read the rule files of one folder, unless they are as they were."""
+        """Read the rule files of one folder, unless its signature is the same as before."""
         before = self._folders.get(name)
         if before is not None and before.signature == signature:
             return before
@@ -152,7 +156,7 @@ class RulesFolder:
         for file, size, _ in signature:
             path = str(self.path / name / file)
             if size == _NO_FILE:
-                errors.append(RuleError(path, None, None, "expected a file; this is a folder, a pipe, or a link to nothing"))
+                errors.append(RuleError(path, None, None, "expected a file; this is a folder, a pipe, or a broken link"))
                 continue
             try:
                 layer[file] = RuleFile(path, (self.path / name / file).read_text(encoding="utf-8-sig"))
@@ -161,13 +165,14 @@ class RulesFolder:
         return _Folder(signature, layer)
 
     def _build(self, errors: list[RuleError], default: Layer, own: Layer, shared: list[Any] | None, bases: Layer) -> list[Any]:
-        """Build the parts of one project's rules; all are tried, so that all mistakes are reported at once.
+        """Return the parts of one project's rules, with None for a part that has a mistake. All mistakes are added to `errors`.
 
-        A part that the project says nothing about is `shared` with the default: a hundred thousand projects cost little.
+        A part for which the project has no file of its own is taken from `shared`, the parts of the default. So a hundred
+        thousand projects need little memory.
         """
         known = ", ".join(sorted(_KNOWN_FILES))
         errors += [
-            RuleError(file.path, None, None, f"no rules are read from a file of this name; there are: {known}")
+            RuleError(file.path, None, None, f"no rules are read from a file of this name; known names are: {known}")
             for name, file in own.items()
             if name not in _KNOWN_FILES
         ]
@@ -185,17 +190,17 @@ class RulesFolder:
 
 
 def load_rules(path: Path) -> Rules:
-    """Read and check every rule file once. Raises InvalidRulesError with all the mistakes found."""
+    """Return the rules of a folder. Raises InvalidRulesError with all mistakes in it."""
     return RulesFolder(path).current
 
 
 def _with_parts(folder: _Folder, parts: list[Any]) -> _Folder:
-    """Attach the parts, if all of them could be made."""
+    """Return the folder with its parts, or without any if one of them has a mistake."""
     return folder._replace(parts=None if None in parts else ProjectRules(*parts))
 
 
 def _version(folders: Mapping[str, _Folder]) -> str:
-    """Hash every file's name and content."""
+    """Return a hash of the names and contents of all files."""
     version = xxhash.xxh3_64()
     for name, folder in folders.items():
         for file, (_, text) in folder.layer.items():
@@ -204,11 +209,11 @@ def _version(folders: Mapping[str, _Folder]) -> str:
 
 
 def _scan(path: Path) -> dict[str, Signature]:
-    """Look at the folders without reading a file. Raises InvalidRulesError where there is none."""
+    """Return the signature of each folder without reading a file. Raises InvalidRulesError if `path` is not a rules folder."""
     if not path.is_dir():
         raise InvalidRulesError([RuleError(str(path), None, None, "no such folder")])
     if not any((path / name).is_dir() for name in (BASES, DEFAULT, PROJECTS)):
-        reason = f"no rules folder: it holds neither {BASES}/ nor {DEFAULT}/ nor {PROJECTS}/"
+        reason = f"not a rules folder: it holds neither {BASES}/ nor {DEFAULT}/ nor {PROJECTS}/"
         raise InvalidRulesError([RuleError(str(path), None, None, reason)])
     found: dict[str, Signature] = {}
     for name in (BASES, DEFAULT, PROJECTS):
@@ -230,12 +235,12 @@ def _signature(folder: str) -> Signature:
 
 
 def _is_rule_file(entry: os.DirEntry[str]) -> bool:
-    """Tell by the name; but what editors leave under a hidden name while they work is none: a link to nothing."""
+    """Whether an entry is a rule file, by its name. Broken links with a hidden name are not: editors leave them as locks."""
     return entry.name.endswith(_SUFFIXES) and not (entry.name.startswith(".") and _looks(entry)[0] == _NO_FILE)
 
 
 def _looks(entry: os.DirEntry[str]) -> tuple[int, int]:
-    """Give size and time of change, through links."""
+    """Return size and modification time of a file. Links are followed."""
     try:
         status = entry.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Project: who owns a project's events, and how long they are kept (`project.toml`)."""
+"""Projects (`project.toml`): their organization, their keys, and how long their events are kept."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipeline.model.toml_file import read_layers
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-"""What Snuba's columns hold: it refuses events and outcomes with other values."""
+"""The range of Snuba's columns. It refuses events and outcomes with other values."""
 
 
 class ProjectKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A DSN's public key and the number that outcomes and quotas know it by."""
+    """The public key of a DSN, and the number that outcomes and quotas know it by."""
 
     id: Number
     public_key: str
@@ -23,7 +23,7 @@ class ProjectKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `project.toml`. `retention_days` is how long the storage keeps the project's events."""
+    """The content of `project.toml`. The storage keeps the project's events for `retention_days`."""
 
     slug: str = ""
     organization: Number = 1
@@ -32,10 +32,10 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention_days: Days = 90
 
     def key_id(self, public_key: str) -> int | None:
-        """Look up a key's number; a key that is not listed has none."""
+        """Return the number of a key, or None if the key is not listed."""
         return next((key.id for key in self.keys if key.public_key == public_key), None)
 
 
 def load_project(layers: list[Layer]) -> Project:
-    """Read `project.toml` of each layer; the later layer's values win. Raises InvalidRulesError."""
+    """Read `project.toml` of each layer. Values of a later layer win. Raises InvalidRulesError."""
     return read_layers("project.toml", layers, Project)

@@ -1,4 +1,4 @@
-"""Snapshot: every rule in force, for every project, at one version of the rules folder."""
+"""Snapshot: the rules of all projects at one version of the rules folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.scrubbing.scrubber import Scrubber
 
 
 class ProjectRules(NamedTuple):
-    """The rules in force for one project: the default's, extended or overridden by its own."""
+    """The rules that hold for one project: those of the default, extended or overridden by its own."""
 
     project: Project
     filters: Filters
@@ -25,21 +25,21 @@ class ProjectRules(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All projects' rules. `version` is a hash of every file's content."""
+    """The rules of all projects. `version` is a hash of the names and contents of all files."""
 
     version: str
     default: ProjectRules
     projects: Mapping[int, ProjectRules]
 
     def project(self, project_id: int) -> ProjectRules:
-        """Give a project's rules; one without a folder takes the default's."""
+        """Return the rules of a project. A project without a folder has those of the default."""
         return self.projects.get(project_id, self.default)
 
     def all_quotas(self) -> Iterator[Quota]:
-        """Give the quotas of the default and of every project."""
+        """Yield the quotas of the default and of every project."""
         for rules in (self.default, *self.projects.values()):
             yield from rules.quotas
 
     def knows(self, project_id: int) -> bool:
-        """Say whether the project has a folder of its own."""
+        """Whether the project has a folder of its own."""
         return project_id in self.projects

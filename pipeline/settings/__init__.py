@@ -1,1 +1,1 @@
-"""Every setting, and how the settings are read."""
+"""All settings, and how they are read from a file, the environment and options."""

@@ -1,6 +1,6 @@
-"""Reading the settings: a TOML file comes first, then the environment, then flags; the later wins.
+"""Reads the settings from a TOML file, then from environment variables, then from options. The later wins.
 
-This is the only file that reads the environment.
+No other file reads the environment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.settings.schema import Section, Settings
 
 PREFIX = "PIPELINE_"
 SLIP_LIKENESS = 0.92
-"""How like a setting's variable another must be, from 0 to 1, to be taken for a slip of the finger."""
+"""How similar a variable must be to the variable of a setting, from 0 to 1, to be refused as a spelling mistake."""
 
 SHORT_VARIABLES: dict[str, tuple[str, ...]] = {
     "PIPELINE_ARTIFACTS": ("artifacts", "url"),
@@ -29,11 +29,14 @@ SHORT_VARIABLES: dict[str, tuple[str, ...]] = {
     "PIPELINE_SLOT": ("kafka", "slot"),
     "PIPELINE_SENTRY_DSN": ("reports", "sentry_dsn"),
 }
-"""Environment variables that have a shorter name than their setting's path makes."""
+"""Environment variables with a shorter name than the one that follows from their setting's path."""
 
 
 def variables() -> dict[str, tuple[str, ...]]:
-    """Give the environment variable of every setting: PIPELINE_ and its path in capitals, and the short ones."""
+    """Return the environment variables of all settings, each with the path of its setting.
+
+    A variable is PIPELINE_ and the path in capitals: PIPELINE_KAFKA_BROKERS for kafka.brokers. Some have a short one as well.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for field in msgspec.structs.fields(Settings):
         if isinstance(field.default, Section):
@@ -46,7 +49,10 @@ def variables() -> dict[str, tuple[str, ...]]:
 def load_settings(
     file: Path | None, flags: Mapping[tuple[str, ...], Any] | None = None, environment: Mapping[str, str] = os.environ
 ) -> Settings:
-    """Read the settings from file, environment and flags. Raises SettingsError."""
+    """Return the settings. `flags` maps paths to values; None stands for an option that was not given.
+
+    Raises SettingsError if the file cannot be read, or if a value or the name of a setting or variable is not valid.
+    """
     values: dict[str, Any] = {}
     if file is not None:
         try:
@@ -58,9 +64,9 @@ def load_settings(
         _convert(values, str(file))
     known = variables()
     for variable in sorted(environment.keys() - known.keys()):
-        # Others have variables under our prefix too, such as Kubernetes for a service of our name.
+        # Other variables with this prefix are allowed: Kubernetes sets some for a service that is called `pipeline`.
         if variable.startswith(PREFIX) and (meant := get_close_matches(variable, known, 1, SLIP_LIKENESS)):
-            raise SettingsError(f"{variable}: no such setting; {meant[0]} is one")
+            raise SettingsError(f"{variable}: no such setting; did you mean {meant[0]}?")
     for variable, path in known.items():
         if variable in environment:
             _put(values, path, _from_text(path, environment[variable]))
@@ -83,13 +89,13 @@ _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
 
 
 def _explain(mistake: str) -> str:
-    """Say first which setting is meant, and last what it may be, where that is a choice."""
+    """Return a message that names the setting first, and its possible values last if they are few."""
     found = _MISTAKE.fullmatch(mistake)
     what, path = (found[1], tuple(filter(None, (found[2] or "").split(".")))) if found else (mistake, ())
     if unknown := _UNKNOWN_FIELD.fullmatch(what):
         section = _default(path)
         meant = get_close_matches(unknown[1], section.__struct_fields__, 1)
-        return f"{'.'.join((*path, unknown[1]))}: no such setting" + (f"; {meant[0]} is one" if meant else "")
+        return f"{'.'.join((*path, unknown[1]))}: no such setting" + (f"; did you mean {meant[0]}?" if meant else "")
     what = what.replace(" | null`", "`")  # TOML has no null, and the environment neither
     kind = get_type_hints(type(_default(path[:-1]))).get(path[-1]) if path else None
     choices = ("true", "false") if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
@@ -97,12 +103,12 @@ def _explain(mistake: str) -> str:
 
 
 def _from_text(path: tuple[str, ...], text: str) -> str | list[str]:
-    """Give what a variable holds; where the setting is a list, its parts between commas."""
+    """Return the value of a variable. For a setting that is a list, return the parts between commas."""
     return [part for each in text.split(",") if (part := each.strip())] if isinstance(_default(path), tuple) else text
 
 
 def _default(path: tuple[str, ...]) -> Any:
-    """Give what a setting, or a section, is by itself."""
+    """Return the default of a setting or a section."""
     return functools.reduce(getattr, path, Settings())
 
 

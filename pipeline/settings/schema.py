@@ -1,4 +1,7 @@
-"""Every setting, its default and its unit."""
+"""All settings with their defaults. The docstring below a setting becomes its line in docs/configuration.md.
+
+Names end in the unit: `_s` seconds, `_ms` milliseconds, `_bytes` bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from msgspec import Meta
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One table of the settings file; a name that is not listed here is refused."""
+    """One table of the settings file. Names that are not listed here are refused."""
 
 
 Name = Annotated[str, Meta(min_length=1)]
@@ -23,124 +26,136 @@ class InputSettings(Section, frozen=True):
     """What is read, and how large it may be."""
 
     max_record_bytes: Bytes = 10_000_000
-    """A larger record becomes a dead letter; a replay does not hold it in memory, a worker up to what its topic takes."""
+    """A larger record becomes a dead letter. A replay never holds it in memory; a worker holds what the topic allows."""
     unknown_projects: Literal["accept", "reject"] = "accept"
-    """What happens to a project without a folder under rules/projects: the default's rules, or outcome invalid (project_id)."""
+    """For events of a project that has no folder in rules/projects. accept: the default rules hold for it. reject: its events get
+    the outcome invalid with the reason project_id."""
 
 
 class BatchSettings(Section, frozen=True):
-    """How much is handled together. A worker cuts by all three; replay never by time."""
+    """How much is processed together. A worker ends a batch at whichever limit comes first; a replay ignores the time."""
 
     max_records: Count = 1_000
     max_bytes: Bytes = 8_000_000
     max_wait_ms: Count = 100
+    """How long a worker waits for a batch to fill."""
 
 
 class RedisSettings(Section, frozen=True):
-    """Where quotas, duplicates and counts are kept."""
+    """The server that holds quotas, duplicates and counts."""
 
     url: str | None = None
-    """redis://, rediss:// (TLS; `?ssl_ca_certs=FILE` names an authority of your own) or unix://. None: replay starts its own
-    server for the run."""
+    """redis://, rediss:// (TLS; `?ssl_ca_certs=FILE` names your own certificate authority) or unix://; redis+cluster:// for a
+    cluster. None: a replay starts a server of its own for the run, and a worker refuses to start."""
     timeout_s: Seconds = 5.0
+    """How long a call may take before Redis counts as unavailable."""
 
 
 class QuotaSettings(Section, frozen=True):
-    """How quotas behave when Redis does not."""
+    """How events are counted, and what happens while Redis is unavailable."""
 
     on_unavailable: Literal["wait", "accept"] = "wait"
-    """wait: partitions pause and nothing is lost. accept: events pass uncounted, and a metric says so."""
+    """wait: workers pause until Redis is back, and nothing is lost. accept: events pass without being counted, and the metric
+    pipeline_uncounted_events_total counts them."""
     duplicates: bool = True
+    """Whether an event is refused if its project has sent an event with the same id before."""
     duplicate_window_s: Annotated[int, Meta(ge=1, le=12 * 86_400)] = 3_600
-    """An event id seen again in its project within this time is refused. At most 160 MB of Redis memory per million ids."""
+    """How long an event id is remembered. A million ids take at most 160 MB of Redis memory."""
     ledger_s: Annotated[int, Meta(ge=60)] = 7 * 86_400
-    """How long decisions are kept: at least as long as the input topic keeps records."""
+    """How long decisions about records are kept. It must be at least as long as the input topic keeps records."""
     late_s: Annotated[int, Meta(ge=60)] = 3_600
-    """A backlog as old as this is still counted exactly: so long a counter or an event id outlives its window."""
+    """How long counters and event ids are kept after their window has ended. A backlog up to this age is counted exactly."""
 
 
 class ArtifactSettings(Section, frozen=True):
-    """Where source maps come from."""
+    """Where source maps are stored, and what looking them up may cost."""
 
     url: str | None = None
-    """A folder, or an object store's URL (s3://, gs://, az://). None: symbolication is off and adds no errors."""
+    """A folder, or the URL of an object store (s3://, gs://, az://). None: symbolication is off."""
     engine: Literal["symbolic", "sourcemap"] = "symbolic"
-    """symbolic resolves function names by scope; sourcemap is pure Python and gives positions only."""
+    """symbolic finds the names of functions by their scopes. sourcemap is written in Python and finds positions only."""
     memory_bytes: Bytes = 512_000_000
-    """What parsed maps and built files may take in a worker; a map is counted with five times its text."""
+    """The most memory for parsed maps and built files in a worker. A map counts as five times the size of its text."""
     max_file_bytes: Bytes = 32_000_000
-    """A larger map or built file is not used: parsing a map of 14 MB already takes 220 MB for a moment."""
+    """Larger maps and built files are not used. Parsing a map of 14 MB needs 220 MB for a moment."""
     poll_interval_s: Seconds = 5.0
-    """A bundle that comes or goes is noticed within this time, also where its release was looked up and missed before."""
+    """How soon a new or removed bundle is noticed, even if its release was looked up before and not found."""
     relist_interval_s: Seconds = 60.0
-    """Object stores: how soon a bundle is noticed that was put there by other means than `pipeline sourcemaps add`."""
+    """Object stores only: how soon a bundle is noticed that was not added by `pipeline sourcemaps add`."""
     retry_failed_s: float = 60.0
-    """How long a failure that may pass (a store that does not answer, a failed fetch) is remembered."""
+    """How long a temporary failure is remembered, such as a store that does not answer, before it is tried again."""
     store_timeout_s: Seconds = 10.0
+    """Object stores only: how long a request may take."""
     cache_dir: str = "~/.cache/event-pipeline/artifacts"
-    """Object stores: where files that were read are kept on this machine, for all of its workers."""
+    """Object stores only: the folder that keeps what was read, for all workers of this machine."""
     cache_bytes: Bytes = 4_000_000_000
+    """The most that `cache_dir` may hold."""
     parse_cpu_s: Seconds = 5.0
-    """What an unknown file may take in the child process that tries it; one that takes more is used without scope names."""
+    """The most CPU time that a child process may take to parse an unknown file. A file that needs more is used without the names
+    of its functions."""
     parse_memory_bytes: Bytes = 4_000_000_000
+    """The most memory that the child process may take."""
     retention_days: Count = 90
-    """`pipeline sourcemaps prune` removes older bundles."""
+    """`pipeline sourcemaps prune` removes bundles that are older."""
     scrape_hosts: tuple[str, ...] = ()
-    """Hosts that missing files may be fetched from over https, such as `*.example.com`. Empty: nothing is fetched."""
+    """Hosts from which missing files may be fetched over https, such as `*.example.com`. Empty: nothing is fetched."""
     scrape_timeout_s: Seconds = 10.0
+    """How long fetching one file may take."""
 
 
 class KafkaSettings(Section, frozen=True):
-    """The broker, the names on it, and how the worker stands in its group."""
+    """The broker, the topics, and how a worker takes part in its consumer group."""
 
     brokers: Name = "127.0.0.1:9092"
-    """host:port, comma separated."""
+    """host:port of one or more brokers, separated by commas."""
     consumer_group: Name = "pipeline"
     events_in: Name = "ingest-events"
     events_out: Name = "events"
     outcomes: Name = "outcomes"
     outcomes_billing: Name | None = None
-    """A topic of their own for accepted and rate-limited outcomes. None: all go to `outcomes`."""
+    """A separate topic for accepted and rate-limited outcomes. None: all outcomes go to `outcomes`."""
     dead_letters: Name = "ingest-events-dlq"
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     ssl_ca_file: str | None = None
-    """PEM file with the authorities that sign brokers. None: the system's."""
+    """A PEM file with the certificate authorities that sign the brokers' certificates. None: those of the system."""
     ssl_certificate_file: str | None = None
     ssl_key_file: str | None = None
     ssl_key_password: str | None = None
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     sasl_username: str | None = None
     sasl_password: str | None = None
-    """Better in PIPELINE_KAFKA_SASL_PASSWORD than in a file."""
+    """Rather set PIPELINE_KAFKA_SASL_PASSWORD than write it into a file."""
 
     slot: Name | None = None
-    """This worker's place among its equals, such as its StatefulSet pod's name: it makes the transactional id, so that a
-    restarted worker ends what it left open at once. None: a random one, and readers of committed records wait
-    `transaction_timeout_s` and the broker's sweep (10 s) after a kill -9. Two workers must never share one."""
+    """A name that is unique among the workers and stays over a restart, such as the name of the worker's pod in a StatefulSet.
+    The transactional id is made of it, so a restarted worker ends at once the transaction that it left open. None: a random name;
+    after a kill -9, readers of committed records wait for `transaction_timeout_s` and the broker's next sweep (10 s). Two workers
+    must never share a slot."""
     static_membership: bool = False
-    """The group remembers the slot over a restart shorter than `session_timeout_s`, and moves no partitions. The price: they
-    stand still for that long when the worker leaves for good. Needs `slot`."""
+    """Whether a worker keeps its partitions over a restart that is shorter than `session_timeout_s`. If the worker leaves for
+    good, they stand still for that long. Needs `slot`."""
     session_timeout_s: Annotated[float, Meta(ge=1, le=1_800)] = 10.0
-    """A worker that is silent for so long loses its partitions. Brokers take 6 to 1,800, unless they are told otherwise."""
+    """A worker that the broker does not hear of for this long loses its partitions. Brokers allow 6 to 1,800 by default."""
     transaction_timeout_s: Seconds = 10.0
-    """A transaction open for so long is aborted by the broker. Only produce and commit happen inside one."""
+    """The broker aborts a transaction that is open for longer. Only producing and committing happen inside one."""
     max_poll_interval_s: Seconds = 300.0
-    """A batch that takes so long loses its partitions."""
+    """A worker loses its partitions if a batch takes longer."""
     metadata_refresh_s: Seconds = 30.0
-    """Added partitions are seen within this time; the client's own default is 300."""
+    """How soon added partitions are noticed. The client's own default is 300."""
     retry_backoff_ms: Count = 10
-    """Between retries of the client. Back-to-back transactions take 107 ms at the client's default of 100, 28 ms at 10."""
+    """The pause between retries of the client. Transactions in a row take 107 ms each at the client's default of 100, and 28 ms
+    at 10."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
     prefetch_bytes: Bytes = 16_000_000
-    """How much is read ahead of the batch, over all partitions; the client's own default is 64 MB."""
+    """How much is read ahead of the present batch, over all partitions. The client's own default is 64 MB."""
     max_output_bytes: Bytes = 25_000_000
-    """A larger record is never produced: one of them would abort its whole transaction."""
+    """A larger record is not produced, since it would abort the whole transaction; its event becomes a dead letter."""
     replication_factor: Count = 1
-    """Copies of each partition of the topics that `topics create` makes."""
+    """How many copies of each partition there are of the topics that `pipeline topics create` makes."""
 
     def __post_init__(self) -> None:
-        """Refuse a topic that is used for two things: what comes out would come in again."""
+        """Refuse a topic that is named twice. What is written would be read again as input."""
         names = {name: getattr(self, name) for name in ("events_in", "events_out", "outcomes", "dead_letters")}
         if self.outcomes_billing != self.outcomes:
             names["outcomes_billing"] = self.outcomes_billing
@@ -150,33 +165,36 @@ class KafkaSettings(Section, frozen=True):
 
 
 class DeadLetterSettings(Section, frozen=True):
-    """When too many dead letters mean that something else is wrong, a bad deploy perhaps."""
+    """How many dead letters stop a worker. So many mean that something else is wrong, such as a faulty release."""
 
     max_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.25
-    """Above this part of the records within the window, consumption stops; 1 never stops it."""
+    """The worker stops if more than this part of the records in the window become dead letters. 1 never stops it."""
     window_s: Seconds = 60.0
     min_count: Count = 100
-    """Fewer dead letters than this within the window never stop anything."""
+    """The worker never stops for fewer dead letters in the window."""
 
 
 class WebSettings(Section, frozen=True):
-    """The worker's web views: health, metrics, live counts."""
+    """The worker's web views: /health, /ready, /metrics and /counts."""
 
     host: str = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the container
     port: Annotated[int, Meta(ge=1, le=65_535)] = 6066
     live_counts: bool = True
-    """Count the outcomes of all workers by minute, for the view of live counts; costs some 200 us of CPU per outcome record."""
+    """Whether the outcomes of all workers are counted by minute for /counts. It costs some 200 us of CPU per outcome."""
 
 
 class ReportSettings(Section, frozen=True):
-    """Where the pipeline reports its own failures and what it logs."""
+    """Where the pipeline reports its own failures, and what it logs."""
 
     sentry_dsn: str | None = None
-    """None: nowhere. Events that this project sends here are processed, and never reported about."""
+    """The Sentry project that gets reports of failures. None: none are sent. No failure is reported for events of this project
+    itself, so that reports cannot cause reports."""
     environment: str = "production"
+    """The environment that reports name."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """debug has a line per batch; no level has a line per event."""
+    """debug adds a line for each batch. No level has a line for each event."""
     log_form: Literal["json", "text"] = "json"
+    """json: one object a line. text: lines for people."""
 
 
 class Settings(Section, frozen=True):

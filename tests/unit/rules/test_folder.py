@@ -107,7 +107,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_something_else_is_refused(folder: Path) -> None:
-    with pytest.raises(InvalidRulesError, match=r"default: no rules folder"):
+    with pytest.raises(InvalidRulesError, match=r"default: not a rules folder"):
         load_rules(folder / "default")
 
 
