@@ -96,9 +96,9 @@ class Admission:
         """Add to the call, for the organizations that it names anyway, what was refused without a call before."""
         for counter_set in self._memory.unreported:
             section = self.call.sections.get(counter_set.organization)
-            for at, (name, _) in enumerate(counter_set.counters):
-                if section is not None and counter_set.closed_mask >> at & 1:
-                    section.drops.append((name.rpartition(":")[0], counter_set.drops))
+            if section is not None:
+                names = (counter_set.counters[place - 1][0] for place in counter_set.closed_by)
+                section.drops.extend((name.rpartition(":")[0], counter_set.drops) for name in names)
 
     def _local_decision(self, counter_set: CounterSet, claim: Claim) -> Decision | None:
         """Return the decision for an event whose quotas reject at once or are known to be used up, else None."""
@@ -126,8 +126,8 @@ class Admission:
         """Return the decisions in the order of the claims, and remember for `remember_s` which limits are used up."""
         for section, reply in zip(self.call.sections.values(), replies, strict=True):
             by_combo = {counter_set.combo: counter_set for counter_set in self._counter_sets if counter_set.call is section}
-            known: dict[tuple[int, int], Decision] = {}
             for part, part_reply in zip(section.parts.values(), reply.parts, strict=True):
+                known: dict[tuple[int, int], Decision] = {}
                 earlier = dict(part_reply.reasons)
                 for i, code in enumerate(part_reply.decisions):
                     if code in _ACCEPTED:
@@ -139,15 +139,16 @@ class Admission:
                             Fate.ACCEPTED if code < 0 else Fate.RATE_LIMITED, earlier[i + 1] or None, on_reserve=code < 0
                         )
                     elif decision is None:
-                        decision = known[combo, code] = self._decision(code, by_combo[combo], max_retry_s)
+                        decision = known[combo, code] = self._decision(code, part_reply.refusals, by_combo[combo], max_retry_s)
                     self.decisions[part.indices[i]] = decision
             full = frozenset(reply.full)
             for counter_set in by_combo.values() if full else ():
-                mask = sum(1 << at for at, counter in enumerate(counter_set.counters) if section.counter(*counter) in full)
-                if mask:
+                used_up = [place for place, counter in enumerate(counter_set.counters, 1) if section.counter(*counter) in full]
+                if used_up:
                     counter_set.closed_until = self._now + remember_s
                     counter_set.closed_generation = self._memory.generation
-                    counter_set.closed, counter_set.closed_mask = counter_set.rejection(mask, self._now, max_retry_s), mask
+                    counter_set.closed = counter_set.rejection(used_up, self._now, max_retry_s)
+                    counter_set.closed_by = used_up
         unreported = self._memory.unreported
         for counter_set in unreported:
             if counter_set.organization in self.call.sections:
@@ -155,12 +156,12 @@ class Admission:
         unreported[:] = [counter_set for counter_set in unreported if counter_set.drops]
         return self.decisions
 
-    def _decision(self, code: int, counter_set: CounterSet, max_retry_s: int | None) -> Decision:
+    def _decision(self, code: int, refusals: list[list[int]], counter_set: CounterSet, max_retry_s: int | None) -> Decision:
         if code == _DUPLICATE:
             return DUPLICATE
-        if code > _REJECTED:
-            return counter_set.rejection(code - _REJECTED, self._now, max_retry_s)
-        return Decision(reason=counter_set.rejection(-code, self._now, max_retry_s).reason, on_reserve=True)
+        places = refusals[(code - _REJECTED if code > _REJECTED else -code) - 1]
+        rejection = counter_set.rejection(places, self._now, max_retry_s)
+        return rejection if code > _REJECTED else Decision(reason=rejection.reason, on_reserve=True)
 
 
 def _add_rare_columns(part: Part, counter_set: CounterSet, *, over_accept_once: bool, signature: bytes) -> None:

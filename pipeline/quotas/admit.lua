@@ -110,55 +110,59 @@ local function write_signatures()
   end
 end
 
--- Whether each rejecting counter has room on its reserve for the event, and has not seen its signature.
-local function has_reserve(charged, mask, quantity, signature)
-  for at = 1, #charged do
+-- Whether each counter of a refusal has room on its reserve for the event, and has not seen its signature.
+local function has_reserve(charged, refusal, quantity, signature)
+  for _, at in ipairs(refusal) do
     local counter = charged[at]
-    if has(mask, at) then
-      local reserve = counter.reserve
-      if not reserve or reserve.used + quantity > reserve.limit or is_seen(counter, signature) then return false end
-    end
+    local reserve = counter.reserve
+    if not reserve or reserve.used + quantity > reserve.limit or is_seen(counter, signature) then return false end
   end
   return true
 end
 
 -- Deciding ----------------------------------------------------------------------------------------------------------------
 
--- Returns the bits of the counters that reject an event. This is the common case: they are all fixed windows.
+-- Returns the refusal of an event, nil if every counter takes it. This is the common case: they are all fixed windows.
 local function rejecting_windows(charged, quantity, over_accept_once)
-  local mask = 0
+  local refusal
   for at = 1, #charged do
     local counter = charged[at]
     local limit = counter.limit
     if limit >= 0 then
       local is_over
       if quantity == 0 or over_accept_once then is_over = counter.used >= limit else is_over = counter.used + quantity > limit end
-      if is_over then mask = mask + 2 ^ (at - 1) end
+      if is_over then
+        refusal = refusal or {}
+        refusal[#refusal + 1] = at
+      end
     end
   end
-  return mask
+  return refusal
 end
 
 -- The same for counters of any kind. Second: whether the event takes from what is beyond a fair share.
 local function rejecting(charged, quantity, over_accept_once, project, moment)
-  local mask, is_beyond = 0, false
+  local refusal, is_beyond = nil, false
   for at = 1, #charged do
     local does_fit, beyond = fits(charged[at], quantity, over_accept_once, project, moment)
-    if not does_fit then mask = mask + 2 ^ (at - 1) end
+    if not does_fit then
+      refusal = refusal or {}
+      refusal[#refusal + 1] = at
+    end
     is_beyond = is_beyond or (beyond and does_fit) or false
   end
-  return mask, is_beyond
+  return refusal, is_beyond
 end
 
 -- Changes the counters of an event with that decision by its quantity; a negative quantity takes the event back.
-local function move(charged, decision, quantity, project)
+local function move(charged, decision, refusal, quantity, project)
   for at = 1, #charged do
     local counter = charged[at]
     if decision == ACCEPTED or decision == BEYOND_SHARE then
       charge(counter, quantity, project, decision == BEYOND_SHARE)
     elseif decision < 0 and is_charged(decision) then
-      charge(has(-decision, at) and counter.reserve or counter, quantity, project, false)
-    elseif decision > REJECTED and has(decision - REJECTED, at) then
+      charge(is_among(refusal, at) and counter.reserve or counter, quantity, project, false)
+    elseif decision > REJECTED and is_among(refusal, at) then
       drop(counter, quantity)
     end
   end
@@ -174,20 +178,22 @@ local function decide(section, ledger, i)
     if is_near(claim.now, own) then return DUPLICATE end
   end
   local over_accept_once, decision = events[6][i] == 1, ACCEPTED
-  local mask, is_beyond
+  local refusal, is_beyond
   if section.is_plain then
-    mask = rejecting_windows(charged, quantity, over_accept_once)
+    refusal = rejecting_windows(charged, quantity, over_accept_once)
+    if refusal then decision = REJECTED + refusal_number(ledger, refusal) end
   else
-    mask, is_beyond = rejecting(charged, quantity, over_accept_once, project, moment)
+    refusal, is_beyond = rejecting(charged, quantity, over_accept_once, project, moment)
     local signature = #events[7] >= 8 * i and string.sub(events[7], 8 * i - 7, 8 * i)
-    if mask > 0 then
-      decision = signature and has_reserve(charged, mask, quantity, signature) and -mask or REJECTED + mask
+    if refusal then
+      local number = refusal_number(ledger, refusal)
+      decision = signature and has_reserve(charged, refusal, quantity, signature) and -number or REJECTED + number
     elseif is_beyond then
       decision = BEYOND_SHARE
     end
     if signature then remember(charged, signature) end
   end
-  if mask == 0 and not is_beyond then
+  if not refusal and not is_beyond then
     for at = 1, #charged do
       local counter = charged[at]
       if counter.kind then
@@ -198,15 +204,14 @@ local function decide(section, ledger, i)
       end
     end
   else
-    if section.is_plain then decision = REJECTED + mask end
-    move(charged, decision, quantity, project)
+    move(charged, decision, refusal, quantity, project)
   end
   if claim and decision < REJECTED then claim.now = own end
   return decision
 end
 
 local function take_back(section, _, entry)
-  move(charged_by(entry), entry.decision, -entry.quantity, entry.label)
+  move(charged_by(entry), entry.decision, entry.refusal, -entry.quantity, entry.label)
   if duplicate_s > 0 and entry.decision < REJECTED and entry.decision ~= DUPLICATE then
     local claim = claims[claim_stem(section, entry.label) .. entry.id]
     if claim.now and is_same_token(claim.now, (claim_of(entry.token, 1))) then claim.now = false end

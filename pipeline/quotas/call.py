@@ -202,6 +202,8 @@ class PartReply(msgspec.Struct, array_like=True):
     decisions: list[int]
     reasons: list[tuple[int, str]]
     """Reasons of what an earlier attempt rejected: the number of the event, from 1, and the reason that applied then."""
+    refusals: list[list[int]]
+    """What the codes of rejections refer to: places of counters in an event's combo, from 1."""
 
 
 class SectionReply(msgspec.Struct, array_like=True):

@@ -4,7 +4,7 @@
 --   1 to 5         offsets, combos, quantities, ids and tokens, as for admit
 --   6 times        {1795348799.25}, event time in epoch seconds
 --   7 users        {'id:12'}, '' for none
---   8 flags        {0}; bit 1: kept if the group's excess is sampled; bit 2: admitted on a reserve
+--   8 flags        {0}; 1: kept if the group's excess is sampled; 2: admitted on a reserve; 3: both
 -- A combo's label is {group, hashes, day, hour, retention_s}: {'7:1234', {'a5..', '0c..'}, 20779, 11, 7776000}. The group is
 -- `project:group id`. Its counters are those of the group quotas.
 --
@@ -17,7 +17,6 @@
 --
 -- The file is long because groups, hashes and outer charges are all changed by the same two functions: decide and take_back.
 
-local KEEP_IN_SAMPLE, ADMITTED_ON_RESERVE = 1, 2 -- the numbers of the flags' bits
 local NEW, SAMPLED, NOT_NEW = 1, 2, 4 -- codes of decisions: 0 is counted; NEW and SAMPLED add up; NOT_NEW and REJECTED refuse
 
 local opened = open_sections('count')
@@ -166,10 +165,11 @@ local function load_admitted(admitted, key, ours)
   admitted.values[key] = value
   for _, chunk in ipairs(value[4]) do
     local tables, events, decisions = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
+    local refusals = chunk[6] and cmsgpack.unpack(chunk[6]) or {}
     for i, offset in ipairs(events[1]) do
       if offset >= chunk[1] and offset < chunk[2] and (not ours or ours[offset]) then
         admitted.entries[name_of(events, i)] = {
-          chunk = chunk, decisions = decisions, i = i,
+          chunk = chunk, decisions = decisions, i = i, refusal = refusals[refusal_in(decisions[i])],
           tables = tables, combo = events[2][i], label = tables[5][events[2][i]], quantity = events[3][i],
         }
       end
@@ -204,7 +204,7 @@ local function settle(section, ledger, name, wants_charge)
     return
   end
   for at, counter in ipairs(charged_by(entry)) do
-    if decision < 0 and has(-decision, at) then counter = counter.reserve end
+    if decision < 0 and is_among(entry.refusal, at) then counter = counter.reserve end
     outer[#outer + 1] = {counter, wants_charge and entry.quantity or -entry.quantity, entry.label, decision == BEYOND_SHARE}
   end
   admitted.is_changed = true
@@ -228,25 +228,24 @@ local function decide(section, ledger, i)
   local events, c = ledger.events, ledger.events[2][i]
   local label, own_hashes, charged = section.labels[c], section.hashes[c], section.charged[c]
   local quantity, flags, token = events[3][i], events[8][i], string.sub(events[5], 12 * i - 11, 12 * i - 4)
-  local group, is_new, mask, decision = group_of(section, label), true, 0, 0
+  local group, is_new, refusal, decision = group_of(section, label), true, {}, 0
+  local keeps_in_sample, was_on_reserve = flags % 2 == 1, flags >= 2
   for at = 1, #own_hashes do
     local now = own_hashes[at].now
     if now and now ~= token then is_new = false end
   end
-  if has(flags, ADMITTED_ON_RESERVE) and not is_new then
+  if was_on_reserve and not is_new then
     decision = NOT_NEW
   else
     for at = 1, #charged do
-      if not fits(charged[at], quantity) then mask = mask + 2 ^ (at - 1) end
+      if not fits(charged[at], quantity) then refusal[#refusal + 1] = at end
     end
-    if mask > 0 then decision = has(flags, KEEP_IN_SAMPLE) and SAMPLED or REJECTED + mask end
+    if #refusal > 0 then decision = keeps_in_sample and SAMPLED or REJECTED + refusal_number(ledger, refusal) end
   end
   if decision >= NOT_NEW then
     group.dropped = group.dropped + quantity
     group.retention_s = math.max(group.retention_s, label[5])
-    for at = 1, #charged do
-      if has(mask, at) then drop(charged[at], quantity) end
-    end
+    for _, at in ipairs(refusal) do drop(charged[at], quantity) end
     settle(section, ledger, name_of(events, i), false)
     return decision
   end
@@ -271,9 +270,7 @@ local function take_back(section, ledger, entry)
   local group = group_of(section, label)
   if decision >= NOT_NEW then
     group.dropped = group.dropped - quantity
-    for at, counter in ipairs(charged) do
-      if decision > REJECTED and has(decision - REJECTED, at) then drop(counter, -quantity) end
-    end
+    for _, at in ipairs(entry.refusal or {}) do drop(charged[at], -quantity) end
     settle(section, ledger, entry.name, true)
     return
   end

@@ -89,10 +89,6 @@ local function check_absent(keys)
   for _, key in ipairs(keys) do read('GET', key) end
 end
 
-local function has(mask, at) -- whether bit number `at` is set, counted from 1
-  return math.floor(mask / 2 ^ (at - 1)) % 2 == 1
-end
-
 -- Reading -----------------------------------------------------------------------------------------------------------------
 
 local function load_spike(counter)

@@ -28,8 +28,8 @@ class CounterSet:
     __slots__ = (
         "call",
         "closed",
+        "closed_by",
         "closed_generation",
-        "closed_mask",
         "closed_until",
         "closes_at_once",
         "combo",
@@ -65,7 +65,8 @@ class CounterSet:
         self.closed_until = 0.0
         self.closed_generation: object = None
         """The generation of what the worker remembers that `closed` belongs to (`AdmissionMemory.generation`)."""
-        self.closed_mask = 0
+        self.closed_by: Sequence[int] = ()
+        """The places, from 1, of the counters that are used up."""
         self.closes_at_once = False
         self.drops = 0
         """The quantity that was refused without a call and that Redis has not been told of yet."""
@@ -75,18 +76,17 @@ class CounterSet:
         """The section of a call in which `combo` is the number of these counters."""
         self.combo = 0
 
-    def rejection(self, mask: int, now: float, max_retry_s: int | None) -> Decision:
-        """Return the decision for an event that the counters named by the bits of `mask` reject.
+    def rejection(self, places: Sequence[int], now: float, max_retry_s: int | None) -> Decision:
+        """Return the decision for an event that the counters at these places, counted from 1, reject.
 
         Its reason is that of the first of them. `max_retry_s` limits what the sender is told to wait.
         """
-        rejecting = [at for at in range(len(self.quotas)) if mask >> at & 1]
         limits = []
-        for at in rejecting:
+        for at in (place - 1 for place in places):
             bucket = self.quotas[at].bucket
             retry_s = max(self.windows[at].end - now, 0) if bucket is None else 1 / bucket.refill_per_s
             limits.append(RateLimit.of(self.quotas[at], retry_s if max_retry_s is None else min(retry_s, max_retry_s)))
-        return Decision(Fate.RATE_LIMITED, self.quotas[rejecting[0]].reason_code, merge(limits))
+        return Decision(Fate.RATE_LIMITED, self.quotas[places[0] - 1].reason_code, merge(limits))
 
 
 class MatchingQuotas:

@@ -99,17 +99,19 @@ class Counting:
                         counted[index] = Counted(_ACCEPTED, bool(code & _NEW), rate, firsts[number - 1])
                     else:
                         combo = self._by_number[section.organization, number]
-                        counted[index] = self._rejection(code, index, combo, earlier.get(i + 1), max_retry_s)
+                        counted[index] = self._rejection(code, index, combo, part_reply.refusals, earlier.get(i + 1), max_retry_s)
         return counted
 
-    def _rejection(self, code: int, index: int, combo: _Combo, earlier: str | None, max_retry_s: int | None) -> Counted:
+    def _rejection(
+        self, code: int, index: int, combo: _Combo, refusals: list[list[int]], earlier: str | None, max_retry_s: int | None
+    ) -> Counted:
         """Return the answer for an event that was rejected. `earlier` is the reason that an earlier attempt gave, if any."""
         if code < _REJECTED:
             decision = Decision(Fate.RATE_LIMITED, self._sightings[index].reserve_reason or None)
         elif earlier is not None:
             decision = Decision(Fate.RATE_LIMITED, earlier or None)
         else:
-            decision = combo.counters.rejection(code - _REJECTED, self._now, max_retry_s)
+            decision = combo.counters.rejection(refusals[code - _REJECTED - 1], self._now, max_retry_s)
         return Counted(decision, is_new=False)
 
 

@@ -17,9 +17,9 @@
 --                                     floor: the highest committed offset that a caller named
 --                                     high: the end of the furthest call
 --                                     began: when the newest attempt began, by its caller's clock
---                                     chunks: {{from, to, tables, events, decisions}, ...}, what one call sent and what it was
---                                     answered, valid for the offsets in [from, to). A chunk is unpacked only if a call covers
---                                     its offsets again, so that in quiet times an event costs the ledger one number.
+--                                     chunks: {{from, to, tables, events, decisions, refusals}, ...}, what one call sent and
+--                                     what it was answered, valid for the offsets in [from, to). A chunk is unpacked only if a
+--                                     call covers its offsets again, so that in quiet times an event costs the ledger one number.
 --   ledger:admit:{1}T:0@40            the call that decided the replayed dead letter of offset 40: 'call-9f86d081884c7d65'
 --   ledger:admit:{1}T:0@call-9f86...  that call's ledger. Replayed dead letters carry the tokens of their first lives. These
 --                                     lie in no polled range and are never committed, so they have ledgers of their own.
@@ -31,8 +31,9 @@
 local ZOMBIE_S = 60
 local EVERY_OFFSET = 2 ^ 53
 
--- Codes of decisions. To REJECTED a bit is added for each counter of the combo that rejected the event. The negative of such bits
--- means that the event was admitted on the reserves of those counters.
+-- Codes of decisions. A refusal is the list of the counters that rejected an event, by their places in its combo: {1, 3}. Each
+-- ledger numbers its refusals. REJECTED + n means that the event was rejected by refusal n, and -n that it was admitted on the
+-- reserves of these counters. (A bit for each counter would not do: numbers are doubles, and a project may have 2,000 quotas.)
 -- ACCEPTED      charged to all counters of the combo
 -- DUPLICATE     refused; not charged
 -- UNCHARGED     admitted: a replayed dead letter whose first life was admitted and charged
@@ -40,7 +41,7 @@ local EVERY_OFFSET = 2 ^ 53
 -- If count rejects an event that admit charged, the charge is given back. The event stays admitted: GIVEN_BACK or
 -- RESERVE_GIVEN_BACK is added to the size of its code.
 local ACCEPTED, DUPLICATE, UNCHARGED, BEYOND_SHARE, REJECTED = 0, 1, 2, 3, 8
-local GIVEN_BACK, RESERVE_GIVEN_BACK = 4, 2 ^ 46
+local GIVEN_BACK, RESERVE_GIVEN_BACK = 4, 2 ^ 32
 
 local function is_charged(decision)
   return decision == ACCEPTED or decision == BEYOND_SHARE or (decision < 0 and decision > -RESERVE_GIVEN_BACK)
@@ -58,6 +59,36 @@ local function charged_again(decision)
   return decision < 0 and decision + RESERVE_GIVEN_BACK or decision - GIVEN_BACK
 end
 
+-- Returns the number of the refusal in a decision's code, nil if there is none.
+local function refusal_in(decision)
+  if decision > REJECTED then return decision - REJECTED end
+  if decision < 0 then return -decision % RESERVE_GIVEN_BACK end
+end
+
+-- Returns the same decision with another number of its refusal.
+local function with_refusal(decision, number)
+  if decision > REJECTED then return REJECTED + number end
+  return is_given_back(decision) and given_back(-number) or -number
+end
+
+-- Returns the number of a refusal in this call's ledger.
+local function refusal_number(ledger, places)
+  local name = table.concat(places, ',')
+  local number = ledger.refusal_numbers[name]
+  if not number then
+    number = #ledger.refusals + 1
+    ledger.refusals[number], ledger.refusal_numbers[name] = places, number
+  end
+  return number
+end
+
+local function is_among(places, at)
+  for _, place in ipairs(places) do
+    if place == at then return true end
+  end
+  return false
+end
+
 -- The name of an event in a ledger: its offset and its id, because a record may hold several events.
 local function name_of(events, i)
   return events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)
@@ -68,11 +99,12 @@ end
 local function recall(known, chunk, from, upto, ours)
   local tables, events, decisions = cmsgpack.unpack(chunk[3]), cmsgpack.unpack(chunk[4]), cmsgpack.unpack(chunk[5])
   local offsets, combos, quantities, ids, tokens = events[1], events[2], events[3], events[4], events[5]
-  local is_all = true
+  local refusals, is_all = chunk[6] and cmsgpack.unpack(chunk[6]) or {}, true
   for i, offset in ipairs(offsets) do
     if offset >= from and offset < upto and (not ours or ours[offset]) then
-      local name = name_of(events, i)
+      local name, refusal = name_of(events, i), refusal_in(decisions[i])
       known[name] = {
+        refusal = refusal and (refusals[refusal] or {1}), -- version 0.1 wrote no lists
         name = name, tables = tables, combo = combos[i], label = tables[5][combos[i]],
         quantity = quantities[i], decision = decisions[i],
         id = string.sub(ids, 16 * i - 15, 16 * i), token = string.sub(tokens, 12 * i - 11, 12 * i),
@@ -223,10 +255,10 @@ local function repeat_decisions(section, ledger)
       ledger.known[name] = nil
       ledger.decisions[i] = entry.decision
       adopt(section, ledger, i, entry)
-      if entry.decision < 0 or entry.decision > REJECTED then -- the reason that applied then
-        local mask, at = entry.decision > 0 and entry.decision - REJECTED or -entry.decision % RESERVE_GIVEN_BACK, 1
-        while not has(mask, at) do at = at + 1 end
-        ledger.reasons[#ledger.reasons + 1] = {i, definition_of(entry.tables, entry.tables[4][entry.combo][at])[3]}
+      if entry.refusal then
+        ledger.decisions[i] = with_refusal(entry.decision, refusal_number(ledger, entry.refusal))
+        local first = entry.tables[4][entry.combo][entry.refusal[1]]
+        ledger.reasons[#ledger.reasons + 1] = {i, definition_of(entry.tables, first)[3]} -- the reason that applied then
       end
     end
   end
@@ -264,7 +296,7 @@ local function open_sections(call)
       local ledger = (is_replayed and open_replayed or open_ledger)(key, partition[2], partition[3])
       if not ledger then return nil end
       ledger.partition, ledger.packed, ledger.events = partition[1], ARGV[argument], events
-      ledger.decisions, ledger.reasons = {}, {}
+      ledger.decisions, ledger.reasons, ledger.refusals, ledger.refusal_numbers = {}, {}, {}, {}
       open.partitions[p] = ledger
     end
     opened[s] = open
@@ -322,7 +354,8 @@ local function write_ledger(section, ledger)
   local chunks = ledger.kept
   if #ledger.decisions > 0 then
     local tables, events = packed_chunk(section, ledger)
-    table.insert(chunks, 1, {ledger.base, ledger.upto, tables, events, cmsgpack.pack(ledger.decisions)})
+    local refusals = #ledger.refusals > 0 and cmsgpack.pack(ledger.refusals) or nil
+    table.insert(chunks, 1, {ledger.base, ledger.upto, tables, events, cmsgpack.pack(ledger.decisions), refusals})
   end
   local value = cmsgpack.pack({ledger.base, math.max(ledger.high, ledger.upto), began, chunks})
   if ledger.holder then take_over(ledger) end
@@ -336,7 +369,8 @@ end
 
 -- Writes the ledgers and returns the reply. It holds for each section
 --   {epoch,
---    {{high, decided_until, decisions, reasons}, ...},  one for each partition; reasons are {event, reason} of earlier rejections
+--    {{high, decided_until, decisions, reasons, refusals}, ...},  one for each partition; reasons are {event, reason} of what an
+--                                                       earlier attempt rejected
 --    full,                                              numbers of counters that are used up, which a caller may remember
 --    firsts}                                            from count: when the group of each combo was first seen, 0 if unknown
 local function finish(opened)
@@ -345,7 +379,7 @@ local function finish(opened)
     local partitions, full = {}, {}
     for p, ledger in ipairs(section.partitions) do
       write_ledger(section, ledger)
-      partitions[p] = {ledger.high, ledger.decided_until, ledger.decisions, ledger.reasons}
+      partitions[p] = {ledger.high, ledger.decided_until, ledger.decisions, ledger.reasons, ledger.refusals}
     end
     for i, counter in ipairs(section.counters) do
       if counter.limit >= 0 and counter.used >= counter.limit and counter.kind ~= 'bucket' then full[#full + 1] = i end
