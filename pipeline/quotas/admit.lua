@@ -42,9 +42,19 @@ local function load_claims(keys)
   end
 end
 
+-- Returns the 8 bytes of a project's id. `tonumber` would do only up to 2^53: above, two projects would share their bytes.
+local function project_bytes(project)
+  local low, high = 0, 0
+  for digit in string.gmatch(project, '%d') do
+    low = low * 10 + tonumber(digit)
+    high = (high * 10 + math.floor(low / 2 ^ 32)) % 2 ^ 32
+    low = low % 2 ^ 32
+  end
+  return struct.pack('<I4I4', low, high)
+end
+
 local function claim_stem(section, project)
-  local id = tonumber(project)
-  return prefix .. 'dup:{' .. section.organization .. '}' .. struct.pack('<I4I4', id % 2 ^ 32, math.floor(id / 2 ^ 32))
+  return prefix .. 'dup:{' .. section.organization .. '}' .. project_bytes(project)
 end
 
 -- Returns the claim that an event makes, and its arrival.
