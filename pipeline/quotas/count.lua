@@ -265,6 +265,23 @@ local function decide(section, ledger, i)
   return decision + (is_new and NEW or 0)
 end
 
+-- Returns the decision of an event that an earlier attempt counted. If its group has lost its first event since, because that
+-- one died after it was counted, this event becomes the first.
+local function elect(section, ledger, i)
+  local events, decision = ledger.events, ledger.decisions[i]
+  if decision >= NOT_NEW or decision % 2 == NEW then return decision end
+  local own_hashes, time, token = section.hashes[events[2][i]], events[6][i], string.sub(events[5], 12 * i - 11, 12 * i - 4)
+  for at = 1, #own_hashes do
+    local now = own_hashes[at].now
+    if now and now ~= token then return decision end
+  end
+  for at = 1, #own_hashes do
+    local hash = own_hashes[at]
+    hash.now, hash.first, hash.is_changed = token, time, true
+  end
+  return decision + NEW
+end
+
 local function take_back(section, ledger, entry)
   local label, decision, quantity, charged = entry.label, entry.decision, entry.quantity, charged_by(entry)
   local group = group_of(section, label)
@@ -304,7 +321,7 @@ for _, section in ipairs(opened) do
     end
   end
 end
-decide_all(opened, decide)
+decide_all(opened, decide, elect)
 load_counters() -- the counters of outer charges
 for _, group in pairs(groups) do load_group(group) end
 for _, move in ipairs(outer) do charge(unpack(move)) end

@@ -316,13 +316,17 @@ local function each_left(opened, visit)
   end
 end
 
--- Decides, in order, every event that has no decision yet.
-local function decide_all(opened, decide)
+-- Decides, in order, every event that has no decision yet. `again` may change a decision that is repeated.
+local function decide_all(opened, decide, again)
   for _, section in ipairs(opened) do
     for _, ledger in ipairs(section.partitions) do
       local decisions = ledger.decisions
       for i = 1, #ledger.events[1] do
-        if not decisions[i] then decisions[i] = decide(section, ledger, i) end
+        if not decisions[i] then
+          decisions[i] = decide(section, ledger, i)
+        elseif again then
+          decisions[i] = again(section, ledger, i)
+        end
       end
     end
   end

@@ -42,7 +42,7 @@ def count(server: RedisServer, start: int = 0, end: int = len(EVENTS), leave_out
     """Count some events, as a worker that has just started."""
     ledger = RedisLedger(connect(server.url, 5))
     sightings = [sighting(at, *EVENTS[at]) for at in range(start, end) if at not in leave_out]
-    counted = list(ledger.count([Polled("t", 0, start, end)], sightings, NOW))
+    counted = list(ledger.count([Polled("t", 0, start, end, frozenset({1}))], sightings, NOW))
     ledger.close()
     return counted
 
@@ -77,3 +77,30 @@ def test_a_hash_without_a_time_takes_the_earliest_of_its_group_for_good(server: 
 def test_a_hash_without_a_time_and_without_a_group_takes_the_event_s(server: RedisServer, client: redis.Redis) -> None:
     client.set("hash:{1}2:d", OLD_TOKEN)
     assert [(one.is_new, one.first_seen) for one in count(server, 4)] == [(False, NOW + 3.125)] * 2
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.usefixtures("client")  # empties the server
+def test_a_group_whose_first_event_dies_after_it_was_counted_elects_another(size: int, server: RedisServer) -> None:
+    """Its batch is run again without it, whole or in parts. Exactly one of the others becomes the first, and stays it."""
+    assert [one.is_new for one in count(server, end=3)] == [True, False, False]
+    counted = [one for start in range(0, 3, size) for one in count(server, start, min(start + size, 3), leave_out=[0])]
+    assert [(one.is_new, one.first_seen) for one in counted] == [(True, NOW + 1), (True, NOW + 9)]
+    assert [(one.is_new, one.first_seen) for one in count(server, 3, 4)] == [(False, NOW + 9)]
+
+
+@pytest.mark.usefixtures("client")
+def test_the_first_is_elected_among_the_stored_events_of_its_group(server: RedisServer) -> None:
+    events = [(NOW + at, ("g",)) for at in range(4)]
+
+    def counted(*dead: int) -> list[tuple[bool, float | None]]:
+        ledger = RedisLedger(connect(server.url, 5))
+        sightings = [sighting(at, *events[at]) for at in range(4) if at not in dead]
+        answers = ledger.count([Polled("t", 0, 0, 4)], sightings, NOW)
+        ledger.close()
+        return [(answer.is_new, answer.first_seen) for answer in answers]
+
+    assert counted() == [(True, NOW)] + [(False, NOW)] * 3
+    assert counted(0) == [(True, NOW + 1)] + [(False, NOW + 1)] * 2
+    assert counted(0, 1) == [(True, NOW + 2), (False, NOW + 2)]
+    assert counted(0, 1, 3) == [(True, NOW + 2)]
