@@ -244,14 +244,21 @@ local function adopt(section, ledger, i, entry)
   ledger.packed = nil
 end
 
+-- Whether two labels are those of the same project, or of the same group and hashes. Rules that are loaded between two attempts
+-- can put an event into another group.
+local function is_same_label(one, other)
+  if type(one) ~= 'table' then return one == other end
+  return one[1] == other[1] and table.concat(one[2], ' ') == table.concat(other[2], ' ')
+end
+
 -- Repeats the decisions for the events of this call that were decided before. What remains in `known` are the events that this
--- call does not name any more.
+-- call does not name any more, or names in another group.
 local function repeat_decisions(section, ledger)
   if next(ledger.known) == nil then return end
   for i = 1, #ledger.events[1] do
     local name = name_of(ledger.events, i)
     local entry = ledger.known[name]
-    if entry then
+    if entry and is_same_label(entry.label, section.labels[ledger.events[2][i]]) then
       ledger.known[name] = nil
       ledger.decisions[i] = entry.decision
       adopt(section, ledger, i, entry)
