@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 import redis
@@ -60,7 +61,7 @@ def test_an_event_leaves_its_old_group(ledger: RedisLedger, client: redis.Redis)
 def test_a_group_s_quota_follows_and_gives_back(ledger: RedisLedger, client: redis.Redis) -> None:
     def charged() -> dict[str, bytes]:
         keys = [bytes(key) for key in client.scan_iter("quota:*")]
-        return {key.decode(): client.get(key) or b"" for key in keys if client.get(key) != b"0"}
+        return {key.decode(): cast("bytes", client.get(key)) for key in keys if client.get(key) != b"0"}
 
     assert [answer.decision.reason for answer in attempt(ledger, [7, 7, 7])] == [None, None, "group"]
     assert charged() == {f"quota:group{{1}}2/7:{SLOT}": b"2", f"quota:project{{1}}2:{SLOT}": b"2"}
