@@ -272,7 +272,9 @@ def _to_json(project_id: int, bundle: Bundle) -> dict[str, object]:
         "size": bundle.stored.size,
         "release": bundle.release,
         "dist": bundle.dist,
-        "files": [{"url": file.url, "type": file.type, "debug_id": file.debug_id, "size": file.size} for file in bundle.files],
+        "files": [
+            {"url": file.url, "type": file.type, "debug_id": file.debug_id, "size": file.member.size} for file in bundle.files
+        ],
         "damage": bundle.damage,
     }
 

@@ -74,7 +74,7 @@ class ArtifactSettings(Section, frozen=True):
     """A folder, or the URL of an object store (s3://, gs://, az://). None: symbolication is off."""
     engine: Literal["symbolic", "sourcemap"] = "symbolic"
     """symbolic finds the names of functions by their scopes. sourcemap is written in Python and finds positions only."""
-    memory_bytes: Bytes = 512_000_000
+    memory_bytes: Bytes = 256_000_000
     """The most memory for parsed maps and built files in a worker. A map counts as five times the size of its text."""
     max_file_bytes: Bytes = 32_000_000
     """Larger maps and built files are not used. Parsing a map of 14 MB needs 220 MB for a moment."""
@@ -93,8 +93,8 @@ class ArtifactSettings(Section, frozen=True):
     parse_cpu_s: Seconds = 5.0
     """The most CPU time that a child process may take to parse an unknown file. A file that needs more is used without the names
     of its functions."""
-    parse_memory_bytes: Bytes = 4_000_000_000
-    """The most memory that the child process may take."""
+    parse_memory_bytes: Bytes = 500_000_000
+    """The most address space that the child process may take. 500 MB are enough for a map of 25 MB."""
     retention_days: Count = 90
     """`pipeline sourcemaps prune` removes bundles that are older."""
     scrape_hosts: tuple[str, ...] = ()

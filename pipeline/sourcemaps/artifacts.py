@@ -32,7 +32,7 @@ _MAX_RELEASES = 10_000
 class CacheLimits:
     """Bounds of memory (bytes), files (bytes) and time (seconds)."""
 
-    memory_bytes: int = 512_000_000
+    memory_bytes: int = 256_000_000
     max_modules: int = 5_000
     max_file_bytes: int = 32_000_000
     poll_interval_s: float = 5.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from pipeline.model.byte_bounded_lru import ByteBoundedLru
-from pipeline.sourcemaps.bundle import DamagedBundleError, TooLargeError, open_zip, read_member
+from pipeline.sourcemaps.bundle import DamagedBundleError, TooLargeError, read_bundled_file
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.module import Attempt, EventBuild
 from pipeline.sourcemaps.project_index import FoundFile, ProjectIndex
@@ -122,13 +122,13 @@ class Files:
         return File(text, text_key, "scraping", url, {}, is_single=True)
 
     def _read(self, project_id: int, found: FoundFile) -> tuple[str, SourceText]:
-        name = f"{project_id}/{found.bundle.stored.name}/{found.bundle.stored.version}/{found.file.member}"
+        name = f"{project_id}/{found.bundle.stored.name}/{found.bundle.stored.version}/{found.file.member.name}"
         text = self._texts.get(name)
         if text is None:
             data = self._disk.get(name) if self._disk is not None else None
             if data is None:
-                with self._store.open(project_id, found.bundle.stored) as file, open_zip(file) as archive:
-                    data = read_member(archive, found.file.member, self._max_file_bytes)
+                with self._store.open(project_id, found.bundle.stored) as file:
+                    data = read_bundled_file(file, found.file.member, self._max_file_bytes)
                 if self._disk is not None:
                     self._disk.put(name, data)
             text = SourceText(data)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pipeline.sourcemaps.engines.probe import ProbeResult
 from pipeline.sourcemaps.files import File, Files, Unusable
 from pipeline.sourcemaps.map_references import InvalidDataUrlError, decode_data_url, find_debug_id_comment, find_map_reference
 from pipeline.sourcemaps.module import Module, ModuleKey, Problem
-from pipeline.sourcemaps.parsed_maps import ParsedMaps, map_key
+from pipeline.sourcemaps.parsed_maps import ParsedMaps, describe_probe_result, map_key
 from pipeline.sourcemaps.project_index import ProjectIndex
 from pipeline.sourcemaps.source_text import SourceText
 from pipeline.sourcemaps.urls import join_urls
@@ -51,10 +52,12 @@ def _parsed(module: Module, maps: ParsedMaps, source_map: SourceText) -> Module:
     assert module.minified is not None  # noqa: S101 -- set by the caller
     parsed = maps.get(module.minified, source_map)
     module.map, module.map_key = parsed.map, map_key(module.minified, source_map)
+    if parsed.map is None and parsed.reason is ProbeResult.UNKNOWN:
+        module.map_key, module.is_temporary = None, True  # not remembered as malformed
     if parsed.map is None:
         module.problem = Problem("malformed_sourcemap", module.map_url or module.key.url, parsed.malformed, parsed.reason)
     elif parsed.reason is not None:
-        module.warning = Problem("unparsable_source", module.key.url, "the parser does not survive it", parsed.reason)
+        module.warning = Problem("unparsable_source", module.key.url, describe_probe_result(parsed.reason), parsed.reason)
     return module
 
 

@@ -11,9 +11,12 @@ from pipeline.model.byte_bounded_lru import ByteBoundedLru
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engines.contract import Engine, MalformedMapError, ParsedMap
 from pipeline.sourcemaps.engines.probe import Probe, ProbeResult
+from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine
 from pipeline.sourcemaps.source_text import SourceText
 
 _MALFORMED_COST_BYTES = 1_024
+_MAX_UNPROBED_BYTES = 1_000_000
+"""A larger map is not parsed in pure Python: that takes 30 times its size in memory, and 0.3 s a megabyte."""
 _MAX_PROBE_RESULTS = 100_000
 """Some 200 bytes each."""
 
@@ -28,6 +31,17 @@ class ParseResult:
 
 
 _NO_CODE = SourceText(b"")
+_PROBLEMS = {
+    ProbeResult.CRASHED: "it kills the parser",
+    ProbeResult.TOO_SLOW: "the parser takes more than artifacts.parse_cpu_s for it",
+    ProbeResult.OUT_OF_MEMORY: "the parser takes more than artifacts.parse_memory_bytes for it",
+    ProbeResult.UNKNOWN: "no child process could be started to try it in",
+}
+
+
+def describe_probe_result(result: ProbeResult) -> str:
+    """Return why a file that the probe did not let pass is not parsed, for people."""
+    return _PROBLEMS[result]
 
 
 def map_key(minified: SourceText, source_map: SourceText) -> bytes:
@@ -64,15 +78,17 @@ class ParsedMaps:
         return parsed
 
     def _parse(self, minified: SourceText, source_map: SourceText) -> ParseResult:
-        code, result = minified, self._try(minified, source_map)
+        engine, code, result = self._engine, minified, self._try(minified, source_map)
         without_names = None
         if result is not ProbeResult.HARMLESS:
             code, without_names = _NO_CODE, result
             result = self._try(code, source_map) if result is not ProbeResult.UNKNOWN else result
-            if result in {ProbeResult.CRASHED, ProbeResult.TOO_SLOW}:
-                return ParseResult(None, malformed=f"the parser does not survive it: {result}", reason=result)
+            if result is ProbeResult.UNKNOWN and len(source_map.content) <= _MAX_UNPROBED_BYTES:
+                engine, without_names = SourcemapEngine(), result  # pure Python, which no map can kill
+            elif result is not ProbeResult.HARMLESS:
+                return ParseResult(None, malformed=describe_probe_result(result), reason=result)
         try:
-            return ParseResult(self._engine.parse(code.content, source_map.content), reason=without_names)
+            return ParseResult(engine.parse(code.content, source_map.content), reason=without_names)
         except MalformedMapError as error:
             return ParseResult(None, malformed=_describe(source_map.content, error))
 

@@ -19,7 +19,7 @@ from support.symbolication import kinds, resolve
 from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engines.probe import Probe, ProbeResult
-from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
+from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine, SymbolicMap
 from pipeline.sourcemaps.parsed_maps import ParsedMaps
 from pipeline.sourcemaps.source_text import SourceText
 from pipeline.sourcemaps.stores.folder_store import FolderStore
@@ -164,6 +164,54 @@ def test_without_a_child_process_there_are_positions_and_no_names(monkeypatch: p
     assert (position.line, position.scope) == (2, None)
     monkeypatch.undo()
     assert maps.get(SourceText(CODE), SourceText(MAP)).reason is None, "it is tried again, not remembered"
+
+
+def test_a_map_that_cannot_be_tried_is_never_parsed_by_the_library_that_it_could_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CountingEngine(SymbolicEngine):
+        parsed = 0
+
+        def parse(self, minified: bytes, source_map: bytes) -> SymbolicMap:
+            self.parsed += 1
+            return super().parse(minified, source_map)
+
+    large = source_map([(0, 14, 0, 1, 2)], ["../src/app.js"], ["x\n" * 700_000])
+    write_bundle(tmp_path / "7" / "a.zip", [FILES[0], BuiltFile(FILES[1].url, large, "source_map")], release="shop@1")
+    engine, now = CountingEngine(), 0.0
+    artifacts = Artifacts(FolderStore(tmp_path), engine, probe=Probe(), clock=lambda: now)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    crashed = event()
+    assert resolve(artifacts, crashed).resolved == 0
+    assert (kinds(crashed), crashed["errors"][0]["reason"]) == (["malformed_sourcemap"], "parser_unavailable")
+    assert engine.parsed == 0
+    monkeypatch.undo()
+    now += 61
+    assert resolve(artifacts, event()).resolved == 1, "it is tried again after artifacts.retry_failed_s"
+
+
+def test_a_map_that_takes_more_memory_than_it_may_is_named() -> None:
+    large = b'{"version":3,"sources":["a"],"names":[],"mappings":"%b"}' % (b"A," * 5_000_000)
+    probe = Probe(memory_bytes=180_000_000)
+    assert probe.try_parse(CODE, MAP) is ProbeResult.HARMLESS
+    assert probe.try_parse(CODE, large) is ProbeResult.OUT_OF_MEMORY
+    probe.close()
+    default = Probe()
+    assert default.try_parse(CODE, large) is ProbeResult.HARMLESS
+    assert default._child is None, "a child that has held a large map is ended, and its memory with it"
+    default.close()
+
+
+def test_the_child_sees_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_REDIS_URL", "redis://:secret@redis:6379")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    probe = Probe()
+    assert probe.try_parse(CODE, MAP) is ProbeResult.HARMLESS
+    assert probe._child is not None
+    variables = Path(f"/proc/{probe._child.pid}/environ").read_bytes()
+    assert b"secret" not in variables
+    assert b"PYTHONPATH=" in variables
+    probe.close()
 
 
 def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:

@@ -37,6 +37,25 @@ def container() -> dict[str, Any]:
     return dict(only)
 
 
+def test_the_defaults_fit_into_the_memory_of_a_worker(tmp_path: Path) -> None:
+    """The sum of docs/operations.md, "memory grows", and the child process that parses unknown source maps."""
+    (config,) = [one for _, one in MANIFESTS if one["kind"] == "ConfigMap"]
+    file = tmp_path / "settings.toml"
+    file.write_text(config["data"]["settings.toml"])
+    for settings in (load_settings(None, environment={}), load_settings(file, environment={})):
+        needed = 250_000_000 + 2 * settings.kafka.prefetch_bytes + 4 * settings.batch.max_bytes
+        needed += settings.artifacts.memory_bytes + settings.artifacts.parse_memory_bytes
+        for limit in (
+            container()["resources"]["limits"]["memory"],
+            COMPOSE["x-worker"]["deploy"]["resources"]["limits"]["memory"],
+        ):
+            assert needed <= memory_bytes(limit), limit
+
+
+def memory_bytes(limit: str) -> int:
+    return int(limit.rstrip("Gi")) * 2**30  # compose counts in powers of two as well
+
+
 def test_every_worker_of_the_stateful_set_has_its_own_slot() -> None:
     slot = next(variable for variable in container()["env"] if variable["name"] == "PIPELINE_SLOT")
     assert slot["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"

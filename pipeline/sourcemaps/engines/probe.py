@@ -26,6 +26,10 @@ LENGTHS = struct.Struct("<QQ")
 """A request begins with the sizes of the minified file and of the map, in bytes."""
 READY, PARSED, MALFORMED = b".", b"+", b"-"
 _START_S = 30.0
+_LARGE_BYTES = 2_000_000
+"""After a request of more than this, the child is ended: it would keep up to ten times the file while the worker parses it."""
+_INHERITED = frozenset({"PATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME"})
+"""What the child gets of the environment: enough to start Python and to write temporary files, and no passwords."""
 _PACKAGE_ROOT = str(Path(__file__).parents[3])
 
 
@@ -35,6 +39,7 @@ class ProbeResult(StrEnum):
     HARMLESS = "harmless"
     """The file was parsed, or the parser reported what is wrong with it."""
     CRASHED = "parser_crashed"
+    OUT_OF_MEMORY = "parser_out_of_memory"
     TOO_SLOW = "parser_too_slow"
     UNKNOWN = "parser_unavailable"
     """No child process could be started. This result is never remembered."""
@@ -43,7 +48,7 @@ class ProbeResult(StrEnum):
 class Probe:
     """Holds the child process, and starts another one after a file has killed it. Not for use by several threads at once."""
 
-    def __init__(self, cpu_s: float = 5.0, memory_bytes: int = 4_000_000_000) -> None:
+    def __init__(self, cpu_s: float = 5.0, memory_bytes: int = 500_000_000) -> None:
         self._cpu_s = cpu_s
         self._memory_bytes = memory_bytes
         self._child: subprocess.Popen[bytes] | None = None
@@ -67,9 +72,14 @@ class Probe:
             self.close()
             return ProbeResult.UNKNOWN
         if answer:
+            if len(minified) + len(source_map) > _LARGE_BYTES:
+                child.kill()
+                self.close()
             return ProbeResult.HARMLESS
         status = self.close()
-        return ProbeResult.TOO_SLOW if answer is None or status == -signal.SIGPROF else ProbeResult.CRASHED
+        if answer is None or status == -signal.SIGPROF:
+            return ProbeResult.TOO_SLOW
+        return ProbeResult.OUT_OF_MEMORY if status == -signal.SIGABRT else ProbeResult.CRASHED
 
     def _start(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([_PACKAGE_ROOT, *(entry for entry in sys.path if entry)])
@@ -78,7 +88,7 @@ class Probe:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**{name: value for name, value in os.environ.items() if name in _INHERITED}, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for the worker; the child ends when its stdin closes
         )
         weakref.finalize(self, _end, self._child)

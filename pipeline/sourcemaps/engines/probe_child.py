@@ -6,6 +6,7 @@ that kills the parser kills this process, and the parent sees that. The process 
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import sys
@@ -42,6 +43,8 @@ def _answer(minified: bytes, source_map: bytes, answers: BinaryIO) -> None:
         SourceMapView.from_json_bytes(source_map)
     except SymbolicError:
         answers.write(MALFORMED)
+    except MemoryError:
+        os.abort()  # as the library does where its own memory ends
     else:
         answers.write(PARSED)
     answers.flush()

@@ -13,7 +13,15 @@ import pytest
 from support.artifact_bundles import BuiltFile, write_bundle
 from support.source_maps import FILES
 
-from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, TooLargeError, open_zip, read_bundle, read_member
+from pipeline.sourcemaps.bundle import (
+    Bundle,
+    DamagedBundleError,
+    TooLargeError,
+    open_zip,
+    read_bundle,
+    read_bundled_file,
+    read_member,
+)
 from pipeline.sourcemaps.stores.contract import StoredBundle
 
 STORED = StoredBundle("a.zip", "1", 0, 0.0)
@@ -40,7 +48,7 @@ def test_prefix_of_a_source_bundle_is_skipped(tmp_path: Path, prefix: bytes) -> 
     assert bundle.damage == ()
     assert bundle.release == "r"
     (file,) = bundle.files
-    assert (file.url, file.debug_id, file.size) == ("~/a.js", "f81c208d-9b7d-58f8-b103-e6a3855a8f31", 1)
+    assert (file.url, file.debug_id, file.member.size) == ("~/a.js", "f81c208d-9b7d-58f8-b103-e6a3855a8f31", 1)
 
 
 @pytest.mark.parametrize(
@@ -139,4 +147,50 @@ def test_no_byte_changed_makes_reading_fail(tmp_path: Path) -> None:
             bundle = read_bundle(STORED, file)
             for entry in bundle.files:
                 with suppress(DamagedBundleError), open_zip(file) as archive:
-                    read_member(archive, entry.member, 1_000_000)
+                    read_member(archive, entry.member.name, 1_000_000)
+                with suppress(DamagedBundleError):
+                    read_bundled_file(file, entry.member, 1_000_000)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("prefix", [b"", b"SYSB\2\0\0\0"])
+def test_a_file_is_read_without_the_directory(compression: int, prefix: bytes) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        archive.writestr("a", b"code" * 100)
+        archive.writestr("empty", b"")
+        archive.writestr("manifest.json", b'{"files": {"a": {"url": "~/a.js"}, "empty": {"url": "~/empty.js"}}}')
+    content = prefix + file.getvalue()
+    code, empty = bundle_of(content).files
+    beginning = io.BytesIO(content[: content.rindex(b"PK\1\2") - 200])
+    assert read_bundled_file(beginning, code.member, 1_000) == b"code" * 100
+    assert read_bundled_file(io.BytesIO(content), empty.member, 1_000) == b""
+    with pytest.raises(TooLargeError):
+        read_bundled_file(io.BytesIO(content), code.member, 399)
+
+
+def test_a_file_that_is_not_what_the_directory_declares_is_refused() -> None:
+    content = zip_of(a=b"x" * 1_000, manifest_json=b'{"files": {"a": {"url": "~/a.js"}}}')
+    (entry,) = bundle_of(content).files
+    wrong = [
+        entry.member._replace(size=2_000),
+        entry.member._replace(size=999),
+        entry.member._replace(crc=1),
+        entry.member._replace(header_offset=7),
+        entry.member._replace(header_offset=10_000),
+        entry.member._replace(compressed_size=1),
+        entry.member._replace(compression=zipfile.ZIP_STORED),
+        entry.member._replace(compression=zipfile.ZIP_LZMA),
+        entry.member._replace(compressed_size=10_000_000),
+    ]
+    for member in wrong:
+        with pytest.raises(DamagedBundleError):
+            read_bundled_file(io.BytesIO(content), member, 1_000_000)
+    bomb = zip_of(a=bytes(50_000_000), manifest_json=b'{"files": {"a": {"url": "~/a.js"}}}')
+    (entry,) = bundle_of(bomb).files
+    tracemalloc.start()
+    with pytest.raises(DamagedBundleError):
+        read_bundled_file(io.BytesIO(bomb), entry.member._replace(size=1_000), 1_000_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.sourcemaps.bundle import Bundle, BundledFile
+from pipeline.sourcemaps.bundle import Bundle, BundledFile, ZipMember
 from pipeline.sourcemaps.module import EventBuild
 from pipeline.sourcemaps.project_index import ProjectIndex
 from pipeline.sourcemaps.stores.contract import StoredBundle
@@ -11,7 +11,7 @@ ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
 def bundle(
     name: str, *urls: str, added: float = 0.0, debug_id: str | None = None, release: str | None = None, dist: str | None = None
 ) -> Bundle:
-    files = tuple(BundledFile(f"files/{url}", "minified_source", url, {}, debug_id, 1) for url in urls)
+    files = tuple(BundledFile(ZipMember(url, 1, 1, 0, 0, 0), "minified_source", url, {}, debug_id) for url in urls)
     by_id = {(debug_id, "minified_source"): files[0]} if debug_id is not None else {}
     return Bundle(
         StoredBundle(name, "1", 1, added), release, dist, files, by_url={file.url: file for file in files}, by_debug_id=by_id
