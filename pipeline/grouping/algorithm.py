@@ -9,13 +9,12 @@ from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
 from pipeline.grouping.exception_hash_cache import ExceptionHashes, find_slot
 from pipeline.grouping.fingerprint_rules.rule_set import FingerprintMatch
 from pipeline.grouping.fingerprint_rules.variables import is_default, is_unknown, resolve, variable_in
-from pipeline.grouping.grouping_frame import platform_of
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
 from pipeline.grouping.parameterization.event_messages import EventMessages
 from pipeline.grouping.stack_cache import ProcessedStack, StackCache, StackProcessor
 from pipeline.grouping.stack_normalization import Stack
 from pipeline.grouping.stacktrace_rules.rule_set import load_stacktrace_rules
-from pipeline.grouping.strategies.context import GroupingContext, Variants, interface_values, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.exception import choose_exceptions
 from pipeline.grouping.variants import (
     Variant,
@@ -27,6 +26,7 @@ from pipeline.grouping.variants import (
     salted_variants,
     with_fallback,
 )
+from pipeline.model.event import Event, exceptions, platform_of
 from pipeline.model.rule_file import RuleFile
 
 DEFAULT_FINGERPRINT = ["{{ default }}"]
@@ -79,7 +79,7 @@ class Fingerprint(NamedTuple):
             info["matched_rule"] = self.match.rule.to_json()
         return info
 
-    def resolved(self, event: dict[str, Any], ctx: GroupingContext) -> tuple[str, ...]:
+    def resolved(self, event: Event, ctx: GroupingContext) -> tuple[str, ...]:
         """Return the values with their variables replaced. `{{ default }}` stays."""
         configuration = ctx.configuration
         messages = _messages(event) if configuration.parameterize_fingerprints else set()
@@ -94,10 +94,10 @@ class Fingerprint(NamedTuple):
         return tuple(resolved)
 
 
-def _messages(event: dict[str, Any]) -> set[str]:
+def _messages(event: Event) -> set[str]:
     entry = event.get("logentry")
-    entries = [text_of(entry, "formatted"), text_of(entry, "message")] if isinstance(entry, dict) else []
-    values = [text_of(exception, "value") for exception in interface_values(event, "exception")]
+    entries = [entry.get("formatted"), entry.get("message")] if entry else []
+    values = [exception.get("value") for exception in exceptions(event)]
     return {text for text in (*entries, *values) if text}
 
 
@@ -113,11 +113,11 @@ class Algorithm(NamedTuple):
         return {key: self.stacks.process(stack) for key, stack in stacks.items()}
 
     def apply(
-        self, event: dict[str, Any], fingerprint: Fingerprint, stacks: Mapping[int, ProcessedStack], *, whole: bool
+        self, event: Event, fingerprint: Fingerprint, stacks: Mapping[int, ProcessedStack], *, whole: bool
     ) -> AlgorithmResult:
         """Return the hashes and variants of an event. With `whole` the trees are complete, else only what the hashes need."""
         checksum = event.get("checksum")
-        if isinstance(checksum, str) and checksum:
+        if checksum:
             variants = checksum_variants(checksum, self.kind)
             return AlgorithmResult(hashes_of(variants), variants)
         slot = None if whole or not fingerprint.is_plain else find_slot(event, stacks)
@@ -136,7 +136,7 @@ class Algorithm(NamedTuple):
             if whole:
                 roots = component_variants(event, ctx, self.kind)
             else:  # no tree is needed, but the exception that a group is reduced to names the event
-                choose_exceptions(interface_values(event, "exception"), ctx)
+                choose_exceptions(exceptions(event), ctx)
             variants = custom_variants(roots, fingerprint.resolved(event, ctx), self.kind, is_builtin=fingerprint.is_builtin)
         else:
             roots = component_variants(event, ctx, self.kind)

@@ -13,8 +13,8 @@ import orjson
 import xxhash
 
 from pipeline.grouping.stack_cache import CachedStack, ProcessedStack
-from pipeline.grouping.strategies.context import interface_values, text_of
 from pipeline.grouping.strategies.exception import ns_error_of
+from pipeline.model.event import Event, exceptions
 
 
 class ExceptionHashes(NamedTuple):
@@ -43,7 +43,7 @@ class ExceptionHashSlot:
         self._stack.exception_hashes = (self._digest, *found)
 
 
-def find_slot(event: dict[str, Any], stacks: Mapping[int, ProcessedStack]) -> ExceptionHashSlot | None:
+def find_slot(event: Event, stacks: Mapping[int, ProcessedStack]) -> ExceptionHashSlot | None:
     """Return the slot for an event's exceptions.
 
     Return None if no exception has a stack, or if an exception has something that the digest does not cover.
@@ -52,19 +52,18 @@ def find_slot(event: dict[str, Any], stacks: Mapping[int, ProcessedStack]) -> Ex
     the members of an exception group apart. A single exception whose stack has no frame in the app is grouped by its `system`
     tree, whatever its value is.
     """
-    exceptions = interface_values(event, "exception")
+    found = exceptions(event)
     last: CachedStack | None = None
     digest = xxhash.xxh3_128()
     parts: list[Any] = []
     reads_values = False
-    for exception in exceptions:
-        mechanism = exception.get("mechanism")
-        mechanism = mechanism if isinstance(mechanism, dict) else {}
+    for exception in found:
+        mechanism = exception.get("mechanism") or {}
         if ns_error_of(mechanism) is not None:
             return None
         is_group = bool(mechanism.get("is_exception_group"))
         stack = stacks.get(id(exception.get("stacktrace")))
-        parts.append((text_of(exception, "type"), bool(mechanism.get("synthetic")), stack is not None))
+        parts.append((exception.get("type"), bool(mechanism.get("synthetic")), stack is not None))
         parts.append((mechanism.get("exception_id"), mechanism.get("parent_id"), is_group))
         reads_values = reads_values or is_group or stack is None
         if stack is not None:
@@ -72,11 +71,11 @@ def find_slot(event: dict[str, Any], stacks: Mapping[int, ProcessedStack]) -> Ex
             last = stack.cached
             digest.update(last.key)
             reads_values = reads_values or not variants["system"].contributes
-            reads_values = reads_values or (len(exceptions) > 1 and not variants["app"].contributes)
+            reads_values = reads_values or (len(found) > 1 and not variants["app"].contributes)
     if last is None:
         return None
     if reads_values:
-        parts += [text_of(exception, "value") for exception in exceptions]
+        parts += [exception.get("value") for exception in found]
     try:
         digest.update(orjson.dumps(parts))
     except TypeError:  # a lone surrogate or a number of more than 64 bits, which JSON cannot hold

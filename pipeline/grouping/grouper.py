@@ -21,7 +21,6 @@ from pipeline.grouping.grouping_toml import BASE_PREFIX, BASE_SUFFIX, GroupingTo
 from pipeline.grouping.stack_cache import StackCache
 from pipeline.grouping.stack_normalization import Stack, find_stacks, mark_frames, write_back
 from pipeline.grouping.stacktrace_rules.rule import StackTraceRule
-from pipeline.grouping.strategies.context import text_of
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.grouping import Grouping
 from pipeline.model.rule_file import Layer, RuleFile
@@ -93,12 +92,12 @@ class Grouper:
         rule = grouped.fingerprint.match.rule if grouped.fingerprint.match is not None else None
         rules = self._algorithm.stacks.rules
         return Explanation(
-            event_id=text_of(event, "event_id"),
+            event_id=event.get("event_id"),
             configuration=self._algorithm.configuration.id,
             grouping=grouped.grouping,
             matched_rule=MatchedRule(str(rule), rule.file, rule.line, rule.is_builtin) if rule is not None else None,
             client_fingerprint=tuple(grouped.fingerprint.client),
-            title=grouped.grouping.title or text_of(event, "title"),
+            title=grouped.grouping.title or event.get("title"),
             variants=grouped.result.variants,
             touched_frames=[touched for stack in grouped.stacks.values() for touched in trace(stack, rules)],
         )
@@ -155,7 +154,9 @@ class Grouper:
             return ()
         algorithm = self._previous[0]
         processed = algorithm.process(stacks)
-        marks = [(one.stack.frames, one.in_app(), [frame["in_app"] for frame in one.stack.frames]) for one in processed.values()]
+        marks = [
+            (one.stack.frames, one.in_app(), [bool(frame["in_app"]) for frame in one.stack.frames]) for one in processed.values()
+        ]
         if all(before == after for _, before, after in marks):
             return algorithm.apply(event, fingerprint, processed, whole=False).hashes
         try:
@@ -179,10 +180,8 @@ class _Grouped(NamedTuple):
 def _sent_fingerprint(event: dict[str, Any]) -> list[str]:
     """Return the fingerprint that the sender wrote, even if an earlier run replaced it in the event."""
     info = event.get(FINGERPRINT_INFO)
-    sent = info.get("client_fingerprint") if isinstance(info, dict) else event.get("fingerprint")
-    if not isinstance(sent, list):
-        return []
-    return [value if isinstance(value, str) else str(value) for value in sent if isinstance(value, (str, int, float))]
+    sent = info.get("client_fingerprint") if info else event.get("fingerprint")
+    return [value for value in sent or () if value is not None]
 
 
 def _attempt(errors: list[RuleError], load: Callable[[], T]) -> T | None:

@@ -13,7 +13,6 @@ import orjson
 import xxhash
 
 from pipeline.grouping.configurations import Configuration
-from pipeline.grouping.grouping_frame import frame_from
 from pipeline.grouping.hashing import HashKind
 from pipeline.grouping.stack_normalization import FrameChange, NormalizedStack, Stack, normalize_stack
 from pipeline.grouping.stacktrace_rules.rule_set import StackTraceRules
@@ -96,7 +95,7 @@ class StackProcessor:
         try:
             rows = orjson.dumps(stack.rows)
         except TypeError:  # a lone surrogate or a number of more than 64 bits, which JSON cannot hold
-            rows = marshal.dumps([tuple(frame_from(row)) for row in stack.rows], 2)
+            rows = marshal.dumps(stack.rows, 2)
         digest = xxhash.xxh3_128(self._seed)
         digest.update(self.rules.exception_key(stack.exception))
         digest.update(stack.platform.encode("utf-8", "replace"))

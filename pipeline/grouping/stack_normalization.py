@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pipeline.grouping.function_names import trim_function
-from pipeline.grouping.grouping_frame import FrameRow, GroupingFrame, dict_frames, frame_from, platform_of, rows_of
+from pipeline.grouping.grouping_frame import FrameRow, GroupingFrame, rows_of
 from pipeline.grouping.stacktrace_rules.rule_set import Matching, StackTraceRules
-from pipeline.grouping.strategies.context import interface_values
+from pipeline.model.event import Event, ExceptionValue, Frame, Stacktrace, exceptions, frames_in, platform_of, threads
 
 
 class FrameChange(NamedTuple):
@@ -38,10 +38,10 @@ class Stack:
     """
 
     path: str
-    frames: list[dict[str, Any]]
+    frames: list[Frame]
     rows: list[FrameRow]
     platform: str
-    exception: dict[str, Any] | None
+    exception: ExceptionValue | None
     is_candidate: bool
 
 
@@ -55,7 +55,7 @@ class NormalizedStack(NamedTuple):
 
 def restore_frames(stack: Stack) -> list[GroupingFrame]:
     """Return the frames as they were before any rule ran, with trimmed function names."""
-    return [_restored(frame_from(row), stack.platform) for row in stack.rows]
+    return [_restored(GroupingFrame._make(row), stack.platform) for row in stack.rows]
 
 
 def normalize_stack(stack: Stack, rules: StackTraceRules) -> NormalizedStack:
@@ -80,34 +80,34 @@ def normalize_stack(stack: Stack, rules: StackTraceRules) -> NormalizedStack:
     return NormalizedStack(done, tuple(changes), matching)
 
 
-def find_stacks(event: dict[str, Any]) -> dict[int, Stack]:
-    """Find every stack trace of an event, raw ones included, by the identity of its object."""
+def find_stacks(event: Event) -> dict[int, Stack]:
+    """Return every stack trace of an event that has frames, raw ones included. The keys are `id(stacktrace)`."""
     platform = platform_of(event)
     found: dict[int, Stack] = {}
 
-    def add(path: str, stacktrace: Any, exception: dict[str, Any] | None, *, is_candidate: bool) -> None:
-        frames = dict_frames(stacktrace)
+    def add(path: str, stacktrace: Stacktrace | None, exception: ExceptionValue | None, *, is_candidate: bool) -> None:
+        frames = frames_in(stacktrace)
         if frames:
             found[id(stacktrace)] = Stack(path, frames, rows_of(frames), platform, exception, is_candidate)
 
-    for index, exception in enumerate(interface_values(event, "exception")):
+    for index, exception in enumerate(exceptions(event)):
         add(f"exception.values[{index}].stacktrace", exception.get("stacktrace"), exception, is_candidate=True)
         add(f"exception.values[{index}].raw_stacktrace", exception.get("raw_stacktrace"), exception, is_candidate=False)
-    for index, thread in enumerate(interface_values(event, "threads")):
+    for index, thread in enumerate(threads(event)):
         add(f"threads.values[{index}].stacktrace", thread.get("stacktrace"), None, is_candidate=False)
         add(f"threads.values[{index}].raw_stacktrace", thread.get("raw_stacktrace"), None, is_candidate=False)
     add("stacktrace", event.get("stacktrace"), None, is_candidate=True)
     return found
 
 
-def write_back(frames: Sequence[dict[str, Any]], changes: Sequence[FrameChange]) -> None:
-    """Write what normalization changed to the event's frames."""
+def write_back(frames: Sequence[Frame], changes: Sequence[FrameChange]) -> None:
+    """Write the changes to the frames of an event."""
     for position, in_app, orig_in_app, function, raw_function in changes:
         frame = frames[position]
         frame["in_app"] = in_app
         if orig_in_app is not None:
             data = frame.get("data")
-            if isinstance(data, dict):
+            if data:
                 data["orig_in_app"] = orig_in_app
             else:
                 frame["data"] = {"orig_in_app": orig_in_app}
@@ -116,14 +116,14 @@ def write_back(frames: Sequence[dict[str, Any]], changes: Sequence[FrameChange])
             frame["raw_function"] = raw_function
 
 
-def mark_frames(frames: Sequence[dict[str, Any]], in_app: Sequence[bool]) -> None:
-    """Set the frames' `in_app`, and nothing else."""
+def mark_frames(frames: Sequence[Frame], in_app: Sequence[bool]) -> None:
+    """Set `in_app` of each frame, and nothing else."""
     for frame, mark in zip(frames, in_app, strict=True):
         frame["in_app"] = mark
 
 
 def _restored(frame: GroupingFrame, platform: str) -> GroupingFrame:
-    """Undo what rules did to a frame in an earlier run, and trim its function's name if no one did."""
+    """Undo what rules did to a frame in an earlier run, and trim its function name if that was not done before."""
     if frame.orig_in_app is not None:
         frame = frame._replace(in_app=None if frame.orig_in_app == -1 else bool(frame.orig_in_app))
     if frame.function and not frame.raw_function:
@@ -134,7 +134,7 @@ def _restored(frame: GroupingFrame, platform: str) -> GroupingFrame:
 
 
 def _change(index: int, row: FrameRow, after: GroupingFrame) -> FrameChange | None:
-    before = frame_from(row)
+    before = GroupingFrame._make(row)
     renamed = after.function != before.function
     if row[8] is after.in_app and after.orig_in_app == before.orig_in_app and not renamed:
         return None

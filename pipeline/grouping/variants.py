@@ -14,6 +14,7 @@ from pipeline.grouping.fingerprint_rules.variables import is_default
 from pipeline.grouping.hashing import HashKind
 from pipeline.grouping.strategies import STRATEGIES, WITH_STACK
 from pipeline.grouping.strategies.context import GroupingContext, Variants
+from pipeline.model.event import Event
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 MAX_CHECKSUM_CHARS = 32
@@ -78,7 +79,7 @@ def checksum_variants(checksum: str, kind: HashKind) -> dict[str, Variant]:
     return variants
 
 
-def component_variants(event: dict[str, Any], ctx: GroupingContext, kind: HashKind) -> Variants:
+def component_variants(event: Event, ctx: GroupingContext, kind: HashKind) -> Variants:
     """Run the strategies and return the root component of each variant.
 
     The first strategy with a contributing component wins. With `ctx.whole` the later ones run too, and do not contribute.

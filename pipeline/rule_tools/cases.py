@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from pipeline.grouping.explain.explanation import Explanation
-from pipeline.grouping.fingerprint_rules.crash_frames import frames_besides_exceptions, frames_of, values_of
 from pipeline.grouping.grouper import Grouper
 from pipeline.model.errors import RuleError
+from pipeline.model.event import crash_stack
 from pipeline.model.record import Form, Record, Token
 from pipeline.model.rule_file import RuleFile
 from pipeline.rule_tools.case_file import Expectation, LocatedCase, Subject
@@ -71,9 +71,7 @@ def _differences(expect: Expectation, event: dict[str, Any], found: Explanation)
     if expect.title is not None and expect.title != found.title:
         yield f"expected title {expect.title!r}, got {found.title!r}"
     if expect.in_app is not None:
-        exceptions = values_of(event, "exception")
-        frames = (frames_of(exceptions[-1]) if exceptions else []) or frames_besides_exceptions(event)
-        in_app = tuple(bool(frame.get("in_app")) for frame in frames)
+        in_app = tuple(bool(frame.get("in_app")) for frame in crash_stack(event))
         if expect.in_app != in_app:
             yield f"expected in_app {list(expect.in_app)}, got {list(in_app)}"
     if expect.rule is not None:

@@ -15,6 +15,7 @@ from pipeline.grouping.fingerprint_rules.parser import parse_fingerprint_rules
 from pipeline.grouping.fingerprint_rules.rule_set import FingerprintRules
 from pipeline.grouping.fingerprint_rules.variables import resolve
 from pipeline.model.rule_file import RuleFile
+from pipeline.stages.normalize import normalize_event
 
 BASES = Path(__file__).parents[2] / "rules" / "bases"
 BUILTIN = max(BASES.glob("fingerprints@*.rules"))
@@ -54,9 +55,7 @@ def test_gives_the_fingerprint(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", suite_cases("grouping/builtin-fingerprinting.json", _cases))
 def test_builtin_rules_of_our_own_decide_as_sentrys(case: dict[str, Any]) -> None:
-    event = dict(case["input"])
-    if "message" in event:
-        event["logentry"] = {"formatted": event.pop("message")}
+    event = normalize_event(case["input"], received=1_795_341_600.0, project_id=1, event_id="1" * 32)
     rules = FingerprintRules.load([], RuleFile(BUILTIN.name, BUILTIN.read_text()))
 
     match = rules.match(event)

@@ -15,7 +15,7 @@ from support.suites import ROOT, suite_cases
 
 from pipeline.grouping.explain.rule_tracing import probe_of
 from pipeline.grouping.grouper import Grouper
-from pipeline.grouping.grouping_frame import frame_from, rows_of
+from pipeline.grouping.grouping_frame import GroupingFrame, rows_of
 from pipeline.grouping.stacktrace_rules import ophio
 from pipeline.grouping.stacktrace_rules.parser import parse_stacktrace_rules
 from pipeline.grouping.stacktrace_rules.rule import FlagAction, SettingAction, StackTraceRule
@@ -155,7 +155,7 @@ def test_applies_a_rule(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", suite_cases("grouping/enhancer-matching.json", _named))
 def test_matches_frames(case: dict[str, Any]) -> None:
     (rule,) = parse_stacktrace_rules([RuleFile("case.rules", case["rule"])])
-    frames = [match_frame(frame_from(row), case["platform"]) for row in rows_of(case["frames"])]
+    frames = [match_frame(GroupingFrame._make(row), case["platform"]) for row in rows_of(case["frames"])]
 
     marked = ophio.modify(ophio.compile_rule(probe_of(rule)), frames, exception_data(case["exception"]))
 
@@ -187,7 +187,9 @@ def test_parses_rules_and_refuses_others(case: dict[str, Any]) -> None:
     for text in case.get("must_parse_but_never_match", []):
         (rule,) = parse_stacktrace_rules([RuleFile("case.rules", text)])
         for in_app in (True, False, None):
-            (frame,) = (match_frame(frame_from(row), "javascript") for row in rows_of([{"function": "x", "in_app": in_app}]))
+            (frame,) = (
+                match_frame(GroupingFrame._make(row), "javascript") for row in rows_of([{"function": "x", "in_app": in_app}])
+            )
             assert ophio.modify(ophio.compile_rule(probe_of(rule)), [frame], exception_data(None)) == [(None, in_app)]
 
 

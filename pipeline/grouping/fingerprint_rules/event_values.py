@@ -1,7 +1,8 @@
-"""What fingerprint rules read of an event, taken out once and only when a rule asks.
+"""The values of an event that fingerprint rules read. Each is read once, and only if a rule asks for it.
 
-Matchers look at items of groups: messages, log (logger and level), exceptions, frames, tags, sdk, family, release. Of each group
-that a rule names, one item must satisfy all of the rule's matchers at once (spec/grouping.md, section 6.2).
+Values come in groups: messages, log (logger and level), exceptions, frames, tags, sdk, family and release. A group has a set of
+values for each message, exception or frame of the event. In each group that a rule names, one set must satisfy all of the rule's
+matchers. See docs/spec/fingerprint-rules.md, "Matching".
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.grouping.fingerprint_rules.crash_frames import all_frames, function_of, values_of
 from pipeline.grouping.fingerprint_rules.sdk_names import normalize_sdk_name
-from pipeline.grouping.fingerprint_rules.variables import tags_of
-from pipeline.grouping.grouping_frame import family_of, platform_of
+from pipeline.grouping.function_names import trim_function
+from pipeline.grouping.grouping_frame import family_of
+from pipeline.model.event import Event, Frame, all_frames, exceptions, platform_of, tags_of
 
 ValueSet = Mapping[str, Any]
-"""Key to what its patterns are held against: a text, for `path` several, for `app` a truth value. Absent where unknown."""
+"""Values by key: a text, for `path` a tuple of texts, for `app` a boolean. A value that the event does not have is absent."""
 
 GROUP_OF_KEY = {
     "message": "messages",
@@ -35,21 +36,21 @@ GROUP_OF_KEY = {
 
 
 def group_of(key: str) -> str:
-    """Give the group that a matcher's key belongs to."""
+    """Return the group of a matcher's key."""
     return GROUP_OF_KEY.get(key, "tags")
 
 
 class EventValues:
-    """The items of one event by group, and the values of one key, which are quicker to read."""
+    """The values of one event: the sets of a group for matching, and all values of one key for looking rules up."""
 
-    def __init__(self, event: dict[str, Any]) -> None:
+    def __init__(self, event: Event) -> None:
         self._event = event
         self._platform = platform_of(event)
         self._groups: dict[str, Sequence[ValueSet]] = {}
-        self._frames: list[dict[str, Any]] | None = None
+        self._frames: list[Frame] | None = None
 
     def sets(self, group: str) -> Sequence[ValueSet]:
-        """Give a group's items, which may be none."""
+        """Return the sets of values of a group, of which there may be none."""
         found = self._groups.get(group)
         if found is None:
             found = self._groups[group] = self._read(group)
@@ -63,95 +64,86 @@ class EventValues:
         return _READERS[group](self._event)
 
     def of(self, key: str) -> Iterable[Any]:
-        """Give the values that a key has in the items of its group, each at least once."""
+        """Return the values that a key has in the sets of its group. This is faster than `sets`, which reads all keys."""
         read = _FRAME_KEYS.get(key)
         if read is None:
             return [one[key] for one in self.sets(group_of(key)) if key in one]
         platform = self._platform
         return {value for frame in self._all_frames() if (value := read(frame, platform)) is not None}
 
-    def _all_frames(self) -> list[dict[str, Any]]:
+    def _all_frames(self) -> list[Frame]:
         if self._frames is None:
             self._frames = list(all_frames(self._event))
         return self._frames
 
-    def _frame(self, frame: dict[str, Any]) -> ValueSet:
+    def _frame(self, frame: Frame) -> ValueSet:
         return {key: value for key, read in _FRAME_KEYS.items() if (value := read(frame, self._platform)) is not None}
 
 
-def _messages(event: dict[str, Any], exceptions: Sequence[ValueSet]) -> list[ValueSet]:
-    """Give the message, and the value of each exception: people expect `message` to find it too."""
-    items: list[ValueSet] = []
-    logentry = event.get("logentry")
-    formatted = logentry.get("formatted") if isinstance(logentry, dict) else None
-    if isinstance(formatted, str):
-        items.append({"message": formatted})
-    items += [{"message": exception["value"]} if "value" in exception else {} for exception in exceptions]
-    return items
+def _messages(event: Event, exception_sets: Sequence[ValueSet]) -> list[ValueSet]:
+    """Return the message, and the value of each exception, since people expect that `message` finds it too."""
+    sets: list[ValueSet] = []
+    entry = event.get("logentry")
+    formatted = entry.get("formatted") if entry else None
+    if formatted is not None:
+        sets.append({"message": formatted})
+    sets += [{"message": exception["value"]} if "value" in exception else {} for exception in exception_sets]
+    return sets
 
 
-def _log(event: dict[str, Any]) -> list[ValueSet]:
-    item = _texts(event, "logger", "level")
-    return [item] if item else []
+def _log(event: Event) -> list[ValueSet]:
+    found = {key: value for key in ("logger", "level") if (value := event.get(key))}
+    return [found] if found else []
 
 
-def _exceptions(event: dict[str, Any]) -> list[ValueSet]:
-    return [_texts(exception, "type", "value", empty=True) for exception in values_of(event, "exception")]
+def _exceptions(event: Event) -> list[ValueSet]:
+    return [
+        {key: value for key, value in (("type", one.get("type")), ("value", one.get("value"))) if value is not None}
+        for one in exceptions(event)
+    ]
 
 
-def _paths(frame: dict[str, Any], _platform: str) -> tuple[str, ...] | None:
-    """Give the frame's path, and its file name where that is another: a pattern may fit either."""
+def _paths(frame: Frame, _platform: str) -> tuple[str, ...] | None:
+    """Return the frame's path, and its file name if that is another text. A pattern may match either."""
     path, filename = frame.get("abs_path"), frame.get("filename")
-    if not isinstance(filename, str) or filename == path:
-        return (path,) if isinstance(path, str) else None
-    return (path, filename) if isinstance(path, str) and path else (filename,)
+    if filename is None or filename == path:
+        return (path,) if path is not None else None
+    return (path, filename) if path else (filename,)
 
 
-def _in_app(frame: dict[str, Any], _platform: str) -> bool | None:
-    in_app = frame.get("in_app")
-    return in_app if isinstance(in_app, bool) else None
+def _function(frame: Frame, platform: str) -> str:
+    """Return the trimmed function name, or `<unknown>`. With a `raw_function`, the SDK has trimmed the name itself."""
+    name = frame.get("function")
+    if not name:
+        return "<unknown>"
+    return name if frame.get("raw_function") else trim_function(name, frame.get("platform") or platform) or "<unknown>"
 
 
-def _text_of(key: str) -> Callable[[dict[str, Any], str], str | None]:
-    def read(frame: dict[str, Any], _platform: str) -> str | None:
-        value = frame.get(key)
-        return value if isinstance(value, str) else None
-
-    return read
-
-
-_FRAME_KEYS: dict[str, Callable[[dict[str, Any], str], Any]] = {
-    "module": _text_of("module"),
-    "package": _text_of("package"),
-    "function": lambda frame, platform: function_of(frame, platform) or "<unknown>",
+_FRAME_KEYS: dict[str, Callable[[Frame, str], Any]] = {
+    "module": lambda frame, _: frame.get("module"),
+    "package": lambda frame, _: frame.get("package"),
+    "function": _function,
     "path": _paths,
-    "app": _in_app,
+    "app": lambda frame, _: frame.get("in_app"),
 }
-"""What rules read of a frame, given the event's platform; None where the frame does not have it."""
+"""The keys of frames and how each is read, given the event's platform. None means that the frame does not have the value."""
 
 
-def _tags(event: dict[str, Any]) -> list[ValueSet]:
-    return [{f"tags.{name}": value for name, value in tags_of(event).items()}]
-
-
-def _sdk(event: dict[str, Any]) -> list[ValueSet]:
+def _sdk(event: Event) -> list[ValueSet]:
     sdk = event.get("sdk")
-    return [{"sdk": normalize_sdk_name(sdk.get("name") if isinstance(sdk, dict) else None)}]
+    return [{"sdk": normalize_sdk_name(sdk.get("name") if sdk else None)}]
 
 
-def _family(event: dict[str, Any]) -> list[ValueSet]:
-    return [{"family": family_of(platform_of(event))}]
+def _release(event: Event) -> list[ValueSet]:
+    release = event.get("release")
+    return [{"release": release} if release else {}]
 
 
-def _texts(owner: Mapping[str, Any], *keys: str, empty: bool = False) -> dict[str, Any]:
-    return {key: value for key in keys if isinstance(value := owner.get(key), str) and (value or empty)}
-
-
-_READERS: dict[str, Callable[[dict[str, Any]], list[ValueSet]]] = {
+_READERS: dict[str, Callable[[Event], list[ValueSet]]] = {
     "log": _log,
     "exceptions": _exceptions,
-    "tags": _tags,
+    "tags": lambda event: [{f"tags.{name}": value for name, value in tags_of(event).items()}],
     "sdk": _sdk,
-    "family": _family,
-    "release": lambda event: [_texts(event, "release")],
+    "family": lambda event: [{"family": family_of(platform_of(event))}],
+    "release": _release,
 }

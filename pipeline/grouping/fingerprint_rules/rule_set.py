@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from pipeline.grouping.fingerprint_rules.compiled_rule import CompiledRule
 from pipeline.grouping.fingerprint_rules.event_values import EventValues
@@ -13,6 +13,7 @@ from pipeline.grouping.fingerprint_rules.rule import FingerprintRule
 from pipeline.grouping.fingerprint_rules.rule_index import RuleIndex, RuleMasks
 from pipeline.grouping.fingerprint_rules.variables import expand
 from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.model.event import Event
 from pipeline.model.rule_file import RuleFile
 
 
@@ -60,7 +61,7 @@ class FingerprintRules:
             raise InvalidRulesError(errors)
         return cls(rules, masks if masks is not None else RuleMasks())
 
-    def match(self, event: dict[str, Any]) -> FingerprintMatch | None:
+    def match(self, event: Event) -> FingerprintMatch | None:
         """Return the first rule that matches a normalized event. Costs a few µs for each distinct value that rules read."""
         if not self.rules:
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 _SEPARATORS = re.compile(r"[\W_]+")
 
@@ -49,15 +48,15 @@ _KNOWN = frozenset(
 )
 
 
-def normalize_sdk_name(name: Any) -> str:
+def normalize_sdk_name(name: str | None) -> str:
     """Return the SDK's name without its framework. JavaScript keeps its framework, and native the first part of it.
 
-    The name of an unknown SDK, and a value that is not text, becomes `other`.
+    The name of an unknown SDK becomes `other`, and so does None.
 
     >>> normalize_sdk_name("sentry.python.flask")
     'sentry.python'
     """
-    if not isinstance(name, str):
+    if name is None:
         return "other"
     name = _SEPARATORS.sub(".", name[:200])
     parts = _SYNONYMS.get(name, name).split(".")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
-from pipeline.grouping.fingerprint_rules.crash_frames import crash_frame, last_exception
+from pipeline.model.event import Event, crash_frame, last_exception, message_of, tags_of
 
 _VARIABLE = re.compile(r"\{\{\s*(\S+)\s*\}\}")
 
@@ -31,14 +31,14 @@ def is_unknown(value: str) -> bool:
     return name is not None and name != "default" and name not in _VARIABLES and not name.startswith("tags.")
 
 
-def resolve(value: str, event: dict[str, Any]) -> str:
+def resolve(value: str, event: Event) -> str:
     """Return a fingerprint value with its variable replaced. Texts, `{{ default }}` and unknown variables stay."""
     name = variable_in(value)
     found = _value_of(name, event) if name is not None else None
     return value if found is None else found
 
 
-def expand(template: str, event: dict[str, Any]) -> str:
+def expand(template: str, event: Event) -> str:
     """Return a title with its variables replaced. Unknown variables stay."""
 
     def replace(match: re.Match[str]) -> str:
@@ -48,7 +48,7 @@ def expand(template: str, event: dict[str, Any]) -> str:
     return _VARIABLE.sub(replace, template)
 
 
-def _value_of(name: str, event: dict[str, Any]) -> str | None:
+def _value_of(name: str, event: Event) -> str | None:
     read = _VARIABLES.get(name)
     if read is not None:
         return read(event)
@@ -58,64 +58,39 @@ def _value_of(name: str, event: dict[str, Any]) -> str | None:
     return None
 
 
-def tags_of(event: dict[str, Any]) -> dict[str, str]:
-    """Give an event's tags by name, from pairs or a mapping; the first of a name counts."""
-    tags = event.get("tags")
-    pairs = tags.items() if isinstance(tags, dict) else tags if isinstance(tags, list) else ()
-    found: dict[str, str] = {}
-    for pair in pairs:
-        if isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str) and pair[1] is not None:
-            found.setdefault(pair[0], str(pair[1]))
-    return found
-
-
-def message_of(event: dict[str, Any]) -> str | None:
-    """Give the event's message: as formatted, else its template, else the last exception's value."""
-    logentry = event.get("logentry")
-    if isinstance(logentry, dict):
-        for key in ("formatted", "message"):
-            if text := _text(logentry.get(key)):
-                return text
-    return _last_exception(event, "value")
-
-
-def _text(value: Any) -> str | None:
-    return value or None if isinstance(value, str) else None
-
-
-def _last_exception(event: dict[str, Any], key: str) -> str | None:
+def _of_exception(event: Event, key: Literal["type", "value"]) -> str | None:
+    """Return a text of the reported exception, or None if it is missing or empty."""
     exception = last_exception(event)
-    return _text(exception.get(key)) if exception is not None else None
+    return (exception.get(key) or None) if exception is not None else None
 
 
-def _of_frame(default: str, *keys: str) -> Callable[[dict[str, Any]], str]:
-    """Read the first of `keys` that the crash frame has."""
+def _of_frame(default: str, *keys: Literal["function", "abs_path", "filename", "module"]) -> Callable[[Event], str]:
+    """Return a reader of the first of `keys` that the crash frame has."""
 
-    def read(event: dict[str, Any]) -> str:
+    def read(event: Event) -> str:
         frame = crash_frame(event) or {}
-        return next((text for key in keys if (text := _text(frame.get(key)))), default)
+        return next((text for key in keys if (text := frame.get(key))), default)
 
     return read
 
 
-def _package(event: dict[str, Any]) -> str:
-    frame = crash_frame(event) or {}
-    package = _text(frame.get("package"))
+def _package(event: Event) -> str:
+    package = (crash_frame(event) or {}).get("package")
     return package.replace("\\", "/").rpartition("/")[2] or "<no-package>" if package else "<no-package>"
 
 
-_VARIABLES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "transaction": lambda event: _text(event.get("transaction")) or "<no-transaction>",
-    "message": lambda event: message_of(event) or "<no-message>",
-    "type": lambda event: _last_exception(event, "type") or "<no-type>",
-    "value": lambda event: _last_exception(event, "value") or "<no-value>",
+_VARIABLES: dict[str, Callable[[Event], str]] = {
+    "transaction": lambda event: event.get("transaction") or "<no-transaction>",
+    "message": lambda event: message_of(event) or _of_exception(event, "value") or "<no-message>",
+    "type": lambda event: _of_exception(event, "type") or "<no-type>",
+    "value": lambda event: _of_exception(event, "value") or "<no-value>",
     "function": _of_frame("<no-function>", "function"),
     "path": _of_frame("<no-abs-path>", "abs_path", "filename"),
     "stack.filename": _of_frame("<no-filename>", "filename", "abs_path"),
     "module": _of_frame("<no-module>", "module"),
     "package": _package,
-    "level": lambda event: _text(event.get("level")) or "<no-level>",
-    "logger": lambda event: _text(event.get("logger")) or "<no-logger>",
+    "level": lambda event: event.get("level") or "<no-level>",
+    "logger": lambda event: event.get("logger") or "<no-logger>",
 }
 _VARIABLES |= {
     "error.type": _VARIABLES["type"],

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
 
 from pipeline.grouping.parameterization import MAX_CHARS, normalize_message, shorten
-from pipeline.grouping.strategies.context import interface_values, text_of
+from pipeline.model.event import Event, exceptions
 
 MAX_EVENT_CHARS = 65_536
 """How much of all exceptions' values is parameterized: eight of the longest, or a group of 650 failures of 100 characters.
@@ -27,7 +26,7 @@ class EventMessages:
     grouping asks for, so `group` and `explain` agree.
     """
 
-    def __init__(self, event: dict[str, Any], version: str) -> None:
+    def __init__(self, event: Event, version: str) -> None:
         self._event = event
         self._version = version
         self._normalized: dict[str, str] = {}
@@ -43,6 +42,6 @@ class EventMessages:
     @cached_property
     def _beyond(self) -> set[str]:
         """The values that exceed `MAX_EVENT_CHARS`."""
-        values = dict.fromkeys(text_of(exception, "value") or "" for exception in interface_values(self._event, "exception"))
+        values = dict.fromkeys(exception.get("value") or "" for exception in exceptions(self._event))
         totals = accumulate(min(len(value), MAX_CHARS) for value in values)
         return {value for value, total in zip(values, totals, strict=True) if total > MAX_EVENT_CHARS}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import xxhash
 
@@ -17,6 +17,7 @@ from pipeline.grouping.stacktrace_rules.exception_matchers import ExceptionMatch
 from pipeline.grouping.stacktrace_rules.parser import parse_stacktrace_rules
 from pipeline.grouping.stacktrace_rules.prefilter import Prefilter
 from pipeline.grouping.stacktrace_rules.rule import StackTraceRule
+from pipeline.model.event import ExceptionValue
 from pipeline.model.rule_file import RuleFile
 
 MAX_CACHED_SETS = 128
@@ -39,7 +40,7 @@ class StackTraceRules:
         self._exception_matchers = ExceptionMatchers(rules)
         self._prefilter = Prefilter(rules)
 
-    def start(self, frames: Sequence[GroupingFrame], platform: str, exception: dict[str, Any] | None) -> Matching:
+    def start(self, frames: Sequence[GroupingFrame], platform: str, exception: ExceptionValue | None) -> Matching:
         """Prepare to match one stack. `exception` is the exception that owns the stack, or None."""
         match_frames = [match_frame(frame, platform) for frame in frames]
         owner = exception_data(exception)
@@ -49,7 +50,7 @@ class StackTraceRules:
         """Return the rules that could match a stack, in order."""
         return [self.rules[position] for position in self._prefilter.positions(frames, self._exception_matchers.excluded(owner))]
 
-    def exception_key(self, exception: dict[str, Any] | None) -> bytes:
+    def exception_key(self, exception: ExceptionValue | None) -> bytes:
         """Return the exception's part of the key under which its stack is cached."""
         if not self._exception_matchers:
             return b""
@@ -98,17 +99,16 @@ def match_frame(frame: GroupingFrame, platform: str) -> ophio.MatchFrame:
     }
 
 
-def exception_data(exception: dict[str, Any] | None) -> dict[str, bytes | None]:
+def exception_data(exception: ExceptionValue | None) -> dict[str, bytes | None]:
     """Return the part of an exception that rules see. All values are None if there is no exception."""
     if exception is None:
         return {"ty": None, "value": None, "mechanism": None}
-    mechanism = exception.get("mechanism")
-    mechanism_type = mechanism.get("type") if isinstance(mechanism, dict) else None
-    return {"ty": _text(exception.get("type")), "value": _text(exception.get("value")), "mechanism": _text(mechanism_type)}
+    mechanism = (exception.get("mechanism") or {}).get("type")
+    return {"ty": _text(exception.get("type")), "value": _text(exception.get("value")), "mechanism": _text(mechanism)}
 
 
-def _text(value: Any) -> bytes | None:
-    return value.encode("utf-8", "replace") if isinstance(value, str) else None
+def _text(value: str | None) -> bytes | None:
+    return value.encode("utf-8", "replace") if value is not None else None
 
 
 def _path(value: str | None) -> bytes | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
+from pipeline.model.event import Event, Stacktrace
 
 Variants = dict[str, Component]
 """Components by variant name: `app` and `system` for interfaces that can have a stack, `default` for the others."""
@@ -25,28 +25,15 @@ class GroupingContext:
 
     configuration: Configuration
     platform: str
-    stack_variants: Callable[[Any], Variants | None]
+    stack_variants: Callable[[Stacktrace | None], Variants | None]
     normalize: Callable[[str], str]
     whole: bool
     main_exception_id: int | None = None
 
 
-Strategy = Callable[[dict[str, Any], GroupingContext], Variants]
+Strategy = Callable[[Event, GroupingContext], Variants]
 
 
-def static_salt(text: Any) -> Component:
+def static_salt(text: str | None) -> Component:
     """Return a component that keeps interfaces apart whose other leaves are equal."""
     return Component("salt", [text], hint="a static salt")
-
-
-def interface_values(event: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return the objects in `event[name].values`. A list in place of the interface counts as its values."""
-    interface = event.get(name)
-    values = interface.get("values", [interface]) if isinstance(interface, dict) else interface
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def text_of(interface: dict[str, Any], key: str) -> str | None:
-    """Return a field if it is text, else None."""
-    value = interface.get(key)
-    return value if isinstance(value, str) else None

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import GroupingContext, Variants, interface_values, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.exception_groups import has_ids, representatives
 from pipeline.grouping.strategies.message import STRIPPED
+from pipeline.model.event import Event, ExceptionValue, Mechanism, NsError
+from pipeline.model.event import exceptions as exceptions_of
 
-_SCALARS = (str, int, float)
 
-
-def exception(event: dict[str, Any], ctx: GroupingContext) -> Variants:
+def exception(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the only exception, or by the chain. Of an exception group the distinct members count."""
-    exceptions = interface_values(event, "exception")
+    exceptions = exceptions_of(event)
     if not exceptions:
         return {}
     components = [_exception(exceptions[index], ctx, whole=ctx.whole) for index in choose_exceptions(exceptions, ctx)]
@@ -29,7 +29,7 @@ def exception(event: dict[str, Any], ctx: GroupingContext) -> Variants:
     return {name: Component("chained-exception", parts) for name, parts in by_variant.items()}
 
 
-def choose_exceptions(exceptions: Sequence[dict[str, Any]], ctx: GroupingContext) -> Sequence[int]:
+def choose_exceptions(exceptions: Sequence[ExceptionValue], ctx: GroupingContext) -> Sequence[int]:
     """Return the indexes of the exceptions to group by. Sets `ctx.main_exception_id` if a group is reduced to one of them."""
     if len(exceptions) < 2 or not has_ids(exceptions):
         return range(len(exceptions))
@@ -37,18 +37,18 @@ def choose_exceptions(exceptions: Sequence[dict[str, Any]], ctx: GroupingContext
     return chosen
 
 
-def _exception(data: dict[str, Any], ctx: GroupingContext, *, whole: bool) -> Variants:
+def _exception(data: ExceptionValue, ctx: GroupingContext, *, whole: bool) -> Variants:
     stack = ctx.stack_variants(data.get("stacktrace")) or {"app": Component("stacktrace")}
-    kind = text_of(data, "type")
+    kind = data.get("type")
     type_ = Component("type", [kind] if kind else [])
     mechanism = data.get("mechanism")
     ns_error = None
-    if isinstance(mechanism, dict):
+    if mechanism:
         if mechanism.get("synthetic"):  # its type is an error code of the platform
             type_.update(contributes=False, hint="ignored because exception is synthetic")
         error = ns_error_of(mechanism)
         ns_error = None if error is None else _ns_error(error)
-    message = text_of(data, "value")
+    message = data.get("value")
 
     variants = {}
     for name, stacktrace in stack.items():
@@ -73,17 +73,14 @@ def _value(message: str, stacktrace: Component, ns_error: Component | None, ctx:
     return value
 
 
-def ns_error_of(mechanism: dict[str, Any]) -> dict[str, Any] | None:
+def ns_error_of(mechanism: Mechanism) -> NsError | None:
     """Return `meta.ns_error`, the error of an Apple framework, or None."""
     meta = mechanism.get("meta")
-    error = meta.get("ns_error") if isinstance(meta, dict) else None
-    return error if isinstance(error, dict) else None
+    return meta.get("ns_error") if meta else None
 
 
-def _ns_error(error: dict[str, Any]) -> Component:
-    return Component(
-        "ns-error", [value if isinstance(value, _SCALARS) else None for value in (error.get("domain"), error.get("code"))]
-    )
+def _ns_error(error: NsError) -> Component:
+    return Component("ns-error", [error.get("domain"), error.get("code")])
 
 
 def _identity(variants: Variants) -> tuple[tuple[str, bytes], ...]:

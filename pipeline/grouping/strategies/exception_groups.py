@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Literal
+
+from pipeline.model.event import ExceptionValue
 
 MAX_STEPS = 10_000
 """Limits the walk through a tree. If ids are used twice, there are exponentially many ways through it."""
@@ -27,13 +29,13 @@ class _Node:
     children: list[int] = field(default_factory=list)
 
 
-def has_ids(exceptions: Sequence[dict[str, Any]]) -> bool:
+def has_ids(exceptions: Sequence[ExceptionValue]) -> bool:
     """Whether every exception has an id, so that the tree can be built."""
     return all(_id(exception, "exception_id") is not None for exception in exceptions)
 
 
 def representatives(
-    exceptions: Sequence[dict[str, Any]], identity: Callable[[dict[str, Any]], object]
+    exceptions: Sequence[ExceptionValue], identity: Callable[[ExceptionValue], object]
 ) -> tuple[list[int], int | None]:
     """Return the indexes of the exceptions to group by, and the id of the one that a group is reduced to, or None.
 
@@ -54,7 +56,7 @@ def representatives(
     return [*distinct, root], None
 
 
-def _build(exceptions: Sequence[dict[str, Any]]) -> dict[int, _Node]:
+def _build(exceptions: Sequence[ExceptionValue]) -> dict[int, _Node]:
     """Return the nodes by exception id.
 
     Children are in the reverse of the event's order. Of several exceptions with one id, the first is the node.
@@ -78,7 +80,7 @@ def _root(tree: dict[int, _Node]) -> int:
     return node.exception
 
 
-def _top_level(root: int, tree: dict[int, _Node], exceptions: Sequence[dict[str, Any]]) -> list[int]:
+def _top_level(root: int, tree: dict[int, _Node], exceptions: Sequence[ExceptionValue]) -> list[int]:
     """Return the first descendants that are not groups themselves, depth first."""
     found: list[int] = []
     open_: list[tuple[int, frozenset[int]]] = [(root, frozenset())]
@@ -86,7 +88,7 @@ def _top_level(root: int, tree: dict[int, _Node], exceptions: Sequence[dict[str,
         if not open_:
             return found
         index, path = open_.pop()
-        if not _mechanism(exceptions[index]).get("is_exception_group"):
+        if not (exceptions[index].get("mechanism") or {}).get("is_exception_group"):
             found.append(index)
             continue
         own = _id(exceptions[index], "exception_id") or 0
@@ -96,7 +98,7 @@ def _top_level(root: int, tree: dict[int, _Node], exceptions: Sequence[dict[str,
     raise _BrokenTreeError
 
 
-def _first_path(start: int, tree: dict[int, _Node], exceptions: Sequence[dict[str, Any]]) -> list[int]:
+def _first_path(start: int, tree: dict[int, _Node], exceptions: Sequence[ExceptionValue]) -> list[int]:
     """Return the exceptions from `start` down to the last, each the first child of the one before."""
     path = [start]
     seen: set[int] = set()
@@ -111,16 +113,10 @@ def _first_path(start: int, tree: dict[int, _Node], exceptions: Sequence[dict[st
         path.append(children[0])
 
 
-def _mechanism(exception: dict[str, Any]) -> dict[str, Any]:
-    mechanism = exception.get("mechanism")
-    return mechanism if isinstance(mechanism, dict) else {}
+def _id(exception: ExceptionValue, key: Literal["exception_id", "parent_id"]) -> int | None:
+    return (exception.get("mechanism") or {}).get(key)
 
 
-def _id(exception: dict[str, Any], key: str) -> int | None:
-    value = _mechanism(exception).get(key)
-    return value if isinstance(value, int) else None
-
-
-def _type(exception: dict[str, Any]) -> str:
+def _type(exception: ExceptionValue) -> str:
     kind = exception.get("type")
-    return kind if isinstance(kind, str) else "None"
+    return kind if kind is not None else "None"

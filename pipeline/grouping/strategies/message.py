@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import GroupingContext, Variants, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Variants
+from pipeline.model.event import Event
 
 STRIPPED = "stripped event-specific values"
 
 
-def message(event: dict[str, Any], ctx: GroupingContext) -> Variants:
+def message(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the template of the log entry, else by the formatted text."""
     entry = event.get("logentry")
-    if not isinstance(entry, dict) or not entry:
+    if not entry:
         return {}
-    text = text_of(entry, "message") or text_of(entry, "formatted") or ""
+    text = entry.get("message") or entry.get("formatted") or ""
     normalized = ctx.normalize(text)
     return {"default": Component("message", [normalized], hint=STRIPPED if normalized != text else None)}

@@ -5,11 +5,11 @@ See docs/spec/grouping.md, "Security reports and templates".
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import GroupingContext, Strategy, Variants, static_salt, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Strategy, Variants, static_salt
+from pipeline.model.event import Event
 
 MAX_URI_CHARS = 8_192
 """The rest of a longer URI is ignored."""
@@ -18,17 +18,15 @@ _LOCAL = "'self'"
 _LOCAL_VIOLATIONS = ("'unsafe-inline'", "'unsafe-eval'")
 
 
-def csp(event: dict[str, Any], ctx: GroupingContext) -> Variants:
+def csp(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the directive and by what was blocked. A script of the page itself counts by the way in which it is embedded."""
     del ctx
     report = event.get("csp")
-    if not isinstance(report, dict) or not report:
+    if not report:
         return {}
-    directive = text_of(report, "effective_directive")
-    uri = normalize_uri(text_of(report, "blocked_uri") or "")
-    broken = (
-        _local_violation(text_of(report, "violated_directive") or "") if directive == "script-src" and uri == _LOCAL else None
-    )
+    directive = report.get("effective_directive")
+    uri = normalize_uri(report.get("blocked_uri") or "")
+    broken = _local_violation(report.get("violated_directive") or "") if directive == "script-src" and uri == _LOCAL else None
     if broken:
         violation = Component("violation", [broken])
         blocked = Component("uri", [uri], contributes=False, hint="violation takes precedence")
@@ -67,12 +65,12 @@ def _local_violation(directive: str) -> str | None:
 
 
 def _by_hostname(interface: str, id: str) -> Strategy:  # noqa: A002 -- the contract's name
-    def strategy(event: dict[str, Any], ctx: GroupingContext) -> Variants:
+    def strategy(event: Event, ctx: GroupingContext) -> Variants:
         del ctx
         report = event.get(interface)
-        if not isinstance(report, dict) or not report:
+        if not report:
             return {}
-        return {"default": Component(id, [static_salt(id), Component("hostname", [text_of(report, "hostname")])])}
+        return {"default": Component(id, [static_salt(id), Component("hostname", [report.get("hostname")])])}
 
     return strategy
 

@@ -6,7 +6,6 @@ See docs/spec/grouping.md, "Stack traces".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
@@ -14,12 +13,13 @@ from pipeline.grouping.grouping_frame import GroupingFrame, family_of
 from pipeline.grouping.stacktrace_rules.rule_set import Matching
 from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.frame import frame_component, is_url
+from pipeline.model.event import Event
 
 
-def stacktrace(event: dict[str, Any], ctx: GroupingContext) -> Variants:
+def stacktrace(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the stack of the event itself, which belongs to no exception and no thread."""
     interface = event.get("stacktrace")
-    if not isinstance(interface, dict) or not interface:
+    if not interface:
         return {}
     return ctx.stack_variants(interface) or {"app": Component("stacktrace"), "system": Component("stacktrace")}
 

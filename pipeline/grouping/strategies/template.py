@@ -5,22 +5,21 @@ See docs/spec/grouping.md, "Security reports and templates".
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import GroupingContext, Variants, text_of
+from pipeline.grouping.strategies.context import GroupingContext, Variants
+from pipeline.model.event import Event
 
 
-def template(event: dict[str, Any], ctx: GroupingContext) -> Variants:
+def template(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the file name and the source line, both unchanged."""
     del ctx
     interface = event.get("template")
-    if not isinstance(interface, dict) or not interface:
+    if not interface:
         return {}
     return {
         "default": Component(
             "template",
-            [_leaf("filename", text_of(interface, "filename")), _leaf("context-line", text_of(interface, "context_line"))],
+            [_leaf("filename", interface.get("filename")), _leaf("context-line", interface.get("context_line"))],
         )
     }
 

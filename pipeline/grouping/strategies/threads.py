@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.grouping.component import Component
-from pipeline.grouping.strategies.context import GroupingContext, Variants, interface_values
+from pipeline.grouping.strategies.context import GroupingContext, Variants
+from pipeline.model.event import Event, Thread
+from pipeline.model.event import threads as threads_of
 
 
-def threads(event: dict[str, Any], ctx: GroupingContext) -> Variants:
+def threads(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the stack of the only crashed thread, else of the only current one, else of the only one."""
     if not event.get("threads"):
         return {}
-    everyone = interface_values(event, "threads")
+    everyone = threads_of(event)
     for candidates in ([t for t in everyone if t.get("crashed")], [t for t in everyone if t.get("current")], everyone):
         if len(candidates) == 1:
             return _thread(candidates[0], ctx)
@@ -23,7 +23,7 @@ def threads(event: dict[str, Any], ctx: GroupingContext) -> Variants:
     return {"app": Component("threads", contributes=False, hint=hint)}
 
 
-def _thread(thread: dict[str, Any], ctx: GroupingContext) -> Variants:
+def _thread(thread: Thread, ctx: GroupingContext) -> Variants:
     stack = ctx.stack_variants(thread.get("stacktrace"))
     if stack is None:
         return {"app": Component("threads", contributes=False, hint="thread has no stacktrace")}

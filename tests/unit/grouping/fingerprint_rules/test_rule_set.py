@@ -15,6 +15,7 @@ from pipeline.grouping.fingerprint_rules.parser import parse_fingerprint_rules
 from pipeline.grouping.fingerprint_rules.rule_index import RuleMasks
 from pipeline.grouping.fingerprint_rules.rule_set import FingerprintRules
 from pipeline.model.rule_file import RuleFile
+from pipeline.stages.normalize import normalize_event
 
 IN_APP = {"in_app": True}
 EVENT: dict[str, Any] = {
@@ -191,9 +192,10 @@ junk = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(OUTER_KEYS), junk))
 def test_no_event_raises(event: dict[str, Any]) -> None:
+    normalized = normalize_event(event, received=1_795_341_600.0, project_id=1, event_id="1" * 32)
     keys = ("type", "module", "path", "tags.x", "sdk", "logger")
     lines = (f'{key}:"*" -> {{{{ {key} }}}}, {{{{ function }}}} title="{{{{ message }}}}"' for key in keys)
-    FingerprintRules.load([RuleFile("some.rules", "\n".join(lines))]).match(event)
+    FingerprintRules.load([RuleFile("some.rules", "\n".join(lines))]).match(normalized)
 
 
 @pytest.mark.parametrize("pattern", ["*a" * 64, "*a?" * 64, "*[ab]" * 64, "?" * 1_024, "**/a" * 32, "*a?b" * 64])

@@ -28,7 +28,7 @@ def _group_of(values: list[str]) -> dict[str, Any]:
 
 def test_values_are_parameterized_in_order_until_the_budget_is_spent() -> None:
     fitting = [f"{number} " + "x" * (MAX_EVENT_CHARS // 8 - 2) for number in range(8)]
-    messages = EventMessages(_event(*fitting, 7, fitting[0], "9 more\nthen\nlost"), VERSION)
+    messages = EventMessages(_event(*fitting, None, fitting[0], "9 more\nthen\nlost"), VERSION)
 
     assert [messages.normalize(value) for value in fitting] == [normalize_message(value) for value in fitting]
     assert messages.normalize("9 more\nthen\nlost") == "9 more\nthen..."

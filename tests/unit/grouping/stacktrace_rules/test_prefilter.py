@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from support.grouping import own_bases
 
-from pipeline.grouping.grouping_frame import frame_from, rows_of
+from pipeline.grouping.grouping_frame import GroupingFrame, rows_of
 from pipeline.grouping.stacktrace_rules import ophio
 from pipeline.grouping.stacktrace_rules.exception_matchers import ExceptionMatchers
 from pipeline.grouping.stacktrace_rules.parser import parse_stacktrace_rules
 from pipeline.grouping.stacktrace_rules.prefilter import Prefilter, RequiredText, required_texts
 from pipeline.grouping.stacktrace_rules.rule import FrameMatcher, StackTraceRule
 from pipeline.grouping.stacktrace_rules.rule_set import exception_data, match_frame
+from pipeline.model.event import ExceptionValue, Frame
 from pipeline.model.rule_file import RuleFile
 
 WORDS = [
@@ -66,9 +68,12 @@ def _rule(random_: random.Random) -> str:
 
 def _frames(random_: random.Random, like: list[StackTraceRule]) -> list[ophio.MatchFrame]:
     """Make frames, half of whose values are a rule's pattern without its signs: likely to match."""
-    frames = []
+    frames: list[Frame] = []
     for _ in range(random_.randint(1, 4)):
-        frame = {"platform": random_.choice(["python", "native", "javascript"]), "in_app": random_.choice([True, False, None])}
+        frame: Any = {
+            "platform": random_.choice(["python", "native", "javascript"]),
+            "in_app": random_.choice([True, False, None]),
+        }
         for key, field in FIELDS.items():
             if random_.random() < 0.7:
                 patterns = [matcher.pattern for rule in like for matcher in rule.matchers if matcher.key == key] or [
@@ -76,7 +81,7 @@ def _frames(random_: random.Random, like: list[StackTraceRule]) -> list[ophio.Ma
                 ]
                 frame[field] = random_.choice([_word(random_), random_.choice(patterns).replace("*", random_.choice(["", "zz"]))])
         frames.append(frame)
-    return [match_frame(frame_from(row), "python") for row in rows_of(frames)]
+    return [match_frame(GroupingFrame._make(row), "python") for row in rows_of(frames)]
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -87,10 +92,13 @@ def test_leaves_out_only_rules_that_cannot_hold(seed: int) -> None:
     everything = ophio.join_rules(map(ophio.compile_rule, rules))
     for _ in range(10):
         frames = _frames(random_, rules)
-        exception = random_.choice(
-            [None, {"type": "Foo", "value": "xy"}, {"type": "Fooo", "mechanism": {"type": "x1"}}, {"type": ""}]
-        )
-        owner = exception_data(exception)
+        exceptions: list[ExceptionValue | None] = [
+            None,
+            {"type": "Foo", "value": "xy"},
+            {"type": "Fooo", "mechanism": {"type": "x1"}},
+            {"type": ""},
+        ]
+        owner = exception_data(random_.choice(exceptions))
 
         selected = selection.rules_for(frames, keys.excluded(owner))
 
@@ -101,7 +109,7 @@ def test_a_stack_is_spared_most_of_the_shipped_rules() -> None:
     file = max(file for name, file in own_bases().items() if name.startswith("enhancements@"))
     rules = parse_stacktrace_rules([file])
     rows = rows_of([{"function": "pay", "module": "shop.cart", "filename": "shop/cart.py"}])
-    frames = [match_frame(frame_from(row), "python") for row in rows]
+    frames = [match_frame(GroupingFrame._make(row), "python") for row in rows]
 
     assert len(Prefilter(rules).positions(frames, frozenset())) < len(rules) / 2
 

@@ -9,9 +9,10 @@ from support.grouping import make_grouper
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import NEWSTYLE_2023
-from pipeline.grouping.grouping_frame import frame_from, rows_of
+from pipeline.grouping.grouping_frame import GroupingFrame, rows_of
 from pipeline.grouping.hashing import HashKind
 from pipeline.grouping.strategies.frame import frame_component
+from pipeline.model.event import Frame
 
 
 class _Leaves(HashKind):
@@ -66,10 +67,10 @@ FRAMES: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("platform", "frame", "expected"), FRAMES)
-def test_a_frame_contributes(platform: str, frame: dict[str, Any], expected: str) -> None:
+def test_a_frame_contributes(platform: str, frame: Frame, expected: str) -> None:
     (row,) = rows_of([frame])
 
-    assert _leaves(frame_component(frame_from(row), platform, NEWSTYLE_2023)) == expected
+    assert _leaves(frame_component(GroupingFrame._make(row), platform, NEWSTYLE_2023)) == expected
 
 
 def _explained(event: dict[str, Any]) -> dict[str, str]:

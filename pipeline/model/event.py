@@ -1,0 +1,178 @@
+"""A normalized event: what every stage after normalization may rely on, and the accessors for it.
+
+A field is absent, or null, or of the type given here. Normalization sees to the types, and scrubbing replaces a value by null or
+by a value of the same type. Lists may contain null: an item that was refused or removed. Accessors skip these. Stages after
+normalization do not check types again. See docs/spec/normalization.md.
+
+Events are plain dicts, because they are JSON and stages write to them. These types describe their content to readers and to mypy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict
+
+
+class FrameData(TypedDict, total=False):
+    """`frame.data`. `orig_in_app` is what `in_app` was before a stack-trace rule changed it: 1, 0 or -1 (unset)."""
+
+    sourcemap: str | None
+    orig_in_app: int | None
+    category: str | None
+
+
+class Frame(TypedDict, total=False):
+    """One stack frame, as far as stages read it. Lines count from 1."""
+
+    function: str | None
+    raw_function: str | None
+    module: str | None
+    package: str | None
+    filename: str | None
+    abs_path: str | None
+    lineno: int | None
+    colno: int | None
+    platform: str | None
+    pre_context: list[str] | None
+    context_line: str | None
+    post_context: list[str] | None
+    in_app: bool | None
+    data: FrameData | None
+
+
+class Stacktrace(TypedDict, total=False):
+    """A stack trace. Frames are ordered from the oldest call to the newest. `frames` is null if the sender sent none."""
+
+    frames: list[Frame | None] | None
+
+
+class NsError(TypedDict, total=False):
+    """The error of an Apple framework."""
+
+    code: int | None
+    domain: str | None
+
+
+class MechanismMeta(TypedDict, total=False):
+    """`mechanism.meta`, as far as stages read it."""
+
+    ns_error: NsError | None
+
+
+class Mechanism(TypedDict, total=False):
+    """How an exception was caught, and its place in a tree of exceptions."""
+
+    type: str | None
+    synthetic: bool | None
+    handled: bool | None
+    is_exception_group: bool | None
+    exception_id: int | None
+    parent_id: int | None
+    meta: MechanismMeta | None
+
+
+class ExceptionValue(TypedDict, total=False):
+    """One exception. An event lists them from the oldest cause to the one that was reported."""
+
+    type: str | None
+    value: str | None
+    module: str | None
+    stacktrace: Stacktrace | None
+    raw_stacktrace: Stacktrace | None
+    thread_id: int | str | None
+    mechanism: Mechanism | None
+
+
+class Thread(TypedDict, total=False):
+    """One thread."""
+
+    id: int | str | None
+    name: str | None
+    crashed: bool | None
+    current: bool | None
+    stacktrace: Stacktrace | None
+    raw_stacktrace: Stacktrace | None
+
+
+Event = Mapping[str, Any]
+"""A normalized event, for those who only read it."""
+
+
+def platform_of(event: Event) -> str:
+    """Return the platform, or `other`."""
+    return event.get("platform") or "other"
+
+
+def exceptions(event: Event) -> list[ExceptionValue]:
+    """Return the exceptions, from the oldest cause to the one that was reported."""
+    interface = event.get("exception")
+    return [one for one in interface.get("values") or () if one is not None] if interface else []
+
+
+def last_exception(event: Event) -> ExceptionValue | None:
+    """Return the exception that was reported, or None if there is none or if it was refused.
+
+    Unlike the last of `exceptions`, this is never the cause of a refused one.
+    """
+    interface = event.get("exception")
+    values: Sequence[ExceptionValue | None] = (interface.get("values") or ()) if interface else ()
+    return values[-1] if values else None
+
+
+def threads(event: Event) -> list[Thread]:
+    """Return the threads."""
+    interface = event.get("threads")
+    return [one for one in interface.get("values") or () if one is not None] if interface else []
+
+
+def frames_in(stacktrace: Stacktrace | None) -> list[Frame]:
+    """Return the frames of a stack trace, the oldest first."""
+    return [frame for frame in stacktrace.get("frames") or () if frame is not None] if stacktrace else []
+
+
+def frames_besides_exceptions(event: Event) -> list[Frame]:
+    """Return the frames of the event's own stack, else those of its only thread."""
+    frames = frames_in(event.get("stacktrace"))
+    if frames:
+        return frames
+    found = threads(event)
+    return frames_in(found[0].get("stacktrace")) if len(found) == 1 else []
+
+
+def all_frames(event: Event) -> Iterator[Frame]:
+    """Yield the frames of all exceptions. If they have none, yield those of the stack besides them."""
+    found = False
+    for exception in exceptions(event):
+        for frame in frames_in(exception.get("stacktrace")):
+            found = True
+            yield frame
+    if not found:
+        yield from frames_besides_exceptions(event)
+
+
+def crash_stack(event: Event) -> list[Frame]:
+    """Return the frames of the reported exception. If it has none, return those of the stack besides exceptions."""
+    last = last_exception(event)
+    return (frames_in(last.get("stacktrace")) if last is not None else []) or frames_besides_exceptions(event)
+
+
+def crash_frame(event: Event) -> Frame | None:
+    """Return the frame in which the event happened: the newest one of the app, else the newest one, else None."""
+    frames = crash_stack(event)
+    newest = frames[-1] if frames else None
+    return next((frame for frame in reversed(frames) if frame.get("in_app")), newest)
+
+
+def tags_of(event: Event) -> dict[str, str]:
+    """Return the tags by name. Tags without a name or value are left out, and the first of a name counts."""
+    found: dict[str, str] = {}
+    for pair in event.get("tags") or ():
+        if pair is not None and pair[0] is not None and pair[1] is not None:
+            found.setdefault(pair[0], pair[1])
+    return found
+
+
+def message_of(event: Event) -> str | None:
+    """Return the formatted message of the log entry, else its template, else None."""
+    entry = event.get("logentry")
+    return (entry.get("formatted") or entry.get("message") or None) if entry else None
