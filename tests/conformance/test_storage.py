@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.snuba import check_event_message, check_outcome
-from support.suites import Cases, suite_cases, suite_file
+from support.suites import Cases, suite_cases
 
 Case = dict[str, Any]
 
@@ -82,7 +82,7 @@ CELLS: list[tuple[str, Any]] = [
     ("data.errors", {}),
     ("data.symbolicated_in_app", "no"),
 ]
-"""Each cell of section 2's table that says error, and a value to put there."""
+"""Each field that Snuba refuses with another type (docs/spec/storage-messages.md), and a value to put there."""
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,57 @@ def test_outcomes_that_would_be_lost_are_refused(change: Case) -> None:
     assert check_outcome(outcome | change) != []
 
 
+WHOLE_EVENT: dict[str, Any] = {
+    "event_id": "9c1f7d0a52e84b0f8d3a6b5c4e2f1a07",
+    "organization_id": 1,
+    "project_id": 7,
+    "group_id": 100,
+    "group_first_seen": "2026-11-20T08:00:00.000000Z",
+    "primary_hash": "c8b21c571231e989060b9110a2ade7d3",
+    "platform": "python",
+    "message": "PaymentError: card was refused shop.payment in charge",
+    "datetime": "2026-11-22T12:00:00.250000Z",
+    "retention_days": 90,
+    "data": {
+        "type": "error",
+        "received": 1_795_348_801.0,
+        "location": "shop/payment.py",
+        "version": "7",
+        "tags": [["level", "error"], ["environment", "prod"], ["sentry:release", "shop@1.3.0"], ["sentry:user", "id:1"]],
+        "contexts": {
+            "runtime": {"name": "CPython", "version": "3.11.2", "type": "runtime"},
+            "trace": {"trace_id": "0e17a2aa2e164d06a816eace3e33a010", "span_id": "deadbeefdeadbeef", "sampled": True},
+            "replay": {"replay_id": "1f7d0a529c1f4b0f8d3a6b5c4e2f1a07"},
+            "flags": {"values": [{"flag": "new-checkout", "result": True}]},
+        },
+        "exception": {
+            "values": [
+                {
+                    "type": "PaymentError",
+                    "value": "card was refused",
+                    "thread_id": 3,
+                    "mechanism": {"type": "excepthook", "handled": False},
+                    "stacktrace": {
+                        "frames": [{"function": "charge", "module": "shop.payment", "lineno": 12, "colno": 4, "in_app": True}]
+                    },
+                }
+            ]
+        },
+        "threads": {"values": [{"id": 3, "main": True, "crashed": True}]},
+        "modules": {"cffi": "2.0.0", "shop": None},
+        "request": {"method": "POST", "url": "https://shop.example/pay", "headers": [["Referer", "https://shop.example/cart"]]},
+        "sdk": {"name": "sentry.python", "version": "2.75.0", "integrations": ["argv"]},
+        "user": {"id": "1", "ip_address": "203.0.113.7", "geo": {"country_code": "DE", "city": "Berlin"}},
+        "errors": [{"type": "invalid_data", "name": "dist"}],
+        "symbolicated_in_app": True,
+    },
+}
+"""Every field of the table, with a value that is read."""
+
+
 @pytest.fixture
 def whole_message() -> list[Any]:
-    """Give a message that has every field of the table."""
-    message: list[Any] = copy.deepcopy(suite_file("storage/pytest__errors_basic.json")["message"])
+    """Return a message that has every field of the table."""
+    message: list[Any] = [2, "insert", copy.deepcopy(WHOLE_EVENT), {}]
     assert check_event_message(json.dumps(message).encode()) == []
     return message

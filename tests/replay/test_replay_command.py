@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.command import RECORDED, ROOT, RULES, pipeline, replay
 
-from pipeline.redis.embedded import find_redis_server
+from pipeline.redis.embedded import find_redis_server, short_folder
 
 EVENT = '{"event_id":"%032x","message":"order %d failed","platform":"python","timestamp":1795348800}\n'
 
@@ -83,25 +84,38 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
         assert first[name] == second[name]
 
 
+@pytest.fixture
+def servers() -> Iterator[Path]:
+    """A folder that is TMPDIR of a run. Its path is short: with a long one, the server's socket would lie elsewhere."""
+    folder = short_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+def until(happens: Callable[[], object], what: str) -> None:
+    """Wait for a condition. A busy machine takes its time; what never happens ends here."""
+    deadline = time.monotonic() + 120
+    while not happens():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)
+
+
+def is_under_way(out: Path, servers: Path) -> bool:
+    written = out / "events.jsonl.partial"
+    return bool(list(servers.glob("pipeline-redis-*/redis.sock"))) and written.exists() and written.stat().st_size > 0
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_an_interrupted_run_leaves_no_server_and_nothing_that_looks_finished(
-    tmp_path: Path, number: signal.Signals, code: int
+    tmp_path: Path, servers: Path, number: signal.Signals, code: int
 ) -> None:
     source = write_events(tmp_path / "in.jsonl", 60_000)
     command = [sys.executable, "-m", "pipeline", "replay", str(source), "--project", "1", "--out", str(tmp_path / "out")]
-    folder = tmp_path / "servers"
-    folder.mkdir()
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(folder)}) as run:
-        deadline = time.monotonic() + 30
-        while not list(folder.glob("pipeline-redis-*/redis.sock")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.3)
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(servers)}) as run:
+        until(lambda: is_under_way(tmp_path / "out", servers), "the run writes")
         os.kill(run.pid, number)
-        assert run.wait(20) == code
-    deadline = time.monotonic() + 10
-    while list(folder.iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert list(folder.iterdir()) == []
+        assert run.wait(120) == code
+    until(lambda: not list(servers.iterdir()), "the server and its socket are gone")
     assert not list((tmp_path / "out").glob("*.jsonl"))
     assert not (tmp_path / "out" / "summary.json").exists()
 
@@ -145,21 +159,17 @@ def is_server(process: Path, socket: Path) -> bool:
     return words.startswith(bytes(Path(find_redis_server()))) and bytes(socket) in words
 
 
-def test_a_redis_that_dies_ends_the_run_in_one_line(tmp_path: Path) -> None:
+def test_a_redis_that_dies_ends_the_run_in_one_line(tmp_path: Path, servers: Path) -> None:
     source = write_events(tmp_path / "in.jsonl", 60_000)
     command = [sys.executable, "-m", "pipeline", "replay", str(source), "--project", "1", "--out", str(tmp_path / "out")]
-    folder = tmp_path / "servers"
-    folder.mkdir()
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}) as run:
-        deadline = time.monotonic() + 30
-        while not (sockets := list(folder.glob("pipeline-redis-*/redis.sock"))) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        [path] = sockets
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(servers)}) as run:
+        until(lambda: is_under_way(tmp_path / "out", servers), "the run writes")
+        [path] = servers.glob("pipeline-redis-*/redis.sock")
         [server] = [entry for entry in Path("/proc").glob("[0-9]*") if is_server(entry, path)]
         os.kill(int(server.name), signal.SIGKILL)
-        _, said = run.communicate(timeout=60)
+        _, said = run.communicate(timeout=120)
     assert run.returncode == 2
     assert "redis-server has died" in said
     assert "Traceback" not in said
-    assert list(folder.iterdir()) == []
+    assert list(servers.iterdir()) == []
     assert not list((tmp_path / "out").iterdir())

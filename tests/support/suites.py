@@ -1,6 +1,7 @@
 """The conformance suites: cases of other systems, read from the folder in PIPELINE_SUITES and copied nowhere.
 
-Where the folder is absent the tests skip, loudly; where it is there and a pattern finds no case, collecting fails.
+Where the folder is absent, one skipped test says so and names the variable (tests/conformance/conftest.py). Where it is there
+and a pattern finds no case, collecting fails. Cases of this project's own run in any case.
 """
 
 from __future__ import annotations
@@ -15,18 +16,20 @@ import pytest
 
 ROOT = Path(os.environ.get("PIPELINE_SUITES", Path(__file__).parents[3] / "shared" / "suites"))
 
+NO_SUITES = "no-suites"
+"""Id of the one parameter of a test whose cases are not there."""
+
 Cases = Iterable[tuple[str, Any]]
 """Pairs of a name and a case."""
 
 
 def suite_cases(pattern: str, split: Callable[[Path], Cases] | None = None) -> list[Any]:
-    """Give a pytest parameter for each case in the files that match, such as `ingest/pii/*.json`.
+    """Return a pytest parameter for each case in the files that match, such as `ingest/pii/*.json`.
 
     Without `split` a file of JSON is one case, and one of JSON lines a case a line. With it, a file gives (name, case) pairs.
     """
     if not ROOT.is_dir():
-        reason = f"no suites at {ROOT}: set PIPELINE_SUITES to the folder that holds them"
-        return [pytest.param(None, id="no-suites", marks=pytest.mark.skip(reason=reason))]
+        return [pytest.param(None, id=NO_SUITES, marks=pytest.mark.skip(reason=f"{NO_SUITES} at {ROOT}"))]
     cases = [
         pytest.param(case, id=f"{file.relative_to(ROOT).with_suffix('')}{'-' if name else ''}{name}")
         for file in sorted(ROOT.glob(pattern))
@@ -35,13 +38,6 @@ def suite_cases(pattern: str, split: Callable[[Path], Cases] | None = None) -> l
     if not cases:
         raise LookupError(f"{ROOT} is there, but {pattern} yields no case")
     return cases
-
-
-def suite_file(path: str) -> Any:
-    """Read one JSON file of a suite that is no list of cases, such as a schema. Skips the test where there are no suites."""
-    if not ROOT.is_dir():
-        pytest.skip(f"no suites at {ROOT}: set PIPELINE_SUITES to the folder that holds them")
-    return json.loads((ROOT / path).read_text())
 
 
 def _whole(file: Path) -> Cases:

@@ -10,14 +10,15 @@ from pipeline.cli.config import config
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> str:
-    file = tmp_path / "settings.toml"
-    file.write_text(
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name a file of the current folder: a table of 80 columns shows it whole, wherever that folder is."""
+    monkeypatch.chdir(tmp_path)
+    Path("settings.toml").write_text(
         '[redis]\nurl = "rediss://user:geheim@redis.example:6379/0"\n'
         '[kafka]\nsasl_password = "geheim"\nbrokers = "kafka.example:9092"\n'
         '[reports]\nsentry_dsn = "https://geheim@sentry.example/1"\n'
     )
-    return str(file)
+    return "settings.toml"
 
 
 def test_what_is_in_force_is_shown_with_its_origin(settings: str) -> None:
