@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from support.command import ARTIFACTS
+
+from pipeline.cli import cli
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,11 +42,11 @@ def test_a_terminal_without_our_letters_gets_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"type": "session"}'])
-@pytest.mark.parametrize("command", [("explain",), ("sourcemaps", "check", "--artifacts", "tests/fixtures/artifacts")])
+@pytest.mark.parametrize("command", [("explain",), ("sourcemaps", "check", "--artifacts", str(ARTIFACTS))])
 def test_an_input_without_events_is_said(command: tuple[str, ...], content: str, tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text(content)
-    done = pipeline(*command, str(tmp_path / "events.jsonl"))
-    assert done.returncode == 1
+    done = CliRunner().invoke(cli, [*command, str(tmp_path / "events.jsonl")], catch_exceptions=False)
+    assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] in {"no event to explain", "no event to check"}
 
 
