@@ -28,6 +28,7 @@ class WorkerMetrics:
         self._metrics: dict[str, Any] = {metric.name: _make(metric, self.registry) for metric in defs.METRICS}
         self._seen_partitions: set[int] = set()
         self._totals: dict[tuple[str, ...], float] = {}
+        self._recent_totals: dict[str, dict[tuple[str, ...], float]] = {}
         for result in ("loaded", "refused"):  # A series that begins with its first refusal shows no increase.
             self._of(defs.RULES_RELOADS).labels(result)
 
@@ -108,6 +109,21 @@ class WorkerMetrics:
             if grown > 0:
                 self._totals[(metric.name, *labels)] = total
                 (self._of(metric).labels(*labels) if labels else self._of(metric)).inc(grown)
+
+    def recent_totals(self, metric: Metric, totals: Mapping[Labels, float]) -> None:
+        """Show totals that are kept elsewhere, by labels, and remove the series of all other labels.
+
+        A total that is lower than before began anew, and so does its series; Prometheus takes that for a restart.
+        """
+        series, before = self._of(metric), self._recent_totals.get(metric.name, {})
+        now: dict[tuple[str, ...], float] = {tuple(labels): total for labels, total in totals.items()}
+        for labels, total in before.items():
+            if now.get(labels, -1) < total:
+                series.remove(*labels)
+        for labels, total in now.items():
+            last = before.get(labels, 0)
+            series.labels(*labels).inc(total - last if total >= last else total)
+        self._recent_totals[metric.name] = now
 
     def page(self) -> bytes:
         """Return the page that Prometheus reads."""

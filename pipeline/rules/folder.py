@@ -78,6 +78,8 @@ class RulesFolder:
         self.grouping_caches = GroupingCaches()
         """Shared by the groupers of all projects and of all versions of the rules."""
         self._folders: dict[str, _Folder] = {}
+        self._is_unread = False
+        """Whether a file could not be read at the last attempt. Unlike a mistake in a file, that may pass without an edit."""
         self._seen = _scan(path)
         self.current = self._load()
         self.refused: str | None = None
@@ -97,6 +99,8 @@ class RulesFolder:
         try:
             fresh = self._load()
         except Exception as error:  # noqa: BLE001 -- also after a fault of ours the watch goes on with the last good rules
+            if self._is_unread:
+                self._seen = {}  # The next scan differs from it, so the files are read again.
             self._refuse(str(error) if isinstance(error, (InvalidRulesError, OSError)) else describe_failure(error))
             return False
         self.refused = None
@@ -119,6 +123,7 @@ class RulesFolder:
         Raises InvalidRulesError with all mistakes; what was read before is then kept.
         """
         errors: list[RuleError] = []
+        self._is_unread = False
         read = {name: self._read(name, signature, errors) for name, signature in self._seen.items()}
         empty = _Folder((), {})
         bases, default = (read.get(name, empty) for name in (BASES, DEFAULT))
@@ -161,6 +166,7 @@ class RulesFolder:
             try:
                 layer[file] = RuleFile(path, (self.path / name / file).read_text(encoding="utf-8-sig"))
             except (OSError, UnicodeDecodeError) as error:
+                self._is_unread |= isinstance(error, OSError)
                 errors.append(RuleError(path, None, None, str(error)))
         return _Folder(signature, layer)
 

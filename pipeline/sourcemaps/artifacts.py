@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -24,8 +23,8 @@ from pipeline.sourcemaps.source_text import SourceText
 from pipeline.sourcemaps.stores.contract import ArtifactStore
 from pipeline.sourcemaps.urls import join_urls
 
-_MAX_RELEASES = 10_000
-"""Counted apart. All others are counted together, so that made-up release names do not fill the memory."""
+MAX_RELEASES = 1_000
+"""How many releases are counted, those that sent frames last. Made-up release names fill neither the memory nor Prometheus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,8 @@ class Artifacts:
         limits: CacheLimits = _DEFAULTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._frames: Counter[ReleaseFrames] = Counter()
+        self._frames: LRU[tuple[int, str], tuple[int, int]] = LRU(MAX_RELEASES)
+        """Resolved and unresolved frames by project and release."""
         self._limits = limits
         self._clock = clock
         self._indexes = ProjectIndexes(store, limits.poll_interval_s, clock)
@@ -94,8 +94,15 @@ class Artifacts:
         return {key: self._module(key, now) for key in wanted}
 
     def frame_counts(self) -> dict[ReleaseFrames, int]:
-        """Return how many frames were looked up since the start, by release and result. Any thread may call it."""
-        return dict(self._frames)
+        """Return how many frames were looked up, by release and result, for the `MAX_RELEASES` that sent frames last.
+
+        A release that was pushed out and comes back begins at 0. Any thread may call this.
+        """
+        counts: dict[ReleaseFrames, int] = {}
+        for (project_id, release), (resolved, unresolved) in self._frames.items():
+            counts[ReleaseFrames(project_id, release, is_resolved=True)] = resolved
+            counts[ReleaseFrames(project_id, release, is_resolved=False)] = unresolved
+        return counts
 
     def index(self, project_id: int) -> ProjectIndex:
         """Return what is known of a project's bundles."""
@@ -132,8 +139,6 @@ class Artifacts:
 
     def count(self, project_id: int, release: object, frames: FrameCounts) -> None:
         """Count the frames of an event for `frame_counts`."""
-        name = release if isinstance(release, str) else ""
-        if len(self._frames) >= _MAX_RELEASES and (project_id, name, True) not in self._frames:
-            name = "(others)"
-        self._frames[ReleaseFrames(project_id, name, is_resolved=True)] += frames.resolved
-        self._frames[ReleaseFrames(project_id, name, is_resolved=False)] += frames.looked_up - frames.resolved
+        key = (project_id, release if isinstance(release, str) else "")
+        resolved, unresolved = self._frames.get(key, (0, 0))
+        self._frames[key] = resolved + frames.resolved, unresolved + frames.looked_up - frames.resolved

@@ -82,5 +82,5 @@ def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None,
         lookups |= {("modules", "hit"): store.hits, ("modules", "miss"): store.misses}
         counts = store.frame_counts()
         frames = {(str(key.project_id), key.release, "yes" if key.is_resolved else "no"): count for key, count in counts.items()}
-        metrics.totals(metric_defs.FRAMES, frames)
+        metrics.recent_totals(metric_defs.FRAMES, frames)
     metrics.totals(metric_defs.CACHE_LOOKUPS, lookups)

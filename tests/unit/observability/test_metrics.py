@@ -64,6 +64,17 @@ def test_one_state_holds() -> None:
     assert 'pipeline_state{state="running"} 0.0' in page
 
 
+def test_recent_totals_leave_no_series_behind_and_begin_anew() -> None:
+    def frames(**releases: int) -> list[tuple[str, str]]:
+        metrics.recent_totals(metric_defs.FRAMES, {("7", release, "yes"): total for release, total in releases.items()})
+        return re.findall(r'pipeline_frames_total.*release="(\w+)".* (.*)', metrics.page().decode())
+
+    metrics = WorkerMetrics()
+    assert frames(a=0, b=5) == [("a", "0.0"), ("b", "5.0")]
+    assert frames(a=3, c=1) == [("a", "3.0"), ("c", "1.0")], "b was pushed out"
+    assert frames(a=2, b=1) == [("a", "2.0"), ("b", "1.0")], "a was pushed out and came back in between"
+
+
 def test_totals_that_others_keep_only_grow() -> None:
     metrics = WorkerMetrics()
     for hits in (5, 5, 9, 0):

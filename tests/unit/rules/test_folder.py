@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -185,6 +186,27 @@ def test_a_folder_that_was_away_for_a_moment_is_in_force_again(folder: Path, cap
     assert caplog.text.count("refused") == 1
     folder.with_name("moved").rename(folder)
     assert not rules.poll(), "the same rules"
+    assert getattr(rules, "refused", "") is None
+
+
+def test_an_edit_that_could_not_be_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = RulesFolder(folder)
+    write(folder, "projects/7/quotas.toml", QUOTA.format(id="a", limit=3))
+
+    def fail(*_: object, **__: object) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", fail)
+        for _ in range(3):
+            assert not rules.poll()
+    assert rules.refused is not None
+    assert "Input/output error" in rules.refused
+    assert caplog.text.count("refused") == 1
+    assert rules.poll(), "without another edit"
+    assert limits(rules, 7) == [3]
     assert getattr(rules, "refused", "") is None
 
 

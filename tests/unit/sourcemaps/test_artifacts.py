@@ -12,11 +12,12 @@ from support.artifact_bundles import BuiltFile, write_bundle
 from support.source_maps import CODE, FILES, MAP, URL, event, frames_of, source_map
 from support.symbolication import kinds, resolve
 
-from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits, ReleaseFrames
+from pipeline.sourcemaps.artifacts import MAX_RELEASES, Artifacts, CacheLimits, ReleaseFrames
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engines.contract import ParsedMap
 from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
 from pipeline.sourcemaps.files import ScrapedFile
+from pipeline.sourcemaps.resolve import FrameCounts
 from pipeline.sourcemaps.stores.contract import StoredBundle, StoreUnavailableError
 from pipeline.sourcemaps.stores.folder_store import FolderStore
 from pipeline.sourcemaps.stores.object_store import ObjectStore
@@ -271,6 +272,20 @@ def test_frames_are_counted_per_release(tmp_path: Path) -> None:
         artifacts.count(7, release, resolve(artifacts, crashed))
     share = {key: count for key, count in artifacts.frame_counts().items() if count}
     assert share == {ReleaseFrames(7, "shop@1", is_resolved=True): 2, ReleaseFrames(7, "shop@2", is_resolved=False): 1}
+
+
+def test_made_up_releases_do_not_hide_those_that_come_after_them(tmp_path: Path) -> None:
+    artifacts = Artifacts(FolderStore(tmp_path), SymbolicEngine())
+    artifacts.count(7, "shop@1", FrameCounts(looked_up=3, resolved=1))
+    for number in range(MAX_RELEASES * 3):
+        artifacts.count(7, f"made up {number}", FrameCounts(looked_up=1, resolved=0))
+        if number % 100 == 0:
+            artifacts.count(7, "shop@1", FrameCounts(looked_up=1, resolved=1))
+    artifacts.count(7, "shop@2", FrameCounts(looked_up=2, resolved=2))
+    counts = artifacts.frame_counts()
+    assert len(counts) == 2 * MAX_RELEASES
+    assert counts[ReleaseFrames(7, "shop@1", is_resolved=True)] == 1 + MAX_RELEASES * 3 // 100
+    assert counts[ReleaseFrames(7, "shop@2", is_resolved=True)] == 2
 
 
 class FakeScraper:
