@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
+from pipeline.model.event import Event, ExceptionValue, frames_in
 from pipeline.model.user_agent import CACHED, MAX_LENGTH, parse_user_agent
 
 _EXTENSION_TEXTS = (
@@ -105,17 +105,17 @@ LEGACY_OPTIONS: Mapping[str, Mapping[str, VersionTest]] = {
 _FAMILIES = {"IE Mobile": "IE"}
 
 
-def is_extension_error(event: dict[str, Any]) -> bool:
+def is_extension_error(event: Event) -> bool:
     """Whether the first exception is one of an extension, by its message or by the address of its newest frame."""
     values = (event.get("exception") or {}).get("values")
-    first = values[0] if values else None
-    if not first:
+    first: ExceptionValue | None = values[0] if values else None
+    if first is None:
         return False
     value = first.get("value")
     if value and _contains_any(value.lower(), _EXTENSION_TEXTS):
         return True
-    for frame in reversed((first.get("stacktrace") or {}).get("frames") or ()):
-        source = frame.get("abs_path") if frame else None
+    for frame in reversed(frames_in(first.get("stacktrace"))):
+        source = frame.get("abs_path")
         if source and source not in _NO_SOURCE:
             source = source.lower()
             return source.startswith(_EXTENSION_SCHEMES) or _contains_any(source, _EXTENSION_HOSTS)

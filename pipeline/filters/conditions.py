@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.filters.releases import compare_versions
 from pipeline.globs.glob import GlobSet
+from pipeline.model.event import Event
 from pipeline.model.headers import sent_headers
 
 MAX_DEPTH = 50
@@ -19,7 +20,7 @@ MAX_DEPTH = 50
 class Subject:
     """What a condition is tested on: a normalized event, and the address of the connection that sent it."""
 
-    event: dict[str, Any]
+    event: Event
     client_ip: str | None = None
 
     def get(self, name: str) -> Any:
@@ -50,7 +51,7 @@ class ConditionError(ValueError):
     """A condition cannot be used. The text says why."""
 
 
-def _field(event: dict[str, Any], name: str) -> Any:
+def _field(event: Event, name: str) -> Any:
     """Return `name` of an event. Tags and headers are pairs, and their names may contain dots."""
     head, _, rest = name.partition(".")
     if head == "tags" and rest:

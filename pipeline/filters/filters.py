@@ -11,6 +11,7 @@ from pipeline.filters.filter_file import FilterFile, read_filter_file
 from pipeline.filters.origins import DisallowedSources, is_localhost
 from pipeline.filters.relay import read_relay_settings
 from pipeline.globs.glob import GlobSet
+from pipeline.model.event import Event, exceptions, message_of
 from pipeline.model.headers import sent_headers
 from pipeline.model.rule_file import Layer
 
@@ -38,14 +39,14 @@ class Filters:
         """Read a project's filter settings and the global filters in Sentry's form."""
         return cls(read_relay_settings(settings, global_filters))
 
-    def first_match(self, event: dict[str, Any], client_ip: str | None) -> str | None:
+    def first_match(self, event: Event, client_ip: str | None) -> str | None:
         """Return the reason of the first filter that matches a normalized event, or None if it may pass.
 
         `client_ip` is the address of the connection that sent the event.
         """
         return None if self._is_empty else next(self._matches(event, client_ip), None)
 
-    def _matches(self, event: dict[str, Any], client_ip: str | None) -> Iterator[str]:
+    def _matches(self, event: Event, client_ip: str | None) -> Iterator[str]:
         """Yield the reasons of all filters that match, in the order of docs/spec/filters.md."""
         file = self._file
         subject = Subject(event, client_ip)
@@ -71,19 +72,17 @@ class Filters:
             yield "filtered-transaction"
 
 
-def error_messages(event: dict[str, Any]) -> Iterator[str]:
+def error_messages(event: Event) -> Iterator[str]:
     """Yield each text that a message filter looks at: the message, and each exception as `type: value`."""
-    entry = event.get("logentry") or {}
-    message = entry.get("formatted") or entry.get("message")
+    message = message_of(event)
     if message:
         yield message
-    for exception in (event.get("exception") or {}).get("values") or ():
-        if exception:
-            text = ": ".join(part for part in (exception.get("type"), exception.get("value")) if part)
-            if text:
-                yield text
+    for exception in exceptions(event):
+        text = ": ".join(part for part in (exception.get("type"), exception.get("value")) if part)
+        if text:
+            yield text
 
 
-def user_agent(event: dict[str, Any]) -> str | None:
+def user_agent(event: Event) -> str | None:
     """Return the event's User-Agent header, or None."""
     return next((value for name, value in sent_headers(event) if name == "user-agent"), None)

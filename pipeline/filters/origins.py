@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
+from pipeline.model.event import Event
 from pipeline.model.headers import sent_headers
 
 _REPORTED_URLS = ("blocked_uri", "source_file", "document_uri")
@@ -51,7 +52,7 @@ class DisallowedSources:
         self._origins = [Origin.parse(pattern) for pattern in patterns if pattern.strip()]
         self._any = any(origin == (None, None, None) for origin in self._origins)
 
-    def match(self, event: dict[str, Any]) -> bool:
+    def match(self, event: Event) -> bool:
         """Whether an event is a report that names one of the sources. A lone `*` matches every report."""
         if not self._origins or event.get("type") != "csp":
             return False
@@ -67,7 +68,7 @@ _HOSTS = ("127.0.0.1", "localhost")
 _HOST_HEADERS = frozenset({"host", "x-forwarded-host"})
 
 
-def is_localhost(event: dict[str, Any]) -> bool:
+def is_localhost(event: Event) -> bool:
     """Whether the user's address, the page's URL or the request's host is that of the local machine."""
     if (event.get("user") or {}).get("ip_address") in _ADDRESSES:
         return True
