@@ -10,7 +10,7 @@ from pipeline.grouping.exception_hash_cache import ExceptionHashes, find_slot
 from pipeline.grouping.fingerprint_rules.rule_set import FingerprintMatch
 from pipeline.grouping.fingerprint_rules.variables import is_default, is_unknown, resolve, variable_in
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
-from pipeline.grouping.parameterization.event_messages import EventMessages
+from pipeline.grouping.parameterization.messages import EventMessages
 from pipeline.grouping.stack_cache import ProcessedStack, StackCache, StackProcessor
 from pipeline.grouping.stack_normalization import Stack
 from pipeline.grouping.stacktrace_rules.rule_set import load_stacktrace_rules

@@ -13,7 +13,7 @@ class Configuration:
 
     id: str
     parameterization: str
-    """The set of message patterns, a key of `parameterization.REPLACERS`."""
+    """The set of message patterns, a key of `REPLACERS` in `parameterization/messages.py`."""
     exception_order: Literal["stack-first", "type-first"]
     """The order of an exception's children: stack, type, value; or type, value, stack."""
     lone_script_frame: Literal["drop-url", "drop-nameless"]

@@ -1,4 +1,4 @@
-"""What grouping costs: a stack seen before, one never seen, a thousand project rules more, and a million distinct stacks.
+"""The cost of grouping: a stack seen before, a stack never seen, a thousand project rules more, and many distinct stacks.
 
 Run with `scripts/bench grouping`. CPU time of this process, the median of repeated runs; the ratios hold on other machines.
 """
@@ -29,7 +29,7 @@ LIMITS_US = {"seen before": 100, "never seen": 1_500, "names": 3_000, "path glob
 
 
 def python_event(number: int) -> dict[str, Any]:
-    """Make an event of 25 Python frames; another number shares no frame with it."""
+    """Return an event of 25 Python frames. Events of different numbers share no frame."""
     frames = [
         {
             "function": f"handle_{number}_{depth}",
@@ -62,7 +62,7 @@ def python_event(number: int) -> dict[str, Any]:
 
 
 def javascript_event(number: int) -> dict[str, Any]:
-    """Make an event of 12 browser frames; another number shares no frame with it."""
+    """Return an event of 12 browser frames. Events of different numbers share no frame."""
     frames = [
         {
             "function": f"Cart.render_{number}_{depth}",
@@ -105,7 +105,7 @@ PROJECT_RULE_TEXTS: dict[str, Callable[[int], str]] = {
 
 
 def make_grouper(rules: str = "") -> Grouper:
-    """Load the shipped bases, and project rules."""
+    """Return a grouper with the shipped bases and project rules."""
     bases = {file.name: RuleFile(file.name, file.read_text()) for file in BASES.glob("*.rules")}
     return Grouper.load(
         [{"enhancements.rules": RuleFile("enhancements.rules", rules)}], bases, GroupingCaches(max_stack_bytes=MEMORY_BYTES)
@@ -113,7 +113,7 @@ def make_grouper(rules: str = "") -> Grouper:
 
 
 def cost_us(grouper: Grouper, events: Iterator[dict[str, Any]]) -> float:
-    """Give the median CPU time of grouping one event."""
+    """Return the median CPU time of grouping one event, in microseconds."""
     times = []
     for event in events:
         started = time.process_time_ns()
@@ -123,18 +123,18 @@ def cost_us(grouper: Grouper, events: Iterator[dict[str, Any]]) -> float:
 
 
 def seen(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the same event over and over, each a copy as if freshly parsed."""
+    """Yield copies of one event, as if each was freshly parsed."""
     for _ in range(ROUNDS):
         yield copy.deepcopy(event)
 
 
 def unseen(make: Callable[[int], dict[str, Any]], start: int = 1_000) -> Iterator[dict[str, Any]]:
-    """Give events that share no frame."""
+    """Return events that share no frame."""
     return (make(number) for number in range(start, start + ROUNDS))
 
 
 def bench_speed() -> None:
-    """Print the cost of an event by what is known of its stack and how many rules there are."""
+    """Print the cost of an event for known and unknown stacks, and with many rules."""
     print(f"{'event':32} {'case':14} {'CPU us':>8} {'limit':>7}")
     plain = make_grouper()
     loaded = {name: make_grouper("\n".join(map(text, range(PROJECT_RULES)))) for name, text in PROJECT_RULE_TEXTS.items()}
@@ -147,7 +147,7 @@ def bench_speed() -> None:
 
 
 def bench_memory(stacks: int) -> None:
-    """Print what distinct stacks leave behind."""
+    """Print the memory that distinct stacks use."""
     caches = GroupingCaches(max_stack_bytes=MEMORY_BYTES)
     bases = {file.name: RuleFile(file.name, file.read_text()) for file in BASES.glob("*.rules")}
     grouper = Grouper.load([], bases, caches)
@@ -167,7 +167,7 @@ def _print(name: str, case: str, cost: float) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the benchmark; `--stacks N` is how many distinct stacks the memory meets."""
+    """Run the benchmark; `--stacks N` is the number of distinct stacks in the measurement of memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stacks", type=int, default=20_000)
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Fingerprint rules against the suites: parsing, matching, variables, and our own built-in rules in place of Sentry's."""
+"""Fingerprint rules against the suites: parsing, matching, variables, and this project's built-in rules in place of Sentry's."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_gives_the_fingerprint(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", suite_cases("grouping/builtin-fingerprinting.json", _cases))
-def test_builtin_rules_of_our_own_decide_as_sentrys(case: dict[str, Any]) -> None:
+def test_the_builtin_rules_decide_as_sentrys(case: dict[str, Any]) -> None:
     event = normalize_event(case["input"], received=1_795_341_600.0, project_id=1, event_id="1" * 32)
     rules = FingerprintRules.load([], RuleFile(BUILTIN.name, BUILTIN.read_text()))
 

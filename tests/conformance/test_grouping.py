@@ -1,4 +1,4 @@
-"""Grouping against the suites: hashes and what contributes, exactly; hints are ours to word."""
+"""Grouping against the suites. Hashes and what contributes must be equal; the wording of hints may differ."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REACHES = {"^": "up", "v": "down", "": None}
 
 @cache
 def _reference(enhancements: str, fingerprints: str, *, builtin: bool) -> Grouper:
-    """Make a grouper with the rule texts that the suites' hashes were computed with."""
+    """Return a grouper with the rule texts that the suites' hashes were computed with."""
     texts = ROOT / "grouping" / "rules"
     bases = bases_of(
         enhancements=(texts / "enhancements.newstyle@2023-01-11.txt").read_text(),
@@ -50,13 +50,13 @@ def _named(file: Path) -> list[tuple[str, Any]]:
 
 
 def _outline(component: dict[str, Any]) -> Any:
-    """Keep what must agree: ids, contributes and values. Hints are ours to word."""
+    """Return what must agree: ids, contributes and values, without hints."""
     values = [_outline(value) if isinstance(value, dict) else value for value in component["values"]]
     return {"id": component["id"], "contributes": component["contributes"], "values": values}
 
 
 def _printed(component: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what says nothing at all, as the snapshots do."""
+    """Return a component without its empty children, as the snapshots print it."""
     values = [value for value in component["values"] if not isinstance(value, dict) or value["values"] or value["hint"]]
     return component | {"values": [_printed(value) if isinstance(value, dict) else value for value in values]}
 
@@ -88,7 +88,7 @@ def test_groups_as_it_explains_and_again_the_same(case: dict[str, Any]) -> None:
     assert grouper.group(event) == first
     assert event == written
     assert grouper.explain(event).hashes == first.hashes
-    assert grouper.group(copy.deepcopy(case["normalized"])) == first  # now from memory
+    assert grouper.group(copy.deepcopy(case["normalized"])) == first  # now from the cache
 
 
 @pytest.mark.parametrize("case", suite_cases("grouping/extra-2025/*.json"))
@@ -119,7 +119,7 @@ def test_agrees_with_the_oracle(case: dict[str, Any]) -> None:
 
 
 def _with_hashes(file: Path) -> list[tuple[str, Any]]:
-    """Take the cases whose rule gives the hash. The rest are about matching alone, before stacks are normalized."""
+    """Return the case if it has hashes. The others are about matching alone, before stacks are normalized."""
     case = json.loads(file.read_text())
     return [("", case)] if case["expected"]["hashes"] else []
 
@@ -144,7 +144,7 @@ def test_applies_a_rule(case: dict[str, Any]) -> None:
 
     hashes = make_grouper(enhancements=case["rules"]).group(event).hashes
 
-    if "component_is_sentinel_frame" in case:  # such a flag is kept, and changes no hash
+    if "component_is_sentinel_frame" in case:  # the flag is parsed, but changes no hash
         (rule,) = parse_stacktrace_rules([RuleFile("case.rules", case["rules"])])
         assert rule.actions == (FlagAction("sentinel", case["component_is_sentinel_frame"]),)
         assert hashes == before

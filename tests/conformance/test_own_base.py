@@ -1,4 +1,4 @@
-"""Our own base rules in place of the reference text: most published snapshots keep their hashes, the rest with a reason.
+"""This project's base rules in place of Sentry's: most published snapshots keep their hashes, the others have a reason.
 
 The reasons are rules of ours that the reference text has no counterpart of. Each is a decision, listed here with its why:
 without them our base gives every snapshot its published hashes.
@@ -23,7 +23,7 @@ DECISIONS = {
     "family:native path:**/.cargo/registry/** -app": "a crate from the registry is a dependency, as site-packages is",
     "path:**/node_modules/@sentry/** -app -group": "the SDK's own wrappers differ with its version, not with the error",
 }
-"""Rule to why it is there, although hashes differ for it."""
+"""The rules for which hashes differ, and the reason of each."""
 
 SETTINGS = RuleFile("grouping.toml", 'hash = "md5"\nbuiltin_fingerprints = false\nenhancement_base = "2026-11-22"\n')
 
@@ -31,7 +31,7 @@ CASES = suite_cases("grouping/newstyle-2023-01-11/*.json")
 
 
 def base_without(rules: set[str]) -> str:
-    """Give our base's text without the rules given."""
+    """Return the text of the base without the given rules."""
     return "\n".join(line for line in BASE.read_text().splitlines() if " ".join(line.split()) not in rules)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.suites import suite_cases
 
-from pipeline.grouping.parameterization import parameterize
+from pipeline.grouping.parameterization.messages import parameterize
 
 
 def _cases(file: Path) -> list[tuple[str, Any]]:

@@ -23,7 +23,7 @@ def test_names_events_as_published(case: dict[str, Any]) -> None:
         assert title(case["event_type"], case["metadata"]) == case["expect"]
     elif case["kind"] == "metadata":
         assert metadata(case["event"]) == case["expect"]
-    elif isinstance(case["event"], list):  # no event: the same file of the source tests how values are hashed
+    elif isinstance(case["event"], list):  # not an event: such cases test how values are hashed
         assert hashlib.md5("".join(case["event"]).encode(), usedforsecurity=False).hexdigest() == case["expect"]
     else:
         assert culprit(case["event"]) == case["expect"]

@@ -1,4 +1,4 @@
-"""Groupers for tests: from texts, as the rules folder would give them."""
+"""Groupers for tests, made of rule texts as the rules folder would read them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BASES = Path(__file__).parents[2] / "rules" / "bases"
 
 
 def bases_of(**texts: str) -> dict[str, RuleFile]:
-    """Make bases of one date: `enhancements="..."`, `fingerprints="..."`."""
+    """Return bases of one date: `enhancements="..."`, `fingerprints="..."`."""
     return {f"{kind}@2000-01-01.rules": RuleFile(f"bases/{kind}@2000-01-01.rules", text) for kind, text in texts.items()}
 
 
 def own_bases() -> dict[str, RuleFile]:
-    """Read the bases that this project ships."""
+    """Return the bases that the project ships."""
     return {file.name: RuleFile(f"rules/bases/{file.name}", file.read_text()) for file in sorted(BASES.glob("*.rules"))}
 
 
@@ -28,7 +28,7 @@ def make_grouper(
     fingerprints: str = "",
     bases: dict[str, RuleFile] | None = None,
 ) -> Grouper:
-    """Load a grouper of one project, with a memory of its own; without bases there are none."""
+    """Return a grouper of one project with caches of its own. Without `bases` there are no base rules."""
     layer = {
         "grouping.toml": RuleFile("default/grouping.toml", toml),
         "enhancements.rules": RuleFile("default/enhancements.rules", enhancements),

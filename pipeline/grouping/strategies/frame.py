@@ -8,7 +8,7 @@ from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.function_names import trim_function
 from pipeline.grouping.grouping_frame import GroupingFrame, family_of
-from pipeline.grouping.parameterization import parameterize
+from pipeline.grouping.parameterization.messages import parameterize
 from pipeline.grouping.strategies.java_names import clean_file, clean_function, clean_module
 from pipeline.grouping.strategies.message import STRIPPED
 from pipeline.grouping.strategies.script_names import strip_bundle_hash

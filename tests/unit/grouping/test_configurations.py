@@ -1,4 +1,4 @@
-"""Our own configuration, against the published one: what it groups otherwise, and that the published one does not."""
+"""What the project's own configuration groups differently from `newstyle:2023-01-11`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _stack(platform: str, **frame: Any) -> dict[str, Any]:
 )
 def test_names_that_differ_from_build_to_build_are_one_only_in_ours(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert _hashes(one, OWN) == _hashes(other, OWN)
-    if one["platform"] != "java":  # the published one drops such Java names whole
+    if one["platform"] != "java":  # `newstyle` drops such Java names as a whole
         assert _hashes(one, PUBLISHED) != _hashes(other, PUBLISHED)
 
 

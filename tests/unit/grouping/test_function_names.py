@@ -1,4 +1,4 @@
-"""Function names: hostile ones are bounded in time and depth."""
+"""Trimming a hostile function name is bounded in time and depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GroupOverrides by hand: merges and splits, the file that holds them, and events that follow."""
+"""Merges and splits by hand: the file that holds them, and the events that follow them."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ FIELDS = [
 
 
 class _Hostile:
-    """Events that were sent with anything anywhere, normalized; then some values are removed, as scrubbing does."""
+    """Events that were sent with anything anywhere. They are normalized, then some values are removed, as scrubbing does."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)

@@ -53,7 +53,7 @@ def test_a_rule_stores_what_was_sent_and_a_second_run_starts_from_it() -> None:
     grouper.group(event)
     assert (_frame(event)["in_app"], _frame(event)["data"]) == (False, {"orig_in_app": 1})
 
-    make_grouper().group(event)  # the rule is gone: what was sent counts again
+    make_grouper().group(event)  # without the rule, what was sent counts again
     assert _frame(event)["in_app"] is True
 
 
@@ -131,8 +131,8 @@ DIFFERENCES = {
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
-def test_a_memory_never_answers_for_an_event_that_rules_tell_apart(name: str) -> None:
-    """Alternates events that differ in one thing that a rule in force reads: each answer is that of a fresh caches.stacks."""
+def test_the_cache_never_answers_for_an_event_that_rules_tell_apart(name: str) -> None:
+    """Two events that differ in one thing which a rule reads take turns. Each result is that of an empty cache."""
     remembering = make_grouper(enhancements=RULES)
     for _ in range(2):
         for event in (_event(), DIFFERENCES[name]):
@@ -145,7 +145,7 @@ def test_a_memory_never_answers_for_an_event_that_rules_tell_apart(name: str) ->
     )
 
 
-def test_projects_with_other_rules_share_a_memory_without_harm() -> None:
+def test_projects_with_other_rules_share_a_cache_without_harm() -> None:
     caches = GroupingCaches(max_stack_bytes=1_000_000)
     texts = ["", "function:pay -app", "function:pay -group"]
     groupers = [Grouper.load([{"enhancements.rules": RuleFile("e", text)}], {}, caches) for text in texts]
@@ -157,7 +157,7 @@ def test_projects_with_other_rules_share_a_memory_without_harm() -> None:
     assert caches.stacks.hits >= 3
 
 
-def test_a_message_that_no_rule_reads_is_not_part_of_the_memory() -> None:
+def test_a_message_that_no_rule_reads_is_not_part_of_the_cache_key() -> None:
     caches = GroupingCaches(max_stack_bytes=1_000_000)
     grouper = Grouper.load([{"enhancements.rules": RuleFile("e", "error.type:X -group")}], {}, caches)
     for number in range(5):
@@ -166,7 +166,7 @@ def test_a_message_that_no_rule_reads_is_not_part_of_the_memory() -> None:
     assert (len(caches.stacks), caches.stacks.hits) == (1, 4)
 
 
-def test_a_line_number_is_not_part_of_the_memory() -> None:
+def test_a_line_number_is_not_part_of_the_cache_key() -> None:
     caches = GroupingCaches(max_stack_bytes=1_000_000)
     grouper = Grouper.load([], {}, caches)
     for lineno in range(10, 15):

@@ -1,4 +1,4 @@
-"""The literal index never misses a text that occurs."""
+"""The literal index finds every text that occurs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fingerprint rules: every mistake is named with its place, and rules print back to what they were."""
+"""The parser of fingerprint rules names the line and column of every mistake, and rules print back to their text."""
 
 from __future__ import annotations
 

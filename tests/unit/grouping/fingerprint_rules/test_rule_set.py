@@ -1,4 +1,4 @@
-"""Fingerprint rules in force: which matcher sees what, which rule wins, and what hostile events do to them."""
+"""Fingerprint rules on events: what each matcher sees, which rule wins, and what hostile events cost."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_the_index_finds_what_trying_every_rule_finds(lines: list[str], event: d
     naive = next((rule.line for rule in rules if CompiledRule(rule.matchers).holds(EventValues(event))), None)
 
     indexed = FingerprintRules.load([text])
-    for _ in range(2):  # the second time from memory
+    for _ in range(2):  # the second time from the cache
         match = indexed.match(event)
         assert (match.rule.line if match is not None else None) == naive
 

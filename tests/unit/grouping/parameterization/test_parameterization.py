@@ -1,4 +1,4 @@
-"""Messages: the fast form gives what the plain patterns would; hostile input is bounded; the newer set knows more."""
+"""The parameterization of messages: it agrees with plain patterns, hostile input is bounded, and the newer set has more kinds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.growth import grows_linearly
 
-from pipeline.grouping.parameterization import MAX_CHARS, REPLACERS, normalize_message, parameterize, patterns_2023, patterns_2026
+from pipeline.grouping.parameterization import patterns_2023, patterns_2026
+from pipeline.grouping.parameterization.messages import MAX_CHARS, REPLACERS, normalize_message, parameterize
 from pipeline.grouping.parameterization.replace import EMAIL_LOCAL
 
 PLAIN_EMAIL = rf"[{re.escape(EMAIL_LOCAL)}]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*"
@@ -30,7 +31,7 @@ HOSTILE = [
 
 
 def plain(text: str, patterns: dict[str, str]) -> str:
-    """Replace with one alternation, addresses and all: right and slow."""
+    """Replace with one alternation that includes addresses. It is right, and slow."""
     alternation = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in {"email": PLAIN_EMAIL, **patterns}.items())
 
     def placeholder(match: re.Match[str]) -> str:

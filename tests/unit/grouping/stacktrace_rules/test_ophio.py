@@ -1,4 +1,4 @@
-"""Rules given to the library as data do what its own parser makes of their text."""
+"""Rules that the library gets as data do the same as rules that its own parser reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules that a selection leaves out change nothing: it is compared with trying all of them, on made-up stacks."""
+"""The rules that the prefilter leaves out change nothing: on random stacks, the result is that of trying all rules."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _rule(random_: random.Random) -> str:
 
 
 def _frames(random_: random.Random, like: list[StackTraceRule]) -> list[ophio.MatchFrame]:
-    """Make frames, half of whose values are a rule's pattern without its signs: likely to match."""
+    """Return random frames. Half of their values are made from a pattern of the rules, so that they are likely to match."""
     frames: list[Frame] = []
     for _ in range(random_.randint(1, 4)):
         frame: Any = {
@@ -88,7 +88,7 @@ def _frames(random_: random.Random, like: list[StackTraceRule]) -> list[ophio.Ma
 def test_leaves_out_only_rules_that_cannot_hold(seed: int) -> None:
     random_ = random.Random(seed)
     rules = parse_stacktrace_rules([RuleFile("e", "\n".join(_rule(random_) for _ in range(12)))])
-    selection, keys = Prefilter(rules), ExceptionMatchers(rules)
+    prefilter, keys = Prefilter(rules), ExceptionMatchers(rules)
     everything = ophio.join_rules(map(ophio.compile_rule, rules))
     for _ in range(10):
         frames = _frames(random_, rules)
@@ -100,7 +100,7 @@ def test_leaves_out_only_rules_that_cannot_hold(seed: int) -> None:
         ]
         owner = exception_data(random_.choice(exceptions))
 
-        selected = selection.rules_for(frames, keys.excluded(owner))
+        selected = prefilter.rules_for(frames, keys.excluded(owner))
 
         assert ophio.modify(selected, frames, owner) == ophio.modify(everything, frames, owner)
 
@@ -136,7 +136,7 @@ def test_finds_what_a_pattern_insists_on(key: str, pattern: str, expected: list[
 
 
 def test_a_brace_that_closes_nothing_rules_no_exception_out() -> None:
-    """The library drops it from the pattern."""
+    """The library removes such a brace from the pattern."""
     keys = ExceptionMatchers(parse_stacktrace_rules([RuleFile("x.rules", "error.value:a}b +app")]))
     exception: dict[str, bytes | None] = {"ty": None, "value": b"ab", "mechanism": None}
     assert keys.excluded(exception) == frozenset()

@@ -16,7 +16,7 @@ from pipeline.model.event import Frame
 
 
 class _Leaves(HashKind):
-    """Shows leaves instead of hashing them."""
+    """A hash kind whose hash is the leaves themselves."""
 
     def encode(self, leaf: Any) -> bytes:
         return f"{leaf}|".encode()
@@ -74,7 +74,7 @@ def test_a_frame_contributes(platform: str, frame: Frame, expected: str) -> None
 
 
 def _explained(event: dict[str, Any]) -> dict[str, str]:
-    """Give the contributing leaves of each contributing variant."""
+    """Return the contributing leaves of each contributing variant."""
     variants = make_grouper().explain(event).variants
     return {name: _leaves(variant.component) for name, variant in variants.items() if variant.contributes and variant.component}
 

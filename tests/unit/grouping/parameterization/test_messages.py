@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from support.grouping import make_grouper
 
-from pipeline.grouping.parameterization import MAX_CHARS, event_messages, normalize_message
-from pipeline.grouping.parameterization.event_messages import MAX_EVENT_CHARS, EventMessages
+from pipeline.grouping.parameterization import messages
+from pipeline.grouping.parameterization.messages import MAX_CHARS, MAX_EVENT_CHARS, EventMessages, normalize_message
 
 VERSION = "2023-01-11"
 
@@ -21,7 +21,7 @@ def parameterized(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(text)
         return normalize_message(text, version)
 
-    monkeypatch.setattr(event_messages, "normalize_message", watched)
+    monkeypatch.setattr(messages, "normalize_message", watched)
     return texts
 
 
@@ -35,7 +35,7 @@ def _event(*values: Any, **more: Any) -> dict[str, Any]:
 
 
 def _group_of(values: list[str]) -> dict[str, Any]:
-    """Make an exception group with a member for each value."""
+    """Return an event with an exception group that has a member for each value."""
     event = _event(*values, "group")
     for number, exception in enumerate(event["exception"]["values"], 1):
         exception["mechanism"] = {"exception_id": number, "parent_id": 0}
@@ -45,11 +45,11 @@ def _group_of(values: list[str]) -> dict[str, Any]:
 
 def test_values_are_parameterized_in_order_until_the_budget_is_spent() -> None:
     fitting = [f"{number} " + "x" * (MAX_EVENT_CHARS // 8 - 2) for number in range(8)]
-    messages = EventMessages(_event(*fitting, None, fitting[0], "9 more\nthen\nlost"), VERSION)
+    found = EventMessages(_event(*fitting, None, fitting[0], "9 more\nthen\nlost"), VERSION)
 
-    assert [messages.normalize(value) for value in fitting] == [normalize_message(value) for value in fitting]
-    assert messages.normalize("9 more\nthen\nlost") == "9 more\nthen..."
-    assert messages.normalize("9 in the log entry") == "<int> in the log entry"
+    assert [found.normalize(value) for value in fitting] == [normalize_message(value) for value in fitting]
+    assert found.normalize("9 more\nthen\nlost") == "9 more\nthen..."
+    assert found.normalize("9 in the log entry") == "<int> in the log entry"
 
 
 def test_of_a_giant_value_only_what_is_looked_at_counts() -> None:
