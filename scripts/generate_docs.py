@@ -18,6 +18,7 @@ def configuration() -> str:
     """Return the page of all settings: section, name, type, default and docstring, in the order of the file."""
     module = ast.parse((ROOT / "pipeline/settings/schema.py").read_text())
     classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
+    aliases = {ast.unparse(node.targets[0]): node.value for node in module.body if isinstance(node, ast.Assign)}
     short = dict(_short_variables(ast.parse((ROOT / "pipeline/settings/loading.py").read_text())))
     lines = [
         "# Configuration",
@@ -41,8 +42,7 @@ def configuration() -> str:
         for name, kind_node, default, text in rows:
             path = f"{table}.{name}" if table else name
             variable = f"`{short[path]}`" if path in short else ""
-            shown_kind = ast.unparse(kind_node).replace("|", "or").replace("'", '"')
-            lines.append(f"| `{name}` | {shown_kind} | `{default}` | {text} | {variable} |")
+            lines.append(f"| `{name}` | {_kind(kind_node, aliases)} | `{default}` | {text} | {variable} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -57,6 +57,30 @@ def _fields(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr, str, str]]:
         if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             text = " ".join(str(following.value.value).split())
         yield part.target.id, part.annotation, ast.unparse(part.value) if part.value else "", text
+
+
+def _kind(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
+    """Return a type as the page shows it: `Annotated[int, Meta(ge=1, le=9)]` as `int, 1 to 9`."""
+    if isinstance(node, ast.BinOp):
+        return f"{_kind(node.left, aliases)} or {_kind(node.right, aliases)}"
+    node = aliases.get(ast.unparse(node), node)
+    if not isinstance(node, ast.Subscript):
+        return ast.unparse(node)
+    inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if ast.unparse(node.value) == "Literal":
+        return " or ".join(f"`{ast.literal_eval(value)}`" for value in inner)
+    if ast.unparse(node.value) == "tuple":
+        return f"list of {ast.unparse(inner[0])}"
+    base, meta = inner
+    assert isinstance(meta, ast.Call)
+    limits = {keyword.arg: ast.literal_eval(keyword.value) for keyword in meta.keywords}
+    if limits == {"min_length": 1}:
+        return f"{ast.unparse(base)}, not empty"
+    if "gt" in limits:
+        return f"{ast.unparse(base)}, above {limits['gt']}"
+    if "le" in limits:
+        return f"{ast.unparse(base)}, {limits['ge']:,} to {limits['le']:,}"
+    return f"{ast.unparse(base)}, at least {limits['ge']:,}"
 
 
 def _short_variables(module: ast.Module) -> Iterator[tuple[str, str]]:

@@ -59,8 +59,8 @@ class QuotaSettings(Section, frozen=True):
     pipeline_uncounted_events_total counts them."""
     duplicates: bool = True
     """Whether an event is refused if its project has sent an event with the same id before."""
-    duplicate_window_s: Annotated[int, Meta(ge=1, le=12 * 86_400)] = 3_600
-    """How long an event id is remembered. A million ids take at most 160 MB of Redis memory."""
+    duplicate_window_s: Annotated[int, Meta(ge=1, le=1_036_800)] = 3_600
+    """How long an event id is remembered, at most twelve days. A million ids take at most 160 MB of Redis memory."""
     ledger_s: Annotated[int, Meta(ge=60)] = 7 * 86_400
     """How long decisions about records are kept. It must be at least as long as the input topic keeps records."""
     late_s: Annotated[int, Meta(ge=60)] = 3_600
@@ -177,7 +177,9 @@ class DeadLetterSettings(Section, frozen=True):
 class WebSettings(Section, frozen=True):
     """The worker's web views: /health, /ready, /metrics and /counts."""
 
-    host: str = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the container
+    host: Name = "127.0.0.1"
+    """The address that the web views listen on. They ask for no password, so other machines reach them only if it is set, for
+    instance to 0.0.0.0 in a container whose probes and metrics are read from outside."""
     port: Annotated[int, Meta(ge=1, le=65_535)] = 6066
     live_counts: bool = True
     """Whether the outcomes of all workers are counted by minute for /counts. It costs some 200 us of CPU per outcome."""

@@ -56,6 +56,19 @@ def memory_bytes(limit: str) -> int:
     return int(limit.rstrip("Gi")) * 2**30  # compose counts in powers of two as well
 
 
+def test_web_views_are_reached_from_outside_a_container_and_nowhere_else(tmp_path: Path) -> None:
+    (config,) = [one for _, one in MANIFESTS if one["kind"] == "ConfigMap"]
+    file = tmp_path / "settings.toml"
+    file.write_text(config["data"]["settings.toml"])
+    everywhere = "0.0.0.0"  # noqa: S104 -- what is tested
+    assert load_settings(None, environment={}).web.host == "127.0.0.1"
+    assert load_settings(file, environment={}).web.host == everywhere
+    assert load_settings(None, environment=COMPOSE["x-worker"]["environment"]).web.host == everywhere
+    published = [port for service in COMPOSE["services"].values() for port in service.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
 def test_every_worker_of_the_stateful_set_has_its_own_slot() -> None:
     slot = next(variable for variable in container()["env"] if variable["name"] == "PIPELINE_SLOT")
     assert slot["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
