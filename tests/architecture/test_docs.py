@@ -32,3 +32,17 @@ def test_locks_name_no_hosts_and_no_paths() -> None:
     for lock in ROOT.glob("requirements*.lock"):
         for line in lock.read_text().splitlines():
             assert re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?|[a-z0-9._-]+==[\w.]+( ; [^/:]*)?( \\)?", line), line
+
+
+def test_workflows_run_what_people_run() -> None:
+    import yaml
+
+    commands = [
+        step["run"].split()[0]
+        for path in sorted((ROOT / ".github/workflows").glob("*.yml"))
+        for job in yaml.safe_load(path.read_text())["jobs"].values()
+        for step in job["steps"]
+        if "run" in step
+    ]
+    assert {"scripts/check", ".ci/run"} <= set(commands)
+    assert [command for command in commands if not (ROOT / command).is_file()] == []

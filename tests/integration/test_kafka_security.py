@@ -64,7 +64,7 @@ def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:
     create_topics(secure_settings, 1)
     assert list(check_topics(secure_settings)) == []
     source, sink = open_consumer(secure_settings), open_producer(secure_settings)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not source.partitions:
         assert time.monotonic() < deadline
         source.poll()

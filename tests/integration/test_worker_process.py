@@ -39,10 +39,8 @@ def test_from_start_to_sigterm(installation: Installation) -> None:
     assert 'pipeline_outcomes_total{category="error",outcome="accepted",reason=""} 300.0' in metrics
     until(lambda: installation.counted() == 300)
 
-    started = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
-    assert time.monotonic() - started < 10
+    assert process.wait(60) == 0, "1 would say that the batch did not end in time"
     lines = [json.loads(line) for line in installation.log().splitlines() if line.startswith("{")]
     assert {"time", "level", "logger", "message"} <= lines[0].keys()
     assert len(lines) < 100, "a line per event"
@@ -168,10 +166,8 @@ def test_a_second_signal_leaves_at_once_and_loses_nothing(installation: Installa
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.05)
-    started = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    process.wait(10)
-    assert time.monotonic() - started < 1.5
+    assert process.wait(60) == 130, "0 would say that it finished its batch"
     installation.worker()
     until(lambda: len(installation.stored()) >= 2_000, 90)
     stored = installation.stored()
@@ -242,7 +238,7 @@ def test_too_many_dead_letters_stop_consumption_and_lose_nothing(installation: I
     assert read_all(installation.broker, installation.settings.kafka.dead_letters) == []
     for process in installation.processes:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     installation.write_settings("[dead_letters]", "max_ratio = 1.0")
     installation.worker()
     until(lambda: len(read_all(installation.broker, installation.settings.kafka.dead_letters)) == 50)
@@ -264,7 +260,7 @@ def test_offsets_and_redis_move_together(installation: Installation) -> None:
         until(partial(has_stored, installation, number))
     assert installation.pipeline("offsets", "reset", "--to", "earliest", "--yes", check=False).returncode == 1, "a worker runs"
     process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    process.wait(60)
     assert installation.pipeline("offsets", "show").returncode == 0
 
     move_kafka_alone(installation.settings, 0)

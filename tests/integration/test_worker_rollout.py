@@ -64,7 +64,7 @@ def test_two_versions_side_by_side_lose_and_double_nothing(installation: Install
 
     older.send_signal(signal.SIGTERM)
     produce(installation.broker, topic, bodies[2_000:])
-    assert older.wait(10) == 0
+    assert older.wait(60) == 0
     produce(installation.broker, topic, bodies[:1_000])  # the older one has counted these: the newer one knows them
     until(lambda: sum(committed(installation.settings).values()) >= 4_000, what=installation.log)
 

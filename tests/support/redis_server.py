@@ -34,7 +34,7 @@ class RedisServer:
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen([find_redis_server(), *arguments], stdout=log, stderr=log)
         client = redis.Redis.from_url(self.url)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 client.ping()
@@ -56,5 +56,5 @@ class RedisServer:
         """Stop it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None

@@ -43,7 +43,7 @@ class RedisServer:
         self.process = subprocess.Popen(
             [find_redis_server(), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._answers():
             assert self.process.poll() is None, "redis-server ended at once"
             assert time.monotonic() < deadline, "redis-server does not answer"
@@ -97,7 +97,7 @@ def redis_cluster(size: int = 3) -> Iterator[tuple[str, list[RedisServer]]]:
                 )
                 for other in servers:
                     client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not all(_is_whole(server, size) for server in servers):
             assert time.monotonic() < deadline, "the cluster does not come together"
             time.sleep(0.05)

@@ -69,8 +69,8 @@ def test_it_does_not_outlive_its_process_whatever_ends_that(number: signal.Signa
         path = Path(holder.stdout.readline().strip())
         assert ping(path) == b"+PONG\r\n"
         os.kill(holder.pid, number)
-        holder.wait(10)
-    deadline = time.monotonic() + 10
+        holder.wait(60)
+    deadline = time.monotonic() + 60
     while path.parent.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not path.parent.exists()
@@ -90,7 +90,7 @@ def test_a_guard_that_is_killed_takes_the_server_along() -> None:
         process = client.info("server")["process_id"]  # type: ignore[index,unused-ignore]
     guard = subprocess.run(["ps", "-o", "ppid=", "-p", str(process)], capture_output=True, text=True, check=True).stdout
     os.kill(int(guard), signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     with pytest.raises(NoRedisError, match="has died"):  # noqa: PT012 -- the guard takes a moment to end
         while time.monotonic() < deadline:
             server.check()
