@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,8 +106,12 @@ def refund(
     scope = Scope(own.project.organization, project, key)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ledger = redis_ledger(connect_redis(settings), settings)
-    names = ledger.refund(scope, named, quantity, clock(moment), own.quotas)
-    if not names:
+    given, gone = ledger.refund(scope, named, quantity, clock(moment), own.quotas)
+    if not given and not gone:
         fail(f"no quota of project {project} counts the category {category}")
-    for name in names:
+    for name in given:
         log.info("refunded %d of %s to %s, by %s: %s", quantity, category, name, who, why)
+    for name in gone:
+        log.error("nothing was refunded to %s: its window ended long ago, and Redis keeps its counter no longer", name)
+    if gone:
+        sys.exit(1)

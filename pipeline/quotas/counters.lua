@@ -205,10 +205,10 @@ local function text(value) -- a large number as text, which Redis would otherwis
   return math.abs(value) < 1e15 and value or string.format('%.0f', value)
 end
 
--- Expiries follow Redis's own clock. A window that is already over keeps its counter for `late_s`: an expiry in the past would
--- delete it.
+-- A counter lives for `late_s` after its window, so that a backlog of this age is counted. Expiries follow Redis's own clock. If
+-- the window is already over, the counter lives for `late_s` from now: an expiry in the past would delete it.
 local function expire(key, ends)
-  redis.call('EXPIREAT', key, math.max(ends + 60, redis_now + late_s))
+  redis.call('EXPIREAT', key, math.max(ends, redis_now) + late_s)
 end
 
 local function write_bucket(counter)

@@ -11,8 +11,6 @@ from pipeline.model.scope import Scope
 
 MAX_LIMIT = 2**63 - 1
 """A limit that does not fit into Redis's 64 bits counts as unlimited."""
-GRACE_S = 60
-"""A counter outlives its window by at least this much, because the clocks of workers and of Redis differ."""
 LAST_MOMENT = 2**32 - 1
 """Times are counted up to the year 2106. Redis refuses an expiry that an absurd clock would put much later."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from pipeline.model.category import DataCategory
 from pipeline.model.errors import RetryableError, StaleBatchError
@@ -18,7 +19,7 @@ from pipeline.quotas.counters import MatchingQuotas
 from pipeline.quotas.counting import Counting
 from pipeline.quotas.decided_offsets import DecidedOffsets
 from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting
-from pipeline.quotas.model import GRACE_S, Quota
+from pipeline.quotas.model import Quota
 from pipeline.redis.client import Client, is_cluster, reaching_redis, read_number
 from pipeline.redis.script import RedisScript
 
@@ -36,6 +37,13 @@ COUNT_LUA = _joined("counters.lua", "ledger.lua", "count.lua")
 _UNCOUNTED = Decision(uncounted=True)
 _LONGEST_PAUSE_S = 30.0
 _LONGEST_DUPLICATE_WINDOW_S = 12 * 86_400
+
+
+class Refund(NamedTuple):
+    """The names of the counters that were given back to, and of those that are gone because their windows ended long ago."""
+
+    given: list[str]
+    gone: list[str]
 
 
 class RedisLedger:
@@ -133,26 +141,31 @@ class RedisLedger:
         self._admitted.forget()
         self._counted.forget()
 
-    def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> list[str]:
+    def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> Refund:
         """Give back what accepted events were charged to the quotas that name the category, in the window of `timestamp`.
 
-        Returns the names of the counters. A token bucket is left out, because it refills by itself.
+        A token bucket is left out, because it refills by itself.
         Raises RetryableError, also for a key that does not hold a number; then nothing was given back.
         """
+        now = time.time()
         naming = [quota for quota in quotas if category in quota.categories]
         counter_set = MatchingQuotas(scope, category, [quota for quota in naming if quota.bucket is None]).at(timestamp)
         names = [name for name, _ in counter_set.counters]
-        keys = [f"{self._prefix}r:quota:{name}" for name in names]
+        given, gone = [], []
         with reaching_redis():
-            for key in keys:
-                read_number(self._client, key)
             pipeline: Any = cast("Any", self._client).pipeline()
-            for key, window in zip(keys, counter_set.windows, strict=True):
+            for name, window in zip(names, counter_set.windows, strict=True):
+                key = f"{self._prefix}r:quota:{name}"
+                read_number(self._client, key)
+                if window.end <= now and not self._client.exists(f"{self._prefix}quota:{name}"):
+                    gone.append(name)
+                    continue
+                given.append(name)
                 pipeline.incrby(key, quantity)
-                pipeline.expireat(key, window.end + GRACE_S)
+                pipeline.expireat(key, int(max(window.end, now)) + self._late_s)
             pipeline.execute()
         self._memory.forget_full_limits()
-        return names
+        return Refund(given, gone)
 
     def remove_all(self) -> None:
         """Delete every key with this ledger's prefix. Raises ValueError without a prefix, which would delete everything."""

@@ -166,3 +166,9 @@ def test_refund_names_a_key_that_holds_something_else_and_gives_nothing_back(
         put_instead(server, key := "r:" + counter.decode(), value)
         assert_names(run(server, rules, "refund", "--project", "7", "--by", "ada", "--reason", "why"), key)
         assert client.keys("r:quota:*") == [key.encode()]
+
+
+def test_refund_into_a_window_that_is_gone_is_said(server: RedisServer, rules: Path, caplog: pytest.LogCaptureFixture) -> None:
+    result = run(server, rules, "refund", "--project", "7", "--at", "2026-01-01T00:00:00Z", "--by", "ada", "--reason", "why")
+    assert result.exit_code == 1
+    assert "nothing was refunded to hour{1}7" in caplog.text
