@@ -37,6 +37,7 @@ local options = cmsgpack.unpack(ARGV[1])
 local prefix, call_id, ledger_s, late_s, began = options[1], options[2], options[3], options[4], options[5]
 local settings, sections = options[6], options[7]
 local redis_now = tonumber(redis.call('TIME')[1])
+local LONGEST_AHEAD_S = 86400 -- callers move arrivals that are further ahead of their clocks; older versions did not
 local CEILING = 2 ^ 62 -- no counter goes past this: INCRBY fails at 2^63, and a script does not roll back what it wrote before
 
 local counters = {} -- in the order in which they were named
@@ -104,7 +105,8 @@ end
 local function load_bucket(counter)
   counter.key = prefix .. 'bucket:' .. stem_and_slot(counter)
   local saved = read('HMGET', counter.key, 'debt', 'at')
-  counter.used, counter.at = math.max(0, number(saved[1], counter.key)), number(saved[2], counter.key)
+  counter.used = math.max(0, number(saved[1], counter.key))
+  counter.at = math.min(number(saved[2], counter.key), began + LONGEST_AHEAD_S)
 end
 
 local function share_key(counter, back)

@@ -14,7 +14,7 @@ from pipeline.quotas.call import Call, Section, SectionReply
 from pipeline.quotas.counters import CounterSet
 from pipeline.quotas.decided_offsets import DecidedOffsets
 from pipeline.quotas.ledger import Counted, Decision, Polled, Sighting
-from pipeline.quotas.model import Quota, QuotaScope, clamped
+from pipeline.quotas.model import LONGEST_AHEAD_S, Quota, QuotaScope, clamped
 
 _NEW, _SAMPLED, _NOT_NEW, _REJECTED = 1, 2, 4, 8
 _KEEP_IN_SAMPLE, _ON_RESERVE = 1, 2
@@ -40,17 +40,20 @@ class Counting:
         self._by_number: dict[tuple[int, int], _Combo] = {}
         recent: dict[tuple[Scope, DataCategory, int, tuple[str, ...], int], _Combo] = {}
         part = None
+        latest = now + LONGEST_AHEAD_S
         for index, sighting in enumerate(sightings):
             token, scope, category, quantity, event_id, received, event_time, group_id, hashes, user, _, quotas, reserve = (
                 sighting
             )
+            if received > latest:  # noqa: PLR1730 -- a third of the time of min()
+                received = latest
             if part is None or not part.holds(scope[0], token):
                 part = self.call.part(scope[0], token)
             moment = clamped(event_time)
             key = (scope, category, group_id, hashes, int(moment) // 3_600)
             combo = recent.get(key)
             if combo is None or combo.counters.source is not quotas or not combo.counters.start <= received < combo.counters.end:
-                combo = recent[key] = self._combo(part.section, sighting, int(moment) // 3_600)
+                combo = recent[key] = self._combo(part.section, sighting, received, int(moment) // 3_600)
             part.indices.append(index)
             part.offsets.append(token[2])
             part.combos.append(combo.number)
@@ -64,7 +67,7 @@ class Counting:
             flags.append((_KEEP_IN_SAMPLE if is_in_sample else 0) | (_ON_RESERVE if reserve is not None else 0))
         self.call.name_rest(decided.is_undecided)
 
-    def _combo(self, section: Section, sighting: Sighting, hour: int) -> _Combo:
+    def _combo(self, section: Section, sighting: Sighting, received: float, hour: int) -> _Combo:
         """Add the combo of a group's events of one hour to the call. It is worked out once for all of them."""
         scope = sighting.scope
         quotas = [
@@ -75,7 +78,7 @@ class Counting:
             and quota.window_s
             and quota.matches(scope, sighting.category)
         ]
-        counter_set = CounterSet(sighting.quotas, quotas, scope, clamped(sighting.received), sighting.group_id)
+        counter_set = CounterSet(sighting.quotas, quotas, scope, clamped(received), sighting.group_id)
         retention_s = max(sighting.retention_days, 1) * 86_400
         label = [f"{scope.project_id}:{sighting.group_id}", sighting.hashes, hour // 24, hour % 24, retention_s]
         combo = _Combo(section.combo(counter_set.counters, label), counter_set, _sample_rate(quotas))

@@ -11,6 +11,9 @@ from pipeline.model.scope import Scope
 
 MAX_LIMIT = 2**63 - 1
 """A limit that does not fit into Redis's 64 bits counts as unlimited."""
+LONGEST_AHEAD_S = 86_400
+"""An arrival further ahead of the caller's clock than this counts as this far ahead. A sender's clock may run years ahead; it
+would fill windows and move token buckets that no later arrival reaches, and its keys would live until then."""
 LAST_MOMENT = 2**32 - 1
 """Times are counted up to the year 2106. Redis refuses an expiry that an absurd clock would put much later."""
 
