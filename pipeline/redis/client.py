@@ -24,27 +24,28 @@ def is_cluster(client: Client) -> bool:
     return isinstance(client, RedisCluster)
 
 
-_AWAY = frozenset(
-    {
-        "ASK",
-        "BUSY",
-        "CLUSTERDOWN",
-        "FOREIGN",  # from our own scripts: the key that the message names does not hold what it should
-        "LOADING",
-        "MASTERDOWN",
-        "MISCONF",
-        "MOVED",
-        "NOPERM",
-        "NOREPLICAS",
-        "NOSCRIPT",
-        "OOM",
-        "READONLY",
-        "Script killed",  # by an operator, because it took long; Redis kills only scripts that have written nothing
-        "TRYAGAIN",
-    }
-)
-_CODE = re.compile(r"(?:Error running script \(call to \w+\): )?(?:@?user_script: ?\d+: )*-?([A-Z]+\b|Script killed)")
+_AWAY = {
+    "ASK": "the Redis cluster is moving a slot",
+    "BUSY": "Redis is busy with a script that takes long; SCRIPT KILL ends it",
+    "CLUSTERDOWN": "the Redis cluster is not whole",
+    "FOREIGN": "",  # from our own scripts, which name the key that does not hold what it should
+    "LOADING": "Redis is loading its data from disk",
+    "MASTERDOWN": "this Redis is a replica that has lost its primary",
+    "MISCONF": "Redis cannot save its data to disk, so it takes no writes; its log says why",
+    "MOVED": "the Redis cluster has moved a slot",
+    "NOPERM": "the Redis user lacks a right",
+    "NOREPLICAS": "fewer replicas of Redis are connected than its min-replicas-to-write asks for",
+    "NOSCRIPT": "Redis does not know the script",
+    "OOM": "Redis has used up its memory (maxmemory) and takes no writes; give it more, or find out what fills it",
+    "READONLY": "this Redis is a read-only replica; connect to the primary",
+    "Script killed": "somebody has ended the script",  # Redis ends only scripts that have written nothing
+    "TRYAGAIN": "the Redis cluster is moving a slot",
+}
+"""The codes of errors that mean "not now", and what they mean."""
+_CODE = re.compile(r"(?:Error running script \(call to \w+\): )?(?:@?user_script: ?\d+: )*-?([A-Z]+\b|Script killed) ?")
 """Finds the code of an error. Before version 7, Redis wraps the error of a command that a script ran."""
+_SCRIPT = re.compile(r" ?script: \w+, on @user_script:\d+\.?$")
+"""What Redis adds to the error of a script from version 7 on."""
 _OF_THE_CALL = re.compile(
     r"WRONGTYPE|wrong number of arguments|Keys in request|.*(?:user_script|Error (?:running|compiling) script)"
 )
@@ -62,7 +63,7 @@ def reaching_redis() -> Iterator[None]:
     except (RedisError, RedisClusterException, OSError) as error:
         if not _is_away(error):
             raise
-        raise RetryableError("redis", f"{type(error).__name__}: {error}") from error
+        raise RetryableError("redis", _sentence(error)) from error
 
 
 @contextmanager
@@ -87,8 +88,26 @@ def _is_away(error: Exception) -> bool:
         return False
     if not isinstance(error, ResponseError):
         return True
+    return _code(error) is not None or not _OF_THE_CALL.match(str(error))
+
+
+def _code(error: Exception) -> str | None:
+    """Return the code of an error if it means "not now"."""
+    status: str | None = getattr(error, "status_code", None)  # also of BusyLoadingError, which is no ResponseError
+    if status in _AWAY:
+        return status
     code = _CODE.match(str(error))
-    return error.status_code in _AWAY or (code is not None and code[1] in _AWAY) or not _OF_THE_CALL.match(str(error))
+    return code[1] if code is not None and code[1] in _AWAY else None
+
+
+def _sentence(error: Exception) -> str:
+    """Return what an error means, without the traces of the script that met it."""
+    code = _code(error)
+    if code is None:
+        return f"{type(error).__name__}: {error}"
+    detail = _SCRIPT.sub("", _CODE.sub("", str(error), count=1) if _CODE.match(str(error)) else str(error))
+    name = code if code.isupper() else type(error).__name__
+    return f"{name}: {_AWAY[code] or detail}" + (f" ({detail})" if code in {"NOPERM", "MISCONF"} else "")
 
 
 def connect(url: str | None, timeout_s: float) -> Client:

@@ -72,3 +72,38 @@ def test_the_call_itself_is_wrong(error: RedisError) -> None:
     with pytest.raises(type(error)) as raised, reaching_redis():
         raise error
     assert raised.value is error
+
+
+OOM = "Redis has used up its memory (maxmemory) and takes no writes; give it more, or find out what fills it"
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'. script: c9de48fe, on @user_script:1.", f"OOM: {OOM}"),
+        (WRAPPED + "@user_script: 1: -OOM command not allowed when used memory > 'maxmemory'.", f"OOM: {OOM}"),
+        (WRAPPED + "FOREIGN quota:a holds no number", "FOREIGN: quota:a holds no number"),
+        ("ERR FOREIGN quota:a holds no number script: c9de48fe, on @user_script:1.", "FOREIGN: quota:a holds no number"),
+        (
+            "READONLY You can't write against a read only replica.",
+            "READONLY: this Redis is a read-only replica; connect to the primary",
+        ),
+        ("NOPERM User default has no permissions", "NOPERM: the Redis user lacks a right (User default has no permissions)"),
+        ("ERR max number of clients reached", "ConnectionError: max number of clients reached"),
+    ],
+)
+def test_it_is_said_in_a_sentence_without_lua(answer: str, sentence: str) -> None:
+    with pytest.raises(RetryableError) as raised, reaching_redis():
+        raise said(answer)
+    assert str(raised.value) == f"redis: {sentence}"
+
+
+@pytest.mark.parametrize(
+    "code", ["OOM", "BUSY", "LOADING", "MISCONF", "CLUSTERDOWN", "NOREPLICAS", "MASTERDOWN", "Script killed"]
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_no_sentence_speaks_of_a_script_s_lines(code: str, wrapped: bool) -> None:
+    answer = WRAPPED + f"@user_script: 7: -{code} some words" if wrapped else f"{code} some words script: 0a, on @user_script:7."
+    with pytest.raises(RetryableError) as raised, reaching_redis():
+        raise said(answer)
+    assert "user_script" not in str(raised.value)
