@@ -35,7 +35,11 @@ ADMIT_LUA = _joined("counters.lua", "ledger.lua", "admit.lua")
 COUNT_LUA = _joined("counters.lua", "ledger.lua", "count.lua")
 
 _UNCOUNTED = Decision(uncounted=True)
-_LONGEST_PAUSE_S = 30.0
+RETRY_S = 1.0
+"""How long to wait before Redis is asked again. The pause does not grow, so that work goes on soon after Redis is back."""
+_PAUSE_FACTOR, _LONGEST_PAUSE_S = 10, 30.0
+"""Where events pass while Redis is away, it is not asked again for ten times as long as the failed call took, 30 s at most. So a
+Redis that hangs does not cost a time-out for every batch."""
 _LONGEST_DUPLICATE_WINDOW_S = 12 * 86_400
 
 
@@ -50,7 +54,7 @@ class RedisLedger:
     """Implements `Ledger`. Each worker has its own; it must not be used by several threads at once.
 
     prefix               is put before the name of every key
-    on_unavailable       "wait": raise RetryableError with growing pauses; "accept": return decisions that are `uncounted`
+    on_unavailable       "wait": raise RetryableError, to be tried again in a second; "accept": return `uncounted` decisions
     duplicate_window_s   an event id that arrives twice in a project within this time is a duplicate; at most 12 days
     max_retry_after_s    how long a rejected sender is told to wait at most; None for the rest of the window
     ledger_s             how long decisions are kept; must be at least as long as the input topic keeps records
@@ -89,7 +93,8 @@ class RedisLedger:
         self._admitted = DecidedOffsets()
         self._counted = DecidedOffsets()
         self._epochs: dict[int, str] = {}
-        self._failures = 0
+        self._asked_again_at = 0.0
+        """By the monotonic clock."""
         self._is_batch_counted = True
         self.losses = 0
         """How often Redis turned out to have lost data that it had acknowledged."""
@@ -200,14 +205,18 @@ class RedisLedger:
     ) -> list[SectionReply]:
         if not call.sections:
             return []
+        started = time.monotonic()
+        if started < self._asked_again_at:
+            raise RetryableError("redis", "it did not answer a moment ago", RETRY_S)
         options = [self._prefix, secrets.token_hex(8), self._ledger_s, self._late_s, now, settings]
         try:
             replies = read_replies(script.run(call.pack(options, self._prefix, per_section=is_cluster(self._client))))
         except RetryableError as error:
-            self._failures += 1
-            error.retry_in_s = min(0.1 * 2 ** min(self._failures, 10), _LONGEST_PAUSE_S)
+            error.retry_in_s = RETRY_S
+            if self._accepts_when_away:
+                failed = time.monotonic()
+                self._asked_again_at = failed + min(_PAUSE_FACTOR * (failed - started), _LONGEST_PAUSE_S)
             raise
-        self._failures = 0
         if replies is None:
             raise StaleBatchError("another worker has gone past this batch")
         self._watch_for_losses(call, replies, decided)

@@ -110,11 +110,16 @@ def _sentence(error: Exception) -> str:
     return f"{name}: {_AWAY[code] or detail}" + (f" ({detail})" if code in {"NOPERM", "MISCONF"} else "")
 
 
+def _once_more() -> Retry:
+    return Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+
+
 def connect(url: str | None, timeout_s: float) -> Client:
     """Return a client. It connects when it is first used; the client of a cluster connects here and may raise RetryableError.
 
     `url` is redis://, rediss:// (TLS) or unix://. `redis+cluster://` and `rediss+cluster://` name any one node of a cluster.
-    The client retries a call once, without a pause, because a server closes idle connections. Waiting is left to the caller.
+    The client repeats a call once, without a pause, if the connection was closed: a server closes idle connections. A call that
+    gets no answer in `timeout_s` is not repeated. Waiting is left to the caller.
     Raises SettingsError where there is no URL, or it cannot be understood.
     """
     if url is None:
@@ -122,13 +127,9 @@ def connect(url: str | None, timeout_s: float) -> Client:
     try:
         parts = urlsplit(url)
         if not parts.scheme.endswith("+cluster"):
-            return redis.Redis.from_url(
-                url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1)
-            )
+            return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=_once_more())
         plain = urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster")))
         with reaching_redis():
-            return RedisCluster.from_url(
-                plain, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 1)
-            )
+            return RedisCluster.from_url(plain, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=_once_more())
     except ValueError as error:
         raise SettingsError(f"redis.url: {error}") from None
