@@ -14,6 +14,7 @@ from pipeline.model.errors import BrokerError, InvalidRulesError, RetryableError
 COMMANDS = {
     "replay": "Take recorded events from files through all stages.",
     "explain": "Show why events group as they do.",
+    "gateway": "Accept events from SDKs over HTTP and bring them to Kafka.",
     "worker": "Process events from Kafka.",
     "rules": "Check rules, and preview a change of them.",
     "groups": "Merge or split groups by hand.",

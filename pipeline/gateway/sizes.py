@@ -68,6 +68,8 @@ class Sizes:
 def too_large(kind: str, size: int = 1) -> RefusedRequestError:
     """Return the refusal of an envelope whose item of this type is too large."""
     category, quantity = category_of_item(kind, size)
+    if kind not in _LARGEST:
+        kind = "unknown"  # a sender must not choose what reasons there are
     detail, cause, reason = "envelope exceeded size limits", f"{kind} is too large", f"too_large:{kind}"
     return RefusedRequestError(413, detail, cause, reason=reason, category=category, quantity=quantity)
 

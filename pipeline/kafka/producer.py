@@ -69,6 +69,10 @@ class TransactionalProducer:
         except BufferError:
             raise self._aborted(producer, KafkaError(KafkaError._QUEUE_FULL)) from None  # noqa: SLF001 -- the client's name for it
 
+    def register(self) -> None:
+        """End what a former life of this transactional id left open. Raises CommitError. A commit does it by itself."""
+        self._ready_producer()
+
     def produce(self, producer: Producer, outputs: Outputs, deadline: float) -> None:
         """Hand the records to the client. If its queue is full, wait for the broker. Raises BufferError at the deadline."""
         for topic, records in outputs.items():

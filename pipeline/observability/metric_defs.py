@@ -214,4 +214,102 @@ REPORTS_SUPPRESSED = Metric(
 )
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
-"""All metrics, in the order of this file."""
+"""What a worker exposes, in the order of this file."""
+
+
+GATEWAY_REQUESTS = Metric(
+    "pipeline_gateway_requests",
+    Kind.COUNTER,
+    "requests",
+    ("status",),
+    "Answered requests by status.",
+    "4xx: see pipeline_gateway_refused_total. 503: the spool's disk is full or broken, SDKs lose these events. 500: see the log.",
+)
+GATEWAY_REQUEST_SECONDS = Metric(
+    "pipeline_gateway_request_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    (),
+    "Time from a request's header to its answer, the sender's own pauses included.",
+    "Above 0.1 at the median: the disk syncs slowly, see pipeline_gateway_spool_sync_seconds, or the CPU is short.",
+    _SECONDS,
+)
+GATEWAY_ACCEPTED = Metric(
+    "pipeline_gateway_accepted",
+    Kind.COUNTER,
+    "requests",
+    ("endpoint",),
+    "Requests that were made durable and answered with success.",
+    "Its rate is what clients send; many times the usual rate is somebody's error storm.",
+)
+GATEWAY_REFUSED = Metric(
+    "pipeline_gateway_refused",
+    Kind.COUNTER,
+    "requests",
+    ("reason",),
+    "Refused requests by the reason of their outcome, or by status where they belong to no project.",
+    "project_id: a wrong or inactive key. cors: allowed_origins of the project. too_large: an SDK's own limits. spool: the disk.",
+)
+GATEWAY_SPOOL_BYTES = Metric(
+    "pipeline_gateway_spool_bytes",
+    Kind.GAUGE,
+    "bytes",
+    (),
+    "Size of the spool's files: what is not yet in Kafka, and at most a segment more.",
+    "Grows steadily: Kafka is away or too slow, see pipeline_state and the log. Events are refused once the disk is full.",
+)
+GATEWAY_SPOOL_AGE = Metric(
+    "pipeline_gateway_spool_age_seconds",
+    Kind.GAUGE,
+    "seconds",
+    (),
+    "Age of the last record that reached Kafka while there are newer ones; 0 where all of them did.",
+    "This is how late the gateway makes events. Above a minute: as for pipeline_gateway_spool_bytes.",
+)
+GATEWAY_SPOOL_SYNC = Metric(
+    "pipeline_gateway_spool_sync_seconds",
+    Kind.GAUGE,
+    "seconds",
+    (),
+    "How long the last round of records took to become durable.",
+    "Above 0.05: the disk is slow or shared; every answer waits for it.",
+)
+GATEWAY_SPOOL_BROKEN = Metric(
+    "pipeline_gateway_spool_broken",
+    Kind.COUNTER,
+    "records",
+    (),
+    "Records of the spool that could not be read. Their bytes are in the spool's *.broken files.",
+    "Any: the disk returns other bytes than were written. Replace it.",
+)
+GATEWAY_SHIPPED = Metric(
+    "pipeline_gateway_shipped",
+    Kind.COUNTER,
+    "records",
+    (),
+    "Records of the spool whose Kafka transaction is through.",
+    "Follows pipeline_gateway_accepted_total; the difference is in the spool.",
+)
+GATEWAY_BODY_BYTES = Metric(
+    "pipeline_gateway_body_bytes",
+    Kind.GAUGE,
+    "bytes",
+    (),
+    "What bodies that are arriving take in memory.",
+    "At gateway.memory_bytes: bodies go to the disk as they come. Many slow senders at once.",
+)
+
+GATEWAY_METRICS: tuple[Metric, ...] = (
+    *(value for name, value in list(globals().items()) if name.startswith("GATEWAY_")),
+    STATE,
+    BATCHES_DROPPED,
+    BATCH_SECONDS,
+    EVENTS,
+    OUTCOMES,
+    DEAD_LETTERS,
+    KAFKA_ERRORS,
+    SERVICE_ERRORS,
+    RULES_RELOADS,
+    REPORTS_SUPPRESSED,
+)
+"""What a gateway exposes: its own metrics, and those of every loop."""

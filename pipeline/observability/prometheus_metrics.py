@@ -25,7 +25,7 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._metrics: dict[str, Any] = {metric.name: _make(metric, self.registry) for metric in defs.METRICS}
+        self._metrics: dict[str, Any] = {metric.name: make_metric(metric, self.registry) for metric in defs.METRICS}
         self._seen_partitions: set[int] = set()
         self._totals: dict[tuple[str, ...], float] = {}
         self._recent_totals: dict[str, dict[tuple[str, ...], float]] = {}
@@ -133,7 +133,8 @@ class WorkerMetrics:
         return self._metrics[metric.name]
 
 
-def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+def make_metric(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    """Register a metric as its definition says."""
     if metric.kind is Kind.HISTOGRAM:
         return Histogram(metric.name, metric.meaning, metric.labels, registry=registry, buckets=metric.buckets)
     kind = Counter if metric.kind is Kind.COUNTER else Gauge

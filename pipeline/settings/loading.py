@@ -47,11 +47,17 @@ def variables() -> dict[str, tuple[str, ...]]:
 
 
 def load_settings(
-    file: Path | None, flags: Mapping[tuple[str, ...], Any] | None = None, environment: Mapping[str, str] = os.environ
+    file: Path | None,
+    flags: Mapping[tuple[str, ...], Any] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    web_port: int | None = None,
 ) -> Settings:
     """Return the settings. `flags` maps paths to values; None stands for an option that was not given.
 
     Raises SettingsError if the file cannot be read, or if a value or the name of a setting or variable is not valid.
+
+    `web_port` is the port of the web views if nothing names one: each service has its own.
     """
     values: dict[str, Any] = {}
     if file is not None:
@@ -62,6 +68,8 @@ def load_settings(
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SettingsError(f"{file}: {error}") from None
         _convert(values, str(file))
+    if web_port is not None:
+        values.setdefault("web", {}).setdefault("port", web_port)
     known = variables()
     for variable in sorted(environment.keys() - known.keys()):
         # Other variables with this prefix are allowed: Kubernetes sets some for a service that is called `pipeline`.

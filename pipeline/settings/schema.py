@@ -185,6 +185,29 @@ class WebSettings(Section, frozen=True):
     """Whether the outcomes of all workers are counted by minute for /counts. It costs some 200 us of CPU per outcome."""
 
 
+class GatewaySettings(Section, frozen=True):
+    """The front door for SDKs and sentry-cli."""
+
+    listen: Name = "127.0.0.1:3000"
+    """host:port, such as 0.0.0.0:3000 or [::1]:3000. TLS is the business of a proxy in front."""
+    spool: Name = "spool"
+    """The folder that keeps what was accepted until Kafka has it. It must be on a disk that survives the process."""
+    spool_segment_bytes: Bytes = 64_000_000
+    """A segment of the spool is deleted as a whole, once all of it is in Kafka."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks such as 10.0.0.0/8, whose X-Forwarded-For header is believed. Empty: a sender's address is its connection's."""
+    header_timeout_s: Seconds = 10.0
+    """A connection whose next request's header has not come within this time is closed, an idle one too."""
+    body_timeout_s: Seconds = 10.0
+    """A sender whose body pauses for so long is cut off."""
+    min_body_bytes_per_s: Bytes = 1_000
+    """A body that comes slower than this, on average from its sixth second on, is cut off."""
+    memory_bytes: Bytes = 64_000_000
+    """What all bodies that are arriving may take in memory together; beyond it, they go to the spool's disk as they come."""
+    backlog: Count = 1_024
+    """Connections that may wait to be accepted."""
+
+
 class ReportSettings(Section, frozen=True):
     """Where the pipeline reports its own failures, and what it logs."""
 
@@ -212,4 +235,5 @@ class Settings(Section, frozen=True):
     kafka: KafkaSettings = KafkaSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     web: WebSettings = WebSettings()
+    gateway: GatewaySettings = GatewaySettings()
     reports: ReportSettings = ReportSettings()

@@ -41,6 +41,8 @@ class Spool:
         self._rounds = _Rounds(self._writer)
         self._committed = self.known_position
         self._saved_at = 0.0
+        self.opened_at = time.time()
+        """In epoch seconds."""
 
     @property
     def end(self) -> SpoolPosition:
@@ -56,6 +58,11 @@ class Spool:
     def written(self) -> int:
         """Records made durable since the spool was opened."""
         return self._rounds.written
+
+    @property
+    def failure(self) -> str | None:
+        """Why the last round did not become durable; None where it did."""
+        return self._rounds.failure
 
     def append(self, head: bytes, body: bytes | StagedBody) -> Future[None]:
         """Hand over a record; the future is done when it is durable, and fails with SpoolError. May be called by any thread.
@@ -139,6 +146,7 @@ class _Rounds:
         self._is_closing = False
         self.last_s = 0.0
         self.written = 0
+        self.failure: str | None = None
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
 
@@ -198,14 +206,17 @@ class _Rounds:
         try:
             self._writer.write(records)
         except SpoolError as error:
+            self.failure = str(error)
             log.error("records are refused: %s", error, extra={"records": len(records)})  # noqa: TRY400 -- the text says it all
             waiters.set_exception(error)
         except Exception as error:  # whatever it is, nobody may wait for ever
+            self.failure = str(error)
             log.exception("records are refused")
             waiters.set_exception(error)
         else:
             self.last_s = time.perf_counter() - started
             self.written += len(records)
+            self.failure = None
             waiters.set_result(None)
 
 

@@ -26,6 +26,7 @@ class RoundsInPlace:
         self._writer = writer
         self.last_s = 0.0
         self.written = 0
+        self.failure: str | None = None
         self.waiting: list[NewRecord] = []
 
     def add(self, record: NewRecord) -> Future[None]:

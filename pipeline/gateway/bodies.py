@@ -1,0 +1,107 @@
+"""A body on its way in: in memory as long as it is small and there is room, else in a file of the spool. Slow senders are cut."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Iterator
+from dataclasses import dataclass
+
+from pipeline.gateway.answers import RefusedRequestError
+from pipeline.gateway.sizes import MAX_BODY_BYTES, body_too_large
+from pipeline.settings.schema import GatewaySettings
+from pipeline.spool.segment import MAX_INLINE_BODY_BYTES
+from pipeline.spool.spool import Spool
+from pipeline.spool.writer import StagedBody
+
+CROWDED_INLINE_BYTES = 16_384
+"""What a body may have in memory where bodies already take all that they may together."""
+PIECE_BYTES = 262_144
+RATE_FROM_S = 5.0
+"""A body has this long before its rate counts."""
+
+
+@dataclass(slots=True)
+class Body:
+    """A body as received. `discard` must be called once it is not needed, also where its record took it."""
+
+    data: bytes | StagedBody
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body."""
+        if isinstance(self.data, bytes):
+            yield self.data
+            return
+        for offset in range(0, self.data.size, PIECE_BYTES):
+            yield self.data.read(offset, PIECE_BYTES)
+
+    def discard(self) -> None:
+        """Remove its file, unless a record has taken it."""
+        if isinstance(self.data, StagedBody):
+            self.data.discard()
+
+
+class Bodies:
+    """Receives bodies, and knows how much memory all of them take together."""
+
+    def __init__(self, spool: Spool, settings: GatewaySettings) -> None:
+        self._spool = spool
+        self._settings = settings
+        self.held_bytes = 0
+        """What the bodies that are arriving take in memory."""
+
+    async def receive(self, pieces: AsyncIterable[bytes], declared_bytes: int | None) -> Body:
+        """Read a body to its end. `declared_bytes` is its Content-Length, None without one.
+
+        Raises RefusedRequestError: 413 above 200 MiB, 408 for a sender that is too slow; SpoolError where the disk fails.
+        """
+        if declared_bytes is not None and declared_bytes > MAX_BODY_BYTES:
+            raise body_too_large()
+        kept: list[bytes] = []
+        kept_bytes = size = 0
+        staged: StagedBody | None = None
+        started = time.monotonic()
+        iterator = aiter(pieces)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._settings.body_timeout_s):
+                        piece = bytes(await anext(iterator))
+                except StopAsyncIteration:
+                    break
+                except TimeoutError:
+                    raise RefusedRequestError(408, "request body came too slowly") from None
+                size += len(piece)
+                self._check(size, time.monotonic() - started)
+                if staged is None:
+                    kept.append(piece)
+                    kept_bytes += len(piece)
+                    self.held_bytes += len(piece)
+                    if kept_bytes > self._room():
+                        staged = self._spool.stage()
+                        await asyncio.to_thread(staged.write, b"".join(kept))
+                        self.held_bytes -= kept_bytes
+                        kept, kept_bytes = [], 0
+                else:
+                    await asyncio.to_thread(staged.write, piece)
+            if staged is None:
+                return Body(kept[0] if len(kept) == 1 else b"".join(kept))
+            await asyncio.to_thread(staged.finish)
+        except BaseException:
+            if staged is not None:
+                staged.discard()
+            raise
+        finally:
+            self.held_bytes -= kept_bytes
+        return Body(staged)
+
+    def _check(self, size: int, waited_s: float) -> None:
+        """Raise RefusedRequestError for a body that is too large, or has come too slowly so far."""
+        if size > MAX_BODY_BYTES:
+            raise body_too_large()
+        if size < (waited_s - RATE_FROM_S) * self._settings.min_body_bytes_per_s:
+            raise RefusedRequestError(408, "request body came too slowly")
+
+    def _room(self) -> int:
+        """Return how much one body may have in memory."""
+        return MAX_INLINE_BODY_BYTES if self.held_bytes < self._settings.memory_bytes else CROWDED_INLINE_BYTES

@@ -1,0 +1,238 @@
+"""The way of a request: route and sender, body, inspection, rate limits, spool, answer. A 200 is sent after the record is synced.
+
+The server is granian (RSGI), in this process and on this event loop. What is decided about a request is in `accepting.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.server.embed import Server
+
+from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect
+from pipeline.gateway.answers import CORS, PREFLIGHT, Answer, RefusedRequestError, accepted, accepted_hyphenated, pixel
+from pipeline.gateway.bodies import Bodies, Body
+from pipeline.gateway.limits import UNLIMITED, Limits, headers_of, limited_counts, too_many_requests
+from pipeline.gateway.origins import Network, sender_address
+from pipeline.gateway.refusals import RefusalCounts
+from pipeline.gateway.routes import Endpoint, fold_slashes, is_for_sdks
+from pipeline.gateway.spooled import Arrival, print_head
+from pipeline.model.outcome import Fate
+from pipeline.model.scope import Scope
+from pipeline.observability.prometheus_gateway import GatewayMetrics
+from pipeline.rules.folder import RulesFolder
+from pipeline.settings.schema import GatewaySettings
+from pipeline.spool.errors import SpoolError
+from pipeline.spool.spool import Spool
+
+log = logging.getLogger(__name__)
+
+INSPECTED_AT_ONCE_BYTES = 65_536
+"""A larger body is inspected in a thread, so that its neighbours do not wait."""
+UNPACKED_AT_ONCE_BYTES = 524_288
+"""A body that unpacks to more is inspected anew in a thread."""
+INSPECTING_THREADS = 2
+"""How many large bodies are inspected at a time. Each holds 14 MB at most, whatever it unpacks to."""
+
+
+class Exchange(Protocol):
+    """One request's body and its answer, as granian hands them over."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the body in pieces."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer."""
+
+
+class Door:
+    """The RSGI application. `__rsgi__` is called for every request, on the event loop's thread."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        spool: Spool,
+        rules: RulesFolder,
+        limits: Limits,
+        metrics: GatewayMetrics,
+        *,
+        is_unknown_refused: bool,
+        trusted: tuple[Network, ...],
+    ) -> None:
+        self._spool = spool
+        self._rules = rules
+        self._limits = limits
+        self._metrics = metrics
+        self._is_unknown_refused = is_unknown_refused
+        self._trusted = trusted
+        self._threads = ThreadPoolExecutor(INSPECTING_THREADS, thread_name_prefix="inspect")
+        self.bodies = Bodies(spool, settings)
+        self.refusals = RefusalCounts()
+        self._round: Future[None] | None = None
+        self._round_waiter: asyncio.Future[None]
+
+    async def __rsgi__(self, scope: Any, protocol: Exchange) -> None:
+        """Answer one request, whatever comes."""
+        if scope.proto != "http":
+            return
+        path = fold_slashes(scope.path)
+        started = time.perf_counter()
+        try:
+            answer = await self._answer(scope, path, protocol)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("a request could not be answered")
+            answer = Answer(500, b'{"detail":"internal error"}')
+        headers = list(answer.headers)
+        if is_for_sdks(path) and not any(name == "access-control-allow-origin" for name, _ in headers):
+            headers += CORS
+        self._metrics.answered(answer.status, time.perf_counter() - started)
+        protocol.response_bytes(answer.status, headers, answer.body)
+
+    async def _answer(self, scope: Any, path: str, protocol: Exchange) -> Answer:
+        headers = {name.lower(): value for name, value in scope.headers.items()}
+        request = Request(scope.method, path, scope.query_string, headers)
+        if request.method == "OPTIONS" and is_for_sdks(path):
+            return Answer(200, b"", PREFLIGHT)
+        sender: Sender | None = None
+        try:
+            sender = admit(request, self._rules.current, is_unknown_refused=self._is_unknown_refused)
+            return await self._accept(request, sender, protocol, sender_address(scope.client, headers, self._trusted))
+        except RefusedRequestError as refused:
+            self._note(refused, request, sender)
+            return refused.answer()
+        except SpoolError as error:
+            self._metrics.refused("spool")
+            return RefusedRequestError(503, "events cannot be stored at the moment", str(error)).answer()
+
+    async def _accept(self, request: Request, sender: Sender, protocol: Exchange, address: str | None) -> Answer:
+        """Take the body in, make it durable, and answer."""
+        body = await self.bodies.receive(_body_of(request, protocol), _content_length(request.headers))
+        try:
+            found = await self._inspect(sender, body)
+            rules = self._rules.current
+            project = rules.project(sender.project_id).project
+            scope = Scope(project.organization, sender.project_id, project.key_id(found.public_key))
+            limits = self._limits.current(scope, rules)
+            limited = None if found.endpoint in UNLIMITED else limited_counts(found.counts, limits)
+            if limited is not None:
+                for (category, quantity), limit in limited:
+                    self.refusals.add(
+                        sender.project_id, found.public_key, Fate.RATE_LIMITED, limit.reason_code, category, quantity
+                    )
+                self._metrics.refused("rate_limited")
+                return too_many_requests(limits)
+            head = Arrival(
+                found.endpoint,
+                sender.project_id,
+                found.public_key,
+                time.time(),
+                found.event_id,
+                sender.encodings,
+                address,
+                int(found.counts[0][0]) if found.counts else 0,
+            )
+            await self._durable(self._spool.append(print_head(head), body.data))
+        finally:
+            body.discard()
+        self._metrics.accepted(found.endpoint)
+        answer = _accepted(request, found)
+        return answer._replace(headers=(*answer.headers, *headers_of(limits)))
+
+    async def _inspect(self, sender: Sender, body: Body) -> Inspected:
+        """Inspect a body here where that is quick, else in a thread."""
+        rules, refuse = self._rules.current, self._is_unknown_refused
+        if isinstance(body.data, bytes) and len(body.data) <= INSPECTED_AT_ONCE_BYTES:
+            try:
+                pieces = (body.data,)
+                return inspect(sender, pieces, rules, _new_id, is_unknown_refused=refuse, max_bytes=UNPACKED_AT_ONCE_BYTES)
+            except RefusedRequestError as refused:
+                if refused.status != 413:
+                    raise
+        work = lambda: inspect(sender, body.pieces(), rules, _new_id, is_unknown_refused=refuse)  # noqa: E731 -- for the thread
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _durable(self, written: Future[None]) -> None:
+        """Wait for a round of the spool. All who wait for the same one share a future. Raises SpoolError."""
+        if written is not self._round:
+            self._round, self._round_waiter = written, asyncio.wrap_future(written)
+        await asyncio.shield(self._round_waiter)
+
+    def _note(self, refused: RefusedRequestError, request: Request, sender: Sender | None) -> None:
+        """Count a refusal, and its outcome where it belongs to a project."""
+        self._metrics.refused(refused.reason or str(refused.status))
+        if refused.reason is None:
+            return
+        project_id = sender.project_id if sender is not None else _project_in(request.path)
+        if project_id is not None:
+            key = sender.public_key if sender is not None else None
+            self.refusals.add(project_id, key, Fate.INVALID, refused.reason, refused.category, refused.quantity)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _project_in(path: str) -> int | None:
+    project = path.split("/")[2:3]
+    return int(project[0]) if project and project[0].isascii() and project[0].isdecimal() and len(project[0]) < 19 else None
+
+
+def _content_length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def _body_of(request: Request, protocol: Exchange) -> AsyncIterable[bytes]:
+    """Return the body's pieces: a GET on the store endpoint has them in its query."""
+    if request.method != "GET":
+        return protocol
+    from urllib.parse import parse_qs  # noqa: PLC0415 -- nobody does this any more
+
+    return _one(parse_qs(request.query).get("sentry_data", [""])[0].replace(" ", "+").encode())
+
+
+async def _one(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def _accepted(request: Request, found: Inspected) -> Answer:
+    """Return the answer to what was accepted, in the form of its endpoint."""
+    match found.endpoint:
+        case Endpoint.ENVELOPE | Endpoint.STORE:
+            return pixel() if request.method == "GET" else accepted(found.event_id)
+        case Endpoint.MINIDUMP | Endpoint.UNREAL:
+            return accepted_hyphenated(found.event_id or _new_id())
+        case Endpoint.CRON:
+            return Answer(202)
+        case Endpoint.ATTACHMENTS:
+            return Answer(201)
+        case _:
+            return Answer(200)
+
+
+def make_server(door: Door, settings: GatewaySettings, host: str, port: int) -> Server:
+    """Return the HTTP server; `await serve()` runs it, `stop()` ends it. The event loop is the caller's."""
+    return Server(
+        door,
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.auto,
+        websockets=False,
+        backlog=settings.backlog,
+        http1_settings=HTTP1Settings(header_read_timeout=round(settings.header_timeout_s * 1e3), max_buffer_size=65_536),
+        http2_settings=HTTP2Settings(
+            keep_alive_interval=round(settings.header_timeout_s * 1e3), max_headers_size=65_536, max_concurrent_streams=100
+        ),
+        log_enabled=False,
+    )

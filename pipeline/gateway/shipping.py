@@ -1,0 +1,363 @@
+"""From the spool to Kafka: each event becomes an ingest message, and all else that arrived becomes an outcome. Exactly once.
+
+The loop drives it (`pipeline/runtimes/loop.py`): source and work are here, the sink is a Kafka transaction. The spool's position
+travels in that transaction and is read back before shipping begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import msgpack
+import msgspec
+import orjson
+
+from pipeline.gateway.answers import RefusedRequestError
+from pipeline.gateway.decoding import decoded
+from pipeline.gateway.envelope_stream import EnvelopeStream, StreamedItem
+from pipeline.gateway.routes import Endpoint
+from pipeline.gateway.spooled import Arrival, Refusals, parse_head
+from pipeline.gateway.store_request import read_store_body
+from pipeline.kafka.batch import KafkaPositions
+from pipeline.kafka.kept_position import KeptPosition
+from pipeline.model.category import DataCategory
+from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.envelope import EnvelopeError
+from pipeline.model.errors import CommitError, RetryableError, describe_failure
+from pipeline.model.outcome import Fate, Outcome
+from pipeline.model.output import Output
+from pipeline.model.record import KEPT_OF_OVERSIZED, Form, Record, Token
+from pipeline.model.scope import Scope
+from pipeline.observability.prometheus_gateway import GatewayMetrics
+from pipeline.rules.snapshot import Rules
+from pipeline.settings.schema import BatchSettings, KafkaSettings
+from pipeline.spool.reader import SpoolReader, SpoolRecord
+from pipeline.spool.segment import SpoolPosition
+from pipeline.spool.spool import Spool
+from pipeline.stages.decode.categories import category_of_item
+
+SOURCE = "spool"
+IDLE_WAIT_S = 0.1
+RETRY_S = 1.0
+EVENT_ITEMS = frozenset({"event", "security"})
+
+_REPORTS: tuple[tuple[str, Fate], ...] = (
+    ("discarded_events", Fate.CLIENT_DISCARD),
+    ("rate_limited_events", Fate.RATE_LIMITED),
+    ("filtered_events", Fate.FILTERED),
+    ("filtered_sampling_events", Fate.FILTERED),
+)
+"""The lists of a client report, and what each means."""
+MAX_REASON_CHARS = 200
+
+
+class Message(NamedTuple):
+    """An event for the input topic: its id as the key, and the ingest message as Relay writes it."""
+
+    event_id: str
+    value: bytes
+
+
+@dataclass(slots=True)
+class Shipped:
+    """What records of the spool become."""
+
+    messages: list[Message]
+    outcomes: list[Outcome]
+    dead: list[DeadLetter]
+    received: float = 0.0
+
+
+def ship(entry: SpoolRecord, rules: Rules) -> Shipped:
+    """Return what one record of the spool becomes. Pure, but for reading the record's body.
+
+    Raises msgspec.DecodeError for a head that no version of the gateway wrote, and OSError where the body cannot be read.
+    """
+    head = parse_head(entry.head)
+    shipped = Shipped([], [], [], head.received)
+    if isinstance(head, Refusals):
+        shipped.outcomes += (
+            Outcome(
+                head.received,
+                _scope(count.project_id, count.public_key, rules),
+                count.fate,
+                count.reason or None,
+                None,
+                count.category,
+                count.quantity,
+            )
+            for count in head.counts
+        )
+        return shipped
+    scope = _scope(head.project_id, head.public_key, rules)
+    try:
+        _ship_arrival(head, scope, entry, shipped)
+    except (EnvelopeError, RefusedRequestError):  # a version that took it could read it
+        shipped.outcomes.append(_outcome(head, scope, Fate.INVALID, "invalid_envelope", DataCategory(head.event_category), 1))
+    return shipped
+
+
+def _ship_arrival(head: Arrival, scope: Scope, entry: SpoolRecord, shipped: Shipped) -> None:
+    pieces = decoded(entry.pieces(), head.encodings)
+    if head.endpoint == Endpoint.ENVELOPE:
+        _ship_items(head, scope, EnvelopeStream(pieces).items(), shipped)
+    elif head.endpoint == Endpoint.STORE:
+        event = read_store_body(b"".join(pieces))
+        _ship_items(head, scope, [StreamedItem(event.type, len(event.text), 1, event.text)], shipped)
+    else:
+        category = DataCategory(head.event_category)
+        shipped.outcomes.append(_outcome(head, scope, Fate.INVALID, "unsupported", category, 1))
+
+
+def _ship_items(head: Arrival, scope: Scope, items: Iterable[StreamedItem], shipped: Shipped) -> None:
+    """Sort an envelope's items. Each becomes a message, outcomes of a client report, or one outcome `unsupported`."""
+    is_empty = True
+    for item in items:
+        is_empty = False
+        if item.type in EVENT_ITEMS and item.payload is not None and head.event_id is not None:
+            shipped.messages.append(Message(head.event_id, _message(head, scope, item.payload)))
+        elif item.type == "client_report":
+            shipped.outcomes += _reported(item.payload or b"", head, scope)
+        else:
+            category, quantity = category_of_item(item.type, item.size)
+            outcome = _outcome(head, scope, Fate.INVALID, "unsupported", category, max(quantity, item.contained))
+            shipped.outcomes.append(outcome)
+    if is_empty:
+        shipped.outcomes.append(_outcome(head, scope, Fate.INVALID, "no_event_payload", DataCategory.ERROR, 1))
+
+
+def _message(head: Arrival, scope: Scope, payload: bytes) -> bytes:
+    """Return an ingest message: Relay's fields, the payload as sent, and `key_id`, which Relay has inside its payload."""
+    message = {
+        "type": "event",
+        "payload": payload,
+        "start_time": int(head.received),
+        "event_id": head.event_id,
+        "project_id": head.project_id,
+        "remote_addr": head.remote_addr,
+        "attachments": [],
+        "key_id": scope.key_id,
+    }
+    return bytes(msgpack.packb(message))
+
+
+def _reported(payload: bytes, head: Arrival, scope: Scope) -> Iterator[Outcome]:
+    """Yield the outcomes of a client report: what its SDK dropped. A report that cannot be read tells nothing."""
+    try:
+        report = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    for name, fate in _REPORTS:
+        entries = report.get(name) if isinstance(report, dict) else None
+        for entry in entries if isinstance(entries, list) else ():
+            if not isinstance(entry, dict):
+                continue
+            category, reason, quantity = entry.get("category"), entry.get("reason"), entry.get("quantity")
+            if not (isinstance(category, str) and type(quantity) is int and 0 < quantity < 2**32):
+                continue
+            known = DataCategory.from_label(category)
+            if known is not DataCategory.UNKNOWN:
+                text = reason[:MAX_REASON_CHARS] if isinstance(reason, str) else None
+                yield _outcome(head, scope, fate, text, known, quantity)._replace(event_id=None)
+
+
+def _outcome(head: Arrival, scope: Scope, fate: Fate, reason: str | None, category: DataCategory, quantity: int) -> Outcome:
+    return Outcome(head.received, scope, fate, reason, head.event_id, category, quantity)
+
+
+def _scope(project_id: int, public_key: str | None, rules: Rules) -> Scope:
+    project = rules.project(project_id).project
+    return Scope(project.organization, project_id, None if public_key is None else project.key_id(public_key))
+
+
+@dataclass(frozen=True, slots=True)
+class ShipBatch:
+    """Records of the spool that are shipped together, as the loop takes them."""
+
+    entries: tuple[SpoolRecord, ...]
+    records: Sequence[Record]
+    end: SpoolPosition
+    kept: KeptPosition
+
+    @property
+    def positions(self) -> KafkaPositions:
+        """What the transaction commits."""
+        return self.kept.positions(self.end.print())
+
+    def halves(self) -> tuple[ShipBatch, ShipBatch]:
+        """Cut in two. The first half ends where its last record does."""
+        middle = len(self.entries) // 2
+        first = replace(self, entries=self.entries[:middle], records=self.records[:middle], end=self.entries[middle - 1].end)
+        return first, replace(self, entries=self.entries[middle:], records=self.records[middle:])
+
+    def describe(self) -> dict[str, Any]:
+        """Return the fields by which a log line names the batch."""
+        return {"records": len(self.entries), "end": self.end.print()}
+
+
+class SpoolSource:
+    """The spool as the loop's source. Its position is the broker's; without a broker nothing is read, and the spool fills.
+
+    `register` ends what a former life of this gateway left open in Kafka; only then does the broker's position hold.
+    """
+
+    def __init__(self, spool: Spool, kept: KeptPosition, register: Callable[[], None], bounds: BatchSettings) -> None:
+        self._spool = spool
+        self._kept = kept
+        self._register = register
+        self._bounds = bounds
+        self._reader: SpoolReader | None = None
+        self._away = "starting"
+        self._broken = 0
+        self._skipped: SpoolPosition | None = None
+
+    @property
+    def broken(self) -> int:
+        """Records, or runs of bytes that are none, that could not be read."""
+        return self._broken + (self._reader.broken if self._reader else 0)
+
+    @property
+    def position(self) -> SpoolPosition | None:
+        """Up to where was read; None before the broker said where to begin."""
+        return self._reader.position if self._reader else None
+
+    def poll(self) -> ShipBatch | None:
+        """Return the next batch, or None where nothing comes within a tenth of a second, or the broker is away."""
+        reader = self._reader or self._open()
+        if reader is None:
+            return None
+        batch = reader.read(self._bounds.max_records, self._bounds.max_bytes)
+        if batch is None:
+            self._spool.wait(reader.position, IDLE_WAIT_S)
+            return None
+        if not batch.records:
+            self._skipped = batch.end
+            return None
+        self._skipped = None
+        records = tuple(_as_record(entry, self._spool.id) for entry in batch.records)
+        return ShipBatch(batch.records, records, batch.end, self._kept)
+
+    def wait(self, seconds: float) -> bool:
+        """Do nothing for a while. A spool's records are never taken away."""
+        time.sleep(seconds)
+        return True
+
+    def resume(self) -> None:
+        """Nothing to do: nothing comes between two polls."""
+
+    def committed(self, positions: KafkaPositions) -> None:
+        """Let go of what is in Kafka now."""
+        position = SpoolPosition.parse(positions.metadata)
+        assert position is not None, "written by this file"  # noqa: S101
+        self._spool.committed(position)
+
+    def rewind(self) -> None:
+        """Begin again where the broker says."""
+        self._broken = self.broken
+        self._reader = self._skipped = None
+
+    def skipped(self) -> KafkaPositions | None:
+        """Return a position behind bytes that are no record."""
+        if self._skipped is None:
+            return None
+        position, self._skipped = self._skipped, None
+        return self._kept.positions(position.print())
+
+    def unready(self) -> str:
+        """Return why the position is not known yet."""
+        return "" if self._reader is not None else self._away
+
+    def close(self) -> None:
+        """Release the client that asks for the position. The spool is its owner's."""
+        self._kept.close()
+
+    def _open(self) -> SpoolReader | None:
+        try:
+            self._register()
+            text = self._kept.read()
+        except (CommitError, RetryableError) as error:
+            self._away = str(error)
+            time.sleep(RETRY_S)
+            return None
+        start = SpoolPosition.parse(text) or SpoolPosition(0, 0)
+        self._reader = self._spool.reader(start)
+        return self._reader
+
+
+def _as_record(entry: SpoolRecord, spool_id: str) -> Record:
+    """Name a record as the loop and its dead letters do. The body stays where it is until somebody wants it."""
+    position = (entry.position.segment, entry.position.offset)
+    return Record(entry.head, Form.ENVELOPE, SOURCE, position, 0.0, Token(spool_id, *position))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a batch becomes: records for Kafka, and the same counted."""
+
+    outputs: dict[str, list[Output]]
+    dead: Sequence[DeadLetter]
+    outcomes: Sequence[Outcome]
+    received: float
+    """When the last record of the batch was received, in epoch seconds."""
+
+
+class ShippingWork:
+    """The loop's work. It needs no service but the one that the sink writes to."""
+
+    def __init__(self, kafka: KafkaSettings, rules: Callable[[], Rules], metrics: GatewayMetrics) -> None:
+        self._kafka = kafka
+        self._rules = rules
+        self._metrics = metrics
+        self.shipped_at = 0.0
+        """When the last record that is in Kafka was received, in epoch seconds; 0 before the first one."""
+
+    def run(self, batch: ShipBatch) -> Result:
+        """Return what the batch becomes."""
+        rules = self._rules()
+        return self._result([ship(entry, rules) for entry in batch.entries])
+
+    def give_up(self, batch: ShipBatch, error: Exception) -> Result:
+        """Return the dead letter of a record that nothing can be made of: its head and the beginning of its body."""
+        [entry], [record] = batch.entries, batch.records
+        body = entry.head + (entry.body or b"")[:KEPT_OF_OVERSIZED]
+        detail = describe_failure(error)
+        letter = DeadLetter(msgspec.structs.replace(record, body=body), "gateway", "internal", detail, DataCategory.DEFAULT, 1)
+        return self._result([Shipped([], [], [letter])])
+
+    def committed(self, batch: ShipBatch, result: Result, run_s: float, commit_s: float) -> None:
+        """Count what is in Kafka now."""
+        self.shipped_at = result.received or self.shipped_at
+        self._metrics.shipped(
+            records=len(batch.entries),
+            events=len(result.outputs.get(self._kafka.events_in, ())),
+            outcomes=result.outcomes,
+            dead=[(letter.stage, letter.reason) for letter in result.dead],
+            run_s=run_s,
+            commit_s=commit_s,
+        )
+
+    def check(self) -> None:
+        """Nothing to ask."""
+
+    def _result(self, parts: Sequence[Shipped]) -> Result:
+        outputs: defaultdict[str, list[Output]] = defaultdict(list)
+        outcomes = [outcome for part in parts for outcome in part.outcomes]
+        dead = [letter for part in parts for letter in part.dead]
+        for part in parts:
+            for message in part.messages:
+                outputs[self._kafka.events_in].append(Output(bytes.fromhex(message.event_id), message.value, []))
+        for outcome in outcomes:
+            outputs[self._outcomes_topic(outcome)].append(Output(None, orjson.dumps(outcome.to_json()), []))
+        for letter in dead:
+            reasons = {"stage": letter.stage, "reason": letter.reason, "detail": letter.detail[:500], "source-topic": SOURCE}
+            headers = [(name, value.encode("utf-8", "replace")) for name, value in reasons.items()]
+            outputs[self._kafka.dead_letters].append(Output(None, letter.record.body, headers))
+        return Result(outputs, dead, outcomes, parts[-1].received)
+
+    def _outcomes_topic(self, outcome: Outcome) -> str:
+        is_billed = outcome.fate in {Fate.ACCEPTED, Fate.RATE_LIMITED}
+        return self._kafka.outcomes_billing if is_billed and self._kafka.outcomes_billing else self._kafka.outcomes
