@@ -21,7 +21,6 @@ from pipeline.sourcemaps.project_index import ProjectIndex, ProjectIndexes
 from pipeline.sourcemaps.resolve import FrameCounts
 from pipeline.sourcemaps.source_text import SourceText
 from pipeline.sourcemaps.stores.contract import ArtifactStore
-from pipeline.sourcemaps.urls import join_urls
 
 MAX_RELEASES = 1_000
 """How many releases are counted, those that sent frames last. Made-up release names fill neither the memory nor Prometheus."""
@@ -133,7 +132,7 @@ class Artifacts:
     def source(self, module: Module, name: str) -> SourceText | None:
         """Return an original file that the map names without its text, or None."""
         index = self.index(module.key.build.project_id)
-        url = join_urls(module.source_base, name)
+        url = module.original_file(name).abs_path
         found = self._files.find(index, module.key.build, url, debug_id=None, file_type="source", attempted=module.attempted)
         return found.text if isinstance(found, File) else None
 

@@ -20,6 +20,7 @@ import orjson
 
 from pipeline.sourcemaps.map_references import normalize_debug_id
 from pipeline.sourcemaps.stores.contract import StoredBundle
+from pipeline.sourcemaps.urls import decode_url
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16_000_000
@@ -68,6 +69,7 @@ class Bundle:
 
     If `is_release_files`, its files count as single files of a release, as old uploads left them, and not as a bundle.
     `resolved_with` is what a frame says that was resolved from this bundle by release and URL.
+    `by_url` has each file under its URL, and under the URL without percent-encoding.
     """
 
     stored: StoredBundle
@@ -93,6 +95,9 @@ def read_bundle(stored: StoredBundle, file: BinaryIO) -> Bundle:
     by_debug_id: dict[tuple[str, str], BundledFile] = {}
     for entry in files:
         by_url.setdefault(entry.url, entry)
+    for entry in files:
+        by_url.setdefault(decode_url(entry.url), entry)
+    for entry in files:
         if entry.debug_id is not None:
             by_debug_id.setdefault((entry.debug_id, entry.type), entry)
     return Bundle(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from pipeline.sourcemaps.module import Attempt, EventBuild
 from pipeline.sourcemaps.project_index import FoundFile, ProjectIndex
 from pipeline.sourcemaps.source_text import SourceText
 from pipeline.sourcemaps.stores.contract import ArtifactStore, StoreUnavailableError
-from pipeline.sourcemaps.urls import candidate_urls, is_web_url
+from pipeline.sourcemaps.urls import is_web_url, lookup_urls
 
 
 class ScrapedFile(NamedTuple):
@@ -32,7 +32,9 @@ class Scraper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file and how it was found. `text_key` finds its text in memory again.
+    """A file and how it was found. `text_key` finds its text in memory again. `url` is the name in the bundle.
+
+    `asked_url` is the URL that it was found for, None if it was found by debug id alone.
 
     If `is_single`, it was not found in a bundle. Its own comments then count for more.
     """
@@ -43,6 +45,7 @@ class File:
     url: str
     headers: Mapping[str, str]
     is_single: bool
+    asked_url: str | None
     debug_id: str | None = None
 
 
@@ -83,12 +86,19 @@ class Files:
         debug_id: str | None,
         file_type: str,
         attempted: Callable[[Attempt], None],
+        otherwise: Sequence[str] = (),
     ) -> File | Unusable:
         """Return a file, found by its debug id or by a name that it may have been uploaded under.
 
+        `otherwise` are URLs that are tried in the bundles if there is no file of that debug id and `url`.
         `attempted` is called with what was tried. Raises nothing: a store that does not answer is an Unusable.
         """
-        found = index.find(build, candidate_urls(url) if url is not None else (), debug_id=debug_id, file_type=file_type)
+        found = index.find(build, lookup_urls(url) if url is not None else (), debug_id=debug_id, file_type=file_type)
+        for other in otherwise if found is None else ():
+            found = index.find(build, lookup_urls(other), debug_id=None, file_type=file_type)
+            if found is not None:
+                url = other
+                break
         if found is None:
             missing = self._scrape(url, attempted)
             if isinstance(missing, Unusable) and index.out_of_date is not None:
@@ -104,7 +114,9 @@ class Files:
             return Unusable(str(error), "store_unavailable", is_temporary=True)
         attempted(Attempt(url or found.file.url, "not_attempted"))
         file = found.file
-        return File(text, text_key, found.resolved_with, file.url, file.headers, found.bundle.is_release_files, file.debug_id)
+        return File(
+            text, text_key, found.resolved_with, file.url, file.headers, found.bundle.is_release_files, url, file.debug_id
+        )
 
     def _scrape(self, url: str | None, attempted: Callable[[Attempt], None]) -> File | Unusable:
         if url is None or not is_web_url(url):
@@ -119,7 +131,7 @@ class Files:
         attempted(Attempt(url, "success"))
         text, text_key = SourceText(scraped.content), f"scraped/{url}"
         self._texts.put(text_key, text, text.cost_bytes)
-        return File(text, text_key, "scraping", url, {}, is_single=True)
+        return File(text, text_key, "scraping", url, {}, is_single=True, asked_url=url)
 
     def _read(self, project_id: int, found: FoundFile) -> tuple[str, SourceText]:
         name = f"{project_id}/{found.bundle.stored.name}/{found.bundle.stored.version}/{found.file.member.name}"

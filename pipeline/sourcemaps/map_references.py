@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import binascii
+import codecs
 import re
 from base64 import b64decode
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
+
+from pipeline.sourcemaps.comment_search import find_last_comment
 
 _NORMAL_DEBUG_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DEBUG_ID = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})(?:-?([0-9a-f]{1,8}))?")
@@ -49,7 +52,7 @@ def find_map_reference(minified: bytes, headers: Mapping[str, str]) -> str | Non
 
 def find_map_comment(minified: bytes) -> str | None:
     """Return the value of the last `//# sourceMappingURL=` or `//@ sourceMappingURL=`, without query and fragment, or None."""
-    value = _last_comment(minified, b"sourceMappingURL=", (b"//# ", b"//@ "))
+    value = find_last_comment(minified, b"sourceMappingURL=", b"#@")
     if not value or value.startswith("data:"):
         return value
     return value.split("?", 1)[0].split("#", 1)[0] or None
@@ -57,18 +60,27 @@ def find_map_comment(minified: bytes) -> str | None:
 
 def find_debug_id_comment(minified: bytes) -> str | None:
     """Return the value of the last `//# debugId=`, normalized, or None."""
-    return normalize_debug_id(_last_comment(minified, b"debugId=", (b"//# ",)))
+    return normalize_debug_id(find_last_comment(minified, b"debugId=", b"#"))
 
 
-def _last_comment(text: bytes, key: bytes, openers: tuple[bytes, ...]) -> str | None:
-    end = len(text)
-    while (at := text.rfind(key, 0, end)) >= 0:
-        if text[max(at - 4, 0) : at] in openers:
-            line_end = text.find(b"\n", at)
-            rest = text[at + len(key) : line_end if line_end >= 0 else len(text)].split(maxsplit=1)
-            return rest[0].decode("utf-8", "replace") if rest else None
-        end = at
-    return None
+def urls_beside(built_url: str, reference: str) -> list[str]:
+    """Return where a map may be that is not where the built file says: beside the file, named as there or after the file.
+
+    >>> urls_beside("https://example.com/js/app.js?v=1", "https://maps.internal/app.map")
+    ['https://example.com/js/app.map', 'https://example.com/js/app.js.map']
+    """
+    path = built_url.split("#", 1)[0].split("?", 1)[0]
+    folder, slash, _ = path.rpartition("/")
+    return list(dict.fromkeys((folder + slash + reference.rpartition("/")[2], f"{path}.map")))
+
+
+def without_byte_order_mark(source_map: bytes) -> bytes:
+    """Return a map in UTF-8 without a byte order mark. A map in UTF-16 that has one is converted."""
+    if source_map.startswith(codecs.BOM_UTF8):
+        return source_map[len(codecs.BOM_UTF8) :]
+    if source_map.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return source_map.decode("utf-16", "replace").encode("utf-8", "replace")
+    return source_map
 
 
 def without_guard(source_map: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline.sourcemaps.engines.contract import ParsedMap
 from pipeline.sourcemaps.source_text import SourceText
-from pipeline.sourcemaps.urls import clean_source_name, generate_module, is_in_app, join_urls
+from pipeline.sourcemaps.urls import clean_source_name, generate_module, is_in_app, join_source
 
 _WITH_MODULE = ("http:", "https:", "webpack:", "turbopack:", "app:")
 _MAX_ORIGINAL_FILES = 1_000
@@ -80,7 +80,7 @@ class OriginalFile(NamedTuple):
 def describe_original_file(source_base: str, name: str) -> OriginalFile:
     """Return what a frame says about the source `name` of a map that is at `source_base`."""
     filename = clean_source_name(name)
-    abs_path = join_urls(source_base, name)
+    abs_path = join_source(source_base, name)
     if name.startswith(("webpack:", "turbopack:")):
         module: str | None = generate_module(filename)
     else:

@@ -6,7 +6,9 @@ See docs/spec/source-maps.md, "Finding the built file", "Finding the map" and "W
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 _SCHEME_AND_HOST = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:)//([^/?#]*)")
 _BUNDLER_SCHEMES = ("webpack:", "turbopack:")
@@ -81,6 +83,45 @@ def candidate_urls(url: str) -> list[str]:
     return unique((with_query, without_query, *relative))
 
 
+def lookup_urls(url: str) -> list[str]:
+    """Return the names that a file is looked up by: those of `candidate_urls`, then names that mean the same file.
+
+    Browsers report paths percent-encoded, and files are uploaded under their names. Of a program that a user has installed,
+    only the path inside the program counts.
+
+    >>> lookup_urls("https://example.com/%5Bid%5D.js")[2:]
+    ['https://example.com/[id].js', '~/[id].js']
+    >>> lookup_urls("file:///C:/Users/jane/shop/resources/app.asar/dist/main.js")[2:]
+    ['app:///dist/main.js', '~/dist/main.js']
+    """
+    candidates = candidate_urls(url)
+    inside = path_in_program(url)
+    if inside is not None:
+        candidates += [f"app:///{inside}", f"~/{inside}"]
+    return unique((*candidates, *map(decode_url, candidates)))
+
+
+def decode_url(url: str) -> str:
+    """Return a URL or path without percent-encoding, in the composed form of Unicode. Invalid encodings stay as they are."""
+    if "%" in url:
+        try:
+            url = unquote(url, errors="strict")
+        except UnicodeDecodeError:
+            return url
+    return url if url.isascii() else unicodedata.normalize("NFC", url)
+
+
+_INSIDE_PROGRAM = re.compile(
+    r"^(?:file:|app:|/|[A-Za-z]:).*/(?:app\.asar(?:\.unpacked)?|resources/app|[^/]+\.app|android_asset)/(.+)$"
+)
+
+
+def path_in_program(url: str) -> str | None:
+    """Return the path of a file inside an installed program (of Electron, Apple or Android), or None for other files."""
+    match = _INSIDE_PROGRAM.match(url.replace("\\", "/").split("?", 1)[0].split("#", 1)[0])
+    return match.group(1) if match is not None else None
+
+
 def unique(values: Iterable[str]) -> list[str]:
     """Return the values without repetitions, in their order."""
     return list(dict.fromkeys(values))
@@ -112,9 +153,31 @@ def clean_turbopack_name(source: str) -> str:
     return source.removeprefix("turbopack:///").removeprefix("[project]/") if source.startswith("turbopack:///") else source
 
 
+_WINDOWS_ROOT = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+
+def _with_slashes(source: str) -> str:
+    """Return a source's name with slashes for backslashes. An engine has put a slash behind a `sourceRoot` that ends in one."""
+    return source.replace("\\/", "/").replace("\\", "/") if "\\" in source else source
+
+
+def join_source(source_base: str, source: str) -> str:
+    r"""Return the URL or path of a map's source. Backslashes become slashes, and a path with a drive of Windows is absolute.
+
+    >>> join_source("https://example.com/static/app.js.map", "..\\src\\app.js")
+    'https://example.com/src/app.js'
+    >>> join_source("https://example.com/static/app.js.map", "C:\\shop\\src\\app.js")
+    'C:/shop/src/app.js'
+    """
+    path = _with_slashes(source)
+    if _WINDOWS_ROOT.match(source):
+        return path[:2] + _normalize_path(path[2:], drop_above_root=True, rooted=path[1] == ":")
+    return join_urls(source_base, path)
+
+
 def clean_source_name(source: str) -> str:
     """Return the `filename` of a frame whose map names `source`."""
-    return clean_turbopack_name(clean_webpack_name(source))
+    return clean_turbopack_name(clean_webpack_name(_with_slashes(source)))
 
 
 _LEADING_FOLDER = re.compile(

@@ -186,7 +186,6 @@ def test_a_map_over_the_limit_is_named_and_its_frame_stays(tmp_path: Path) -> No
         b"[]",
         b"<!DOCTYPE html><html></html>",
         MAP[: len(MAP) // 2],
-        b"\xef\xbb\xbf" + MAP,
         MAP.replace(b"KACd", b"KA!d"),
         source_map([(0, 14, 5, 1, 2)], ["a.js"]),
         b'{"version":3,"sources":["a"],"names":[],"mappings":"gggggggggggggggggggB"}',
