@@ -35,7 +35,14 @@ from pipeline.settings.loading import load_settings
 from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, read_bundle
 from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
-from pipeline.sourcemaps.packing import NothingToFindByError, Packed, pack_folder, rebind_bundle
+from pipeline.sourcemaps.packing import (
+    NothingToFindByError,
+    Packed,
+    UnusableUrlPrefixError,
+    normalize_url_prefix,
+    pack_folder,
+    rebind_bundle,
+)
 from pipeline.sourcemaps.stores.contract import BUNDLE_SUFFIX, ArtifactStore, StoredBundle, StoreUnavailableError
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
@@ -89,10 +96,15 @@ def add(
     with tempfile.TemporaryFile() as bundle:
         try:
             if path.is_dir():
+                taken_as = normalize_url_prefix(url_prefix)
+                if taken_as != url_prefix.rstrip("/"):
+                    print(f"--url-prefix {url_prefix} is taken as {taken_as}", file=sys.stderr)
                 packed = pack_folder(path, bundle, release=release, dist=dist, url_prefix=url_prefix, max_file_bytes=limit)
             else:
                 with path.open("rb") as file:
                     packed = rebind_bundle(file, bundle, release=release, dist=dist, max_file_bytes=limit)
+        except UnusableUrlPrefixError as error:
+            fail(f"--url-prefix: {error}")
         except NothingToFindByError as error:
             fail(f"{path}: {error} (--release)")
         except (DamagedBundleError, OSError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.sourcemaps.map_references import normalize_debug_id
 from pipeline.sourcemaps.module import EventBuild, ModuleKey
+from pipeline.sourcemaps.urls import decode_url
 
 PLATFORMS = ("javascript", "node")
 _NATIVE = frozenset({"native", "[native code]"})
@@ -78,7 +79,8 @@ class _ModuleKeys:
         key = self._by_path.get(abs_path)
         if key is None:
             url = abs_path.removeprefix("async ")
-            key = self._by_path[abs_path] = ModuleKey(self._build, url, self._images.get(url) or self._images.get(abs_path))
+            debug_id = self._images.get(abs_path) or find_debug_id(self._images, url)
+            key = self._by_path[abs_path] = ModuleKey(self._build, url, debug_id)
         if frame["lineno"] != 0:
             self.needed.add(key)
         return key
@@ -136,6 +138,33 @@ def _unresolved(frames: list[Any], container: dict[str, Any]) -> list[Any]:
 def _is_symbolicated(frame: object) -> bool:
     data = frame.get("data") if isinstance(frame, dict) else None
     return isinstance(data, dict) and data.get("symbolicated") is True
+
+
+def find_debug_id(images: dict[str, str], url: str) -> str | None:
+    """Return the debug id of the image that a frame's path means. `images` are debug ids by `code_file`.
+
+    A path may have been changed after the SDK noted the images. So if none has exactly this path, an image counts whose path is
+    the same without query and percent-encoding, else the only one with the same file name. Two of one name are no answer.
+    """
+    debug_id = images.get(url)
+    if debug_id is not None or not images:
+        return debug_id
+    path = _path(url)
+    name = path.rpartition("/")[2]
+    if not name:
+        return None
+    others = [
+        (_path(code_file), each)
+        for code_file, each in images.items()
+        if name in code_file or "%" in code_file or not code_file.isascii()
+    ]
+    same_name = [(other, each) for other, each in others if other.rpartition("/")[2] == name]
+    found = {each for other, each in same_name if other == path} or {each for _, each in same_name}
+    return found.pop() if len(found) == 1 else None
+
+
+def _path(url: str) -> str:
+    return decode_url(url.split("#", 1)[0].split("?", 1)[0]).replace("\\", "/")
 
 
 def _build_of(event: dict[str, Any], project_id: int) -> tuple[EventBuild, dict[str, str]]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
+from urllib.parse import quote, unquote
 
 import orjson
 
 from pipeline.sourcemaps.bundle import MANIFEST, MAX_MANIFEST_BYTES, DamagedBundleError, open_zip, read_member
-from pipeline.sourcemaps.map_references import find_debug_id_comment, find_map_comment, normalize_debug_id, without_guard
-from pipeline.sourcemaps.urls import join_urls
+from pipeline.sourcemaps.map_references import (
+    InvalidDataUrlError,
+    decode_data_url,
+    find_debug_id_comment,
+    find_map_comment,
+    normalize_debug_id,
+    without_byte_order_mark,
+    without_guard,
+)
+from pipeline.sourcemaps.urls import join_source
 
 CODE_SUFFIXES = (".js", ".cjs", ".mjs", ".bundle", ".jsbundle")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -32,19 +43,65 @@ class Packed:
     warnings: list[str] = field(default_factory=list)
 
 
+class UnusableUrlPrefixError(ValueError):
+    """No frame could be in a file below this URL. The text says what to write instead."""
+
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
+_HOST = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?::\d+)?|[A-Za-z0-9.-]+:\d+|localhost")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def normalize_url_prefix(prefix: str) -> str:
+    """Return a URL prefix as frames name it: `~/folder` for any host, or a whole URL. Raises UnusableUrlPrefixError.
+
+    A path is one below any host. A home folder is what a shell makes of `~` without quotes.
+
+    >>> normalize_url_prefix("/static/")
+    '~/static'
+    """
+    text = prefix.strip().replace("\\", "/")
+    if "?" in text or "#" in text:
+        raise UnusableUrlPrefixError("a URL prefix has no ? and no #: write only the folder, such as ~/static")
+    home = str(Path.home()).rstrip("/")
+    if home and (text == home or text.startswith(home + "/")):
+        text = "~" + text[len(home) :]
+    url = _URL.fullmatch(text)
+    if url is not None:
+        scheme, host, path = url[1].lower(), url[2].lower(), url[3]
+        if scheme in _DEFAULT_PORTS and not host:
+            raise UnusableUrlPrefixError(f"{prefix} names no host: write {scheme}://HOST/FOLDER, or ~/FOLDER for any host")
+        host = host.removesuffix(_DEFAULT_PORTS.get(scheme, ":"))
+        return f"{scheme}://{host}{_clean_path(path)}"
+    first = text.lstrip("/").split("/", 1)[0]
+    if text.startswith("//") or (not text.startswith(("/", ".")) and _HOST.fullmatch(first)):
+        rest = text.lstrip("/")
+        raise UnusableUrlPrefixError(f"{prefix} begins with a host: write https://{rest}, or ~/FOLDER for any host")
+    if ":" in first:
+        raise UnusableUrlPrefixError(f"{prefix} is no URL: write SCHEME://HOST/FOLDER, or ~/FOLDER for any host")
+    return "~" + _clean_path(text.removeprefix("~"))
+
+
+def _clean_path(path: str) -> str:
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise UnusableUrlPrefixError("a URL prefix has no `..`: write the folder as browsers see it, such as ~/static")
+    return "".join(f"/{part}" for part in parts)
+
+
 def pack_folder(
     folder: Path, target: BinaryIO, *, release: str | None, dist: str | None, url_prefix: str, max_file_bytes: int
 ) -> Packed:
     """Write a bundle of a build folder's code, its maps, and the sources whose text the maps do not carry.
 
     The URL of a file is `url_prefix` and its path in the folder. Nothing outside the folder is read, whatever a map names.
-    Raises NothingToFindByError, and FileNotFoundError if the folder holds no code.
+    Raises NothingToFindByError, UnusableUrlPrefixError, and FileNotFoundError if the folder holds no code.
     """
     folder = folder.resolve()
     packed = Packed()
     entries: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, entry in _entries(folder, url_prefix.rstrip("/"), max_file_bytes, packed):
+        for path, entry in _entries(folder, normalize_url_prefix(url_prefix), max_file_bytes, packed):
             member = f"files/_/_/{path.relative_to(folder).as_posix()}"
             if member not in entries:
                 entries[member] = entry
@@ -91,32 +148,47 @@ def _entry(file_type: str, url: str, headers: dict[str, str], debug_id: str | No
 def _map_of(path: Path, content: bytes, headers: dict[str, str], url: str, packed: Packed) -> Path | None:
     """Return the map of a built file: the one that its comment names, else the one beside it, which then gets a header."""
     reference = find_map_comment(content)
-    if reference is not None and (reference.startswith(("data:", "/")) or "://" in reference):
+    if reference is not None and _is_inline(reference):
         return None
+    beside = path.with_name(f"{path.name}.map")
+    if reference is not None and (reference.startswith("/") or "://" in reference):
+        # The worker looks there first, then beside the file.
+        return _existing(path.parent, reference.rpartition("/")[2]) or (beside.resolve() if beside.is_file() else None)
     named = _existing(path.parent, reference) if reference is not None else None
     if named is not None:
         return named
-    beside = path.with_name(f"{path.name}.map")
     if beside.is_file():
-        headers["sourcemap"] = beside.name
+        headers["sourcemap"] = quote(beside.name)
         return beside.resolve()
     missing = "no sourceMappingURL" if reference is None else f"names the map {reference[:200]}, which is not there"
     packed.warnings.append(f"{url}: {missing}, and no map beside it")
     return None
 
 
-def _existing(folder: Path, name: str) -> Path | None:
-    """Return the file of this name, or None. A build may name anything, such as a path that is too long or has a NUL in it."""
+def _is_inline(reference: str) -> bool:
     try:
-        path = (folder / name).resolve()
-        return path if path.is_file() else None
-    except (OSError, ValueError):
-        return None
+        return decode_data_url(reference) is not None
+    except InvalidDataUrlError:
+        return False
+
+
+def _existing(folder: Path, name: str) -> Path | None:
+    """Return the file that a build names, as it is written or percent-encoded, with the slashes of any system; else None.
+
+    A build may name anything, such as a path that is too long or has a NUL in it.
+    """
+    name = name.replace("\\", "/")
+    for each in (name, unquote(name)):
+        with suppress(OSError, ValueError):
+            path = (folder / each).resolve()
+            if path.is_file():
+                return path
+    return None
 
 
 def _read_map(path: Path, url: str, packed: Packed) -> dict[str, Any]:
     try:
-        raw = orjson.loads(without_guard(path.read_bytes()))
+        raw = orjson.loads(without_guard(without_byte_order_mark(path.read_bytes())))
     except orjson.JSONDecodeError as error:
         packed.warnings.append(f"{url}: not a source map: {error}")
         return {}
@@ -130,11 +202,11 @@ def _sources(folder: Path, map_path: Path, raw: dict[str, Any], map_url: str) ->
     for number, name in enumerate(names if isinstance(names, list) else ()):
         if not isinstance(name, str) or (number < len(contents) and contents[number] is not None):
             continue
-        if "://" in name or PurePosixPath(name).is_absolute():
+        if "://" in name or PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
             continue
         path = _existing(map_path.parent, name)
         if path is not None and path.is_relative_to(folder):
-            yield path, _entry("source", join_urls(map_url, name), {}, None)
+            yield path, _entry("source", join_source(map_url, name), {}, None)
 
 
 def rebind_bundle(source: BinaryIO, target: BinaryIO, *, release: str | None, dist: str | None, max_file_bytes: int) -> Packed:

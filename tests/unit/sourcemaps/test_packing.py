@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 from support.source_maps import CODE, MAP
 
 from pipeline.sourcemaps.bundle import Bundle, read_bundle
-from pipeline.sourcemaps.packing import Packed, pack_folder
+from pipeline.sourcemaps.packing import Packed, UnusableUrlPrefixError, normalize_url_prefix, pack_folder
 from pipeline.sourcemaps.stores.contract import StoredBundle
 
 ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
@@ -55,3 +56,58 @@ def test_a_map_behind_a_guard_keeps_its_debug_id(tmp_path: Path, guard: bytes) -
     )
     assert (packed.warnings, packed.with_debug_id) == ([], 1)
     assert {debug_id for debug_id, _ in bundle.by_debug_id} == {ID}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "taken_as"),
+    [
+        ("~/", "~"),
+        ("~/static/", "~/static"),
+        ("/static", "~/static"),
+        ("static", "~/static"),
+        ("./static//js", "~/static/js"),
+        ("~static", "~/static"),
+        ("~\\static", "~/static"),
+        ("", "~"),
+        ("https://shop.example/static/", "https://shop.example/static"),
+        ("HTTPS://Shop.example:443/Static", "https://shop.example/Static"),
+        ("https://shop.example:8443", "https://shop.example:8443"),
+        ("app:///dist", "app:///dist"),
+        (f"{Path.home()}/static", "~/static"),
+    ],
+)
+def test_a_url_prefix_is_taken_as_frames_name_it(prefix: str, taken_as: str) -> None:
+    assert normalize_url_prefix(prefix) == taken_as
+
+
+@pytest.mark.parametrize(
+    ("prefix", "advice"),
+    [
+        ("shop.example/static", "https://shop.example/static"),
+        ("localhost:3000/static", "https://localhost:3000/static"),
+        ("//cdn.example/static", "https://cdn.example/static"),
+        ("https:///static", "https://HOST"),
+        ("https:/shop/static", "SCHEME://HOST"),
+        ("~/static?v=1", "~/static"),
+        ("../static", "~/static"),
+    ],
+)
+def test_a_url_prefix_that_no_frame_can_match_is_refused(prefix: str, advice: str) -> None:
+    with pytest.raises(UnusableUrlPrefixError, match=re.escape(advice)):
+        normalize_url_prefix(prefix)
+
+
+@pytest.mark.parametrize("reference", [b"https://maps.internal/app.js.map", b"/maps/app.js.map", b"data:;base64,`+x"])
+def test_a_map_beside_the_file_is_the_map_of_one_that_is_named_elsewhere(tmp_path: Path, reference: bytes) -> None:
+    code = b"x()\n//# sourceMappingURL=%b\n//# debugId=%b\n" % (reference, ID.encode())
+    packed, bundle = pack(tmp_path, None, app_js=code, app_js_map=MAP)
+    assert packed.warnings == []
+    assert bundle.by_debug_id.keys() == {(ID, "minified_source"), (ID, "source_map")}
+
+
+def test_a_reference_may_be_percent_encoded(tmp_path: Path) -> None:
+    (tmp_path / "my cart.js.map").write_bytes(MAP)
+    (tmp_path / "my cart.js").write_bytes(b"x()\n//# sourceMappingURL=my%20cart.js.map\n")
+    packed, bundle = pack(tmp_path)
+    assert packed.warnings == []
+    assert bundle.by_url["~/my cart.js"].headers == {}
