@@ -16,7 +16,7 @@ from recorder.workspace import npm_install, prepare, require, run
 PROJECT_ID = 13
 SITE = "http://shop.example"
 ALL: tuple[str, ...] = ()
-"""No names: every button of the page."""
+"""An empty list: every button of the page is clicked."""
 WITH_A_STACK_OF_OURS = (
     "unknown-sku",
     "getter-without-weight",
@@ -42,7 +42,7 @@ BUILDS = {
 
 
 def record(server: CaptureServer) -> Recording:
-    """Build, upload, click."""
+    """Build the storefront, upload each build, and click every button in the browser."""
     chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     require("node", "npm", chromium)
     tools, folder = prepare_tools(), prepare("browser", keep=("node_modules",))

@@ -1,4 +1,4 @@
-"""The loopback server that SDKs and sentry-cli talk to. It keeps what arrives, says yes, and judges nothing.
+"""The loopback server that SDKs and sentry-cli talk to. It keeps what arrives and answers every request with success.
 
 SDKs: POST /api/<project>/envelope/. sentry-cli: the three requests of an artifact upload (spec: javascript.md section 3).
 Pages of the browser programs are served from a folder, so that one address is enough.
@@ -96,7 +96,7 @@ def public_key(project_id: int) -> str:
 
 class _QuietServer(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Pass over a program that died with its connections open: that is what it was started for."""
+        """Ignore a client that died with its connection open. The programs are meant to die."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"detail": "not found"}, status=404)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-        """Say nothing: what matters is in the files."""
+        """Log no requests."""
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":

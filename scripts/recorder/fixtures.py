@@ -60,7 +60,7 @@ class Recording:
         return events
 
     def write(self, forbidden: list[str]) -> None:
-        """Replace the fixtures of this SDK. Raises RecordingError, writing nothing, where one tells about this machine."""
+        """Replace the fixtures of this SDK. Raises RecordingError, and writes nothing, if one of them names this machine."""
         for name, content in self._envelopes.items():
             found = [text for text in forbidden if text.encode() in content]
             if found:

@@ -10,7 +10,7 @@ PROJECT_ID = 14
 
 
 def record(server: CaptureServer) -> Recording:
-    """Build once, run once."""
+    """Build the program once and run it once."""
     require("java", "mvn")
     folder = prepare("java")
     run(["mvn", "-q", "-B", "package", "dependency:copy-dependencies"], folder)

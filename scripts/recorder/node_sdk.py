@@ -32,7 +32,7 @@ BUILDS = (
 
 
 def record(server: CaptureServer) -> Recording:
-    """Run all scenarios from the sources, then those with a stack of our own in each build."""
+    """Run all scenarios from the sources, then those whose stack is in the program's own files, in each build."""
     require("node", "npm")
     tools, folder = prepare_tools(), prepare("node", keep=("node_modules",))
     npm_install(folder)

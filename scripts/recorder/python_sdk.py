@@ -8,7 +8,7 @@ from recorder.workspace import prepare, require, run
 
 PROJECT_ID = 11
 INTERPRETER = "/usr/bin/python3"
-"""The distribution's: the paths of its standard library name no person. Run with -S: `modules` then lists our packages only."""
+"""The system's Python: the paths of its standard library name no person. With -S, `modules` lists the programs' packages only."""
 
 
 def record(server: CaptureServer) -> Recording:

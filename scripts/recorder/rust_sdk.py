@@ -11,7 +11,7 @@ FROM_VENDOR = ["--config", 'source.crates-io.replace-with="beside"', "--config",
 
 
 def record(server: CaptureServer) -> Recording:
-    """Build with debug information, run once."""
+    """Build the program with debug information and run it once."""
     require("cargo", "rustc")
     folder = prepare("rust", keep=("vendor", "target", "Cargo.lock"))
     run(["cargo", "vendor", "--quiet"], folder)
