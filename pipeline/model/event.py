@@ -156,11 +156,15 @@ def crash_stack(event: Event) -> list[Frame]:
     return (frames_in(last.get("stacktrace")) if last is not None else []) or frames_besides_exceptions(event)
 
 
-def crash_frame(event: Event) -> Frame | None:
-    """Return the frame in which the event happened: the newest one of the app, else the newest one, else None."""
-    frames = crash_stack(event)
+def newest_of_app(frames: Sequence[Frame]) -> Frame | None:
+    """Return the newest frame of the app, else the newest frame, else None."""
     newest = frames[-1] if frames else None
     return next((frame for frame in reversed(frames) if frame.get("in_app")), newest)
+
+
+def crash_frame(event: Event) -> Frame | None:
+    """Return the frame in which the event happened: the newest one of the app in `crash_stack`, else the newest, else None."""
+    return newest_of_app(crash_stack(event))
 
 
 def tags_of(event: Event) -> dict[str, str]:

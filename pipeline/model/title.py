@@ -1,11 +1,13 @@
-"""Titles: how an event is named to people, and where it says that it happened (spec/ingest.md, end of section 3).
+"""Titles: how an event is named to people, and where it says that it happened.
 
-All take a normalized event, but trust nothing about it that a normalized event does not promise.
+See docs/spec/normalization.md, "Titles". All functions take a normalized event.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from pipeline.model.event import ExceptionValue, Frame, exceptions, frames_besides_exceptions, frames_in, newest_of_app
 
 MAX_TITLE = 100
 MAX_CULPRIT = 200
@@ -19,9 +21,10 @@ Event = dict[str, Any]
 
 
 def name_event(event: Event, rule_title: str | None = None) -> None:
-    """Set `metadata`, `title`, `culprit` and `location` of a grouped event: grouping decides which frames are the user's.
+    """Set `metadata`, `title`, `culprit` and `location` of an event.
 
-    `rule_title` is what a fingerprint rule called it. A culprit that the sender named wins.
+    The event must be grouped, because grouping decides which frames belong to the app. `rule_title` is the title of a fingerprint
+    rule, and wins. A culprit that the sender named wins too.
     """
     found = metadata(event)
     event["metadata"] = found
@@ -32,19 +35,19 @@ def name_event(event: Event, rule_title: str | None = None) -> None:
 
 
 def metadata(event: Event) -> dict[str, Any]:
-    """Give what the title is made of: for errors `{type?, value, filename?, function?}`, else `{title}`."""
-    exceptions = _exceptions(event)
-    exception = _main_exception(event, exceptions)
+    """Return what the title is made of: `{type?, value, filename?, function?}` for errors, else `{title}`."""
+    found = exceptions(event)
+    exception = _main_exception(event, found)
     if event.get("type") == "error" and exception is not None:
         result: dict[str, Any] = {"value": cut(exception.get("value") or "", MAX_VALUE)}
         if not (exception.get("mechanism") or {}).get("synthetic"):
             result["type"] = cut(exception.get("type") or "Error", MAX_TYPE)
-        frame = _crash_frame(event, exceptions)
+        frame = _named_crash_frame(event, found)
         if frame is not None:
             filename = frame.get("filename") or frame.get("abs_path")
             if filename:
                 result["filename"] = filename
-            result["function"] = frame["function"]
+            result["function"] = frame.get("function")
         return result
     entry = event.get("logentry") or {}
     message = (entry.get("formatted") or entry.get("message") or "").strip()
@@ -52,7 +55,7 @@ def metadata(event: Event) -> dict[str, Any]:
 
 
 def title(event_type: str | None, found: dict[str, Any]) -> str:
-    """Give the title that metadata comes to: `type: first line of value`, or the message's first line."""
+    """Return the title for metadata: `type: first line of value`, or the first line of the message."""
     if event_type != "error":
         return found.get("title") or "<unlabeled event>"
     name = found.get("type")
@@ -63,20 +66,19 @@ def title(event_type: str | None, found: dict[str, Any]) -> str:
 
 
 def culprit(event: Event) -> str:
-    """Give the place at fault: the newest frame of the user's code, else the newest at all, else the URL."""
+    """Return the place at fault: the newest frame of the app, else the newest frame, else the URL of the request."""
     if event.get("type") == "nel":
         return ((event.get("contexts") or {}).get("nel") or {}).get("error_type") or "<missing>"
-    exceptions = _exceptions(event)
-    if exceptions and (exceptions[-1].get("mechanism") or {}).get("synthetic"):
+    found = exceptions(event)
+    if found and (found[-1].get("mechanism") or {}).get("synthetic"):
         return ""
-    named = [one.get("stacktrace") for one in exceptions] if exceptions else [event.get("stacktrace")]
-    stacks = [stack for stack in named if stack and stack.get("frames")]
-    found = _stack_culprit(stacks[-1]["frames"], event.get("platform")) if stacks else None
-    return cut(found or (event.get("request") or {}).get("url") or "", MAX_CULPRIT)
+    stacks = [one.get("stacktrace") for one in found] if found else [event.get("stacktrace")]
+    frames = next((frames for stack in reversed(stacks) if (frames := frames_in(stack))), [])
+    return cut(_stack_culprit(frames, event.get("platform")) or (event.get("request") or {}).get("url") or "", MAX_CULPRIT)
 
 
 def cut(text: str, limit: int) -> str:
-    """Cut a text to `limit` characters, the three dots included."""
+    """Return a text, cut to `limit` characters with the three dots included."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -85,48 +87,25 @@ def _first_line(text: str) -> str:
     return lines[0] if lines else ""
 
 
-def _exceptions(event: Event) -> list[dict[str, Any]]:
-    """Give the exceptions that are there, oldest cause first."""
-    found = event.get("exception") or {}
-    values = found.get("values", [found] if found else [])
-    return [one for one in values or () if one]
-
-
-def _main_exception(event: Event, exceptions: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Give the exception that the event is named after: the one marked as main, else the last."""
+def _main_exception(event: Event, found: list[ExceptionValue]) -> ExceptionValue | None:
+    """Return the exception that the event is named after: the one that grouping marked as main, else the last."""
     main = event.get("main_exception_id")
     if main is not None:
-        for one in exceptions:
+        for one in found:
             if (one.get("mechanism") or {}).get("exception_id") == main:
                 return one
-    return exceptions[-1] if exceptions else None
+    return found[-1] if found else None
 
 
-def _crash_frame(event: Event, exceptions: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Give the frame that crashed: the newest named one of the user's code, else the newest named one."""
-    stack = exceptions[-1].get("stacktrace") if exceptions else None
-    if not (stack and stack.get("frames")):
-        stack = event.get("stacktrace")
-    if not (stack and stack.get("frames")):
-        threads: list[Any] = (event.get("threads") or {}).get("values") or []
-        only = threads[0] if len(threads) == 1 else None
-        stack = only.get("stacktrace") if only else None
-    newest: dict[str, Any] | None = None
-    for frame in reversed((stack or {}).get("frames") or ()):
-        if not frame or frame.get("function") in _NAMELESS:
-            continue
-        if frame.get("in_app"):
-            newest = frame
-            break
-        newest = newest or frame
-    return newest
+def _named_crash_frame(event: Event, found: list[ExceptionValue]) -> Frame | None:
+    """Return the newest frame of the app that has a function name, else the newest one with a name."""
+    frames = (frames_in(found[-1].get("stacktrace")) if found else []) or frames_besides_exceptions(event)
+    return newest_of_app([frame for frame in frames if frame.get("function") not in _NAMELESS])
 
 
-def _stack_culprit(frames: list[dict[str, Any] | None], platform: str | None) -> str | None:
+def _stack_culprit(frames: list[Frame], platform: str | None) -> str | None:
     newest = None
     for frame in reversed(frames):
-        if not frame:
-            continue
         if frame.get("in_app"):
             place = _frame_culprit(frame, platform)
             if place:
@@ -136,7 +115,7 @@ def _stack_culprit(frames: list[dict[str, Any] | None], platform: str | None) ->
     return newest
 
 
-def _frame_culprit(frame: dict[str, Any], platform: str | None) -> str:
+def _frame_culprit(frame: Frame, platform: str | None) -> str:
     platform = frame.get("platform") or platform
     function = frame.get("function") or "?"
     if platform in _NATIVE:

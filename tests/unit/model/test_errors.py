@@ -13,7 +13,7 @@ def test_a_failure_names_the_place_in_our_code() -> None:
     except AttributeError as error:
         said = describe_failure(error)
     assert said.startswith("AttributeError: ")
-    assert "(pipeline/model/title.py:" in said
+    assert "(pipeline/model/event.py:" in said
 
 
 def test_a_failure_elsewhere_is_named_alone() -> None:
