@@ -9,7 +9,16 @@ import click
 import orjson
 
 from pipeline.cli.grouping_tree import print_comparison, print_explanation
-from pipeline.cli.options import clock, fail, find_rules, inputs_argument, log_plainly, reading_options, settings_options
+from pipeline.cli.options import (
+    clock,
+    fail,
+    find_rules,
+    inputs_argument,
+    log_plainly,
+    reading_options,
+    report_lost,
+    settings_options,
+)
 from pipeline.grouping.explain.comparison import compare
 from pipeline.rule_tools.explanations import explain_records
 from pipeline.rules.folder import load_rules
@@ -56,7 +65,7 @@ def explain(
     context = explain_context(settings, load_rules(find_rules(settings)), now=moment)
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
-        explained = explain_records(records, context, on_lost=lambda line: print(line, file=sys.stderr))
+        explained = explain_records(records, context, on_lost=report_lost)
         if comparing:
             pair = [explanation for explanation, _ in zip(explained, range(3), strict=False)]
             if len(pair) != 2:

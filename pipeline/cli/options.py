@@ -91,8 +91,17 @@ class Moment(click.ParamType):
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+NO_PROJECT = "no project is named"
+"""What the stage of decoding says of an event that belongs to no project."""
+
+
+def report_lost(line: str) -> None:
+    """Print why an event was left out to stderr, and what helps if its project is missing."""
+    print(line + ("; --project ID gives it one" if NO_PROJECT in line else ""), file=sys.stderr)
+
+
 inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-"""The files and folders that a command reads."""
+"""The files and folders that a command reads; `-` is standard input."""
 
 settings_file_option = click.option(
     "--settings", "settings_file", type=click.Path(path_type=Path), metavar="FILE", help="A settings file in TOML."

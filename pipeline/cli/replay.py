@@ -63,7 +63,8 @@ def replay(
     """Take recorded events through all stages, and account for each of them.
 
     INPUT is a file or a folder of files: .jsonl (each line is an event or an ingest message), .json (one event), .msgpack (a
-    stream of ingest messages) or .envelope (what an SDK sent). Each may be compressed (.gz, .zst).
+    stream of ingest messages) or .envelope (what an SDK sent). Each may be compressed (.gz, .zst). `-` is standard input. Events
+    that do not say which project they belong to need --project.
 
     \b
     The output folder holds afterwards:
@@ -79,6 +80,7 @@ def replay(
     Examples:
       pipeline replay recorded/ --out out/
       pipeline replay events.jsonl.zst --project 42 --now 2026-03-01T12:00:00Z --out out/
+      zcat events.jsonl.gz | head -1000 | pipeline replay - --project 42 --out out/
     """
     log_plainly()
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -17,6 +17,7 @@ from pipeline.cli.options import (
     fail,
     log_plainly,
     reading_options,
+    report_lost,
     settings_file_option,
     stdout,
 )
@@ -72,6 +73,8 @@ def diff(
       pipeline rules diff rules /tmp/new events.jsonl
       pipeline rules diff rules /tmp/new events.jsonl --json | jq '.changes[] | {kind, events}'
 
+    Ends with 1 if the input holds no event that can be compared.
+
     While a project changes its grouping strategy, its groups keep their ids until the day previous_until. Give a later day
     with --now to see what happens then.
     """
@@ -81,9 +84,12 @@ def diff(
     before, after = (explain_context(settings, load_rules(folder), now=moment) for folder in (old, new))
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
-        found = diff_groups(records, before, after, on_lost=lambda line: print(line, file=sys.stderr))
+        found = diff_groups(records, before, after, on_lost=report_lost)
     except InputError as error:
         fail(str(error))
+    if not found.events:
+        print("no event to compare", file=sys.stderr)
+        sys.exit(1)
     if as_json:
         print(orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -147,7 +153,7 @@ def check(
     if inputs:
         try:
             records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
-            unused = unused_rules(every, records, context, on_lost=lambda line: print(line, file=sys.stderr))
+            unused = unused_rules(every, records, context, on_lost=report_lost)
         except InputError as error:
             fail(str(error))
     if as_json:

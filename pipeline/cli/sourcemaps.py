@@ -24,6 +24,7 @@ from pipeline.cli.options import (
     inputs_argument,
     log_plainly,
     reading_options,
+    report_lost,
     settings_file_option,
     settings_options,
     stdout,
@@ -44,6 +45,7 @@ from pipeline.sourcemaps.packing import (
     rebind_bundle,
 )
 from pipeline.sourcemaps.stores.contract import BUNDLE_SUFFIX, ArtifactStore, StoredBundle, StoreUnavailableError
+from pipeline.sourcemaps.stores.folder_store import FolderStore
 from pipeline.stages import EXPLAINED
 from pipeline.stages.runner import run
 from pipeline.wiring.artifacts import open_artifacts, open_store
@@ -134,7 +136,7 @@ def _print_added(project: int, name: str, packed: Packed) -> None:
 @settings_file_option
 def list_bundles(project: int | None, artifacts: str | None, settings_file: Path | None, *, as_json: bool) -> None:
     """List the bundles in the store, the newest first, and what is wrong with them."""
-    _, store = _open(artifacts, settings_file)
+    _, store = _open(artifacts, settings_file, must_exist=True)
     table = Table("project", "bundle", "added", "release", "dist", "files", "debug ids", "damage")
     with _reaching():
         for project_id in [project] if project is not None else store.projects():
@@ -188,7 +190,7 @@ def check(
         for record in records:
             result = run([record], context, before)
             for dead in result.dead:
-                print(f"{record.source}:{record.position}: {dead.reason} {dead.detail}", file=sys.stderr)
+                report_lost(f"{record.source}:{record.position}: {dead.reason} {dead.detail}")
             events += len(result.events)
             for item in result.events:
                 diagnoses = diagnose_event(item.event, item.scope.project_id, resolver)
@@ -222,7 +224,7 @@ def remove(names: tuple[str, ...], project: int, release: str | None, artifacts:
     """Remove bundles, by their names in `list` or by release."""
     if not names and release is None:
         fail("name the bundles to remove, or their --release")
-    _, store = _open(artifacts, settings_file)
+    _, store = _open(artifacts, settings_file, must_exist=True)
     with _reaching():
         stored = {bundle.name: bundle for bundle in store.bundles(project)}
         unknown = [name for name in names if name not in stored]
@@ -244,7 +246,7 @@ def remove(names: tuple[str, ...], project: int, release: str | None, artifacts:
 @settings_file_option
 def prune(project: int | None, days: int | None, artifacts: str | None, settings_file: Path | None, *, dry_run: bool) -> None:
     """Remove the bundles that are older than `artifacts.retention_days`, or than --older-than."""
-    settings, store = _open(artifacts, settings_file)
+    settings, store = _open(artifacts, settings_file, must_exist=True)
     before = time.time() - (days or settings.artifacts.retention_days) * _DAY_S
     with _reaching():
         for project_id in [project] if project is not None else store.projects():
@@ -255,9 +257,12 @@ def prune(project: int | None, days: int | None, artifacts: str | None, settings
                     print(f"{'would remove' if dry_run else 'removed'} {project_id}/{bundle.name}, added {_iso(bundle.added)}")
 
 
-def _open(artifacts: str | None, settings_file: Path | None) -> tuple[Settings, ArtifactStore]:
+def _open(artifacts: str | None, settings_file: Path | None, *, must_exist: bool = False) -> tuple[Settings, ArtifactStore]:
     settings = load_settings(settings_file, {("artifacts", "url"): artifacts})
-    return settings, open_store(settings.artifacts)
+    store = open_store(settings.artifacts)
+    if must_exist and isinstance(store, FolderStore) and not store.folder.is_dir():
+        fail(f"{store.folder}: no such folder")
+    return settings, store
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import orjson
@@ -12,9 +13,15 @@ from pipeline.runtimes.replay import Tally
 
 
 def print_tally(tally: Tally, out: Path, *, as_json: bool) -> None:
-    """Print the totals of a run as a table, or as JSON as in `summary.json`."""
+    """Print the totals of a run as a table, or as JSON as in `summary.json`.
+
+    If no record has become an event or an outcome, the last line says so; with JSON it goes to stderr.
+    """
+    failure = _failure(tally)
     if as_json:
         print(orjson.dumps(tally.to_json(), option=orjson.OPT_INDENT_2).decode())
+        if failure is not None:
+            print(failure, file=sys.stderr)
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
@@ -32,4 +39,20 @@ def print_tally(tally: Tally, out: Path, *, as_json: bool) -> None:
     for stage, seconds in tally.stage_s.items():
         table.add_row(f"time in {stage}", f"{seconds * 1e3:,.1f} ms  {100 * seconds / total:3.0f} %", style="dim")
     stdout.print(table)
-    stdout.print(f"written to {out}", highlight=False)
+    stdout.print(f"written to {out}", markup=False)
+    if failure is not None:
+        stdout.print(failure, style="red", markup=False)
+
+
+def _failure(tally: Tally) -> str | None:
+    """Return a sentence if the run has produced nothing but dead letters, or nothing at all."""
+    if not tally.records:
+        return "no record was read: the input is empty"
+    number = sum(tally.dead_letters.values())
+    if tally.events or tally.outcomes or not number:
+        return None
+    what = f"all {number:,} records became dead letters" if number > 1 else "the only record became a dead letter"
+    failure = f"no event was stored: {what}; dead_letters.jsonl says why"
+    if ("decode", "project_id") in tally.dead_letters:
+        failure += ". Events that name no project need --project ID"
+    return failure

@@ -52,6 +52,7 @@ def check(tmp_path: Path, store: Path, crashed: dict[str, Any], *more: object) -
 
 
 def test_a_folder_is_added_listed_checked_and_removed(tmp_path: Path, build: Path, store: Path) -> None:
+    store.mkdir()
     assert run("list", "--artifacts", store).output == "no bundles\n"
     result = run("add", build, "--artifacts", store, "--project", 7, "--release", "shop@1", "--dist", "web")
     assert result.exit_code == 0, result.output
@@ -103,7 +104,7 @@ def test_what_no_event_could_find_is_refused(build: Path, store: Path, tmp_path:
         CliRunner().invoke(sourcemaps, ["add", str(bundle), "--project", "7", "--release", "r"], catch_exceptions=False)
     with pytest.raises(SettingsError, match="nonsense"):
         CliRunner().invoke(sourcemaps, ["list", "--artifacts", "nonsense://x"], catch_exceptions=False)
-    assert listed(store) == []
+    assert not store.exists()
 
 
 def test_a_bundle_keeps_what_it_says_unless_told_otherwise(tmp_path: Path, store: Path) -> None:
@@ -151,6 +152,12 @@ def test_sources_are_added_from_inside_the_folder_only(build: Path, store: Path,
             b"secret" not in archive.read(name) for name in archive.namelist() if name != "files/_/_/static/app.min.js.map"
         )
     assert "link.js" not in str(bundle)
+
+
+@pytest.mark.parametrize("command", [("list",), ("prune",), ("remove", "a.zip", "--project", 7)])
+def test_a_store_that_is_not_there_is_said(command: tuple[object, ...], store: Path) -> None:
+    result = run(*command, "--artifacts", store)
+    assert (result.exit_code, result.output) == (2, f"pipeline: {store}: no such folder\n")
 
 
 def test_old_bundles_are_pruned(store: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import shutil
 import signal
@@ -76,6 +78,40 @@ def test_broken_rules_are_listed_with_file_and_line_and_exit_2(tmp_path: Path) -
     assert run.returncode == 2
     assert "rules/default/filters.toml:2" in run.stderr
     assert "rules/default/quotas.toml:3" in run.stderr
+
+
+EVENTS = b"".join(b'{"message":"%d","event_id":"%032x","timestamp":1795348800}\n' % (number, number) for number in range(3))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_dash_reads_standard_input(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    arguments = ["replay", "-", "--project", "1", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments], input=pack(EVENTS), capture_output=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.endswith(b"out\n")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["records"], summary["events"]) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "last"),
+    [
+        (EVENTS, (), "no event was stored: all 3 records became dead letters; dead_letters.jsonl says why. Events that name no "),
+        (b"{\n", ("--project", 1), "no event was stored: the only record became a dead letter; dead_letters.jsonl says why"),
+        (b"", (), "no record was read: the input is empty"),
+        (EVENTS, ("--project", 1), "written to "),
+        (EVENTS + b"{\n", ("--project", 1), "written to "),
+    ],
+    ids=["no project", "no JSON", "empty", "good", "some good"],
+)
+def test_a_run_of_nothing_but_dead_letters_says_so_at_its_end(
+    content: bytes, options: tuple[object, ...], last: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in.jsonl").write_bytes(content)
+    done = pipeline("replay", tmp_path / "in.jsonl", "--out", tmp_path / "out", "--rules", RULES, *options)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].startswith(last)
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,9 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+STANDARD_INPUT = "-"
+"""The name of an input that is read from standard input. Its form is recognized by its first bytes."""
 
 SUFFIXES = {".jsonl": "lines", ".json": "whole", ".msgpack": "msgpack", ".envelope": "envelope"}
 """Form of a file by its suffix, without `.gz` or `.zst`."""
@@ -69,7 +73,7 @@ class Inputs:
         for file, size in self._files:
             source = _printable(file)
             try:
-                with file.open("rb") as raw:
+                with closing(_open(file)) as raw:
                     form, cuts = self._cuts(file, raw)
                     is_seekable = raw.seekable()
                     for cut in cuts:
@@ -94,6 +98,8 @@ class Inputs:
 
     def _find(self, path: Path) -> list[tuple[Path, int]]:
         """List the files of one input with their sizes; a folder's are taken in sorted order, by suffix. Raises InputError."""
+        if str(path) == STANDARD_INPUT:
+            return [(path, 0)]
         if path.is_dir():
             found: list[tuple[Path, int]] = []
             for file in sorted(path.rglob("*")):
@@ -138,6 +144,10 @@ def _with_damage(cuts: Iterator[Cut], stream: io.BufferedReader) -> Iterator[Cut
 
 def _damage(stream: io.BufferedReader) -> str | None:
     return stream.raw.damage if isinstance(stream.raw, _Piecewise) else None
+
+
+def _open(file: Path) -> io.BufferedReader:
+    return open(0, "rb", closefd=False) if str(file) == STANDARD_INPUT else file.open("rb")
 
 
 def _printable(file: Path) -> str:

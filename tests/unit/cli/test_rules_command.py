@@ -83,6 +83,18 @@ def test_diff_of_the_same_rules_says_so(folder: Callable[..., Path], inputs: Pat
     assert "No group changes" in run("diff", old, old, inputs, "--project", 1).stdout
 
 
+@pytest.mark.parametrize("content", ["", "nonsense", '{"type": "session"}', '{"message": "of no project"}'])
+def test_diff_of_an_input_without_events_ends_with_1(folder: Callable[..., Path], tmp_path: Path, content: str) -> None:
+    old = folder("old")
+    (tmp_path / "in.jsonl").write_text(content)
+
+    result = run("diff", old, old, tmp_path / "in.jsonl")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1] == "no event to compare"
+    assert ("--project ID" in result.stderr) == content.startswith("{"), "what is JSON lacks a project alone"
+
+
 def test_groups_keep_their_ids_during_a_change_and_move_after_it(folder: Callable[..., Path], inputs: Path) -> None:
     old, new = folder("old"), folder("new")
     (new / "default" / "grouping.toml").write_text('hash = "md5"\nprevious_hash = "xxh3_128"\nprevious_until = 2023-12-01\n')
