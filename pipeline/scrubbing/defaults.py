@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from pipeline.scrubbing.field_positions import Application
-from pipeline.scrubbing.rules import RedactionSpec, RuleSpec, resolve
+from pipeline.scrubbing.patterns import Pattern
+from pipeline.scrubbing.redaction import Redaction
+from pipeline.scrubbing.rules import RuleSpec, ScrubbingRule, resolve
 from pipeline.scrubbing.selectors import SelectorError, parse_selector
 
 _PROTECTED = (
@@ -63,11 +65,11 @@ class DefaultRules(msgspec.Struct, frozen=True):
     def to_applications(self) -> list[Application]:
         """Return the parsed selectors with the rules that they apply."""
         words = "|".join(re.escape(name) for name in self.sensitive_fields if name)
-        own = (
-            {SENSITIVE_FIELDS_RULE: RuleSpec("redact_pair", key_pattern=words, redaction=RedactionSpec("replace"))}
-            if words
-            else {}
-        )
+        own: dict[str, RuleSpec | ScrubbingRule] = {}
+        if words:
+            regex = re.compile(words)  # words without wildcards: linear in `re` as well, and three times as fast
+            pattern = Pattern(regex, whole_text=True, key=regex)
+            own[SENSITIVE_FIELDS_RULE] = ScrubbingRule(SENSITIVE_FIELDS_RULE, (pattern,), Redaction("replace"))
         return [Application(parse_selector(selector), resolve(names, own)) for selector, names in self.applications()]
 
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pipeline.scrubbing.linear_regex import Regex
+
 _OCTET = r"(?:25[0-5]|2[0-4]\d|[01]?\d{1,2})"
 _SHAPES = bytes(
     0x30 if 0x30 <= code <= 0x39 else 0x41 if 0x41 <= code <= 0x5A else 0x61 if 0x61 <= code <= 0x7A else code
@@ -44,10 +46,10 @@ class Pattern:
     If `key` matches somewhere in the key of a value, the whole value is hidden, whatever it is.
     """
 
-    regex: re.Pattern[str]
+    regex: Regex
     groups: tuple[int, ...] = (0,)
     whole_text: bool = False
-    key: re.Pattern[str] | None = None
+    key: Regex | None = None
     may_match: MayMatch = lambda _text: True
 
 

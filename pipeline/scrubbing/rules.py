@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
-from pipeline.scrubbing.patterns import ANYTHING, PATTERNS, URL_PASSWORD, Pattern
+from pipeline.scrubbing.linear_regex import LinearRegex, LinearRegexError
+from pipeline.scrubbing.patterns import ANYTHING, PATTERNS, URL_PASSWORD, MayMatch, Pattern
 from pipeline.scrubbing.redaction import Redaction
 
 MAX_NESTING = 20
@@ -108,7 +108,7 @@ BUILT_IN: Mapping[str, ScrubbingRule] = {rule.id: rule for rule in _built_in()}
 BUILT_IN_GROUPS: Mapping[str, tuple[str, ...]] = {"@common:filter": _COMMON, "@common": _COMMON_BY_KIND}
 
 
-def resolve(names: tuple[str, ...], own: Mapping[str, RuleSpec]) -> tuple[ScrubbingRule, ...]:
+def resolve(names: tuple[str, ...], own: Mapping[str, RuleSpec | ScrubbingRule]) -> tuple[ScrubbingRule, ...]:
     """Return the rules that names stand for, in the order in which they apply, which is by id. Unknown names are ignored.
 
     `own` are the project's rules by name. Raises ScrubbingRuleError.
@@ -117,7 +117,7 @@ def resolve(names: tuple[str, ...], own: Mapping[str, RuleSpec]) -> tuple[Scrubb
     return tuple(found[rule_id] for rule_id in sorted(found))
 
 
-def _resolve(name: str, own: Mapping[str, RuleSpec], nesting: int) -> Iterator[ScrubbingRule]:
+def _resolve(name: str, own: Mapping[str, RuleSpec | ScrubbingRule], nesting: int) -> Iterator[ScrubbingRule]:
     if nesting > MAX_NESTING:
         return
     if name in BUILT_IN:
@@ -127,7 +127,9 @@ def _resolve(name: str, own: Mapping[str, RuleSpec], nesting: int) -> Iterator[S
     spec = own.get(name)
     if spec is None:
         return
-    if spec.type in {"multiple", "alias"}:
+    if isinstance(spec, ScrubbingRule):
+        yield spec
+    elif spec.type in {"multiple", "alias"}:
         for inner in (*spec.rules, *([spec.rule] if spec.rule else [])):
             yield from _resolve(inner, own, nesting + 1)
     else:
@@ -150,18 +152,23 @@ def build_rule(name: str, spec: RuleSpec) -> ScrubbingRule:
         groups = tuple(sorted(set(spec.replace_groups or (0,))))
         if groups[0] < 0 or groups[-1] > words.groups:
             raise ScrubbingRuleError(f"replaceGroups: the pattern has the groups 0 to {words.groups}")
-        return ScrubbingRule(name, (Pattern(words, groups),), redaction)
+        return ScrubbingRule(name, (Pattern(words, groups, may_match=_may_match(words)),), redaction)
     if spec.type in {"redactPair", "redact_pair"}:
         if spec.key_pattern is None:
             raise ScrubbingRuleError("missing field `keyPattern`")
         words = _regex(spec.key_pattern)
-        return ScrubbingRule(name, (Pattern(words, whole_text=True, key=words),), redaction)
+        return ScrubbingRule(name, (Pattern(words, whole_text=True, key=words, may_match=_may_match(words)),), redaction)
     return ScrubbingRule(name, PATTERNS.get(spec.type, ()), redaction)
 
 
-def _regex(text: str) -> re.Pattern[str]:
+def _regex(text: str) -> LinearRegex:
     """Compile a pattern of a project."""
     try:
-        return re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
+        return LinearRegex(text)
+    except LinearRegexError as error:
         raise ScrubbingRuleError(f"regex parse error: {error}") from None
+
+
+def _may_match(regex: LinearRegex) -> MayMatch:
+    required = regex.required_text
+    return lambda text: required in text.lower

@@ -28,6 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 """A file may import from its own part and from layers above it in this list, never from another part of its own layer."""
 
 CLIENTS = {
+    "re2": "pipeline/scrubbing/",
     "redis": "pipeline/redis/",
     "confluent_kafka": "pipeline/kafka/",
     "aiokafka": "pipeline/runtimes/worker/faust_",

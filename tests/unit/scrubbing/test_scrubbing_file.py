@@ -59,6 +59,8 @@ def test_the_later_layer_wins() -> None:
         ('\n[rules.a]\ntype = "nope"\n', 2, "unknown type `nope`"),
         ('[rules.a]\ntype = "pattern"\n', 1, "missing field `pattern`"),
         ('[rules.a]\ntype = "pattern"\npattern = "("\n', 1, "regex parse error"),
+        ("[rules.a]\ntype = 'pattern'\npattern = '(?<=pin )x'\n", 1, "look-behind"),
+        ("\n[rules.b]\ntype = 'redact_pair'\nkeyPattern = '(a)\\1'\n", 2, "back-reference"),
         ('[applications]\n"$nope" = ["@email"]\n', 2, "unknown value"),
         ('[applications]\n"a..b" = ["@email"]\n', 2, "invalid syntax"),
     ],
