@@ -20,6 +20,7 @@ COMMANDS = {
     "groups": "Merge or split groups by hand.",
     "sourcemaps": "Add, list, check and remove source maps.",
     "quotas": "Show what quotas have used, or give it back.",
+    "redis": "Check that Redis keeps what it acknowledges.",
     "topics": "Create and check the Kafka topics.",
     "dead-letters": "List, show and replay records that failed.",
     "offsets": "Show or move the workers' Kafka offsets.",

@@ -9,6 +9,8 @@ from pipeline.quotas.call import Call, SectionReply
 from pipeline.quotas.ledger import Polled
 
 _MAX_KNOWN = 200_000
+_CLOCK_DIFFERENCE_S = 60
+"""How much earlier than by the worker's clock a ledger may expire."""
 
 
 class DecidedOffsets:
@@ -19,12 +21,13 @@ class DecidedOffsets:
     other attempt can have decided the offsets that follow, and the worker may answer from its own memory.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ledger_s: float) -> None:
+        self._ledger_s = ledger_s
         self._ends: dict[tuple[str, int], int] = {}
         self._decided: dict[tuple[str, int], dict[int, int]] = {}
         """By partition and organization: the first offset that is not decided yet."""
-        self._highs: dict[tuple[str, int], dict[int, int]] = {}
-        """By partition and organization: where this worker's furthest call ended. A Redis that knows less has lost data."""
+        self._highs: dict[tuple[str, int], dict[int, tuple[int, float]]] = {}
+        """By partition and organization: where this worker's last call ended, and when it was made by the caller's clock."""
 
     def forget(self) -> None:
         """Forget all partitions: some were given to other workers, which may have decided further offsets."""
@@ -48,8 +51,15 @@ class DecidedOffsets:
         for topic_id, partition, _, end, _ in polled:
             self._ends[topic_id, partition] = end
 
-    def learn(self, call: Call, replies: Sequence[SectionReply]) -> bool:
-        """Note what the ledgers hold. Return False where one of them holds less than this worker wrote: Redis has lost data."""
+    def forget_ends_of_calls(self) -> None:
+        """Forget where this worker's calls ended, because Redis has lost data and does not remember it either."""
+        self._highs.clear()
+
+    def learn(self, call: Call, replies: Sequence[SectionReply], now: float) -> bool:
+        """Note what the ledgers hold. Return False where one of them holds less than this worker wrote: Redis has lost data.
+
+        A ledger that was last written more than `ledger_s` ago may have expired, which is no loss.
+        """
         is_whole = True
         for section, reply in zip(call.sections.values(), replies, strict=True):
             for (topic_id, partition, is_replayed), part_reply in zip(section.parts, reply.parts, strict=True):
@@ -58,10 +68,12 @@ class DecidedOffsets:
                 part = section.parts[topic_id, partition, False]
                 decided = self._decided.setdefault((topic_id, partition), {})
                 highs = self._highs.setdefault((topic_id, partition), {})
-                is_whole = is_whole and part_reply.high >= highs.get(section.organization, 0)
+                high, written = highs.get(section.organization, (0, now))
+                is_kept = now - written < self._ledger_s - _CLOCK_DIFFERENCE_S
+                is_whole = is_whole and (part_reply.high >= high or not is_kept)
                 if len(highs) >= _MAX_KNOWN:
                     highs.clear()
                     decided.clear()
                 decided[section.organization] = part_reply.decided_until
-                highs[section.organization] = part.end
+                highs[section.organization] = (part.end, now)
         return is_whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -19,11 +18,10 @@ from pipeline.quotas.counters import MatchingQuotas
 from pipeline.quotas.counting import Counting
 from pipeline.quotas.decided_offsets import DecidedOffsets
 from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting
+from pipeline.quotas.losses import Losses
 from pipeline.quotas.model import Quota
 from pipeline.redis.client import Client, is_cluster, reaching_redis, read_number
 from pipeline.redis.script import RedisScript
-
-log = logging.getLogger(__name__)
 
 
 def _joined(*names: str) -> str:
@@ -90,14 +88,12 @@ class RedisLedger:
         self._admit = RedisScript(client, ADMIT_LUA)
         self._count = RedisScript(client, COUNT_LUA)
         self._memory = AdmissionMemory()
-        self._admitted = DecidedOffsets()
-        self._counted = DecidedOffsets()
-        self._epochs: dict[int, str] = {}
+        self._admitted = DecidedOffsets(ledger_s)
+        self._counted = DecidedOffsets(ledger_s)
+        self._losses = Losses(client, prefix)
         self._asked_again_at = 0.0
         """By the monotonic clock."""
         self._is_batch_counted = True
-        self.losses = 0
-        """How often Redis turned out to have lost data that it had acknowledged."""
         self.uncounted = 0
         """How many events went on without being counted by admit, by count or by both."""
 
@@ -134,6 +130,16 @@ class RedisLedger:
             self._memory.forget_full_limits()  # what they were charged was given back
         self._counted.finish(polled)
         return counted
+
+    @property
+    def losses(self) -> int:
+        """How often Redis turned out to have lost data that it had acknowledged, as this worker has noticed."""
+        return self._losses.count
+
+    def look_for_losses(self) -> None:
+        """Ask Redis now and then whether it keeps its data. May be called often. Logs what is wrong, and counts evictions."""
+        if time.monotonic() >= self._asked_again_at and self._losses.look():
+            self._memory.forget_full_limits()
 
     def check(self) -> None:
         """Raise RetryableError if Redis does not answer and events would wait for it."""
@@ -219,17 +225,6 @@ class RedisLedger:
             raise
         if replies is None:
             raise StaleBatchError("another worker has gone past this batch")
-        self._watch_for_losses(call, replies, decided)
-        return replies
-
-    def _watch_for_losses(self, call: Call, replies: Sequence[SectionReply], decided: DecidedOffsets) -> None:
-        is_whole = decided.learn(call, replies)
-        for section, reply in zip(call.sections.values(), replies, strict=True):
-            is_whole = self._epochs.setdefault(section.organization, reply.epoch) == reply.epoch and is_whole
-            self._epochs[section.organization] = reply.epoch
-        if not is_whole:
-            self.losses += 1
+        if self._losses.learn(call, replies, decided, (self._admitted, self._counted), now):
             self._memory.forget_full_limits()
-            log.error(
-                "redis has lost what it acknowledged: quotas and counts since then start anew", extra={"losses": self.losses}
-            )
+        return replies

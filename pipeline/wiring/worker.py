@@ -75,6 +75,7 @@ def assemble_worker(
 
 def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None, caches: GroupingCaches) -> None:
     """Bring the counters up to the totals that the ledger and the caches keep."""
+    ledger.look_for_losses()
     metrics.totals(metric_defs.DATA_LOSSES, {(): ledger.losses})
     metrics.totals(metric_defs.UNCOUNTED, {(): ledger.uncounted})
     lookups = {("stacks", "hit"): caches.stacks.hits, ("stacks", "miss"): caches.stacks.misses}

@@ -95,7 +95,7 @@ def test_ids_are_16_bytes_whatever_they_are(event_ids: list[str]) -> None:
 
 
 def test_a_local_memory_is_used_only_where_nothing_can_be_decided() -> None:
-    continuity = DecidedOffsets()
+    continuity = DecidedOffsets(3_600)
     polled = [Polled("t", 0, 10, 20)]
     continuity.begin(polled)
     assert not continuity.is_undecided(1, Token("t", 0, 10))
