@@ -83,7 +83,7 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     """
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.offsets import GroupOffsets
-    from pipeline.quotas.redis_floors import forget_floors
+    from pipeline.quotas.redis_floors import reset_floors
     from pipeline.wiring.redis import connect_redis
 
     if (where is None) == (moment is None):
@@ -117,5 +117,6 @@ def reset(settings_file: Path | None, where: str | None, moment: float | None, o
     # Kafka first. If the command is stopped in between, workers find Redis ahead and wait, and the command can be run again.
     with broker_errors("move offsets (all workers must have left the group)"):
         group.write(target)
-    forgotten = forget_floors(redis, topic_id, set(target))
-    print(f"done; Redis forgot {forgotten} ledgers")
+    before = {number: offsets.first if offsets.committed is None else offsets.committed for number, offsets in partitions.items()}
+    changed = reset_floors(redis, topic_id, before, target)
+    print(f"done; {changed} ledgers in Redis were brought in line")

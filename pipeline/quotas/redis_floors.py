@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 import msgpack
 
 from pipeline.redis.client import Client, reaching_redis
+
+_encode = msgpack.Packer(use_bin_type=False).pack
 
 
 def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, int]:
@@ -24,16 +27,29 @@ def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, in
     return floors
 
 
-def forget_floors(client: Client, topic_id: str, partitions: set[int], prefix: str = "") -> int:
-    """Delete the ledgers of partitions whose offsets an operator moves, and return how many. No worker may run meanwhile.
+def reset_floors(client: Client, topic_id: str, committed: Mapping[int, int], target: Mapping[int, int], prefix: str = "") -> int:
+    """Move the floors of partitions whose offsets an operator moves, and return how many ledgers were changed.
 
-    Raises RetryableError.
+    `committed` holds what was committed in Kafka before, `target` what is committed from now on. Decisions below `committed` are
+    forgotten, so that records which are read again count again. Decisions from there on belong to batches that were counted and
+    not committed. They are kept, or these batches would be counted twice. No worker may run meanwhile. Raises RetryableError.
     """
+    changed = 0
     with reaching_redis():
-        doomed = [key for key, partition in _ledgers(client, topic_id, prefix) if partition in partitions]
-        for key in doomed:
-            client.unlink(key)
-    return len(doomed)
+        for key, partition in list(_ledgers(client, topic_id, prefix)):
+            saved = client.get(key) if partition in target else None
+            if not isinstance(saved, bytes):
+                continue
+            changed += 1
+            _, high, _, chunks = msgpack.unpackb(saved, raw=True, strict_map_key=False)
+            start = committed[partition]
+            kept = [[max(int(begin), start), end, *rest] for begin, end, *rest in chunks if end > start]
+            if kept:
+                # Attempts that began before the newest one are refused. The newest began at 0 now, so none is.
+                client.set(key, cast("bytes", _encode([target[partition], high, 0, kept])), keepttl=True)
+            else:
+                client.unlink(key)
+    return changed
 
 
 def _ledgers(client: Client, topic_id: str, prefix: str) -> Iterator[tuple[bytes, int]]:
