@@ -7,12 +7,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
 
 import click
+import msgspec
 import orjson
 from rich.table import Table
 
@@ -20,7 +21,6 @@ from pipeline.cli.options import (
     WholeNumber,
     clock,
     fail,
-    find_rules,
     inputs_argument,
     log_plainly,
     reading_options,
@@ -31,9 +31,10 @@ from pipeline.cli.options import (
 )
 from pipeline.model.errors import RetryableError
 from pipeline.rules.folder import load_rules
+from pipeline.rules.shipped import rules_path
 from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.settings.loading import load_settings
-from pipeline.settings.schema import Settings
+from pipeline.settings.schema import ArtifactSettings, Settings
 from pipeline.sourcemaps.bundle import Bundle, DamagedBundleError, read_bundle
 from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
 from pipeline.sourcemaps.packing import (
@@ -182,7 +183,8 @@ def check(
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
     moment = clock(now)
     resolver = open_artifacts(settings.artifacts)
-    context = replace(explain_context(settings, load_rules(find_rules(settings)), now=moment), artifacts=None)
+    rules_folder = load_rules(rules_path(settings.rules))  # for scrubbing; the shipped rules do as well
+    context = explain_context(msgspec.structs.replace(settings, artifacts=ArtifactSettings()), rules_folder, now=moment)
     is_resolved, events = True, 0
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)

@@ -15,7 +15,7 @@ _NATIVE = frozenset({"native", "[native code]"})
 _NODE_FILE = re.compile(r"(?:(?:app|webpack|[a-zA-Z]):|/)")
 _MAX_IMAGES = 1_000
 _MAX_DEBUG_IDS = 100
-_MAX_URL = 4_096
+MAX_PATH = 4_096
 """In characters. A frame with a longer path is not looked up: paths are kept in memory for each module."""
 
 Frame = dict[str, Any]
@@ -70,7 +70,7 @@ class _ModuleKeys:
 
     def __init__(self, event: dict[str, Any], project_id: int) -> None:
         self.needed: set[ModuleKey] = set()
-        self._build, self._images = _build_of(event, project_id)
+        self._build, self._images = read_build(event, project_id)
         self._by_path: dict[str, ModuleKey] = {}
 
     def of(self, frame: Frame) -> ModuleKey:
@@ -96,7 +96,7 @@ def is_looked_up(frame: object, event_platform: object) -> bool:
     abs_path = frame.get("abs_path")
     return (
         isinstance(abs_path, str)
-        and 0 < len(abs_path) <= _MAX_URL
+        and 0 < len(abs_path) <= MAX_PATH
         and isinstance(frame.get("lineno"), int)
         and not is_builtin(abs_path, platform)
     )
@@ -167,7 +167,7 @@ def _path(url: str) -> str:
     return decode_url(url.split("#", 1)[0].split("?", 1)[0]).replace("\\", "/")
 
 
-def _build_of(event: dict[str, Any], project_id: int) -> tuple[EventBuild, dict[str, str]]:
+def read_build(event: dict[str, Any], project_id: int) -> tuple[EventBuild, dict[str, str]]:
     """Return the event's build, and the debug ids of its images by their `code_file`."""
     meta = event.get("debug_meta")
     listed = meta.get("images") if isinstance(meta, dict) else None

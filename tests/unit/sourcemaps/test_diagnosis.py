@@ -16,11 +16,12 @@ from support.symbolication import resolve
 from pipeline.cli.sourcemaps import sourcemaps
 from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits
 from pipeline.sourcemaps.diagnosis import FrameDiagnosis, diagnose_event
+from pipeline.sourcemaps.engines.probe import Probe
 from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
 from pipeline.sourcemaps.stores.folder_store import FolderStore
 
 ID = "f81c208d-9b7d-58f8-b103-e6a3855a8f31"
-IMAGES = {"debug_meta": {"images": [{"type": "sourcemap", "code_file": URL, "debug_id": ID}]}}
+IMAGES: dict[str, Any] = {"debug_meta": {"images": [{"type": "sourcemap", "code_file": URL, "debug_id": ID}]}}
 CODE_FILE, MAP_FILE = FILES
 DOCS = Path(__file__).parents[3] / "docs" / "sourcemaps.md"
 
@@ -164,10 +165,114 @@ def test_sources_that_are_missing_are_counted_and_may_be_added(broken: Broken) -
     assert broken.diagnose(event()).outcome == "resolved"
 
 
+PROGRAM = "file:///C:/Users/jane/AppData/Local/Programs/shop/resources/app.asar/dist/app.min.js"
+
+
+@pytest.mark.parametrize(
+    ("url", "found", "action"),
+    [
+        ("https://shop.example/cart?x=1", "inline scripts", "move inline scripts"),
+        ("https://shop.example/", "inline scripts", "move inline scripts"),
+        ("https://shop.example/index.html", "inline scripts", "move inline scripts"),
+        ("chrome-extension://abcdef/content.js", "browser extension", "nothing to upload"),
+        ("blob:https://shop.example/0f9b", "while the page ran", "load the code from a file"),
+        ("<anonymous>", "while the page ran", "load the code from a file"),
+        ("webpack-internal:///./src/app.js", "while the page ran", "development build"),
+        ("file:///home/jane/shop/app.js", "on the user's machine", "RewriteFrames"),
+        (PROGRAM, "on the user's machine", "--url-prefix app:///dist"),
+    ],
+)
+def test_no_upload_is_advised_that_cannot_help(broken: Broken, url: str, found: str, action: str) -> None:
+    broken.add(FILES, release="shop@1")
+    diagnosis = broken.diagnose(event({"abs_path": url, "lineno": 1, "colno": 15}))
+    assert found in "\n".join(diagnosis.found)
+    assert diagnosis.action is not None
+    assert action in diagnosis.action
+    assert "jane" not in diagnosis.action
+    assert ("BUILD_FOLDER" in diagnosis.action) == (url == PROGRAM)
+
+
+def test_the_command_for_an_installed_program_finds_its_files(broken: Broken) -> None:
+    crashed = event({"abs_path": PROGRAM, "lineno": 1, "colno": 15})
+    diagnosis = broken.diagnose(crashed)
+    assert diagnosis.action is not None
+    broken.do("`" + diagnosis.action.split("`")[3] + "`")
+    assert broken.diagnose(crashed).outcome == "resolved"
+
+
+def test_a_build_that_was_added_without_a_release_is_no_other_release(broken: Broken) -> None:
+    broken.add([file._replace(headers={"debug-id": ID}) for file in FILES])
+    diagnosis = broken.diagnose(event(release=None))
+    assert diagnosis.found == [
+        "a.zip has this URL only for its debug ids, as it was added without a release",
+        "the event names no debug ids: the SDK sends none, or the build that ran had none",
+    ]
+    assert diagnosis.action == "use an SDK that sends debug ids, or set its `release` and add the build for that release"
+    diagnosis = broken.diagnose(event())
+    assert diagnosis.action is not None
+    broken.do(diagnosis.action)
+    assert broken.diagnose(event()).outcome == "resolved"
+
+
+def test_a_debug_id_that_only_the_file_has_is_not_called_unknown(broken: Broken) -> None:
+    bare = BuiltFile(CODE_FILE.url, CODE.splitlines()[0], headers={"debug-id": ID})
+    broken.add([bare], release="shop@1")
+    diagnosis = broken.diagnose(event(**IMAGES))
+    assert diagnosis.found == ["a.zip holds no source_map with this debug id, only minified_source"]
+
+
+def test_debug_ids_of_other_files_are_named(broken: Broken) -> None:
+    images = [{"type": "sourcemap", "code_file": "https://shop.example/main.js", "debug_id": ID}]
+    diagnosis = broken.diagnose(event(release=None, debug_meta={"images": images}))
+    assert diagnosis.found[-1] == "the event names debug ids for https://shop.example/main.js, and none for this file"
+
+
+def test_the_folder_that_was_added_is_advised_again_with_the_right_prefix(broken: Broken) -> None:
+    """The frame's folder is not the build's folder: files of the build have folders themselves."""
+    (broken.build / "js").mkdir()
+    for name in ("app.min.js", "app.min.js.map"):
+        (broken.build / name).rename(broken.build / "js" / name)
+    broken.do("`pipeline sourcemaps add BUILD_FOLDER --project 7 --release shop@1 --url-prefix '~/wrong'`")
+    crashed = event({"abs_path": "https://shop.example/static/js/app.min.js", "lineno": 1, "colno": 15})
+    diagnosis = broken.diagnose(crashed)
+    assert diagnosis.action == "`pipeline sourcemaps add BUILD_FOLDER --project 7 --release shop@1 --url-prefix '~/static'`"
+    broken.do(diagnosis.action)
+    assert broken.diagnose(crashed).outcome == "resolved"
+
+
+def test_a_map_that_nothing_names_is_there(broken: Broken) -> None:
+    broken.add([BuiltFile(CODE_FILE.url, CODE.splitlines()[0]), MAP_FILE], release="shop@1")
+    diagnosis = broken.diagnose(event())
+    assert diagnosis.found[-1] == "a.zip has ~/static/app.min.js.map, which nothing names; `add` names a map beside its file"
+
+
+def test_the_build_with_the_frames_debug_id_is_not_called_another(broken: Broken) -> None:
+    broken.add([file._replace(headers={"debug-id": ID}) for file in FILES])
+    for line, found in ((9, "has 2 lines"), (2, "the map has nothing at line 2")):
+        diagnosis = broken.diagnose(event({"abs_path": URL, "lineno": line, "colno": 1}, release=None, **IMAGES))
+        assert found in diagnosis.found[0]
+        assert "although its debug id is the frame's" in diagnosis.found[0]
+        assert diagnosis.action is not None
+        assert diagnosis.action.startswith("nothing to upload")
+
+
+def test_a_map_that_takes_too_much_memory_names_the_setting(broken: Broken) -> None:
+    large = b'{"version":3,"sources":["a"],"names":[],"mappings":"%b"}' % (b"A," * 5_000_000)
+    broken.add(with_map(large), release="shop@1")
+    probe = Probe(memory_bytes=180_000_000)
+    artifacts = Artifacts(FolderStore(broken.store), SymbolicEngine(), probe=probe)
+    (diagnosis,) = diagnose_event(event(), 7, artifacts)
+    probe.close()
+    assert diagnosis.found == [f"{URL}.map cannot be parsed: the parser takes more than artifacts.parse_memory_bytes for it"]
+    assert diagnosis.action is not None
+    assert diagnosis.action.startswith("raise artifacts.parse_memory_bytes")
+
+
 @pytest.mark.parametrize(
     ("frame", "found"),
     [
         ({"function": "f"}, "it names no file"),
+        ({"abs_path": "https://shop.example/" + "a" * 4_096, "lineno": 1}, "its path is longer than 4096 characters"),
         ({"abs_path": "native", "lineno": 1}, "it is in the engine or the runtime itself"),
         ({"abs_path": URL}, "it names no line"),
         ({"abs_path": URL, "lineno": 1, "platform": "python"}, "its platform is 'python'"),
