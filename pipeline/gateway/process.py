@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import threading
 import time
@@ -72,6 +73,7 @@ class _Process:
         self._has_failed = False
 
     async def run(self) -> int:
+        _allow_files()
         gateway, settings = self._gateway, self._gateway.settings
         host, port = parse_listen(settings.gateway.listen)
         self._events = asyncio.get_running_loop()
@@ -198,6 +200,12 @@ class _Process:
 
     def _metrics_page(self) -> Page:
         return Page(200, "text/plain; version=0.0.4; charset=utf-8", self._gateway.metrics.page())
+
+
+def _allow_files() -> None:
+    """Allow this process as many open files as it may have: each connection is one, and many systems begin with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def gateway_is_shipping(gateway: Gateway) -> bool:

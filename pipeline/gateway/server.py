@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings, HTTP2Settings
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect
@@ -39,6 +39,8 @@ INSPECTED_AT_ONCE_BYTES = 65_536
 """A larger body is inspected in a thread, so that its neighbours do not wait."""
 UNPACKED_AT_ONCE_BYTES = 524_288
 """A body that unpacks to more is inspected anew in a thread."""
+BACKLOG = 1_024
+"""Connections that may wait to be accepted."""
 INSPECTING_THREADS = 2
 """How many large bodies are inspected at a time. Each holds 14 MB at most, whatever it unpacks to."""
 
@@ -221,18 +223,20 @@ def _accepted(request: Request, found: Inspected) -> Answer:
 
 
 def make_server(door: Door, settings: GatewaySettings, host: str, port: int) -> Server:
-    """Return the HTTP server; `await serve()` runs it, `stop()` ends it. The event loop is the caller's."""
+    """Return the HTTP server; `await serve()` runs it, `stop()` ends it. The event loop is the caller's.
+
+    It speaks HTTP/1.1 alone. Where the server also waits for the preface of HTTP/2, a connection that sends nothing is never cut.
+    A proxy in front speaks HTTP/2 to clients.
+    """
     return Server(
         door,
         address=host,
         port=port,
         interface=Interfaces.RSGI,
-        http=HTTPModes.auto,
+        http=HTTPModes.http1,
         websockets=False,
-        backlog=settings.backlog,
+        backlog=BACKLOG,
+        backpressure=settings.max_connections,
         http1_settings=HTTP1Settings(header_read_timeout=round(settings.header_timeout_s * 1e3), max_buffer_size=65_536),
-        http2_settings=HTTP2Settings(
-            keep_alive_interval=round(settings.header_timeout_s * 1e3), max_headers_size=65_536, max_concurrent_streams=100
-        ),
         log_enabled=False,
     )

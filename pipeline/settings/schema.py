@@ -204,8 +204,8 @@ class GatewaySettings(Section, frozen=True):
     """A body that comes slower than this, on average from its sixth second on, is cut off."""
     memory_bytes: Bytes = 64_000_000
     """What all bodies that are arriving may take in memory together; beyond it, they go to the spool's disk as they come."""
-    backlog: Count = 1_024
-    """Connections that may wait to be accepted."""
+    max_connections: Count = 10_000
+    """Connections that are served at a time, idle ones included; further ones wait to be accepted."""
 
 
 class ReportSettings(Section, frozen=True):
