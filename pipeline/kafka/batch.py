@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from pipeline.kafka.start import Mark
 from pipeline.model.record import Form, Position, Record, Token
 
 TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
@@ -28,20 +29,21 @@ class KafkaPositions(NamedTuple):
     """Offsets to commit, by partition: each is one past the last record of the batch.
 
     `membership` is the consumer group's metadata of the time when the batch was polled: a commit with it fails if the group has
-    moved on. `metadata` is kept by the broker beside the offsets.
+    moved on. `metadata` is text that the broker keeps beside the offsets, by partition.
     """
 
     topic: str
     ends: Mapping[int, int]
     membership: Any
-    metadata: str = ""
+    metadata: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaBatch:
     """Records in the order polled. `bases` are committed offsets, `ends` one past what was polled, both by partition.
 
-    `headers` are those of records that have any. `membership` is the consumer group's metadata of the time.
+    `headers` are those of records that have any. `logs` names each partition's log (see `start.Mark`). `membership` is the
+    consumer group's metadata of the time. `suspicion` is why the batch's only record must not be tried again, or "".
     """
 
     records: Sequence[Record]
@@ -49,13 +51,15 @@ class KafkaBatch:
     bases: Mapping[int, int]
     ends: Mapping[int, int]
     topic: str
-    topic_id: str
+    logs: Mapping[int, str]
     membership: Any
+    suspicion: str = ""
 
     @property
     def positions(self) -> KafkaPositions:
         """What a commit of this batch moves."""
-        return KafkaPositions(self.topic, self.ends, self.membership)
+        metadata = {partition: str(Mark(self.logs[partition])) for partition in self.ends}
+        return KafkaPositions(self.topic, self.ends, self.membership, metadata)
 
     def halves(self) -> tuple[KafkaBatch, KafkaBatch]:
         """Cut in two. The second half stands on what the first commits, so they are settled one after the other."""

@@ -58,7 +58,7 @@ class TransactionalProducer:
             producer.begin_transaction()
             self.produce(producer, outputs or {}, deadline)
             offsets = [
-                TopicPartition(positions.topic, partition, end, positions.metadata)
+                TopicPartition(positions.topic, partition, end, positions.metadata.get(partition, ""))
                 for partition, end in sorted(positions.ends.items())
             ]
             membership = positions.membership

@@ -48,6 +48,22 @@ LAG_SECONDS = Metric(
     "Age of the last committed record while there are newer ones; 0 if there are none.",
     "Users see errors so much later. Above a minute, see pipeline_state and pipeline_stage_seconds_total, then add workers.",
 )
+INPUT_BREAKS = Metric(
+    "pipeline_input_breaks",
+    Kind.COUNTER,
+    "breaks",
+    ("why",),
+    "Times that a partition did not go on where its group had stopped: retention, recreated, went_backwards.",
+    "Read the error line that names the partition and the offsets, and find out who deleted the topic or lost its log.",
+)
+INPUT_LOST = Metric(
+    "pipeline_input_lost_records",
+    Kind.COUNTER,
+    "records",
+    (),
+    "Offsets that the broker deleted before the group had read them. Gaps count.",
+    "These records are gone. Raise the topic's retention above the longest outage, and add workers.",
+)
 PARTITIONS = Metric(
     "pipeline_partitions_owned",
     Kind.GAUGE,

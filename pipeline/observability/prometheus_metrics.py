@@ -17,6 +17,7 @@ Labels = TypeVar("Labels", bound=tuple[str, ...])
 # Otherwise each counter has a second series, `_created`, which docs/operations.md does not name.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the client has no types here
 
+BREAKS = ("retention", "recreated", "went_backwards")
 STATES = ("starting", "running", "waiting", "halted", "stopped")
 
 
@@ -31,6 +32,8 @@ class WorkerMetrics:
         self._recent_totals: dict[str, dict[tuple[str, ...], float]] = {}
         for result in ("loaded", "refused"):  # A series that begins with its first refusal shows no increase.
             self._of(defs.RULES_RELOADS).labels(result)
+        for why in BREAKS:
+            self._of(defs.INPUT_BREAKS).labels(why)
 
     def batch_committed(
         self,
@@ -74,6 +77,11 @@ class WorkerMetrics:
     def kafka_error(self, name: str) -> None:
         """Count an error that the Kafka client reported."""
         self._of(defs.KAFKA_ERRORS).labels(name).inc()
+
+    def input_break(self, why: str, lost: int) -> None:
+        """Count a partition that does not go on where its group had stopped, and the records that nobody can read any more."""
+        self._of(defs.INPUT_BREAKS).labels(why).inc()
+        self._of(defs.INPUT_LOST).inc(lost)
 
     def owned(self, partitions: Collection[int]) -> None:
         """Set the number of input partitions that this worker owns."""

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import CommitError, RetryableError, StaleBatchError
+from pipeline.model.errors import CommitError, RetryableError, StaleBatchError, SuspectError
 from pipeline.model.record import Record
 from pipeline.runtimes.clock import MACHINE, Clock
 from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
@@ -35,6 +35,10 @@ class Batch(Protocol):
     @property
     def positions(self) -> Any:
         """What the sink makes durable with the results. Source and sink agree on its type; the loop does not look inside."""
+
+    @property
+    def suspicion(self) -> str:
+        """Why the batch's only record must not be tried again, or "": it hung or killed the processes that tried it."""
 
     def halves(self) -> tuple[Self, Self]:
         """Cut a batch of two or more records in two. The second half stands on what the first half commits."""
@@ -238,7 +242,7 @@ class Loop(Generic[B, R]):
         while True:
             self._beat("run")
             try:
-                result = self._work.run(batch)
+                result = self._work.give_up(batch, SuspectError(batch.suspicion)) if batch.suspicion else self._work.run(batch)
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 if not self._hold(State.WAITING, str(error), error.retry_in_s):

@@ -53,6 +53,7 @@ def input_consumer(settings: Settings, metrics: WorkerMetrics, ledger: RedisLedg
         max_record_bytes=settings.input.max_record_bytes,
         on_revoke=lambda _: ledger.forget(),
         on_error=metrics.kafka_error,
+        on_break=metrics.input_break,
     )
 
 

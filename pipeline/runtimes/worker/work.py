@@ -105,7 +105,9 @@ class Worker(NamedTuple):
 
 def covered_by(batch: KafkaBatch) -> tuple[Polled, ...]:
     """Return what each partition's part of a batch covers, as the ledger takes it."""
-    return tuple(Polled(batch.topic_id, partition, batch.bases[partition], end) for partition, end in sorted(batch.ends.items()))
+    return tuple(
+        Polled(batch.logs[partition], partition, batch.bases[partition], end) for partition, end in sorted(batch.ends.items())
+    )
 
 
 def _log_own_failures(dead: Iterable[DeadLetter]) -> None:

@@ -4,12 +4,13 @@ import re
 
 import pytest
 
+from pipeline.kafka.start import Break
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.scope import Scope
 from pipeline.observability import metric_defs
 from pipeline.observability.metric_defs import METRICS, Kind, Metric
-from pipeline.observability.prometheus_metrics import STATES, WorkerMetrics
+from pipeline.observability.prometheus_metrics import BREAKS, STATES, WorkerMetrics
 from pipeline.runtimes.loop import State
 
 
@@ -57,6 +58,7 @@ def test_a_partition_that_is_gone_leaves_no_series() -> None:
 
 def test_one_state_holds() -> None:
     assert tuple(State) == STATES
+    assert tuple(Break) == BREAKS
     metrics = WorkerMetrics()
     metrics.state(State.HALTED)
     page = metrics.page().decode()

@@ -63,7 +63,7 @@ class ListSource:
         for offset, body in enumerate(bodies, self.position):
             records.append(make_record(body, Form.MSGPACK, "in", Token("t", 0, offset), 1e9, {}))
         self.position += len(bodies)
-        return KafkaBatch(records, {}, {0: self.base}, {0: self.position}, "in", "t", None)
+        return KafkaBatch(records, {}, {0: self.base}, {0: self.position}, "in", {0: "t"}, None)
 
     def unready(self) -> str:
         return self.why_unready

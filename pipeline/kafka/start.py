@@ -1,0 +1,174 @@
+"""Where a partition is read from when it is taken on, and what happened to it meanwhile.
+
+A group's committed offset alone does not tell enough. A topic may have been deleted and made again, its log may have lost its
+tail or its beginning, and the record at the offset may have killed everyone who read it. So each commit keeps a `Mark` beside the
+offset, in the metadata that the broker stores for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Collection
+from concurrent.futures import Future
+from enum import StrEnum
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription
+
+from pipeline.kafka.config import admin_config
+from pipeline.kafka.topics import topic_id
+from pipeline.settings.schema import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+ASK_WITHIN_S = 5.0
+ASK_FOR_ID_EVERY_S = 1.0
+CONFIRM_BACKWARDS_S = 3.0
+"""A log that ends before the committed offset must look so for this long: a new leader may catch up yet."""
+TRIES_BEFORE_CARE = 2
+"""After so many tries that ended without a commit, the records are read one by one."""
+
+_MARK = re.compile(r"log=(?P<log>\S+)( tries=(?P<tries>\d{1,6}))?(?P<alone> alone)?")
+
+
+class Mark(NamedTuple):
+    """What a commit keeps beside its offset.
+
+    `log` names the partition's log: the topic's id, with a number behind it if the log has lost its tail. `tries` counts the
+    readers that began at the offset and have not committed since. `is_alone`: the last of them had only the record at the offset
+    in hand.
+
+    >>> str(Mark("xyz", 2, True))
+    'log=xyz tries=2 alone'
+    >>> parse_mark("log=xyz tries=2 alone")
+    Mark(log='xyz', tries=2, is_alone=True)
+    """
+
+    log: str
+    tries: int = 0
+    is_alone: bool = False
+
+    def __str__(self) -> str:
+        """Return the metadata's text."""
+        return f"log={self.log}" + (f" tries={self.tries}" if self.tries else "") + (" alone" if self.is_alone else "")
+
+
+def parse_mark(metadata: str | None) -> Mark | None:
+    """Parse a commit's metadata. None for metadata that somebody else wrote, or none at all."""
+    found = _MARK.fullmatch(metadata or "")
+    return Mark(found["log"], int(found["tries"] or 0), found["alone"] is not None) if found else None
+
+
+class Break(StrEnum):
+    """Why a partition does not go on where its group had stopped."""
+
+    RETENTION = "retention"
+    """The broker deleted records before the group had read them."""
+    RECREATED = "recreated"
+    """The topic was deleted and made again under the same name. It is read from its beginning."""
+    WENT_BACKWARDS = "went_backwards"
+    """The log ends before the committed offset: the broker lost what stood behind. What it takes now is read as a new log."""
+
+
+class Start(NamedTuple):
+    """Where reading begins. `base` is the offset that the ledger and the next commit stand on.
+
+    `seek_to` is set if the client must be moved there. `lost` counts the offsets that nobody can read any more.
+    """
+
+    base: int
+    mark: Mark
+    broken: Break | None = None
+    seek_to: int | None = None
+    lost: int = 0
+
+
+def find_start(committed: int | None, mark: Mark | None, first: int, end: int, topic_id: str) -> Start:
+    """Decide where a partition is read from.
+
+    `committed` is the group's offset, None if there is none, and `mark` what was kept beside it. The broker has the offsets from
+    `first` up to and without `end`. A commit without a mark is from a version that wrote none, and is trusted.
+    """
+    if committed is None:
+        return Start(first, Mark(topic_id))
+    mark = mark or Mark(topic_id)
+    if mark.log.partition("~")[0] != topic_id:
+        return Start(first, Mark(topic_id), Break.RECREATED, seek_to=first)
+    if committed > end:
+        return Start(end, Mark(_next_log(mark.log)), Break.WENT_BACKWARDS, seek_to=end)
+    if committed < first:
+        return Start(committed, Mark(mark.log), Break.RETENTION, lost=first - committed)
+    return Start(committed, mark)
+
+
+def _next_log(log: str) -> str:
+    topic_id, _, number = log.partition("~")
+    return f"{topic_id}~{int(number or 0) + 1}"
+
+
+class TopicHistory:
+    """Asks the broker what happened to a topic. Used by one thread."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
+        self._topic = topic
+        self._admin = AdminClient(admin_config(kafka))
+        self._id = ""
+        self._asked: Future[TopicDescription] | None = None
+        """Request for the topic's id that is under way, or answered."""
+        self._ask_at = 0.0
+        self._backwards_since: dict[int, float] = {}
+
+    def is_recreated(self) -> bool:
+        """Whether the topic is another one than when partitions were taken on. Asks once a second and never waits."""
+        is_another = False
+        if self._asked is not None and self._asked.done():
+            if self._asked.exception() is None and self._id:
+                is_another = str(self._asked.result().topic_id) != self._id
+            self._asked = None
+        if self._asked is None and time.monotonic() > self._ask_at:
+            self._ask_at = time.monotonic() + ASK_FOR_ID_EVERY_S
+            self._asked = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=ASK_WITHIN_S)[self._topic]
+        return is_another
+
+    def find_starts(self, consumer: Consumer, partitions: Collection[int]) -> dict[int, Start]:
+        """Return where each partition is read from, and log what happened to it.
+
+        `consumer` is a member of the group. Raises KafkaException if the broker does not answer, or if its answer needs a
+        second look.
+        """
+        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        self._id = topic_id(self._admin, self._topic)
+        firsts = self._admin.list_offsets(dict.fromkeys(places, OffsetSpec.earliest()), request_timeout=ASK_WITHIN_S)
+        ends = self._admin.list_offsets(dict.fromkeys(places, OffsetSpec.latest()), request_timeout=ASK_WITHIN_S)
+        bounds = {place.partition: (firsts[place].result().offset, ends[place].result().offset) for place in places}
+        starts = {}
+        for place in consumer.committed(places, timeout=ASK_WITHIN_S):
+            if place.error is not None:
+                raise KafkaException(place.error)
+            committed = place.offset if place.offset >= 0 else None
+            start = find_start(committed, parse_mark(place.metadata), *bounds[place.partition], self._id)
+            if start.broken is Break.WENT_BACKWARDS:
+                self._confirm(place.partition)
+            if start.broken is not None:
+                self._tell(place.partition, committed, start)
+            starts[place.partition] = start
+        return starts
+
+    def _confirm(self, partition: int) -> None:
+        """Raise KafkaException until a log has looked too short for CONFIRM_BACKWARDS_S."""
+        since = self._backwards_since.setdefault(partition, time.monotonic())
+        if time.monotonic() - since < CONFIRM_BACKWARDS_S:
+            raise KafkaException(KafkaError(KafkaError.OFFSET_OUT_OF_RANGE))
+        del self._backwards_since[partition]
+
+    def _tell(self, partition: int, committed: int | None, start: Start) -> None:
+        about = {"topic": self._topic, "partition": partition, "committed": committed, "reads_from": start.base + start.lost}
+        if start.broken is Break.RETENTION:
+            log.error("records were deleted before they were read", extra=about | {"lost": start.lost})
+        elif start.broken is Break.RECREATED:
+            log.error("the topic was deleted and made again, and is read from its beginning", extra=about)
+        else:
+            log.error("the log ends before the committed offset: its broker lost records that were processed", extra=about)
