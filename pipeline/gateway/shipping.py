@@ -23,7 +23,7 @@ from pipeline.gateway.routes import Endpoint
 from pipeline.gateway.spooled import Arrival, Refusals, parse_head
 from pipeline.gateway.store_request import read_store_body
 from pipeline.kafka.batch import KafkaPositions
-from pipeline.kafka.kept_position import KeptPosition
+from pipeline.kafka.kept_position import PARTITION, KeptPosition
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.envelope import EnvelopeError
@@ -182,6 +182,8 @@ class ShipBatch:
     records: Sequence[Record]
     end: SpoolPosition
     kept: KeptPosition
+    suspicion: str = ""
+    """Never set: reading a spool again costs nobody but this gateway."""
 
     @property
     def positions(self) -> KafkaPositions:
@@ -251,7 +253,7 @@ class SpoolSource:
 
     def committed(self, positions: KafkaPositions) -> None:
         """Let go of what is in Kafka now."""
-        position = SpoolPosition.parse(positions.metadata)
+        position = SpoolPosition.parse(positions.metadata[PARTITION])
         assert position is not None, "written by this file"  # noqa: S101
         self._spool.committed(position)
 

@@ -57,7 +57,7 @@ class KeptPosition:
     def positions(self, text: str) -> KafkaPositions:
         """Return what a transaction commits to keep a position. The offset grows, so that lag watchers see movement."""
         self._commits += 1
-        return KafkaPositions(self._topic, {PARTITION: self._commits}, self._membership, text)
+        return KafkaPositions(self._topic, {PARTITION: self._commits}, self._membership, {PARTITION: text})
 
     def close(self) -> None:
         """Release the client."""

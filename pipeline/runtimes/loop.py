@@ -266,11 +266,12 @@ class Loop(Generic[B, R]):
     def _commit(self, batch: B, result: R, started: float) -> bool:
         self._beat("commit")
         worked = self._clock.monotonic()
+        positions = batch.positions
         try:
-            self._sink.commit(result.outputs, batch.positions)
+            self._sink.commit(result.outputs, positions)
         except CommitError as error:
             return self._drop_uncommitted(batch, error)
-        self._source.committed(batch.positions)
+        self._source.committed(positions)
         self._stale_in_a_row = self._failed_in_a_row = 0
         self._committed_at = self._clock.monotonic()
         self._limit.add(len(batch.records), len(result.dead), self._clock.now())
