@@ -15,9 +15,14 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SEEN = {
     "rule": ["merge  3 groups become one", "4 of 35 events change group."],
     "source-map": ["project 1 has no artifacts", "is  priceOf  https://shop.example/src/cart.js:3:21"],
-    "quota": ["outcome accepted                             30", "outcome rate_limited: shop_burst             30"],
+    "quota": ["outcome accepted 30", "outcome rate_limited: shop_burst 30"],
 }
 """What a reader of each README looks for in the output."""
+
+
+def without_gaps(text: str) -> str:
+    """Return a text with one blank for each gap: how wide a table is depends on the times in it."""
+    return " ".join(text.split())
 
 
 @pytest.mark.redis
@@ -25,7 +30,7 @@ SEEN = {
 def test_an_example_shows_what_it_is_about(name: str) -> None:
     done = subprocess.run([EXAMPLES / name / "run"], capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
-    assert [text for text in SEEN[name] if text not in done.stdout] == []
+    assert [text for text in SEEN[name] if without_gaps(text) not in without_gaps(done.stdout)] == []
     assert (EXAMPLES / name / "README.md").is_file()
 
 
@@ -54,4 +59,4 @@ def test_the_readme_shows_what_its_commands_print(commands: list[str], printed: 
     )
     assert done.returncode == 0, done.stderr
     assert printed
-    assert [line for line in printed if line not in done.stdout.splitlines()] == []
+    assert [line for line in printed if without_gaps(line) not in without_gaps(done.stdout)] == []
