@@ -138,7 +138,9 @@ def _resolved_frame(
         frame["filename"], frame["abs_path"] = source.filename, source.abs_path
         if source.module is not None:
             frame["module"] = source.module
-        if source.in_app is not None:
+        if module.map is not None and position.source in module.map.ignored_sources:
+            frame["in_app"] = False
+        elif source.in_app is not None:
             frame["in_app"] = source.in_app
         if context is None:
             text = find_source(module, position.source)

@@ -52,6 +52,10 @@ class ParsedMap(Protocol):
     def cost_bytes(self) -> int:
         """The memory that the map takes now, in bytes. It grows with the positions that are remembered."""
 
+    @property
+    def ignored_sources(self) -> frozenset[str]:
+        """The sources that the map's `ignoreList` calls foreign code, by the names that positions have."""
+
     def locate(self, line: int, column: int) -> SourcePosition | None:
         """Return the token at or left of (`line`, `column`) on the same line, or None.
 

@@ -22,6 +22,7 @@ from pipeline.sourcemaps.engines.contract import (
     MalformedMapError,
     SourcePosition,
 )
+from pipeline.sourcemaps.engines.ignore_list import find_ignored_sources, with_source_root
 from pipeline.sourcemaps.map_references import without_guard
 from pipeline.sourcemaps.source_text import SourceText
 
@@ -49,6 +50,7 @@ class SourcemapMap:
             self._sections = _Sections(list(_sections(_read_json(source_map), 0, 0)))
         except _DECODE_ERRORS as error:
             raise MalformedMapError(f"{type(error).__name__}: {error}") from None
+        self.ignored_sources = find_ignored_sources(source_map)
         self._locate = lru_cache(MAX_POSITIONS)(self._sections.locate)
 
     @property
@@ -161,6 +163,4 @@ def _as_text(name: object) -> str:
 def _rooted(source: object, root: object) -> str | None:
     if not isinstance(source, str) or not source:
         return None
-    if not isinstance(root, str) or not root or source.startswith(("/", "http:", "https:")):
-        return source
-    return f"{root.rstrip('/')}/{source}"
+    return with_source_root(source, root if isinstance(root, str) else None)

@@ -21,6 +21,7 @@ from pipeline.sourcemaps.engines.contract import (
     MalformedMapError,
     SourcePosition,
 )
+from pipeline.sourcemaps.engines.ignore_list import find_ignored_sources
 from pipeline.sourcemaps.engines.probe import STACK_BYTES
 from pipeline.sourcemaps.function_names import ANONYMOUS, UNKNOWN
 from pipeline.sourcemaps.source_text import CONTEXT_LINES, SourceContext, SourceText, trim_line
@@ -40,6 +41,7 @@ class SymbolicMap:
             self._tokens = _Tokens(SourceMapCache.from_bytes(minified, source_map), SourceMapView.from_json_bytes(source_map))
         except SymbolicError as error:
             raise MalformedMapError(str(error)) from None
+        self.ignored_sources = find_ignored_sources(source_map)
         token_bytes = len(source_map) + _PER_TOKEN * self._tokens.count
         self._parsed_bytes = max(_PER_MAP_BYTE * len(source_map), token_bytes) + 4096
         # `_Tokens` has no way back to this object, so that a map is freed without the garbage collector.

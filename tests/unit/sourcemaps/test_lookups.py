@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from support.symbolication import kinds, resolve
 
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.sourcemaps.engines.contract import Engine
+from pipeline.sourcemaps.engines.ignore_list import find_ignored_sources
 from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine
 from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
 from pipeline.sourcemaps.frame_selection import find_debug_id
@@ -169,3 +171,41 @@ def test_slashes_of_urls_stay() -> None:
 )
 def test_a_debug_id_is_the_frames_although_its_path_was_changed(url: str, images: dict[str, str], debug_id: str | None) -> None:
     assert find_debug_id(images, url) == debug_id
+
+
+@pytest.mark.parametrize("engine", [SymbolicEngine(), SourcemapEngine()])
+@pytest.mark.parametrize(
+    ("more", "in_app"),
+    [
+        ({"ignoreList": [0]}, False),
+        ({"x_google_ignoreList": [0]}, False),
+        ({"ignoreList": [0], "sourceRoot": "webpack://shop/"}, False),
+        ({"ignoreList": [], "x_google_ignoreList": [0]}, True),
+        ({"ignoreList": [1]}, True),
+        ({"ignoreList": None}, True),
+        ({}, True),
+    ],
+)
+def test_a_source_that_the_map_ignores_is_out_of_app(tmp_path: Path, more: dict[str, Any], in_app: bool, engine: Engine) -> None:
+    plain = {
+        "version": 3,
+        "sources": ["./lib/app.js", "./src/b.js"],
+        "names": [],
+        "mappings": "cACE",
+        "sourceRoot": "webpack://shop/",
+        **more,
+    }
+    for number, content in enumerate((plain, {"version": 3, "sections": [{"offset": {"line": 0, "column": 0}, "map": plain}]})):
+        files = [
+            BuiltFile("~/static/app.min.js", CODE),
+            BuiltFile("~/static/app.min.js.map", json.dumps(content).encode(), "source_map"),
+        ]
+        (frame,) = frames_of(resolved(tmp_path / str(number), files, engine=engine))
+        assert (frame["abs_path"], frame["in_app"]) == ("webpack://shop/./lib/app.js", in_app)
+
+
+@pytest.mark.parametrize("listed", ["[-2, 7]", '"all"', "[0", '{"a": 0}', "[null]", "[" * 100_000])
+def test_a_list_of_ignored_sources_that_is_malformed_ignores_nothing(listed: str) -> None:
+    assert (
+        find_ignored_sources(b'{"version": 3, "sources": ["a.js", null, 1], "ignoreList": %b}' % listed.encode()) == frozenset()
+    )
