@@ -23,7 +23,10 @@ def offsets() -> None:
 def show(settings_file: Path | None, *, as_json: bool) -> None:
     """Show for each partition the first, the committed and the end offset, the lag, and the offset that Redis holds.
 
-    Ends with 1 if Redis is ahead of Kafka in a partition: workers stand still there until `pipeline offsets reset` was run.
+    The lag is the number of offsets between the committed one and the end that the topic still has.
+
+    Ends with 1 if workers cannot go on in a partition until `pipeline offsets reset` was run: Redis is ahead of Kafka, or the
+    committed offset is past the end, because the topic was deleted and created again, or lost records.
     """
     from rich.table import Table
 
@@ -40,21 +43,31 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("partition", "first", "committed", "end", "lag", "redis floor", ""):
         table.add_column(title, justify="right" if title else "left")
-    behind = False
-    for partition, (first, committed, end) in partitions.items():
+    is_stuck = False
+    for partition, standing in partitions.items():
+        first, committed, end = standing
         floor = floors.get(partition)
-        at = first if committed is None else committed
-        is_ahead = floor is not None and floor > at
-        behind = behind or is_ahead
-        line = {"partition": partition, "first": first, "committed": committed, "end": end, "lag": end - at, "redis_floor": floor}
+        is_ahead = floor is not None and floor > standing.next
+        is_past_end = committed is not None and committed > end
+        is_stuck |= is_ahead or is_past_end
+        lag = max(0, end - max(first, standing.next))
+        line = {"partition": partition, "first": first, "committed": committed, "end": end, "lag": lag, "redis_floor": floor}
+        notes = []
+        if is_past_end:
+            notes.append("the committed offset is past the end: pipeline offsets reset")
+        if is_ahead:
+            notes.append("redis is ahead: pipeline offsets reset")
+        if committed is not None and committed < first:
+            notes.append(f"{first - committed:,} unread offsets were deleted")
         if as_json:
-            print(orjson.dumps(line | {"redis_is_ahead": is_ahead}).decode())
+            more = {"redis_is_ahead": is_ahead} | ({"notes": notes} if notes else {})
+            print(orjson.dumps(line | more).decode())
             continue
         numbers = ("-" if number is None else str(number) for number in line.values())
-        table.add_row(*numbers, "redis is ahead: pipeline offsets reset" if is_ahead else "")
+        table.add_row(*numbers, "; ".join(notes))
     if not as_json:
         stdout.print(table)
-    if behind:
+    if is_stuck:
         sys.exit(1)
 
 

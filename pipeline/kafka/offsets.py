@@ -58,11 +58,11 @@ class GroupOffsets:
         return topic_id(self._admin, self._topic)
 
     def read(self) -> dict[int, Standing]:
-        """Return where every partition stands."""
+        """Return where every partition stands. A committed offset past its end is one that the topic does not have."""
         places = self._places()
         firsts = self._find(places, OffsetSpec.earliest())
-        ends = self._find(places, OffsetSpec.latest())
         committed = self._committed(places)
+        ends = self._find(places, OffsetSpec.latest())  # last, because workers go on meanwhile
         return {
             place.partition: Standing(
                 firsts[place.partition],

@@ -7,7 +7,7 @@ from typing import cast
 
 import msgpack
 
-from pipeline.redis.client import Client, reaching_redis
+from pipeline.redis.client import Client, expecting, reaching_redis
 
 _encode = msgpack.Packer(use_bin_type=False).pack
 
@@ -15,16 +15,25 @@ _encode = msgpack.Packer(use_bin_type=False).pack
 def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, int]:
     """Return the highest floor of each partition over all organizations.
 
-    This reads the names of all keys, so it is for an operator and not for a batch. Raises RetryableError.
+    This reads the names of all keys, so it is for an operator and not for a batch. Raises RetryableError, also for a key that
+    holds no ledger; the message names it.
     """
     floors: dict[int, int] = {}
     with reaching_redis():
         for key, partition in _ledgers(client, topic_id, prefix):
-            saved = client.get(key)
-            if isinstance(saved, bytes):
-                floor = int(msgpack.unpackb(saved, raw=True, strict_map_key=False)[0])
-                floors[partition] = max(floors.get(partition, 0), floor)
+            with expecting("ledger", key.decode("utf-8", "replace")):
+                saved = client.get(key)
+                if isinstance(saved, bytes):
+                    floors[partition] = max(floors.get(partition, 0), _floor(saved))
     return floors
+
+
+def _floor(saved: bytes) -> int:
+    """Return the floor of a ledger as it is saved. Raises ValueError for other bytes."""
+    ledger = msgpack.unpackb(saved, raw=True, strict_map_key=False)
+    if not isinstance(ledger, list) or not ledger or not isinstance(ledger[0], int):
+        raise ValueError("not a ledger")
+    return ledger[0]
 
 
 def reset_floors(client: Client, topic_id: str, committed: Mapping[int, int], target: Mapping[int, int], prefix: str = "") -> int:
@@ -37,9 +46,13 @@ def reset_floors(client: Client, topic_id: str, committed: Mapping[int, int], ta
     changed = 0
     with reaching_redis():
         for key, partition in list(_ledgers(client, topic_id, prefix)):
-            saved = client.get(key) if partition in target else None
-            if not isinstance(saved, bytes):
+            if partition not in target:
                 continue
+            with expecting("ledger", key.decode("utf-8", "replace")):
+                saved = client.get(key)
+                if not isinstance(saved, bytes):
+                    continue
+                _floor(saved)
             changed += 1
             _, high, _, chunks = msgpack.unpackb(saved, raw=True, strict_map_key=False)
             start = committed[partition]

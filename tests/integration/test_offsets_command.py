@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.installation import Installation
-from support.kafka_broker import Broker, committed
+from support.kafka_broker import Broker, admin, committed
+
+from pipeline.kafka.offsets import GroupOffsets
+from pipeline.kafka.topics import topic_id
+from pipeline.redis.client import connect
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 
@@ -53,3 +58,31 @@ def test_without_redis_nothing_is_moved(installation: Installation) -> None:
     settings.write_text(settings.read_text().replace(installation.redis.url, "nonsense://"))
     assert "redis.url" in refused(installation, "reset", "--to", "latest", "--yes").stderr
     assert set(committed(installation.settings).values()) == {-1001}
+
+
+def test_a_committed_offset_past_the_end_is_said_and_is_no_negative_lag(installation: Installation) -> None:
+    """As it is if a topic was made anew while workers ran, which then commit what they had read of the old one."""
+    kafka = installation.settings.kafka
+    with closing(GroupOffsets(kafka, kafka.events_in, kafka.consumer_group)) as group:
+        group.write({0: 40, 1: 0})
+
+    shown = refused(installation, "show", "--json")
+
+    lines = {line["partition"]: line for line in map(json.loads, shown.stdout.splitlines())}
+    assert (lines[0]["committed"], lines[0]["end"], lines[0]["lag"]) == (40, 0, 0)
+    assert lines[0]["notes"] == ["the committed offset is past the end: pipeline offsets reset"]
+    assert "notes" not in lines[1]
+    assert shown.returncode == 1
+    installation.pipeline("offsets", "reset", "--to", "earliest", "--yes")
+    assert installation.pipeline("offsets", "show").returncode == 0
+
+
+def test_a_ledger_key_that_holds_something_else_is_named(installation: Installation) -> None:
+    topic = topic_id(admin(installation.broker), installation.settings.kafka.events_in)
+    key = f"ledger:admit:{{1}}{topic}:0"
+    with connect(installation.redis.url, 5) as client:
+        client.rpush(key, "a list")
+        assert refused(installation, "show").stderr.endswith(f"{key} holds no ledger\n")
+        client.delete(key)
+        client.set(key, "a text")
+        assert refused(installation, "show").stderr.endswith(f"{key} holds no ledger\n")
