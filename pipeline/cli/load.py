@@ -67,7 +67,7 @@ def load(
             fresh,
             settings.kafka,
             per_second=rate,
-            on_progress=lambda done, seconds: stderr.print(f"{done:,} sent, {done / max(seconds, 1e-9):,.0f} events/s"),
+            on_progress=lambda done, seconds: stderr.print(f"{done:,} arrived, {done / max(seconds, 1e-9):,.0f} events/s"),
         )
     print(f"{sent:,} events to {settings.kafka.events_in}")
 

@@ -26,7 +26,10 @@ def topics() -> None:
     help="How many partitions each created topic gets.",
 )
 def create(settings_file: Path | None, partitions: int) -> None:
-    """Create the topics that are missing, with the settings that the pipeline needs. Topics that exist are left alone."""
+    """Create the topics that are missing, with the settings that the pipeline needs.
+
+    Topics that exist are left as they are. If one has another number of partitions, the command says so.
+    """
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.topics import create_topics
 
@@ -34,8 +37,8 @@ def create(settings_file: Path | None, partitions: int) -> None:
         created, existing = create_topics(load_settings(settings_file), partitions)
     for name in created:
         print(f"created {name}")
-    for name in existing:
-        print(f"exists  {name}")
+    for name, number in existing.items():
+        print(f"exists  {name}" + (f", but with {number} partitions and not {partitions}" if number != partitions else ""))
 
 
 @topics.command(short_help="Compare the topics with what workers need.")

@@ -1,4 +1,4 @@
-"""Load: produce ingest messages at a set rate, for trying things out."""
+"""Produces ingest messages at a set rate, for `pipeline load`."""
 
 from __future__ import annotations
 
@@ -26,46 +26,50 @@ def produce(
     per_second: float | None,
     on_progress: Callable[[int, float], None],
 ) -> int:
-    """Produce (key, value) pairs to the input topic, as fast as the broker takes them or at a rate. Return how many.
+    """Produce (key, value) pairs to the input topic, as fast as the broker takes them or at a rate. Return how many arrived.
 
-    `on_progress` is told the number so far and the seconds taken. Raises KafkaException once one is known not to have arrived.
+    `on_progress` is called once a second with the number that the broker has acknowledged so far, and the seconds taken. What is
+    still in the client's queue does not count. Raises KafkaException once one is known not to have arrived.
     """
     producer = Producer(
         producer_config(kafka)
-        | {
-            "delivery.timeout.ms": DELIVERED_WITHIN_MS,
-            "topic.metadata.propagation.max.ms": APPEARS_WITHIN_MS,
-            "delivery.report.only.error": True,
-        }
+        | {"delivery.timeout.ms": DELIVERED_WITHIN_MS, "topic.metadata.propagation.max.ms": APPEARS_WITHIN_MS}
     )
     started = time.monotonic()
     next_report = started + REPORT_EVERY_S
-    sent = 0
-    for key, value in messages:
+    arrived = 0
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        """Count a message, or raise from the `poll` that learns of its failure."""
+        nonlocal arrived
+        if error is not None:
+            raise KafkaException(error)
+        arrived += 1
+
+    def report() -> None:
+        nonlocal next_report
+        now = time.monotonic()
+        if now >= next_report:
+            next_report = now + REPORT_EVERY_S
+            on_progress(arrived, now - started)
+
+    for queued, (key, value) in enumerate(messages, 1):
         while True:
             try:
-                producer.produce(kafka.events_in, value, key, on_delivery=_refuse)
+                producer.produce(kafka.events_in, value, key, on_delivery=delivered)
                 break
             except BufferError:
                 producer.poll(0.1)
-        sent += 1
-        now = time.monotonic()
-        if per_second is not None and (ahead_s := sent / per_second - (now - started)) > 0:
+                report()
+        if per_second is not None and (ahead_s := queued / per_second - (time.monotonic() - started)) > 0:
             producer.poll(0)
             time.sleep(ahead_s)
-        elif sent % 1_000 == 0:
+        elif queued % 1_000 == 0:
             producer.poll(0)
-        if now >= next_report:
-            next_report = now + REPORT_EVERY_S
-            on_progress(sent, now - started)
+        report()
     while len(producer):
         producer.poll(0)
+        report()
         time.sleep(FLUSH_POLL_S)
-    on_progress(sent, time.monotonic() - started)
-    return sent
-
-
-def _refuse(error: KafkaError | None, _: Message) -> None:
-    """Raise from the `poll` or `flush` that learns of it."""
-    if error is not None:
-        raise KafkaException(error)
+    on_progress(arrived, time.monotonic() - started)
+    return arrived

@@ -44,8 +44,8 @@ def wanted_topics(settings: Settings) -> list[Topic]:
     ]
 
 
-def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[str]]:
-    """Create the missing topics. Return the names created and those that existed. Raises KafkaException."""
+def create_topics(settings: Settings, partitions: int) -> tuple[list[str], dict[str, int]]:
+    """Create the missing topics. Return the names created, and the others with their partitions. Raises KafkaException."""
     admin = AdminClient(admin_config(settings.kafka))
     new = [
         NewTopic(
@@ -53,7 +53,7 @@ def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[
         )
         for topic in wanted_topics(settings)
     ]
-    created, existing = [], []
+    created, existing = [], {}
     for name, future in admin.create_topics(new, operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S).items():
         try:
             future.result()
@@ -61,7 +61,7 @@ def create_topics(settings: Settings, partitions: int) -> tuple[list[str], list[
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-            existing.append(name)
+            existing[name] = len(admin.list_topics(name, timeout=TIMEOUT_S).topics[name].partitions)
     return created, existing
 
 

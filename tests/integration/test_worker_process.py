@@ -301,6 +301,13 @@ def test_topics_check_names_what_does_not_fit(installation: Installation) -> Non
     assert "exists" in installation.pipeline("topics", "create").stdout
 
 
+def test_topics_create_says_that_a_topic_has_another_number_of_partitions(installation: Installation) -> None:
+    name = installation.settings.kafka.events_in
+    assert f"exists  {name}\n" in installation.pipeline("topics", "create", "--partitions", "2").stdout
+    created = installation.pipeline("topics", "create", "--partitions", "8")
+    assert f"exists  {name}, but with 2 partitions and not 8\n" in created.stdout
+
+
 def test_environment_reaches_the_settings(installation: Installation) -> None:
     environment = {**os.environ, "PIPELINE_KAFKA_OUTCOMES": "no-such-topic"}
     command = [sys.executable, "-m", "pipeline", "worker", "--settings", str(installation.folder / "settings.toml")]
