@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import orjson
 
-from pipeline.cli.options import Moment, WholeNumber, fail, printable, settings_file_option, stderr, stdout
+from pipeline.cli.options import Moment, Rate, WholeNumber, fail, printable, settings_file_option, stderr, stdout
 from pipeline.settings.loading import load_settings
 
 if TYPE_CHECKING:
@@ -130,31 +132,48 @@ def show(settings_file: Path | None, place: str, *, raw: bool) -> None:
 @settings_file_option
 @filter_options
 @click.option("--place", "places", multiple=True, metavar="PARTITION:OFFSET", help="Only this one. May be repeated.")
-def replay(settings_file: Path | None, **filters: Any) -> None:
+@click.option("--limit", type=WholeNumber(), help="Replay at most this many; run the command again for the next ones.")
+@click.option("--rate", type=Rate(), help="Dead letters per second.  [default: as fast as Kafka takes them]")
+@click.option("--dry-run", is_flag=True, help="Only say what would be replayed.")
+def replay(settings_file: Path | None, limit: int | None, rate: float | None, *, dry_run: bool, **filters: Any) -> None:
     """Send dead letters to the input topic again, each of them once.
 
     A dead letter that was replayed is marked as such on its topic. So the command can be interrupted and run again, with the
     same options or others, and replays none of them twice.
 
     \b
-    Example: replay what failed through a bug that is mended
-      pipeline dead-letters replay --reason internal --stage group
+    Example: replay what failed through a bug that is mended, ten of them first
+      pipeline dead-letters replay --reason internal --stage group --dry-run
+      pipeline dead-letters replay --reason internal --stage group --limit 10
+      pipeline dead-letters replay --reason internal --stage group --rate 100
     """
-    from pipeline.kafka.dead_letter_topic import replay_letters
+    from pipeline.kafka.dead_letter_topic import preview_replay, replay_letters
     from pipeline.kafka.errors import broker_errors
 
-    with broker_errors("replay dead letters (run it again: none is replayed twice)"):
-        progress = replay_letters(
-            load_settings(settings_file), _wanted(**filters), lambda done: stderr.print(f"{done.letters:,} replayed")
-        )
+    settings, wanted = load_settings(settings_file), _wanted(**filters)
+    kinds: Counter[tuple[str, str]] = Counter()
+    if dry_run:
+        with broker_errors("read dead letters"):
+            progress = preview_replay(
+                settings, wanted, lambda letter: kinds.update([(letter.text("stage"), letter.text("reason"))]), limit=limit
+            )
+    else:
+        with broker_errors("replay dead letters (run it again: none is replayed twice)"):
+            progress = replay_letters(
+                settings, wanted, lambda done: stderr.print(f"{done.letters:,} replayed"), limit=limit, per_second=rate
+            )
     if not (progress.letters or progress.already or progress.cut):
         if filters["places"]:
             fail("there is no dead letter at any of these places")
         print("no dead letter matches")
         return
-    print(f"replayed {progress.letters:,}; {progress.already:,} had been replayed before")
+    for (stage, reason), number in sorted(kinds.items()):
+        print(f"{number:>8,}  {printable(stage)}: {printable(reason)}")
+    print(f"{'would replay' if dry_run else 'replayed'} {progress.letters:,}; {progress.already:,} had been replayed before")
     if progress.cut:
         print(f"left out {progress.cut:,} that were too large to be kept whole (header truncated-from)")
+    if progress.has_more:
+        print(f"more are left: --limit {limit} was reached")
 
 
 def _wanted(
@@ -167,7 +186,12 @@ def _wanted(
     places: tuple[str, ...] = (),
 ) -> Wanted:
     from pipeline.kafka.dead_letters import Wanted, parse_address
+    from pipeline.stages import ERRORS
 
+    stages = ["decode", *(known.name for known in ERRORS), "worker"]
+    if stage is not None and stage not in stages:
+        meant = get_close_matches(stage, stages, 1)
+        fail(f"there is no stage {stage!r}" + (f"; did you mean {meant[0]}?" if meant else f": it is one of {', '.join(stages)}"))
     chosen = set()
     for text in places:
         place = parse_address(text)

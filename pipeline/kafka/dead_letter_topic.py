@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,6 +35,8 @@ class Replayed:
     """Wanted, but replayed before."""
     cut: int = 0
     """Wanted, but only their beginning was kept."""
+    has_more: bool = False
+    """Whether others are left because of a limit."""
 
 
 class DeadLetterTopic:
@@ -115,8 +118,17 @@ class DeadLetterTopic:
                     raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 -- the client's name
 
 
-def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Replayed], None]) -> Replayed:
+def replay_letters(
+    settings: Settings,
+    wanted: Wanted,
+    on_progress: Callable[[Replayed], None],
+    *,
+    limit: int | None = None,
+    per_second: float | None = None,
+) -> Replayed:
     """Bring dead letters back to the input topic, each once, whatever interrupts this. Raises KafkaException.
+
+    At most `limit` are brought back, and `per_second` on average if it is given; one second's are sent together.
 
     The producer comes first: it ends what an interrupted replay left open and fences one that still runs,
     so that the marks read afterwards are all there will be.
@@ -126,30 +138,67 @@ def replay_letters(settings: Settings, wanted: Wanted, on_progress: Callable[[Re
     producer.init_transactions(TIMEOUT_S)
     topic = DeadLetterTopic(settings, is_settled=True)
     progress = Replayed()
+    together = LETTERS_PER_TRANSACTION if per_second is None else min(LETTERS_PER_TRANSACTION, math.ceil(per_second))
+    started = time.monotonic()
     try:
-        done = topic.replayed()
-        batch: list[StoredLetter] = []
-        size = 0
-        for letter in topic.letters(wanted):
-            if letter.place in done:
-                progress.already += 1
-                continue
-            if not letter.is_whole:
-                progress.cut += 1
-                continue
-            batch.append(letter)
-            size += len(letter.body)
-            if len(batch) >= LETTERS_PER_TRANSACTION or size >= BYTES_PER_TRANSACTION:
-                _replay_together(producer, batch, kafka)
-                progress.letters += len(batch)
-                batch, size = [], 0
-                on_progress(progress)
-        if batch:
+        for batch in _batches(_pending(topic, wanted, progress, limit), together):
+            if per_second is not None:
+                time.sleep(max(0.0, started + progress.letters / per_second - time.monotonic()))
             _replay_together(producer, batch, kafka)
             progress.letters += len(batch)
+            on_progress(progress)
     finally:
         topic.close()
     return progress
+
+
+def preview_replay(
+    settings: Settings, wanted: Wanted, on_letter: Callable[[StoredLetter], None], *, limit: int | None = None
+) -> Replayed:
+    """Return what `replay_letters` would do now, and call `on_letter` for each letter that it would bring back.
+
+    Nothing is written, and a replay that runs meanwhile is not disturbed. Raises KafkaException.
+    """
+    topic = DeadLetterTopic(settings)
+    progress = Replayed()
+    try:
+        for letter in _pending(topic, wanted, progress, limit):
+            progress.letters += 1
+            on_letter(letter)
+    finally:
+        topic.close()
+    return progress
+
+
+def _pending(topic: DeadLetterTopic, wanted: Wanted, progress: Replayed, limit: int | None) -> Iterator[StoredLetter]:
+    """Yield the wanted letters that can be brought back, at most `limit`. Count the others in `progress`."""
+    done = topic.replayed()
+    number = 0
+    for letter in topic.letters(wanted):
+        if letter.place in done:
+            progress.already += 1
+        elif not letter.is_whole:
+            progress.cut += 1
+        elif number == limit:
+            progress.has_more = True
+            return
+        else:
+            number += 1
+            yield letter
+
+
+def _batches(letters: Iterable[StoredLetter], together: int) -> Iterator[list[StoredLetter]]:
+    """Cut letters into batches of one transaction each, by number and bytes."""
+    batch: list[StoredLetter] = []
+    size = 0
+    for letter in letters:
+        batch.append(letter)
+        size += len(letter.body)
+        if len(batch) >= together or size >= BYTES_PER_TRANSACTION:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _replay_together(producer: Producer, letters: Sequence[StoredLetter], kafka: KafkaSettings) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from support.kafka_broker import Broker, fresh_settings, read_all
 
 from pipeline.kafka import dead_letter_topic
 from pipeline.kafka.batch import TOKEN_HEADER, make_record
-from pipeline.kafka.dead_letter_topic import DeadLetterTopic, Replayed, replay_letters
+from pipeline.kafka.dead_letter_topic import DeadLetterTopic, Replayed, preview_replay, replay_letters
 from pipeline.kafka.dead_letters import LetterAddress, StoredLetter, Wanted, read_mark
 from pipeline.kafka.topics import topic_id
 from pipeline.model.dead_letter import DeadLetter
@@ -221,6 +223,51 @@ def test_marks_behind_a_transaction_that_is_still_open_count(broker: Broker, set
     assert replay(settings) == Replayed(0, 25)
     ends.join()
     assert len(tokens(read_all(broker, settings.kafka.events_in))) == 25
+
+
+def test_a_limit_leaves_the_others_and_a_preview_replays_nothing(broker: Broker, settings: Settings) -> None:
+    bury(settings, 10)
+    bury(settings, 3, stage="decode")
+    seen: list[str] = []
+    assert preview_replay(settings, Wanted(), lambda letter: seen.append(letter.text("stage"))) == Replayed(13)
+    assert Counter(seen) == {"group": 10, "decode": 3}
+    assert preview_replay(settings, Wanted(), lambda _: None, limit=4) == Replayed(4, has_more=True)
+    assert read_all(broker, settings.kafka.events_in) == []
+    assert replay_letters(settings, Wanted(), lambda _: None, limit=4) == Replayed(4, has_more=True)
+    assert len(read_all(broker, settings.kafka.events_in)) == 4
+    rest = replay_letters(settings, Wanted(), lambda _: None, limit=9)
+    assert (rest.letters, rest.has_more) == (9, False)
+    assert len(tokens(read_all(broker, settings.kafka.events_in))) == 13
+
+
+def test_a_rate_spreads_a_replay_over_time(broker: Broker, settings: Settings) -> None:
+    bury(settings, 7)
+    sent: list[int] = []
+    started = time.monotonic()
+    replay_letters(settings, Wanted(), lambda done: sent.append(done.letters), per_second=2.5)
+    assert time.monotonic() - started >= 2.4, "six letters come before the last one"
+    assert sent == [3, 6, 7]
+    assert len(read_all(broker, settings.kafka.events_in)) == 7
+
+
+def test_the_command_previews_and_names_a_stage_that_is_not_there(settings: Settings, tmp_path: Path) -> None:
+    bury(settings, 3)
+    file = tmp_path / "settings.toml"
+    kafka = settings.kafka
+    file.write_text(
+        f'[kafka]\nbrokers = "{kafka.brokers}"\ndead_letters = "{kafka.dead_letters}"\nevents_in = "{kafka.events_in}"\n'
+        f'consumer_group = "{kafka.consumer_group}"\n'
+    )
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        done = pipeline("dead-letters", "replay", "--settings", file, *arguments)
+        return done.returncode, done.stdout, done.stderr
+
+    assert command("--dry-run") == (0, "       3  group: internal\nwould replay 3; 0 had been replayed before\n", "")
+    assert command("--stage", "grup") == (2, "", "pipeline: there is no stage 'grup'; did you mean group?\n")
+    code, said, _ = command("--stage", "group", "--limit", "2", "--rate", "100")
+    assert (code, said) == (0, "replayed 2; 0 had been replayed before\nmore are left: --limit 2 was reached\n")
+    assert len(listed(settings)) == 1
 
 
 def test_what_was_cut_is_left_where_it_is(broker: Broker, settings: Settings) -> None:
