@@ -5,42 +5,102 @@ Only limits of whole categories are told. A limit of one group would silence its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.gateway.answers import JSON, Answer
 from pipeline.gateway.routes import Endpoint
 from pipeline.model.category import DataCategory
+from pipeline.model.errors import RetryableError
 from pipeline.model.scope import Scope
-from pipeline.quotas.model import Quota, QuotaScope
+from pipeline.quotas.model import Quota
 from pipeline.quotas.rate_limit import IMMEDIATE_RETRY_S, RateLimit, format_header, merge, retry_after
+from pipeline.quotas.used_up import UsedUp, counts_sender
 from pipeline.rules.snapshot import Rules
+
+log = logging.getLogger(__name__)
 
 UNLIMITED = frozenset({Endpoint.MINIDUMP, Endpoint.UNREAL, Endpoint.NEL, Endpoint.CRON})
 """Endpoints whose clients do not understand 429, or must not be silenced."""
+ASK_EVERY_S = 1.0
+SENDERS_KEPT = 10_000
+FORGOTTEN_AFTER_S = 300.0
+
+Senders = list[tuple[Scope, Sequence[Quota]]]
+FindUsedUp = Callable[[Senders, float], Mapping[Scope, tuple[UsedUp, ...]]]
 
 
-class Limits(Protocol):
-    """Which limits hold at the moment. A wrong answer costs nothing but traffic."""
+class Limits:
+    """Which limits hold for a sender: quotas of limit 0 by the rules alone, and those that `find` says are used up.
 
-    def current(self, scope: Scope, rules: Rules) -> tuple[RateLimit, ...]:
-        """Return the limits that hold for a sender. Must not wait for anything."""
+    `find` asks Redis, once a second, in a thread of this object; a request never waits for it. Without `find`, the rules alone
+    count. A limit that is wrong for a second costs nothing but traffic: workers decide.
+    """
+
+    def __init__(self, rules: Callable[[], Rules], find: FindUsedUp | None) -> None:
+        self._rules = rules
+        self._find = find
+        self._seen: OrderedDict[Scope, float] = OrderedDict()
+        self._lock = threading.Lock()
+        self._used_up: Mapping[Scope, tuple[UsedUp, ...]] = {}
+        self._stopping = threading.Event()
+        self.errors = 0
+        """How often Redis could not be asked."""
+        if find is not None:
+            threading.Thread(target=self._run, name="limits", daemon=True).start()
+
+    def current(self, scope: Scope) -> tuple[RateLimit, ...]:
+        """Return the limits that hold for a sender now."""
+        quotas = self._rules().project(scope.project_id).quotas
+        limits = [RateLimit.of(quota, IMMEDIATE_RETRY_S) for quota in quotas if _is_closed(quota) and counts_sender(quota, scope)]
+        if self._find is not None:
+            now = time.time()
+            with self._lock:
+                self._seen[scope] = now
+                self._seen.move_to_end(scope)
+                if len(self._seen) > SENDERS_KEPT:
+                    self._seen.popitem(last=False)
+            limits += [RateLimit.of(used.quota, used.ends - now) for used in self._used_up.get(scope, ()) if used.ends > now]
+        return merge(limits) if limits else ()
+
+    def ask(self) -> None:
+        """Find out what is used up. Raises RetryableError if Redis is away: what was known holds to the end of its window."""
+        if self._find is None:
+            return
+        now = time.time()
+        with self._lock:
+            while self._seen and next(iter(self._seen.values())) < now - FORGOTTEN_AFTER_S:
+                self._seen.popitem(last=False)
+            scopes = list(self._seen)
+        rules = self._rules()
+        self._used_up = self._find([(scope, rules.project(scope.project_id).quotas) for scope in scopes], now)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        is_away = False
+        while not self._stopping.wait(ASK_EVERY_S):
+            try:
+                self.ask()
+            except RetryableError as error:
+                self.errors += 1
+                if not is_away:
+                    log.warning("used-up quotas are not told at the moment: %s", error)
+                is_away = True
+            except Exception:  # whatever it is, senders are served
+                log.exception("used-up quotas are not told")
+            else:
+                is_away = False
 
 
-class ClosedCategories:
-    """The limits that follow from the rules alone: quotas of limit 0 take nothing of their categories."""
-
-    def current(self, scope: Scope, rules: Rules) -> tuple[RateLimit, ...]:
-        """Return one limit for each quota of limit 0 that counts this sender."""
-        quotas = rules.project(scope.project_id).quotas
-        return merge(RateLimit.of(quota, IMMEDIATE_RETRY_S) for quota in quotas if quota.limit == 0 and _counts(quota, scope))
-
-
-def _counts(quota: Quota, scope: Scope) -> bool:
-    """Whether a quota counts a sender as a whole; one of groups never does."""
-    if quota.scope in {QuotaScope.GROUP, QuotaScope.UNKNOWN} or (quota.scope is QuotaScope.KEY and scope.key_id is None):
-        return False
-    return quota.matches(scope, next(iter(quota.categories), DataCategory.ERROR))
+def _is_closed(quota: Quota) -> bool:
+    """Whether a quota takes nothing at all, whatever was counted."""
+    return quota.limit == 0 and quota.bucket is None
 
 
 def limited_counts(
@@ -66,5 +126,5 @@ def headers_of(limits: Sequence[RateLimit]) -> tuple[tuple[str, str], ...]:
 
 def too_many_requests(limits: Sequence[RateLimit]) -> Answer:
     """Return the answer to a request whose whole content is limited."""
-    body = b'{"detail":"Sentry dropped data due to a quota or internal rate limit being reached."}'
+    body = b'{"detail":"rate limited: a quota of this project or key is used up"}'
     return Answer(429, body, (JSON, *headers_of(limits), ("retry-after", retry_after(limits))))

@@ -124,7 +124,7 @@ class Door:
             rules = self._rules.current
             project = rules.project(sender.project_id).project
             scope = Scope(project.organization, sender.project_id, project.key_id(found.public_key))
-            limits = self._limits.current(scope, rules)
+            limits = self._limits.current(scope)
             limited = None if found.endpoint in UNLIMITED else limited_counts(found.counts, limits)
             if limited is not None:
                 for (category, quantity), limit in limited:

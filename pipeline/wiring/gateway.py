@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.gateway.limits import ClosedCategories
+from pipeline.gateway.limits import FindUsedUp, Limits, Senders
 from pipeline.gateway.origins import Network
 from pipeline.gateway.process import Gateway
 from pipeline.gateway.server import Door
@@ -13,7 +14,10 @@ from pipeline.gateway.shipping import ShippingWork, SpoolSource
 from pipeline.kafka.kept_position import KeptPosition
 from pipeline.kafka.producer import TransactionalProducer
 from pipeline.model.errors import SettingsError
+from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_gateway import GatewayMetrics
+from pipeline.quotas.used_up import UsedUp, find_used_up
+from pipeline.redis.client import Client
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
 from pipeline.runtimes.loop import Loop
@@ -21,6 +25,7 @@ from pipeline.settings.schema import Settings
 from pipeline.spool.errors import SpoolInUseError
 from pipeline.spool.files import DiskFiles
 from pipeline.spool.spool import Spool
+from pipeline.wiring.redis import connect_redis
 
 
 def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics) -> Gateway:
@@ -35,16 +40,29 @@ def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics
     source = SpoolSource(spool, KeptPosition(kafka, kafka.events_in, name), sink.register, settings.batch)
     work = ShippingWork(kafka, lambda: rules.current, metrics)
     loop = Loop(source, work, sink, metrics, DeadLetterLimit(settings.dead_letters))
+    limits = Limits(lambda: rules.current, _used_up(settings) if settings.redis.url else None)
     door = Door(
         own,
         spool,
         rules,
-        ClosedCategories(),
+        limits,
         metrics,
         is_unknown_refused=settings.input.unknown_projects == "reject",
         trusted=_networks(own.trusted_proxies),
     )
     return Gateway(settings, door, spool, source, work, loop, rules, metrics)
+
+
+def _used_up(settings: Settings) -> FindUsedUp:
+    """Return what asks the workers' Redis for used-up quotas. A client is made when it is first needed, so Redis may be away."""
+    clients: list[Client] = []
+
+    def find(senders: Senders, now: float) -> Mapping[Scope, tuple[UsedUp, ...]]:
+        if not clients:
+            clients.append(connect_redis(settings))
+        return find_used_up(clients[0], senders, now)
+
+    return find
 
 
 def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
