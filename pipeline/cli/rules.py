@@ -26,7 +26,7 @@ from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.rule_tools.case_file import LocatedCase, Subject, case_files, parse_cases
 from pipeline.rule_tools.cases import base_rules, run_cases
 from pipeline.rule_tools.group_diff import diff_groups
-from pipeline.rule_tools.suspicious_rules import suspicious_matchers
+from pipeline.rule_tools.suspicious_rules import suspicions
 from pipeline.rule_tools.unused_rules import unused_rules
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
@@ -115,7 +115,8 @@ def check(
 ) -> None:
     """Parse all rule files of the rules folder DIR, and run the cases beside them (*.cases.yaml).
 
-    Every mistake is listed with file, line, and what was expected. Matchers that can never hold give a warning. With recorded
+    Every mistake is listed with file, line, and what was expected. What cannot be meant as it is written gives a warning, such as
+    a matcher that can never hold or a variable that does not exist. With recorded
     events (INPUT as for `pipeline replay`), the rules that match none of them are listed too.
 
     Ends with 1 if there is a mistake or a case fails. Warnings do not count.
@@ -148,7 +149,7 @@ def check(
     count = sum(len(located) for _, located in cases)
     groupers = [loaded.default.grouper, *(rules_.grouper for rules_ in loaded.projects.values())]
     every = {(rule.file, rule.line): rule for grouper in groupers for rule in grouper.rules}
-    warnings = list(suspicious_matchers(every.values()))
+    warnings = list(suspicions(every.values()))
     unused = None
     if inputs:
         try:

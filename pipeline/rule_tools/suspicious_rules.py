@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.globs.check import never_matches
+from pipeline.globs.check import never_matches, seems_meant_as_text
 from pipeline.grouping.fingerprint_rules.rule import EventMatcher, FingerprintRule
+from pipeline.grouping.fingerprint_rules.variables import closest_to, is_inside_text, is_unknown, unknown_in, variable_in
 from pipeline.grouping.stacktrace_rules.rule import FrameMatcher, StackTraceRule
 from pipeline.model.errors import RuleError
 
@@ -20,14 +21,38 @@ TRUTHS = frozenset({"1", "yes", "true", "0", "no", "false"})
 """
 
 
-def suspicious_matchers(rules: Iterable[StackTraceRule | FingerprintRule]) -> Iterator[RuleError]:
-    """Yield a warning for each matcher that nothing can satisfy, or that everything satisfies because it is negated."""
+def suspicions(rules: Iterable[StackTraceRule | FingerprintRule]) -> Iterator[RuleError]:
+    """Yield a warning for everything in a rule that cannot be meant as it is written.
+
+    Such are matchers that nothing can satisfy (or everything, if they are negated), brackets and braces that read as text, and
+    variables that do not exist or are not replaced.
+    """
     for rule in rules:
-        for matcher in _matchers(rule):
-            reason = _reason(matcher)
-            if reason is not None:
-                effect = "holds always" if matcher.negated else "never holds"
-                yield RuleError(rule.file, rule.line, None, f"{matcher} {effect}: {reason}", str(rule))
+        for message in _of_rule(rule):
+            yield RuleError(rule.file, rule.line, None, message, str(rule))
+
+
+def _of_rule(rule: StackTraceRule | FingerprintRule) -> Iterator[str]:
+    for matcher in _matchers(rule):
+        reason = _reason(matcher)
+        if reason is not None:
+            yield f"{matcher} {'holds always' if matcher.negated else 'never holds'}: {reason}"
+        elif matcher.key not in {"family", "app", "sdk"}:
+            meant = seems_meant_as_text(matcher.pattern, is_path=matcher.key in {"path", "package"})
+            if meant is not None:
+                yield f"{matcher} may not mean what it seems to: {meant}"
+    if isinstance(rule, FingerprintRule):
+        yield from _of_variables(rule)
+
+
+def _of_variables(rule: FingerprintRule) -> Iterator[str]:
+    names = [name for value in rule.values if is_unknown(value) and (name := variable_in(value)) is not None]
+    for name in (*names, *unknown_in(rule.title or "")):
+        close = closest_to(name)
+        yield f"{{{{ {name} }}}}: there is no such variable" + (f"; did you mean {{{{ {close} }}}}?" if close is not None else "")
+    for value in rule.values:
+        if is_inside_text(value):
+            yield f'"{value}": variables inside of a text in quotes are not replaced; write them outside of the quotes'
 
 
 def _matchers(rule: StackTraceRule | FingerprintRule) -> Iterator[FrameMatcher | EventMatcher]:

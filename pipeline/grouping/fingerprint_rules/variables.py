@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Literal
 
 from pipeline.model.event import Event, crash_frame, last_exception, message_of, tags_of
@@ -29,6 +30,21 @@ def is_unknown(value: str) -> bool:
     """Whether a fingerprint value has the form of a variable, but its name is unknown."""
     name = variable_in(value)
     return name is not None and name != "default" and name not in _VARIABLES and not name.startswith("tags.")
+
+
+def unknown_in(template: str) -> list[str]:
+    """Return the names in a title that are no variables, `default` included: it stands for no text."""
+    return [name for name in _VARIABLE.findall(template) if name not in _VARIABLES and not name.startswith("tags.")]
+
+
+def closest_to(name: str) -> str | None:
+    """Return the variable that is spelled most like a name, or None if none is like it."""
+    return next(iter(get_close_matches(name, _VARIABLES, 1)), None)
+
+
+def is_inside_text(value: str) -> bool:
+    """Whether a fingerprint value has a variable inside of a longer text, where it is not replaced."""
+    return variable_in(value) is None and _VARIABLE.search(value) is not None
 
 
 def resolve(value: str, event: Event) -> str:

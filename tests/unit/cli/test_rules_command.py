@@ -149,6 +149,35 @@ def test_check_warns_of_matchers_that_cannot_hold(folder: Callable[..., Path]) -
     assert [warning["line"] for warning in json.loads(run("check", path, "--json").stdout)["warnings"]] == [1, 4, 2, 3]
 
 
+def test_check_warns_of_text_in_brackets_and_of_variables_that_are_not_there(folder: Callable[..., Path]) -> None:
+    path = folder(
+        "rules",
+        'message:"*[Errno 111]*" -> refused',
+        'message:"projects/{org slug}/*" -> db',
+        'type:x -> {{ default }}, {{ mesage }} title="{{ titel }}: {{ message }}"',
+        'type:y -> "at {{ transaction }}", {{ tags.anything }}',
+        'message:"*\\[Errno 111\\]*" -> {{ default }}, {{ message }} title="{{ tags.x }}"',
+    )
+    (path / "default" / "enhancements.rules").write_text('error.value:"*[Errno 111]*" -group\n')
+
+    result = run("check", path)
+
+    assert result.exit_code == 0
+    said = [line.removeprefix(f"warning: {path}/default/") for line in result.stderr.splitlines() if "warning" in line]
+    assert [line.partition(" ")[0] for line in said] == [
+        "enhancements.rules:1:",
+        *(f"fingerprints.rules:{number}:" for number in (1, 2, 3, 3, 4)),
+    ]
+    for words in (
+        "`[Errno 111]` is a set that matches one of its characters; for the text write `\\[Errno 111\\]`, in quotes",
+        "braces hold alternatives, and these hold one",
+        "{{ mesage }}: there is no such variable; did you mean {{ message }}?",
+        "{{ titel }}: there is no such variable",
+        '"at {{ transaction }}": variables inside of a text in quotes are not replaced',
+    ):
+        assert words in result.stderr
+
+
 def test_check_runs_the_cases_beside_the_rules(folder: Callable[..., Path]) -> None:
     path = folder("rules", 'logger:a -> {{ default }}, {{ tags.region }} title="Cart"', "logger:b -> failed")
     cases = path / "default" / "carts.cases.yaml"
