@@ -6,8 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from pipeline.model.event import Event, ExceptionValue, frames_in
+from pipeline.model.event import Event, ExceptionValue
 from pipeline.model.user_agent import CACHED, MAX_LENGTH, parse_user_agent
+
+_INJECTED_NAMES = "jigsaw|combosearch|zitereader|darkreader|_autofillcallbackhandler|gmo|__firefox__"
+_INJECTED = re.compile(rf"(?<![\w$.])(?:{_INJECTED_NAMES}) is not defined|can't find variable: (?:{_INJECTED_NAMES})(?![\w$])")
+"""Errors about variables of injected scripts, in lower case: in the words of Chrome and Firefox, and in those of Safari."""
+
+_WALLET_NAMES = ("solana", "ethereum", "googletag")
+"""Properties that wallets and ad blockers define on the page's window, in lower case."""
 
 _EXTENSION_TEXTS = (
     "top.globals",
@@ -16,29 +23,42 @@ _EXTENSION_TEXTS = (
     "myapp_removeallhighlights",
     "http://tt.epicplay.com",
     "http://loading.retry.widdit.com/",
-    "can't find variable: zitereader",
-    "jigsaw is not defined",
-    "combosearch is not defined",
     "atomicfindclose",
     "fb_xd_fragment",
     "bmi_safeaddonload",
     "ebcallbackmessagereceived",
-    "error _gcrweb",
+    "_gcrweb",
     "conduitpage",
     "null is not an object (evaluating 'elt.parentnode')",
     "plugin.setsuspendstate is not a function",
+    "(evaluating 'plugin.setsuspendstate(",
     "extension context invalidated",
+    "invalid call to runtime.sendmessage()",
+    "could not establish connection. receiving end does not exist",
     "can't access dead object",
     "webkit-masked-url:",
-    "cannot redefine property: solana",
-    "cannot redefine property: ethereum",
-    "cannot redefine property: googletag",
     "undefined is not an object (evaluating 'a.j')",
     "undefined is not an object (evaluating 'a.l')",
+    "evaluating 'window.__firefox__",
     'permission denied to access property "correspondinguseelement"',
     'permission denied to access property "document"',
+    *(
+        text
+        for name in _WALLET_NAMES
+        for text in (
+            f"cannot redefine property: {name}",
+            f'can\'t redefine non-configurable property "{name}"',
+            f"cannot assign to read only property '{name}'",
+            f"cannot set property {name} of #<window> which has only a getter",
+            f'setting getter-only property "{name}"',
+        )
+    ),
 )
-"""Parts of the messages of extensions, toolbars, rewriting proxies, wallets and in-page translators, in lower case."""
+"""Parts of the messages of extensions, toolbars, rewriting proxies, wallets and in-page translators, in lower case.
+
+An error has different words in Chrome, Firefox and Safari, which includes every browser on iOS. Safari does not name the property
+that cannot be redefined, so its words for that are not listed: the page's own errors have the same.
+"""
 
 _EXTENSION_SCHEMES = ("chrome://", "chrome-extension://", "moz-extension://", "safari-extension://", "safari-web-extension://")
 _EXTENSION_HOSTS = (
@@ -58,15 +78,26 @@ _NO_SOURCE = frozenset({"<anonymous>", "[native code]"})
 
 _CRAWLERS = re.compile(
     r"""
-      Mediapartners-Google | AdsBot-Google | Googlebot | FeedFetcher-Google | Storebot-Google
-    | BingBot | BingPreview | Baiduspider | Slurp | Sogou | facebook | meta- | ia_archiver | Slack
-    | bots?(?:[/\s);]|$) | spider(?:[/\s);]|$)
+      Mediapartners-Google | AdsBot-Google | Googlebot | FeedFetcher-Google | Storebot-Google | Google-InspectionTool
+    | GoogleOther | Google-Read-Aloud | GoogleImageProxy | Chrome-Lighthouse
+    | BingBot | BingPreview | Baiduspider | Slurp | Sogou | (?<!com\.)facebook | meta- | ia_archiver | Slack
     | Calypso\ AppCrawler | pingdom | lyticsbot | AWS\ Security\ Scanner | HubSpot\ Crawler | Bytespider
-    | Better\ Uptime | Cloudflare-Healthchecks | GTmetrix | BrightEdgeOnCrawl | ELB-HealthChecker | naver\.me/spd
-    | ClaudeBot | CCBot | OAI-SearchBot | GPTBot | PerplexityBot | Applebot | SemrushBot | YandexBot
+    | Better\ Uptime | UptimeRobot | Uptime-Kuma | StatusCake | Site24x7 | NewRelicPinger | DatadogSynthetics
+    | Cloudflare-Healthchecks | ELB-HealthChecker | GoogleHC/ | kube-probe/
+    | GTmetrix | BrightEdgeOnCrawl | naver\.me/spd | SkypeUriPreview | Embedly | Iframely
+    | ClaudeBot | Claude-Web | anthropic-ai | CCBot | OAI-SearchBot | GPTBot | PerplexityBot | Amazonbot | Amzn-SearchBot
+    | Applebot | cohere-ai | Diffbot | PetalBot | SemrushBot | AhrefsBot | YandexBot | DuckAssistBot
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+"""Names of crawlers, link previews and health checks. They count wherever they stand."""
+
+_CRAWLER_WORDS = re.compile(r"(?:bots?|spider|crawler)(?:[/\s);]|$)", re.IGNORECASE)
+"""Ends of the names of other crawlers. They count outside of the name of a device."""
+
+_DEVICE = re.compile(r"\([^()]*\bAndroid\b[^()]*\)")
+"""The part of a User-Agent header that names an Android device, such as `(Linux; Android 9; CUBOT X19 Build/PPR1)`."""
+
 _WELCOME_CRAWLERS = re.compile(r"Slackbot\s1\.\d+ | SentryUptimeBot | ChatGPT-User", re.IGNORECASE | re.VERBOSE)
 
 VersionTest = Callable[[int], bool]
@@ -106,17 +137,23 @@ _FAMILIES = {"IE Mobile": "IE"}
 
 
 def is_extension_error(event: Event) -> bool:
-    """Whether the first exception is one of an extension, by its message or by the address of its newest frame."""
+    """Whether the first exception is one of an extension, by its message or by the address of its newest frame.
+
+    Frames of native and anonymous code are passed over. A frame without any path ends the search.
+    """
     values = (event.get("exception") or {}).get("values")
     first: ExceptionValue | None = values[0] if values else None
     if first is None:
         return False
     value = first.get("value")
-    if value and _contains_any(value.lower(), _EXTENSION_TEXTS):
+    lowered = value.lower() if value else ""
+    if _contains_any(lowered, _EXTENSION_TEXTS) or _INJECTED.search(lowered) is not None:
         return True
-    for frame in reversed(frames_in(first.get("stacktrace"))):
-        source = frame.get("abs_path")
-        if source and source not in _NO_SOURCE:
+    for frame in reversed((first.get("stacktrace") or {}).get("frames") or ()):
+        source = (frame.get("abs_path") or frame.get("filename")) if frame else None
+        if not source:
+            return False
+        if source not in _NO_SOURCE:
             source = source.lower()
             return source.startswith(_EXTENSION_SCHEMES) or _contains_any(source, _EXTENSION_HOSTS)
     return False
@@ -133,7 +170,15 @@ def is_crawler(header: str) -> bool:
 
 @lru_cache(maxsize=CACHED)
 def _is_crawler(header: str) -> bool:
-    return _CRAWLERS.search(header) is not None and _WELCOME_CRAWLERS.search(header) is None
+    if _WELCOME_CRAWLERS.search(header) is not None:
+        return False
+    return _CRAWLERS.search(header) is not None or _CRAWLER_WORDS.search(_DEVICE.sub(_without_device, header)) is not None
+
+
+def _without_device(match: re.Match[str]) -> str:
+    """Remove what names a device. A crawler that says it is compatible with one stays."""
+    part = match[0].lower()
+    return match[0] if "compatible" in part or "http" in part else ""
 
 
 def is_legacy_browser(header: str, options: tuple[str, ...]) -> bool:

@@ -81,6 +81,8 @@ def parse_condition(source: Any, *, depth: int = 0) -> Condition:
     if depth > MAX_DEPTH:
         raise ConditionError("nested too deep")
     op = source.get("op")
+    if op is None:
+        raise ConditionError("missing field `op`")
     if not isinstance(op, str):
         raise ConditionError("unsupported condition")
     if op in {"and", "or"}:

@@ -73,3 +73,19 @@ def test_nesting_is_bounded() -> None:
         condition = {"op": "not", "inner": condition}
     with pytest.raises(ConditionError, match="deep"):
         parse_condition(condition)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {},
+        {"name": "event.release", "value": "1"},
+        {"op": "and", "inner": [{"name": "event.release", "value": "1"}]},
+        {"op": "not", "inner": {"name": "event.release", "value": "1"}},
+        {"op": "any", "name": "event.exception.values", "inner": {"name": "ty", "value": "E"}},
+    ],
+)
+def test_a_condition_without_op_is_refused_and_never_matches(condition: dict[str, Any]) -> None:
+    with pytest.raises(ConditionError, match="missing field `op`"):
+        parse_condition(condition)
+    assert not lenient_condition(condition)(Subject({"release": "1"}))
