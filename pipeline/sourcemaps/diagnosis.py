@@ -16,7 +16,7 @@ from pipeline.sourcemaps.advice import (
     explain_warning,
 )
 from pipeline.sourcemaps.artifacts import Artifacts
-from pipeline.sourcemaps.frame_selection import MAX_PATH, Frame, is_builtin, read_build, select_frames
+from pipeline.sourcemaps.frame_selection import MAX_PATH, is_builtin, read_build, select_frames
 from pipeline.sourcemaps.module import Module
 from pipeline.sourcemaps.project_index import FoundFile, ProjectIndex
 from pipeline.sourcemaps.resolve import resolve_event
@@ -69,12 +69,12 @@ def diagnose_event(event: dict[str, Any], project_id: int, artifacts: Artifacts)
     return diagnoses
 
 
-def _describe(frame: Frame) -> str:
+def _describe(frame: dict[str, Any]) -> str:
     place = ":".join(str(frame[key]) for key in ("lineno", "colno") if frame.get(key) is not None)
     return f"{frame.get('function') or '?'}  {frame.get('abs_path') or frame.get('filename') or '?'}{':' if place else ''}{place}"
 
 
-def _not_looked_up(frame: Frame, platform: object) -> FrameDiagnosis:
+def _not_looked_up(frame: dict[str, Any], platform: object) -> FrameDiagnosis:
     abs_path = frame.get("abs_path")
     if not isinstance(abs_path, str) or not abs_path:
         why = "it names no file"
@@ -90,7 +90,7 @@ def _not_looked_up(frame: Frame, platform: object) -> FrameDiagnosis:
 
 
 def _diagnose_frame(
-    raw: Frame, frame: Frame, module: Module | None, index: ProjectIndex, images: Mapping[str, str]
+    raw: dict[str, Any], frame: dict[str, Any], module: Module | None, index: ProjectIndex, images: Mapping[str, str]
 ) -> FrameDiagnosis:
     diagnosis = FrameDiagnosis(_describe(raw), "unresolved")
     if module is None or raw["lineno"] <= 0:
@@ -146,7 +146,7 @@ def _where(found: FoundFile | None) -> str:
     return f"in {found.bundle.stored.name}" if found is not None else "not found"
 
 
-def _explain_resolved(diagnosis: FrameDiagnosis, module: Module, frame: Frame) -> None:
+def _explain_resolved(diagnosis: FrameDiagnosis, module: Module, frame: dict[str, Any]) -> None:
     """Say what the frame is, and what it lacks all the same."""
     diagnosis.outcome, diagnosis.resolved_to = "resolved", _describe(frame)
     if "context_line" not in frame:

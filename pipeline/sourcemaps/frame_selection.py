@@ -18,8 +18,6 @@ _MAX_DEBUG_IDS = 100
 MAX_PATH = 4_096
 """In characters. A frame with a longer path is not looked up: paths are kept in memory for each module."""
 
-Frame = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class SelectedStacktrace:
@@ -73,7 +71,7 @@ class _ModuleKeys:
         self._build, self._images = read_build(event, project_id)
         self._by_path: dict[str, ModuleKey] = {}
 
-    def of(self, frame: Frame) -> ModuleKey:
+    def of(self, frame: dict[str, Any]) -> ModuleKey:
         """Return the module to look in for a frame."""
         abs_path = frame["abs_path"]
         key = self._by_path.get(abs_path)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pipeline.sourcemaps.engines.contract import SourcePosition
 from pipeline.sourcemaps.event_errors import EventErrors
-from pipeline.sourcemaps.frame_selection import Frame, FrameSelection, SelectedStacktrace, is_builtin
+from pipeline.sourcemaps.frame_selection import FrameSelection, SelectedStacktrace, is_builtin
 from pipeline.sourcemaps.function_names import choose_name, fold_repeats, scoped_name
 from pipeline.sourcemaps.module import Module, ModuleKey
 from pipeline.sourcemaps.source_text import SourceContext, SourceText
@@ -101,12 +101,12 @@ def _as_skipped(frame: Any, platform: object) -> Any:
     return dict(frame)
 
 
-def _column(frame: Frame) -> int:
+def _column(frame: dict[str, Any]) -> int:
     column = frame.get("colno")
     return max(column, 0) if isinstance(column, int) else 0
 
 
-def _put_context(frame: Frame, context: SourceContext | None) -> None:
+def _put_context(frame: dict[str, Any], context: SourceContext | None) -> None:
     """Put context lines on a frame. Without any, those that the SDK sent stay."""
     if context is None:
         return
@@ -118,14 +118,19 @@ def _put_context(frame: Frame, context: SourceContext | None) -> None:
         frame["post_context"] = list(context.after)
 
 
-def _drop_context(frame: Frame) -> None:
+def _drop_context(frame: dict[str, Any]) -> None:
     for name in ("pre_context", "context_line", "post_context"):
         frame.pop(name, None)
 
 
 def _resolved_frame(
-    raw: Frame, module: Module, position: SourcePosition, callsite: str | None, find_source: SourceLookup, errors: EventErrors
-) -> Frame:
+    raw: dict[str, Any],
+    module: Module,
+    position: SourcePosition,
+    callsite: str | None,
+    find_source: SourceLookup,
+    errors: EventErrors,
+) -> dict[str, Any]:
     frame = dict(raw)
     _drop_context(frame)
     minified_name = raw.get("function") or None
