@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from pipeline.model.byte_bounded_lru import ByteBoundedLru
 from pipeline.sourcemaps.bundle import DamagedBundleError, TooLargeError, read_bundled_file
 from pipeline.sourcemaps.disk_cache import DiskCache
+from pipeline.sourcemaps.map_references import without_byte_order_mark
 from pipeline.sourcemaps.module import Attempt, EventBuild
 from pipeline.sourcemaps.project_index import FoundFile, ProjectIndex
 from pipeline.sourcemaps.source_text import SourceText
@@ -129,7 +130,7 @@ class Files:
             attempted(Attempt(url, "failure", scraped.reason))
             return Unusable(f"not among the artifacts; fetching it: {scraped.reason}", is_temporary=True)
         attempted(Attempt(url, "success"))
-        text, text_key = SourceText(scraped.content), f"scraped/{url}"
+        text, text_key = SourceText(without_byte_order_mark(scraped.content)), f"scraped/{url}"
         self._texts.put(text_key, text, text.cost_bytes)
         return File(text, text_key, "scraping", url, {}, is_single=True, asked_url=url)
 
@@ -143,6 +144,6 @@ class Files:
                     data = read_bundled_file(file, found.file.member, self._max_file_bytes)
                 if self._disk is not None:
                     self._disk.put(name, data)
-            text = SourceText(data)
+            text = SourceText(without_byte_order_mark(data))
             self._texts.put(name, text, text.cost_bytes)
         return name, text

@@ -74,13 +74,13 @@ def urls_beside(built_url: str, reference: str) -> list[str]:
     return list(dict.fromkeys((folder + slash + reference.rpartition("/")[2], f"{path}.map")))
 
 
-def without_byte_order_mark(source_map: bytes) -> bytes:
-    """Return a map in UTF-8 without a byte order mark. A map in UTF-16 that has one is converted."""
-    if source_map.startswith(codecs.BOM_UTF8):
-        return source_map[len(codecs.BOM_UTF8) :]
-    if source_map.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return source_map.decode("utf-16", "replace").encode("utf-8", "replace")
-    return source_map
+def without_byte_order_mark(content: bytes) -> bytes:
+    """Return a file in UTF-8 without a byte order mark. A file in UTF-16 that begins with one is converted."""
+    if content.startswith(codecs.BOM_UTF8):
+        return content[len(codecs.BOM_UTF8) :]
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace").encode("utf-8", "replace")
+    return content
 
 
 def without_guard(source_map: bytes) -> bytes:

@@ -31,7 +31,7 @@ def load_module(key: ModuleKey, index: ProjectIndex, files: Files, maps: ParsedM
     if inline is not None:
         module.reference = "data:"
         module.map_found(key.url, code.resolved_with)
-        return _parsed(module, maps, SourceText(inline))
+        return _parsed(module, maps, SourceText(without_byte_order_mark(inline)))
     module.reference = reference
     debug_id = key.debug_id or _own_debug_id(code)
     map_url = join_urls(key.url, reference) if reference is not None else None
@@ -74,9 +74,6 @@ def _own_debug_id(code: File) -> str | None:
 
 def _parsed(module: Module, maps: ParsedMaps, source_map: SourceText) -> Module:
     assert module.minified is not None  # noqa: S101 -- set by the caller
-    content = without_byte_order_mark(source_map.content)
-    if content is not source_map.content:
-        source_map = SourceText(content)
     parsed = maps.get(module.minified, source_map)
     module.map, module.map_key = parsed.map, map_key(module.minified, source_map)
     if parsed.map is None and parsed.reason is ProbeResult.UNKNOWN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,23 @@ def test_a_data_url_that_cannot_be_decoded_costs_only_the_map(tmp_path: Path) ->
 def test_a_map_may_begin_with_a_byte_order_mark(tmp_path: Path, content: bytes, engine: Engine) -> None:
     files = [BuiltFile("~/static/app.min.js", CODE), BuiltFile("~/static/app.min.js.map", content, "source_map")]
     assert frames_of(resolved(tmp_path, files, engine=engine))[0]["filename"] == "../src/app.js"
+
+
+def test_a_map_in_a_data_url_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    inline = "data:application/json;base64," + b64encode(codecs.BOM_UTF8 + MAP).decode()
+    crashed = resolved(tmp_path, [BuiltFile("~/static/app.min.js", code(inline))])
+    assert frames_of(crashed)[0]["filename"] == "../src/app.js"
+
+
+def test_a_byte_order_mark_before_the_code_moves_no_names(tmp_path: Path) -> None:
+    """Browsers count columns without it. The frame at column 40 is outside the function."""
+    files = [BuiltFile("~/static/app.min.js", codecs.BOM_UTF8 + CODE), BuiltFile("~/static/app.min.js.map", MAP, "source_map")]
+    write_bundle(tmp_path / "7" / "a.zip", files, release="shop@1")
+    crashed = event(*({"abs_path": URL, "function": "f", "lineno": 1, "colno": column} for column in (15, 40)))
+    resolve(Artifacts(FolderStore(tmp_path), SymbolicEngine()), crashed)
+    assert [frame["function"] for frame in frames_of(crashed)] == ["refuse", "f"]
+    raw = crashed["exception"]["values"][0]["raw_stacktrace"]["frames"]
+    assert raw[0]["context_line"].startswith("function a(b)")
 
 
 @pytest.mark.parametrize("engine", [SymbolicEngine(), SourcemapEngine()])
