@@ -1,19 +1,45 @@
-"""What `pipeline rules` prints for people: differences between groups, and unused rules."""
+"""What `pipeline rules` prints for people: differences between two versions, and unused rules."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.options import printable, stdout
 from pipeline.rule_tools.group_diff import ChangeKind, GroupChange, GroupDiff, GroupRef
+from pipeline.rule_tools.rules_diff import RuleEffect, RulesDiff
 from pipeline.rule_tools.unused_rules import UnusedRule
 
 _COLOURS = {ChangeKind.MERGE: "yellow", ChangeKind.SPLIT: "magenta", ChangeKind.REGROUP: "red", ChangeKind.MOVE: "cyan"}
 _SHOWN_EXAMPLES = 2
 
 
-def print_group_diff(diff: GroupDiff, limit: int) -> None:
+def print_rules_diff(diff: RulesDiff, limit: int) -> None:
+    """Print what happens to groups, and then what filters and scrubbing rules do."""
+    _print_group_diff(diff.groups, limit)
+    _print_effects("filter", "events", diff.filters)
+    _print_effects("scrubbing rule", "values", diff.scrubbing)
+
+
+def _print_effects(kind: str, unit: str, effects: Sequence[RuleEffect]) -> None:
+    """Print a line for each rule, with examples of what is new if it changes."""
+    for effect in effects:
+        name = f"{kind} {escape(printable(effect.name))}"
+        if not effect.is_changed:
+            stdout.print(f"[dim]{name}: {effect.after:,} {unit}, the same as before[/]")
+            continue
+        changes = ", ".join(f"{number:,} {word}" for number, word in ((effect.added, "added"), (effect.gone, "gone")) if number)
+        stdout.print(f"[bold yellow]{name}[/]: {effect.after:,} {unit}, {effect.before:,} before ({changes})")
+        for example in effect.examples[:_SHOWN_EXAMPLES]:
+            scrubbed = "" if example.field is None else f"  {example.field} → {example.becomes}"
+            event = example.event
+            text = escape(printable(f"{event.event_id}  {event.title}  ({event.location}){scrubbed}"))
+            stdout.print(f"           [dim]{text}[/]", soft_wrap=True)
+
+
+def _print_group_diff(diff: GroupDiff, limit: int) -> None:
     """Print the `limit` changes that concern most events, with examples of each, and then a summary."""
     if not diff.changes:
         stdout.print(f"[green]No group changes[/]: {diff.events:,} events in {diff.groups_before:,} groups.")

@@ -21,11 +21,11 @@ from pipeline.cli.options import (
     settings_file_option,
     stdout,
 )
-from pipeline.cli.rule_reports import print_group_diff, print_unused
+from pipeline.cli.rule_reports import print_rules_diff, print_unused
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.rule_tools.case_file import LocatedCase, Subject, case_files, parse_cases
 from pipeline.rule_tools.cases import base_rules, run_cases
-from pipeline.rule_tools.group_diff import diff_groups
+from pipeline.rule_tools.rules_diff import diff_rules
 from pipeline.rule_tools.suspicious_rules import suspicions
 from pipeline.rule_tools.unused_rules import unused_rules
 from pipeline.rules.folder import load_rules
@@ -42,7 +42,7 @@ def rules() -> None:
     """Check rules, and preview a change of them on recorded events before it is used."""
 
 
-@rules.command(short_help="Show which groups a change of rules would merge or split.")
+@rules.command(short_help="Show what a change of rules would do to events.")
 @click.argument("old", type=_folder)
 @click.argument("new", type=_folder)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
@@ -51,6 +51,7 @@ def rules() -> None:
 @reading_options
 @_json
 @click.option("--limit", type=WholeNumber(), default=20, show_default=True, help="The most changes to print.")
+@click.option("--exit-code", is_flag=True, help="End with 1 if anything changes.")
 def diff(
     old: Path,
     new: Path,
@@ -62,16 +63,19 @@ def diff(
     limit: int,
     *,
     as_json: bool,
+    exit_code: bool,
 ) -> None:
-    """Group recorded events by the rules folders OLD and NEW, and show which groups would merge, split or move.
+    """Process recorded events by the rules folders OLD and NEW, and show what would change.
 
-    INPUT is as for `pipeline replay`.
+    It shows which groups would merge, split or move, which events filters would drop, and what scrubbing would remove. INPUT
+    is as for `pipeline replay`. Filters drop nothing here, so that the groups of all events are compared.
 
     \b
     Example: copy the rules, edit the copy, and see what the edit would do
       cp -r rules /tmp/new && edit /tmp/new/default/fingerprints.rules
       pipeline rules diff rules /tmp/new events.jsonl
       pipeline rules diff rules /tmp/new events.jsonl --json | jq '.changes[] | {kind, events}'
+      pipeline rules diff rules /tmp/new events.jsonl --exit-code || echo "something changes"
 
     Ends with 1 if the input holds no event that can be compared.
 
@@ -84,16 +88,18 @@ def diff(
     before, after = (explain_context(settings, load_rules(folder), now=moment) for folder in (old, new))
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
-        found = diff_groups(records, before, after, on_lost=report_lost)
+        found = diff_rules(records, before, after, on_lost=report_lost)
     except InputError as error:
         fail(str(error))
-    if not found.events:
+    if not found.groups.events:
         print("no event to compare", file=sys.stderr)
         sys.exit(1)
     if as_json:
         print(orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2).decode())
     else:
-        print_group_diff(found, limit)
+        print_rules_diff(found, limit)
+    if exit_code and found.is_changed:
+        sys.exit(1)
 
 
 @rules.command(short_help="Check rule files and run their cases.")

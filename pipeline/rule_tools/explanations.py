@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.grouping.explain.explanation import Explanation
 from pipeline.model.item import Item
@@ -10,18 +10,20 @@ from pipeline.model.outcome import Fate
 from pipeline.model.record import Record
 from pipeline.model.title import name_event
 from pipeline.stages import EXPLAINED
-from pipeline.stages.contract import Context
+from pipeline.stages.contract import Context, Stage
 from pipeline.stages.runner import run
 
 
-def ungrouped_items(records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]) -> Iterator[Item]:
+def ungrouped_items(
+    records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None], stages: Sequence[Stage] = EXPLAINED
+) -> Iterator[Item]:
     """Yield each event as the stage of grouping would receive it.
 
     `on_lost` is called with a line of text for each event that a stage before grouping refused. Items that are no error events,
     such as sessions and client reports, are skipped without a call.
     """
     for record in records:
-        result = run([record], ctx, EXPLAINED)
+        result = run([record], ctx, stages)
         for letter in result.dead:
             on_lost(f"{record.source}:{record.position}: dead letter in {letter.stage}: {letter.reason} {letter.detail}".rstrip())
         for outcome in result.outcomes:

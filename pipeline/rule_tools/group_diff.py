@@ -1,22 +1,12 @@
-"""Group diff: which groups merge, split or move if one version of the rules replaces another.
-
-Recorded events are grouped under both versions. Nothing is counted or stored.
-"""
+"""Group diff: which groups merge, split or move, from the groups that events have before and after a change of rules."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
-
-from pipeline.model.grouping import Grouping
-from pipeline.model.item import Item
-from pipeline.model.record import Record
-from pipeline.model.title import metadata, title
-from pipeline.rule_tools.explanations import ungrouped_items
-from pipeline.stages.contract import Context
 
 EXAMPLES = 3
 """How many events are kept as examples of each flow from one group to another."""
@@ -126,7 +116,7 @@ class GroupDiff:
         return sum(change.changed for change in self.changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `pipeline rules diff --json` prints."""
+        """Return the counts and the changes."""
         return {
             "events": self.events,
             "changed_events": self.changed,
@@ -165,39 +155,6 @@ class GroupDiffBuilder:
             groups_after=len({(flow.after.project_id, flow.after.group_id) for flow in flows}),
             changes=tuple(changes),
         )
-
-
-def diff_groups(records: Iterable[Record], before: Context, after: Context, on_lost: Callable[[str], None]) -> GroupDiff:
-    """Group each event under the rules of both contexts and return what changes.
-
-    `on_lost` is called with a line of text for each event that cannot be compared.
-    """
-    diff = GroupDiffBuilder()
-    for record in records:
-        old = list(ungrouped_items([record], before, on_lost))
-        new = list(ungrouped_items([record], after, lambda _: None))
-        if [item.event_id for item in old] != [item.event_id for item in new]:
-            on_lost(f"{record.source}:{record.position}: left out, since only one version of the rules accepts this event")
-            continue
-        for item, changed in zip(old, new, strict=True):
-            grouping, regrouped = _group(item, before), _group(changed, after)
-            example = ExampleEvent(item.event_id, f"{record.source}:{record.position}", _title(item, grouping))
-            diff.add(_group_ref(item, grouping), _group_ref(changed, regrouped), example)
-    return diff.build()
-
-
-def _group(item: Item, ctx: Context) -> Grouping:
-    return ctx.rules.project(item.scope.project_id).grouper.group(item.event, ctx.now)
-
-
-def _group_ref(item: Item, grouping: Grouping) -> GroupRef:
-    project_id = item.scope.project_id
-    return GroupRef(project_id, grouping.group_id(project_id), grouping.primary_hash)
-
-
-def _title(item: Item, grouping: Grouping) -> str:
-    kind = item.event.get("type")
-    return grouping.title or title(kind if isinstance(kind, str) else None, metadata(item.event))
 
 
 def _kind(flows: list[Flow]) -> ChangeKind | None:

@@ -83,6 +83,69 @@ def test_diff_of_the_same_rules_says_so(folder: Callable[..., Path], inputs: Pat
     assert "No group changes" in run("diff", old, old, inputs, "--project", 1).stdout
 
 
+def test_diff_shows_what_filters_drop_and_what_scrubbing_takes(folder: Callable[..., Path], tmp_path: Path) -> None:
+    old, new = folder("old"), folder("new")
+    (old / "default" / "filters.toml").write_text('[error_messages]\npatterns = ["*beta*"]\n')
+    (new / "default" / "filters.toml").write_text(
+        '[error_messages]\npatterns = ["*alpha*", "*beta*"]\n[releases]\npatterns = ["1.*"]\n'
+    )
+    (new / "default" / "scrubbing.toml").write_text(
+        "[rules.ticket]\ntype = 'pattern'\npattern = 'ticket-[0-9]+'\nredaction = { method = 'mask' }\n"
+        "[applications]\n'$string' = ['ticket']\n"
+    )
+    events = [
+        event(1, message="alpha failed"),
+        event(2, message="beta failed"),
+        event(3, message="steady", release="1.2", extra={"password": "secret", "note": "see ticket-17"}),
+    ]
+    inputs = tmp_path / "in.jsonl"
+    inputs.write_text("".join(json.dumps(one) + "\n" for one in events))
+    arguments = ("diff", old, new, inputs, "--project", 1, "--now", "2023-11-15")
+
+    result = run(*arguments, "--json")
+
+    assert result.exit_code == 0, result.output
+    body = json.loads(result.stdout)
+    assert (body["events"], body["changes"]) == (3, [])
+    counts = {
+        effect["rule"]: (effect["before"], effect["after"], effect["added"], effect["gone"])
+        for effect in (*body["filters"], *body["scrubbing"])
+    }
+    assert counts == {
+        "error-message": (1, 2, 1, 0),
+        "release-version": (0, 1, 1, 0),
+        "ticket": (0, 1, 1, 0),
+        "@password:filter": (1, 1, 0, 0),
+    }
+    (error_message,) = (effect for effect in body["filters"] if effect["rule"] == "error-message")
+    assert error_message["examples"] == [{"event_id": f"{1:032x}", "origin": f"{inputs}:1", "title": "alpha failed"}]
+    (ticket,) = (effect for effect in body["scrubbing"] if effect["rule"] == "ticket")
+    assert [(example["field"], example["becomes"]) for example in ticket["examples"]] == [("extra.note", "see *********")]
+
+    shown = run(*arguments).stdout
+    assert "No group changes" in shown
+    assert "filter error-message: 2 events, 1 before (1 added)" in shown
+    assert "scrubbing rule ticket: 1 values, 0 before (1 added)" in shown
+    assert "extra.note → see *********" in shown
+    assert "scrubbing rule @password:filter: 1 values, the same as before" in shown
+    assert "secret" not in shown
+    assert "ticket-17" not in shown
+
+    back = run("diff", new, old, inputs, "--project", 1, "--now", "2023-11-15").stdout
+    assert "filter release-version: 0 events, 1 before (1 gone)" in back
+
+
+def test_diff_ends_with_1_where_something_changes_if_asked_to(folder: Callable[..., Path], inputs: Path) -> None:
+    old, merged, filtered = folder("old"), folder("merged", "logger:b -> failed"), folder("filtered")
+    (filtered / "default" / "filters.toml").write_text('[error_messages]\npatterns = ["*alpha*"]\n')
+
+    def code(new: Path, *options: str) -> int:
+        return run("diff", old, new, inputs, "--project", 1, "--now", "2023-11-15", *options).exit_code
+
+    assert (code(old, "--exit-code"), code(merged, "--exit-code"), code(filtered, "--exit-code")) == (0, 1, 1)
+    assert code(merged) == 0
+
+
 @pytest.mark.parametrize("content", ["", "nonsense", '{"type": "session"}', '{"message": "of no project"}'])
 def test_diff_of_an_input_without_events_ends_with_1(folder: Callable[..., Path], tmp_path: Path, content: str) -> None:
     old = folder("old")

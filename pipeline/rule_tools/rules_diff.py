@@ -1,0 +1,220 @@
+"""Rules diff: what recorded events become under two versions of the rules. Nothing is counted or stored.
+
+It compares groups, which events filters would drop, and what scrubbing would remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pipeline.model.grouping import Grouping
+from pipeline.model.item import Item
+from pipeline.model.outcome import Outcome
+from pipeline.model.record import Record
+from pipeline.model.title import metadata, title
+from pipeline.rule_tools.explanations import ungrouped_items
+from pipeline.rule_tools.group_diff import EXAMPLES, ExampleEvent, GroupDiff, GroupDiffBuilder, GroupRef
+from pipeline.stages import EXPLAINED
+from pipeline.stages.contract import Context, Stage, each
+from pipeline.stages.filter import filter_inbound
+
+MAX_SHOWN_CHARS = 80
+
+
+class EffectExample(NamedTuple):
+    """An event that a rule newly drops or changes. For scrubbing, `field` is what it changes and `becomes` the new value."""
+
+    event: ExampleEvent
+    field: str | None = None
+    becomes: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the example as `pipeline rules diff --json` prints it."""
+        scrubbed = {} if self.field is None else {"field": self.field, "becomes": self.becomes}
+        return self.event.to_json() | scrubbed
+
+
+@dataclass(slots=True)
+class RuleEffect:
+    """What one filter or scrubbing rule does under both versions, counted in events or in values.
+
+    `added` and `gone` are what only the new or only the old version does. Examples are of what is added.
+    """
+
+    name: str
+    before: int = 0
+    after: int = 0
+    added: int = 0
+    gone: int = 0
+    examples: list[EffectExample] = field(default_factory=list)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether both versions differ in what the rule does."""
+        return bool(self.added or self.gone)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts and examples."""
+        return {
+            "rule": self.name,
+            "before": self.before,
+            "after": self.after,
+            "added": self.added,
+            "gone": self.gone,
+            "examples": [example.to_json() for example in self.examples],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RulesDiff:
+    """The differences between two versions of the rules. Filters and scrubbing rules that do nothing are not listed."""
+
+    groups: GroupDiff
+    filters: tuple[RuleEffect, ...]
+    scrubbing: tuple[RuleEffect, ...]
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether any event becomes something else."""
+        return bool(self.groups.changes) or any(effect.is_changed for effect in (*self.filters, *self.scrubbing))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `pipeline rules diff --json` prints."""
+        return self.groups.to_json() | {
+            "filters": [effect.to_json() for effect in self.filters],
+            "scrubbing": [effect.to_json() for effect in self.scrubbing],
+        }
+
+
+class _Prepared(NamedTuple):
+    """An event before grouping, and what the rules did to it on the way."""
+
+    item: Item
+    filtered_by: str | None
+    removed: Mapping[tuple[str, str], str]
+    """The new value of each field that scrubbing changed, by rule and field."""
+
+
+def diff_rules(records: Iterable[Record], before: Context, after: Context, on_lost: Callable[[str], None]) -> RulesDiff:
+    """Take each event through the stages under both contexts, and return what differs.
+
+    Filters drop nothing here, so that groups are compared for all events. `on_lost` is called with a line of text for each event
+    that cannot be compared.
+    """
+    groups = GroupDiffBuilder()
+    filters: dict[str, RuleEffect] = {}
+    scrubbing: dict[str, RuleEffect] = {}
+    for record in records:
+        location = f"{record.source}:{record.position}"
+        old, new = _prepare(record, before, on_lost), _prepare(record, after, lambda _: None)
+        if [prepared.item.event_id for prepared in old] != [prepared.item.event_id for prepared in new]:
+            on_lost(f"{location}: left out, since only one version of the rules accepts this event")
+            continue
+        for one, other in zip(old, new, strict=True):
+            grouping, regrouped = _group(one.item, before), _group(other.item, after)
+            event = ExampleEvent(one.item.event_id, location, _title(one.item, grouping))
+            groups.add(_group_ref(one.item, grouping), _group_ref(other.item, regrouped), event)
+            _count_filters(filters, one.filtered_by, other.filtered_by, event)
+            _count_scrubbing(scrubbing, one.removed, other.removed, event)
+    return RulesDiff(groups.build(), _in_order(filters), _in_order(scrubbing))
+
+
+def _prepare(record: Record, ctx: Context, on_lost: Callable[[str], None]) -> list[_Prepared]:
+    filtered: dict[str, str | None] = {}
+    noted: dict[str, set[tuple[str, str]]] = {}
+    removed: dict[str, dict[tuple[str, str], str]] = {}
+
+    def look_before_scrubbing(item: Item, ctx: Context) -> Item:
+        outcome = filter_inbound(item, ctx)
+        filtered[item.event_id] = outcome.reason if isinstance(outcome, Outcome) else None
+        noted[item.event_id] = {(rule, path) for rule, path, _ in _remarks(item.event)}
+        return item
+
+    def look_after_scrubbing(item: Item, _: Context) -> Item:
+        known = noted[item.event_id]
+        removed[item.event_id] = {(rule, path): text for rule, path, text in _remarks(item.event) if (rule, path) not in known}
+        return item
+
+    stages: list[Stage] = []
+    for stage in EXPLAINED:
+        if stage.name == "scrub":
+            stages += [each("filters", look_before_scrubbing), stage, each("scrubbed", look_after_scrubbing)]
+        else:
+            stages.append(stage)
+    items = ungrouped_items([record], ctx, on_lost, stages)
+    return [_Prepared(item, filtered[item.event_id], removed[item.event_id]) for item in items]
+
+
+def _remarks(event: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield rule, field and present value for everything that `_meta` says was removed."""
+    meta = event.get("_meta")
+    stack: list[tuple[Any, Any, tuple[str, ...]]] = [(meta, event, ())]
+    while stack:
+        node, value, path = stack.pop()
+        if not isinstance(node, dict):
+            continue
+        note = node.get("")
+        remarks = note.get("rem") if isinstance(note, dict) else None
+        for remark in remarks if isinstance(remarks, list) else ():
+            if isinstance(remark, list) and remark and isinstance(remark[0], str):
+                yield remark[0], ".".join(path), _shown(value)
+        stack += [(child, _below(value, key), (*path, str(key))) for key, child in node.items() if key != ""]
+
+
+def _below(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(key)
+    if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        return value[int(key)]
+    return None
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 3] + "..."
+
+
+def _count_filters(effects: dict[str, RuleEffect], old: str | None, new: str | None, event: ExampleEvent) -> None:
+    for reason in {old, new} - {None}:
+        assert reason is not None  # noqa: S101 -- for the type checker
+        _count(effects.setdefault(reason, RuleEffect(reason)), old == reason, new == reason, EffectExample(event))
+
+
+def _count_scrubbing(
+    effects: dict[str, RuleEffect], old: Mapping[tuple[str, str], str], new: Mapping[tuple[str, str], str], event: ExampleEvent
+) -> None:
+    for key in sorted(old.keys() | new.keys()):
+        rule, path = key
+        example = EffectExample(event, path, new.get(key))
+        _count(effects.setdefault(rule, RuleEffect(rule)), key in old, key in new, example)
+
+
+def _count(effect: RuleEffect, is_before: bool, is_after: bool, example: EffectExample) -> None:
+    effect.before += is_before
+    effect.after += is_after
+    effect.gone += is_before and not is_after
+    if is_after and not is_before:
+        effect.added += 1
+        if len(effect.examples) < EXAMPLES:
+            effect.examples.append(example)
+
+
+def _in_order(effects: dict[str, RuleEffect]) -> tuple[RuleEffect, ...]:
+    """Return the effects, those that change most first."""
+    return tuple(sorted(effects.values(), key=lambda effect: (-effect.added - effect.gone, -effect.after, effect.name)))
+
+
+def _group(item: Item, ctx: Context) -> Grouping:
+    return ctx.rules.project(item.scope.project_id).grouper.group(item.event, ctx.now)
+
+
+def _group_ref(item: Item, grouping: Grouping) -> GroupRef:
+    project_id = item.scope.project_id
+    return GroupRef(project_id, grouping.group_id(project_id), grouping.primary_hash)
+
+
+def _title(item: Item, grouping: Grouping) -> str:
+    kind = item.event.get("type")
+    return grouping.title or title(kind if isinstance(kind, str) else None, metadata(item.event))
