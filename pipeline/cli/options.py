@@ -131,11 +131,15 @@ def reading_options(function: F) -> F:
     return project_option(now_option(function))
 
 
-def find_rules(settings: Settings) -> Path:
-    """Return the rules folder. Print a line to stderr if it is the shipped one, because no folder is configured or found."""
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def find_rules(settings: Settings, say: Callable[[str], None] = _note) -> Path:
+    """Return the rules folder. `say` is told if it is the shipped one, because no folder is configured or found."""
     path = rules_path(settings.rules)
     if path == SHIPPED_RULES:
-        print("note: no folder ./rules here; using the rules that come with the package (--rules names another)", file=sys.stderr)
+        say("no folder ./rules here; using the rules that come with the package (--rules names another)")
     return path
 
 

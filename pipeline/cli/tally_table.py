@@ -11,6 +11,9 @@ from rich.table import Table
 from pipeline.cli.options import stdout
 from pipeline.runtimes.replay import Tally
 
+_NO_PROJECT = ("decode", "project_id")
+"""Stage and reason of a record whose events belong to no project."""
+
 
 def print_tally(tally: Tally, out: Path, *, as_json: bool) -> None:
     """Print the totals of a run as a table, or as JSON as in `summary.json`.
@@ -39,6 +42,8 @@ def print_tally(tally: Tally, out: Path, *, as_json: bool) -> None:
     for stage, seconds in tally.stage_s.items():
         table.add_row(f"time in {stage}", f"{seconds * 1e3:,.1f} ms  {100 * seconds / total:3.0f} %", style="dim")
     stdout.print(table)
+    if failure is None and _NO_PROJECT in tally.dead_letters:
+        stdout.print("events that name no project need --project ID", style="red", markup=False)
     stdout.print(f"written to {out}", markup=False)
     if failure is not None:
         stdout.print(failure, style="red", markup=False)
@@ -53,6 +58,6 @@ def _failure(tally: Tally) -> str | None:
         return None
     what = f"all {number:,} records became dead letters" if number > 1 else "the only record became a dead letter"
     failure = f"no event was stored: {what}; dead_letters.jsonl says why"
-    if ("decode", "project_id") in tally.dead_letters:
+    if _NO_PROJECT in tally.dead_letters:
         failure += ". Events that name no project need --project ID"
     return failure

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
 
 from pipeline.cli.options import WholeNumber, find_rules, settings_options
 from pipeline.settings.loading import load_settings
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -50,7 +53,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     metrics = WorkerMetrics()
     set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)
-    rules_folder = RulesFolder(find_rules(settings))
+    rules_folder = RulesFolder(find_rules(settings, log.warning))
     kafka, outcomes = settings.kafka, outcome_topics(settings.kafka)
     partitions = {}
     for topic in (kafka.events_in, kafka.events_out, kafka.dead_letters, *outcomes):

@@ -114,6 +114,14 @@ def test_a_run_of_nothing_but_dead_letters_says_so_at_its_end(
     assert done.stdout.splitlines()[-1].startswith(last)
 
 
+def test_an_event_without_a_project_among_others_is_answered_with_the_option(tmp_path: Path) -> None:
+    message = '{"type":"event","project_id":7,"event_id":"%s","payload":{"message":"x"}}\n' % ("a" * 32)
+    (tmp_path / "in.jsonl").write_bytes(message.encode() + EVENTS)
+    done = pipeline("replay", tmp_path / "in.jsonl", "--out", tmp_path / "out", "--rules", RULES)
+    assert (tmp_path / "out" / "events.jsonl").read_text().count("\n") == 1
+    assert done.stdout.splitlines()[-2] == "events that name no project need --project ID"
+
+
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     first, second = (replay(RECORDED, out=tmp_path / name).raw for name in ("a", "b"))
     for name in ("events.jsonl", "outcomes.jsonl", "dead_letters.jsonl"):
