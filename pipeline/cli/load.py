@@ -77,14 +77,14 @@ def _recorded(inputs: tuple[str, ...], settings: Settings, project: int | None) 
     from pipeline.model.item import Item
     from pipeline.rules.folder import load_rules
     from pipeline.runtimes.recorded.readers import InputError, Inputs
-    from pipeline.stages.decode import decode
+    from pipeline.stages.decode import decode_record
     from pipeline.wiring.contexts import explain_context
 
     now = time.time()
     ctx = explain_context(settings, load_rules(find_rules(settings)), now=now)
     try:
         for record in Inputs(inputs, now=now, project_id=project, max_record_bytes=settings.input.max_record_bytes):
-            for item in decode(record, ctx):
+            for item in decode_record(record, ctx):
                 if isinstance(item, Item):
                     yield item.event, item.scope.project_id
     except InputError as error:

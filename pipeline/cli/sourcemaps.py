@@ -47,7 +47,7 @@ from pipeline.sourcemaps.packing import (
 )
 from pipeline.sourcemaps.stores.contract import BUNDLE_SUFFIX, ArtifactStore, StoredBundle, StoreUnavailableError
 from pipeline.sourcemaps.stores.folder_store import FolderStore
-from pipeline.stages import EXPLAINED
+from pipeline.stages import CHECKED
 from pipeline.stages.runner import run
 from pipeline.wiring.artifacts import open_artifacts, open_store
 from pipeline.wiring.contexts import explain_context
@@ -188,9 +188,8 @@ def check(
     is_resolved, events = True, 0
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
-        before = [stage for stage in EXPLAINED if stage.name in {"normalize", "scrub"}]
         for record in records:
-            result = run([record], context, before)
+            result = run([record], context, CHECKED)
             for dead in result.dead:
                 report_lost(f"{record.source}:{record.position}: {dead.reason} {dead.detail}")
             events += len(result.events)

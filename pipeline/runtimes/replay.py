@@ -18,6 +18,7 @@ from pipeline.model.record import Record
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.replay_files import ReplayFiles
+from pipeline.stages import ERRORS
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import AccountingError, BatchResult, run
 
@@ -123,7 +124,7 @@ def _run_patiently(
     ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
     while True:
         try:
-            return run(batch, ctx)
+            return run(batch, ctx, ERRORS)
         except RetryableError as error:
             check_services()
             log.warning("waiting: %s", error)

@@ -6,10 +6,10 @@ from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.quotas.ledger import Claim
 from pipeline.quotas.signature import signature
-from pipeline.stages.contract import Batch, Context, StageResult, prepare
+from pipeline.stages.contract import Context, Items, StageResult, prepare
 
 
-def admit(batch: Batch, ctx: Context) -> StageResult:
+def admit_events(items: Items, ctx: Context) -> StageResult:
     """Ask the ledger for every event of the batch at once.
 
     Takes    filtered events: what a filter drops consumes no quota. Gives the admitted ones, same order.
@@ -17,7 +17,7 @@ def admit(batch: Batch, ctx: Context) -> StageResult:
     Cost     one call for the batch. Running it again gives the decisions that it gave before.
     """
     result = StageResult()
-    asking, claims = prepare("admit", batch, lambda item: _claim(item, ctx), result)
+    asking, claims = prepare("admit", items, lambda item: _claim(item, ctx), result)
     for item, decision in zip(asking, ctx.ledger.admit(ctx.polled, claims, ctx.now), strict=True):
         if decision.fate is not Fate.ACCEPTED:
             result.outcomes.append(item.rejected(decision.fate, decision.reason))

@@ -1,8 +1,8 @@
-"""What a stage may use and must promise.
+"""What a stage may use, and what it promises.
 
 A stage is a function from a batch to a batch and outcomes: items in = items kept + outcomes + dead letters, same order.
-It reads the clock, the rules, the artifacts and the ledger only from its context. Most stages look at one event at a time:
-`each` makes a stage of such a function, and turns an exception into that one event's dead letter.
+It reads the clock, the rules, the artifacts and the ledger only from its context. Most stages look at one event at
+a time. `each` makes a stage of such a function and turns an exception into that event's dead letter.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
 from pipeline.model.item import Item
 from pipeline.model.outcome import Outcome
+from pipeline.model.record import Record
 from pipeline.quotas.ledger import Ledger, Polled
 from pipeline.rules.snapshot import Rules
 from pipeline.sourcemaps.artifacts import Artifacts
 
 T = TypeVar("T")
 
-Batch = Sequence[Item]
+Items = Sequence[Item]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that stages hold inputs to; the settings file sets them."""
+    """Bounds that stages enforce. The settings set them."""
 
     max_record_bytes: int = 10_000_000
     unknown_projects: str = "accept"
     max_output_bytes: int = 25_000_000
-    """What the storage topic takes as one record."""
+    """Size of the largest record that the storage topic takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a stage may read. `now` is in epoch seconds; `polled` says which offsets this batch covers."""
+    """What a stage may read. `now` is in epoch seconds. `polled` names the offsets that the batch covers."""
 
     now: float
     rules: Rules
@@ -48,14 +49,14 @@ class Context:
 
 @dataclass(slots=True)
 class StageResult:
-    """Where the items of a batch went: on to the next stage, to an outcome, or to a dead letter."""
+    """Where the items went: on to the next stage, to an outcome, or to a dead letter."""
 
     kept: list[Item] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
 
     def add(self, result: Item | Outcome | DeadLetter) -> None:
-        """Put one item's result where it belongs."""
+        """Add one item's result to the right list."""
         if isinstance(result, Item):
             self.kept.append(result)
         elif isinstance(result, Outcome):
@@ -64,23 +65,39 @@ class StageResult:
             self.dead.append(result)
 
 
-StageFunction = Callable[[Batch, Context], StageResult]
+StageFunction = Callable[[Items, Context], StageResult]
 ItemFunction = Callable[[Item, Context], Item | Outcome | DeadLetter]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A named step of the order. One that `counts` is told what a batch covers, so that a part of it is another batch."""
+    """A named step of the order. A stage that `counts` reads what the whole batch covers, so it must never get a part of one."""
 
     name: str
     run: StageFunction
     counts: bool = False
 
 
-def each(name: str, function: ItemFunction) -> Stage:
-    """Make a stage of a function of one item. The function may change its item: a failed item is never run again."""
+DecodeFunction = Callable[[Record, Context], Sequence[Item | Outcome | DeadLetter]]
+"""Takes one record apart. Never empty: everything in the record ends somewhere."""
 
-    def run(batch: Batch, ctx: Context) -> StageResult:
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a record is taken apart, and the stages that its items go through, in order."""
+
+    decode: DecodeFunction
+    stages: tuple[Stage, ...]
+
+    def only(self, *names: str) -> Order:
+        """Return the order with the named stages alone."""
+        return Order(self.decode, tuple(stage for stage in self.stages if stage.name in names))
+
+
+def each(name: str, function: ItemFunction) -> Stage:
+    """Return a stage that calls a function for each item. The function may change its item: a failed item is never run again."""
+
+    def run(batch: Items, ctx: Context) -> StageResult:
         result = StageResult()
         for item in batch:
             try:
@@ -94,10 +111,10 @@ def each(name: str, function: ItemFunction) -> Stage:
     return Stage(name, run)
 
 
-def prepare(name: str, batch: Batch, question: Callable[[Item], T], result: StageResult) -> tuple[list[Item], list[T]]:
-    """Make each item's question to the ledger, for the stage `name`. Gives the items that ask, and what they ask, same order.
+def prepare(name: str, batch: Items, question: Callable[[Item], T], result: StageResult) -> tuple[list[Item], list[T]]:
+    """Make each item's question to the ledger for the stage `name`. Return the items that ask and their questions, same order.
 
-    The ledger must hear of the whole batch at once, so an item whose question cannot be made leaves it here, as a dead letter.
+    The ledger is asked for the whole batch at once. So an item whose question cannot be made leaves here, as a dead letter.
     """
     asking: list[Item] = []
     questions: list[T] = []

@@ -6,10 +6,10 @@ from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.model.user import user_tag
 from pipeline.quotas.ledger import Sighting
-from pipeline.stages.contract import Batch, Context, StageResult, prepare
+from pipeline.stages.contract import Context, Items, StageResult, prepare
 
 
-def count(batch: Batch, ctx: Context) -> StageResult:
+def count_events(items: Items, ctx: Context) -> StageResult:
     """Ask the ledger for every event of the batch at once.
 
     Takes    grouped events. Gives those to be stored, same order, with `is_new_group`, `group_first_seen` and `sample_rate` set.
@@ -17,7 +17,7 @@ def count(batch: Batch, ctx: Context) -> StageResult:
     Cost     one call for the batch. Running it again gives the answers that it gave before.
     """
     result = StageResult()
-    asking, sightings = prepare("count", batch, lambda item: _sighting(item, ctx), result)
+    asking, sightings = prepare("count", items, lambda item: _sighting(item, ctx), result)
     for item, counted in zip(asking, ctx.ledger.count(ctx.polled, sightings, ctx.now), strict=True):
         if counted.decision.fate is not Fate.ACCEPTED:
             result.outcomes.append(item.rejected(counted.decision.fate, counted.decision.reason))

@@ -15,7 +15,7 @@ _FROZEN = {("Windows", "10"), ("Mac OS X", "10.15.7")}
 """Versions that browsers have stopped raising: they mean "this one or later"."""
 
 
-def enrich(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage has this form
+def enrich_event(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage has this form
     """Enrich one normalized item in place. Cost: a few look-ups, no I/O. Running twice gives the same result."""
     add_client_contexts(item.event)
     return item

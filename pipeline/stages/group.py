@@ -7,7 +7,7 @@ from pipeline.model.title import name_event
 from pipeline.stages.contract import Context
 
 
-def group(item: Item, ctx: Context) -> Item:
+def group_event(item: Item, ctx: Context) -> Item:
     """Compute the event's hashes under its project's rules.
 
     Takes    normalized, symbolicated events. Gives every one of them; rejects nothing.

@@ -1,4 +1,4 @@
-"""Run the ordered stages over one batch, and check that nothing disappeared."""
+"""Run an order over one batch of records, and check that nothing disappeared."""
 
 from __future__ import annotations
 
@@ -16,20 +16,18 @@ from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Record
 from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Polled
-from pipeline.stages import ERRORS
-from pipeline.stages.contract import Batch, Context, Stage, StageResult
-from pipeline.stages.decode import decode
+from pipeline.stages.contract import Context, DecodeFunction, Items, Order, Stage, StageResult
 
 
 class AccountingError(Exception):
-    """A stage lost or invented items: a bug of ours, never of the input."""
+    """A stage lost or invented items. This is a bug of the stage, whatever the input was."""
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """All that a batch came to. `events` are the published items; `stage_s` the seconds that each stage took.
+    """Everything that became of a batch. `events` are the published items, `stage_s` the seconds that each stage took.
 
-    Each list is in the order of the records, so that the batch's size does not show in what is written.
+    Each list is in the order of the records, so that the size of batches does not show in what is written.
     """
 
     events: list[Item] = field(default_factory=list)
@@ -38,25 +36,25 @@ class BatchResult:
     stage_s: dict[str, float] = field(default_factory=dict)
 
     def joined(self, later: BatchResult) -> BatchResult:
-        """Give both results as one."""
+        """Return both results as one."""
         seconds = {
             stage: self.stage_s.get(stage, 0.0) + later.stage_s.get(stage, 0.0) for stage in {**self.stage_s, **later.stage_s}
         }
         return BatchResult(self.events + later.events, self.outcomes + later.outcomes, self.dead + later.dead, seconds)
 
 
-def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERRORS) -> BatchResult:
-    """Take records through decode and the stages.
+def run(records: Sequence[Record], ctx: Context, order: Order) -> BatchResult:
+    """Take records through an order.
 
-    A record that dies once it was counted is taken out and the rest runs again: the ledger then takes back what it had charged
+    A record that dies after it was counted is taken out and the rest runs again. The ledger then takes back what it had charged
     for that record, and decides the others as before.
-    Raises RetryableError or StaleBatchError with nothing half done, and whatever a stage that counts raises for several items:
-    running again, in smaller batches, counts nothing twice.
+    Raises RetryableError, StaleBatchError, and any error of a stage that counts if it has several items. Nothing is half done:
+    running again, also in smaller batches, counts nothing twice.
     """
-    counted = _counted(stages)
+    counted = _counted(order.stages)
     gone, left = BatchResult(), records
     while True:
-        result, ctx = _attempt(left, ctx, stages)
+        result, ctx = _attempt(left, ctx, order)
         late = {id(letter.record) for letter in result.dead if letter.stage in counted}
         if not late:
             break
@@ -68,35 +66,35 @@ def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage] = ERROR
         gone = gone.joined(of_late)
         left = [record for record in left if id(record) not in late]
     result = gone.joined(result)
-    order = {id(record): number for number, record in enumerate(records)}  # a file may be read twice: no name tells them apart
-    result.outcomes.sort(key=lambda outcome: order[id(outcome.record)])
-    result.dead.sort(key=lambda letter: order[id(letter.record)])
+    place = {id(record): number for number, record in enumerate(records)}  # a file may be read twice: no name tells them apart
+    result.outcomes.sort(key=lambda outcome: place[id(outcome.record)])
+    result.dead.sort(key=lambda letter: place[id(letter.record)])
     result.outcomes += accepted(result.events, ctx.now)
     return result
 
 
 def _counted(stages: Sequence[Stage]) -> frozenset[str]:
-    """Name the stages from the first that counts on: what dies there was charged to quotas, and perhaps counted in its group."""
+    """Return the names of the first stage that counts and of all after it. Items that die there were charged to quotas."""
     names = [stage.name for stage in stages]
     return frozenset(names[next((at for at, stage in enumerate(stages) if stage.counts), len(names)) :])
 
 
-def _attempt(records: Sequence[Record], ctx: Context, stages: Sequence[Stage]) -> tuple[BatchResult, Context]:
-    """Take records through once. The context that it gives names every organization that was charged, for the next attempt."""
+def _attempt(records: Sequence[Record], ctx: Context, order: Order) -> tuple[BatchResult, Context]:
+    """Take records through once. The returned context names every organization that was charged, for the next attempt."""
     result = BatchResult()
     started = perf_counter()
     decoded = StageResult()
     for record in records:
-        for part in _decoded(record, ctx):
+        for part in _decoded(record, ctx, order.decode):
             decoded.add(part)
     finished = perf_counter()
     result.stage_s["decode"] = finished - started
     result.outcomes += decoded.outcomes
     result.dead += decoded.dead
 
-    items: Batch = decoded.kept
+    items: Items = decoded.kept
     ctx = replace(ctx, polled=_with_organizations(ctx.polled, items))
-    for stage in stages:
+    for stage in order.stages:
         started = finished
         step = _run_isolated(stage, items, ctx)
         _check_accounting(stage.name, items, step)
@@ -110,9 +108,9 @@ def _attempt(records: Sequence[Record], ctx: Context, stages: Sequence[Stage]) -
 
 
 def accepted(events: Iterable[Item], now: float) -> list[Outcome]:
-    """Count what was stored: one outcome per project, key and category of the batch (design, section 4).
+    """Return the accepted outcomes: one for each project, key and category of the batch. See docs/spec/outcomes.md.
 
-    What passed while Redis was away, and was counted nowhere, has the reason `uncounted`.
+    Events that passed uncounted while Redis was away have the reason `uncounted`.
     """
     counts: Counter[tuple[Scope, str | None, DataCategory]] = Counter()
     for item in events:
@@ -123,10 +121,11 @@ def accepted(events: Iterable[Item], now: float) -> list[Outcome]:
     ]
 
 
-def _with_organizations(polled: Sequence[Polled], items: Batch) -> tuple[Polled, ...]:
-    """Name whose events each partition's part holds, before any filter: the ledger takes back what is not asked for again.
+def _with_organizations(polled: Sequence[Polled], items: Items) -> tuple[Polled, ...]:
+    """Add the organizations whose events each partition's part holds, before any filter.
 
-    Those that it names already stay, though their last record was taken out.
+    The ledger takes back what is not asked for again. Organizations that are named already stay, although their last record was
+    taken out.
     """
     organizations: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
     for item in items:
@@ -136,8 +135,8 @@ def _with_organizations(polled: Sequence[Polled], items: Batch) -> tuple[Polled,
     )
 
 
-def _decoded(record: Record, ctx: Context) -> Sequence[Item | Outcome | DeadLetter]:
-    """Decode one record. Whatever it holds, and whatever it does to us, it ends somewhere."""
+def _decoded(record: Record, ctx: Context, decode: DecodeFunction) -> Sequence[Item | Outcome | DeadLetter]:
+    """Decode one record. An exception becomes a dead letter, so no record is lost."""
     try:
         parts = decode(record, ctx)
     except Exception as error:  # noqa: BLE001 -- a record is bytes from strangers
@@ -147,10 +146,10 @@ def _decoded(record: Record, ctx: Context) -> Sequence[Item | Outcome | DeadLett
     return parts
 
 
-def _run_isolated(stage: Stage, items: Batch, ctx: Context) -> StageResult:
-    """Run a stage; where it fails, halve the batch until the one item at fault is found: that one is a dead letter.
+def _run_isolated(stage: Stage, items: Items, ctx: Context) -> StageResult:
+    """Run a stage. If it fails, halve the items until the one at fault is alone: it becomes a dead letter.
 
-    A stage that counts takes back what a call does not name, so its batch must not be halved here: the runtime cuts the records.
+    A stage that counts takes back what a call does not name, so its items are not halved here. The runtime cuts the records.
     """
     if not items:
         return stage.run(items, ctx)
@@ -169,8 +168,8 @@ def _run_isolated(stage: Stage, items: Batch, ctx: Context) -> StageResult:
     return StageResult(first.kept + second.kept, first.outcomes + second.outcomes, first.dead + second.dead)
 
 
-def _check_accounting(name: str, before: Batch, after: StageResult) -> None:
-    """Per category: items in = items kept + outcomes + dead letters."""
+def _check_accounting(name: str, before: Items, after: StageResult) -> None:
+    """Raise AccountingError unless items in = items kept + outcomes + dead letters, for each category."""
     if len(after.kept) == len(before) and not (after.outcomes or after.dead) and all(map(is_, before, after.kept)):
         return  # what most stages do to most batches
     left: Counter[DataCategory] = Counter()

@@ -6,7 +6,7 @@ from pipeline.model.item import Item
 from pipeline.stages.contract import Context
 
 
-def scrub(item: Item, ctx: Context) -> Item:
+def scrub_event(item: Item, ctx: Context) -> Item:
     """Replace what the project's scrubbing rules find, in place; what was replaced is noted in `_meta`.
 
     Takes a normalized event. Cost: linear in the event's text, no I/O. Running twice gives the same result.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pipeline.model.item import Item
 from pipeline.sourcemaps.frame_selection import FrameSelection, select_frames
 from pipeline.sourcemaps.resolve import resolve_event
-from pipeline.stages.contract import Batch, Context, StageResult, each
+from pipeline.stages.contract import Context, Items, StageResult, each
 
 
-def symbolicate(batch: Batch, ctx: Context) -> StageResult:
+def symbolicate_events(items: Items, ctx: Context) -> StageResult:
     """Replace the frames that a source map is known for, and name in the event's errors why others stay minified.
 
     Takes    normalized events. Gives all of them, same order.
@@ -17,9 +17,9 @@ def symbolicate(batch: Batch, ctx: Context) -> StageResult:
     """
     artifacts = ctx.artifacts
     if artifacts is None:
-        return StageResult(kept=list(batch))
+        return StageResult(kept=list(items))
     selections: dict[int, FrameSelection] = {}
-    for item in batch:
+    for item in items:
         selection = select_frames(item.event, item.scope.project_id)
         if selection is not None:
             selections[id(item)] = selection
@@ -33,4 +33,4 @@ def symbolicate(batch: Batch, ctx: Context) -> StageResult:
             )
         return item
 
-    return each("symbolicate", resolve).run(batch, ctx)
+    return each("symbolicate", resolve).run(items, ctx)

@@ -158,8 +158,7 @@ def recorded_events() -> list[tuple[int, dict[str, Any]]]:
     context = explain_context(load_settings(None, {}, {}), load_rules(ROOT / "rules"), now=time.time())
     inputs = tuple(str(FIXTURES / "recorded" / sdk) for sdk in ("browser", "node"))
     records = Inputs(inputs, now=time.time(), project_id=None, max_record_bytes=10_000_000)
-    stages = [stage for stage in EXPLAINED if stage.name == "normalize"]
-    items = run(list(records), context, stages).events
+    items = run(list(records), context, EXPLAINED.only("normalize")).events
     return [(item.scope.project_id, item.event) for item in items if "exception" in item.event]
 
 

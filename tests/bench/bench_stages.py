@@ -22,8 +22,8 @@ from pipeline.quotas.ledger import UncountedLedger
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.loading import load_settings
-from pipeline.stages import DECODE, ERRORS
-from pipeline.stages.contract import Batch, Context
+from pipeline.stages import ERRORS
+from pipeline.stages.contract import Context, Items
 from pipeline.wiring.contexts import replay_context
 
 ROOT = Path(__file__).parents[2]
@@ -60,9 +60,9 @@ def one_round(records: Sequence[Record], ctx: Context) -> dict[str, float]:
     """Take the corpus through every stage once; gives each stage's seconds."""
     seconds: dict[str, float] = {}
     watch = Stopwatch()
-    items: Batch = [part for record in records for part in DECODE(record, ctx) if isinstance(part, Item)]
+    items: Items = [part for record in records for part in ERRORS.decode(record, ctx) if isinstance(part, Item)]
     seconds["decode"] = watch.lap()
-    for stage in ERRORS:
+    for stage in ERRORS.stages:
         items = stage.run(items, ctx).kept
         seconds[stage.name] = watch.lap()
     return seconds
@@ -70,8 +70,8 @@ def one_round(records: Sequence[Record], ctx: Context) -> dict[str, float]:
 
 def all_filters(records: Sequence[Record], ctx: Context) -> float:
     """Give the seconds for asking every filter of every event; the shipped rules turn none on."""
-    items: Batch = [part for record in records for part in DECODE(record, ctx) if isinstance(part, Item)]
-    items = ERRORS[0].run(items, ctx).kept  # normalized
+    items: Items = [part for record in records for part in ERRORS.decode(record, ctx) if isinstance(part, Item)]
+    items = ERRORS.stages[0].run(items, ctx).kept  # normalized
     watch = Stopwatch()
     for item in items:
         FILTERS.first_match(item.event, "198.51.100.7")
@@ -91,7 +91,7 @@ def main() -> None:
     settings = load_settings(None, {("artifacts", "url"): str(FIXTURES / "artifacts")})
     ctx = replay_context(settings, load_rules(ROOT / "rules"), UncountedLedger(), now=NOW)(())
     records = list(Inputs([str(FIXTURES / "recorded")], now=NOW))
-    bodies = [orjson.dumps(part.event) for record in records for part in DECODE(record, ctx) if isinstance(part, Item)]
+    bodies = [orjson.dumps(part.event) for record in records for part in ERRORS.decode(record, ctx) if isinstance(part, Item)]
     events = len(bodies)
     print(f"{events} recorded events, {sum(map(len, bodies)) / events / 1000:.1f} kB each; µs of CPU an event")
     gc.disable()  # as between the batches of a run

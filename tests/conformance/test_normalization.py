@@ -12,7 +12,7 @@ from support.records import make_record, project_context
 from support.suites import suite_cases
 
 from pipeline.model.item import Item
-from pipeline.stages.decode import decode
+from pipeline.stages.decode import decode_record
 from pipeline.stages.enrich import add_client_contexts
 from pipeline.stages.normalize import normalize_event
 
@@ -39,7 +39,7 @@ def _is_event(case: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("case", CASES)
 def test_normalizes_as_published(case: dict[str, Any]) -> None:
     if not _is_event(case):
-        ends = decode(make_record(_body(case), project_id=42), project_context())
+        ends = decode_record(make_record(_body(case), project_id=42), project_context())
         assert not any(isinstance(end, Item) for end in ends)
         return
     config, expected = case["config"], case["output"]

@@ -24,8 +24,8 @@ from pipeline.quotas.ledger import Polled, UncountedLedger
 from pipeline.rules.folder import load_rules
 from pipeline.settings.schema import ArtifactSettings, Settings
 from pipeline.stages import ERRORS
-from pipeline.stages.contract import Batch, Context, Stage, StageResult, each
-from pipeline.stages.decode import decode
+from pipeline.stages.contract import Context, Items, Order, Stage, StageResult, each
+from pipeline.stages.decode import decode_record
 from pipeline.stages.runner import BatchResult, run
 from pipeline.wiring.contexts import replay_context
 from pipeline.wiring.replay import replay_ledger
@@ -35,7 +35,7 @@ SETTINGS = Settings(artifacts=ArtifactSettings(url=str(FIXTURES / "artifacts")))
 RECORDED_EVENTS = [
     file for file in sorted((FIXTURES / "recorded").rglob("*.envelope")) if not file.name.startswith(("other-", "huge-"))
 ]
-NAMES = [stage.name for stage in ERRORS]
+NAMES = [stage.name for stage in ERRORS.stages]
 WHOLE_BATCH = {"admit", "count"}
 
 FILTERS = """
@@ -111,7 +111,7 @@ def ends(*results: BatchResult) -> Ends:
 
 def before(name: str, records: list[Record], ctx: Context) -> list[Item]:
     """Give the items that reach a stage."""
-    return run(records, ctx, ERRORS[: NAMES.index(name)]).events
+    return run(records, ctx, Order(ERRORS.decode, ERRORS.stages[: NAMES.index(name)])).events
 
 
 def recorded_event(file: Path) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def identities(parts: Any) -> list[tuple[Any, str | None]]:
 
 
 @pytest.mark.redis
-@pytest.mark.parametrize("stage", ERRORS, ids=NAMES)
+@pytest.mark.parametrize("stage", ERRORS.stages, ids=NAMES)
 def test_each_item_ends_in_one_place_and_the_kept_stay_in_order(stage: Stage, rules_folder: Path, records: list[Record]) -> None:
     with counting(rules_folder) as context:
         ctx = context(records)
@@ -141,7 +141,7 @@ def test_each_item_ends_in_one_place_and_the_kept_stay_in_order(stage: Stage, ru
     ) == sorted(arrived)
 
 
-def died(result: StageResult, items: Batch) -> Iterator[tuple[Any, str]]:
+def died(result: StageResult, items: Items) -> Iterator[tuple[Any, str]]:
     ids = {item.record.position: item.event_id for item in items}
     for letter in result.dead:
         yield letter, ids[letter.record.position]
@@ -150,14 +150,14 @@ def died(result: StageResult, items: Batch) -> Iterator[tuple[Any, str]]:
 @pytest.mark.redis
 def test_the_input_makes_every_refusing_stage_refuse(rules_folder: Path, records: list[Record]) -> None:
     with counting(rules_folder) as context:
-        _, outcomes, dead = ends(run(records, context(records)))
+        _, outcomes, dead = ends(run(records, context(records), ERRORS))
     assert {"release-version", "error-message", "duplicate", "project_quota", "unsupported"} <= {
         outcome["reason"] for outcome in outcomes
     }
     assert {letter["stage"] for letter in dead} == {"decode"}
 
 
-@pytest.mark.parametrize("stage", ERRORS, ids=NAMES)
+@pytest.mark.parametrize("stage", ERRORS.stages, ids=NAMES)
 def test_an_empty_batch_stays_empty(stage: Stage, uncounted: Context) -> None:
     assert stage.run([], uncounted) == StageResult()
 
@@ -166,10 +166,10 @@ def test_an_empty_batch_stays_empty(stage: Stage, uncounted: Context) -> None:
 @pytest.mark.parametrize("size", [1, 7])
 def test_small_batches_come_to_the_same_as_one_large_one(size: int, rules_folder: Path, records: list[Record]) -> None:
     with counting(rules_folder) as context:
-        whole = ends(run(records, context(records)))
+        whole = ends(run(records, context(records), ERRORS))
     batches = [records[start : start + size] for start in range(0, len(records), size)]
     with counting(rules_folder) as context:
-        parts = ends(*(run(batch, context(batch)) for batch in batches))
+        parts = ends(*(run(batch, context(batch), ERRORS) for batch in batches))
     assert parts == whole
 
 
@@ -178,9 +178,9 @@ def test_small_batches_come_to_the_same_as_one_large_one(size: int, rules_folder
 def test_running_a_stage_twice_is_running_it_once(name: str, rules_folder: Path, records: list[Record]) -> None:
     at = NAMES.index(name)
     with counting(rules_folder) as context:
-        once = ends(run(records, context(records)))
+        once = ends(run(records, context(records), ERRORS))
     with counting(rules_folder) as context:
-        twice = ends(run(records, context(records), [*ERRORS[: at + 1], *ERRORS[at:]]))
+        twice = ends(run(records, context(records), Order(ERRORS.decode, (*ERRORS.stages[: at + 1], *ERRORS.stages[at:]))))
     assert [json.loads(value) for value in twice[0]] == [json.loads(value) for value in once[0]]
     assert twice[1:] == once[1:]
 
@@ -191,7 +191,7 @@ def failing(stage: Stage, position: Any, *, after: bool) -> Stage:
     A stage of single events fails for that event; one that handles its batch at once fails for the batch.
     """
 
-    def fail(batch: Batch, ctx: Context) -> StageResult:
+    def fail(batch: Items, ctx: Context) -> StageResult:
         is_hit = any(item.record.position == position for item in batch)
         if is_hit and not after:
             raise RuntimeError("injected")
@@ -216,7 +216,7 @@ def test_no_damage_trips_a_stage(seed: int, uncounted: Context) -> None:
     events = [json.loads(line)["payload"] for line in messages(30, seed=9)]
     events = [event for event in events if isinstance(event, dict)] + [recorded_event(file) for file in RECORDED_EVENTS[::20]]
     lines = damaged(events, 150, seed)
-    result = run([make_record(line, position=number) for number, line in enumerate(lines, 1)], uncounted)
+    result = run([make_record(line, position=number) for number, line in enumerate(lines, 1)], uncounted, ERRORS)
     assert [(letter.stage, letter.detail, letter.record.body) for letter in result.dead] == []
     assert [reason for item in result.events if item.message for reason in check_published_event(item.message.value)] == []
     assert len(result.events) >= 100
@@ -228,30 +228,27 @@ def test_no_damage_trips_a_stage(seed: int, uncounted: Context) -> None:
 def test_a_failure_takes_one_event_alone(name: str, place: str, after: bool, records: list[Record], uncounted: Context) -> None:
     arrived = before(name, records, uncounted)
     position = arrived[{"first": 0, "middle": len(arrived) // 2, "last": -1}[place]].record.position
-    stages = [failing(stage, position, after=after) if stage.name == name else stage for stage in ERRORS]
-    result = run(records, uncounted, stages)
+    stages = tuple(failing(stage, position, after=after) if stage.name == name else stage for stage in ERRORS.stages)
+    result = run(records, uncounted, Order(ERRORS.decode, stages))
     letters = [letter for letter in result.dead if letter.stage == name]
     assert [(letter.record.position, letter.reason, letter.detail.partition(" (")[0]) for letter in letters] == [
         (position, "internal", "RuntimeError: injected")
     ]
     result.dead.remove(letters[0])
-    assert ends(result) == ends(without(position, run(records, uncounted)))
+    assert ends(result) == ends(without(position, run(records, uncounted, ERRORS)))
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-def test_a_failure_of_decode_takes_one_record_alone(
-    place: str, records: list[Record], uncounted: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_of_decode_takes_one_record_alone(place: str, records: list[Record], uncounted: Context) -> None:
     at = records[{"first": 0, "middle": len(records) // 2, "last": -1}[place]]
 
     def fail(record: Record, ctx: Context) -> Any:
         if record is at:
             raise RuntimeError("injected")
-        return decode(record, ctx)
+        return decode_record(record, ctx)
 
-    expected = ends(without(at.position, run(records, uncounted)))
-    monkeypatch.setattr("pipeline.stages.runner.decode", fail)
-    result = run(records, uncounted)
+    expected = ends(without(at.position, run(records, uncounted, ERRORS)))
+    result = run(records, uncounted, Order(fail, ERRORS.stages))
     [letter] = [letter for letter in result.dead if letter.record is at]
     assert (letter.stage, letter.reason, letter.detail.partition(" (")[0]) == ("decode", "internal", "RuntimeError: injected")
     result.dead.remove(letter)

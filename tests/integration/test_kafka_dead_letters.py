@@ -26,6 +26,7 @@ from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.runtimes.worker.encoding import dead_letter
 from pipeline.settings.schema import Settings
+from pipeline.stages import ERRORS
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import run
 from pipeline.wiring.redis import redis_ledger
@@ -307,7 +308,7 @@ def test_a_replayed_event_is_no_duplicate_of_itself_and_is_charged_once(
     def handle(offset: int, headers: dict[str, bytes], content: bytes = body) -> list[str]:
         record = make_record(content, Form.MSGPACK, "in", Token(topic, 0, offset), NOW, headers)
         polled = (Polled(topic, 0, offset, offset + 1),)
-        result = run([record], Context(now=NOW, rules=rules, ledger=ledger, polled=polled))
+        result = run([record], Context(now=NOW, rules=rules, ledger=ledger, polled=polled), ERRORS)
         return [item.event_id for item in result.events] + [str(o.reason) for o in result.outcomes if o.reason]
 
     (event_id,) = handle(5, {})

@@ -37,7 +37,7 @@ def recorded(sdk: str) -> dict[str, dict[str, Any]]:
     settings = load_settings(None, {("artifacts", "url"): str(FIXTURES / "artifacts")}, {})
     context = explain_context(settings, load_rules(RULES), now=NOW)
     records = list(Inputs((str(FIXTURES / "recorded" / sdk),), now=NOW, project_id=None, max_record_bytes=10_000_000))
-    stages = [stage for stage in EXPLAINED if stage.name in {"normalize", "symbolicate"}]
+    stages = EXPLAINED.only("normalize", "symbolicate")
     return {item.event_id: item.event for item in run(records, context, stages).events}
 
 

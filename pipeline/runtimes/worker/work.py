@@ -18,6 +18,7 @@ from pipeline.runtimes.clock import MACHINE, Clock
 from pipeline.runtimes.loop import Loop
 from pipeline.runtimes.worker.encoding import encode
 from pipeline.settings.schema import Settings
+from pipeline.stages import ERRORS
 from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, run
 
@@ -62,7 +63,7 @@ class StageWork:
 
     def run(self, batch: KafkaBatch) -> Processed:
         """Return what the stages made of the batch. Raises what they raise."""
-        return self._encoded(batch, run(batch.records, self._context(covered_by(batch))))
+        return self._encoded(batch, run(batch.records, self._context(covered_by(batch)), ERRORS))
 
     def give_up(self, batch: KafkaBatch, error: Exception) -> Processed:
         """Return the dead letter of a record that the stages cannot survive."""

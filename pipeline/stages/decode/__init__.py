@@ -28,7 +28,7 @@ EVENT_ITEMS = frozenset({"event", "security"})
 End = Item | Outcome | DeadLetter
 
 
-def decode(record: Record, ctx: Context) -> list[End]:
+def decode_record(record: Record, ctx: Context) -> list[End]:
     """Take one record apart. Never empty, never raises: each thing in the record ends somewhere.
 
     Gives    an item for each error event; categories, scope, arrival and event id are set, the event is otherwise as sent.

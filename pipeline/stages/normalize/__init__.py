@@ -9,10 +9,10 @@ from pipeline.model.item import Item
 from pipeline.stages.contract import Context
 from pipeline.stages.normalize.event import normalize_event
 
-__all__ = ["normalize", "normalize_event"]
+__all__ = ["normalize_event", "normalize_item"]
 
 
-def normalize(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage has this form
+def normalize_item(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage has this form
     """Normalize one item's event. Cost: linear in the event's size, no I/O. Running twice gives the same result."""
     item.event = normalize_event(
         item.event,

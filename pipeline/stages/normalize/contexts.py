@@ -149,12 +149,24 @@ def _context(name: str, raw: Any, path: Path, report: Report) -> dict[str, Any] 
                 result[field] = parser(value, (path, field), report)
     if name == "replay" and "replay_id" in result:
         result["replay_id"] = _replay_id(result["replay_id"], (path, "replay_id"), report)
-    if name == "flags" and type(result.get("values")) not in (list, type(None)):
-        report.invalid((path, "values"), "expected an array", result.pop("values"))
+    if name == "flags" and "values" in result:
+        result["values"] = _flags(result["values"], (path, "values"), report)
     _describe(kind, result)
     parsed = _bag(result, path, report) or {}
     parsed["type"] = kind
     return parsed
+
+
+def _flags(raw: Any, path: Path, report: Report) -> list[Any] | None:
+    """Parse the feature flags: each is an object, or null if it was something else."""
+    if type(raw) is not list:
+        if raw is not None:
+            report.invalid(path, "expected an array", raw)
+        return None
+    for index, flag in enumerate(raw):
+        if type(flag) not in (dict, type(None)):
+            report.invalid((path, index), "expected an object", flag)
+    return [flag if type(flag) is dict else None for flag in raw]
 
 
 def _describe(kind: str, context: dict[str, Any]) -> None:

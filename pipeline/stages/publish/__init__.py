@@ -1,6 +1,6 @@
-"""Publish: the event becomes a message of the storage topic, as Snuba reads it (spec/storage.md, sections 1 and 2).
+"""Publish: the event becomes a storage message. See docs/spec/storage-messages.md.
 
-Good means: no message that Snuba refuses, no column left empty that the event could fill, and one print of the JSON.
+Good means: no message that readers refuse, no column left empty that the event could fill, and one print of the JSON.
 """
 
 from __future__ import annotations
@@ -13,34 +13,40 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import format_datetime
 from pipeline.model.output import Output
+from pipeline.model.storage_message import (
+    INSERT,
+    LAST_SECOND,
+    PROTOCOL_VERSION,
+    QUEUE,
+    PostProcessState,
+    StoredEvent,
+    post_process_state,
+    print_insert,
+)
 from pipeline.stages.contract import Context
-from pipeline.stages.publish.columns import make_storable
+from pipeline.stages.publish.limits import fit_storage
 from pipeline.stages.publish.search_message import search_message
 from pipeline.stages.publish.tags import promoted_tags
 
-PROTOCOL_VERSION = 2
-QUEUE = "post_process_errors"
 RECORD_OVERHEAD_BYTES = 4_096
-"""More than what a broker adds to a value: batch header, key, and our headers."""
-LAST_STORABLE_S = 2**32
-"""Snuba's columns hold seconds as 32 bits."""
+"""More than a broker adds to a value: batch header, key, and our headers."""
 
 
-def publish(item: Item, ctx: Context) -> Item | DeadLetter:
+def publish_event(item: Item, ctx: Context) -> Item | DeadLetter:
     """Set the item's message.
 
-    Takes  grouped events. Gives them as they are, but for values that Snuba would refuse: those are null, and named in `errors`.
-    Dead   `too_large` where the message would not fit the topic: one such record would abort a whole transaction.
+    Takes    grouped events. Returns them, with null for values that the storage has no room for; `errors` names these.
+    Dead     `too_large` if the message would not fit the topic: one such record would abort a whole transaction.
     """
     if item.grouping is None:
         raise ValueError("an event is grouped before it is published")
-    make_storable(item.event)
+    fit_storage(item.event)
     project_id, primary_hash = item.scope.project_id, item.grouping.primary_hash
     group_id = item.grouping.group_id(project_id)
     data = _data(item)
     first_seen = data["timestamp"] if item.group_first_seen is None else item.group_first_seen
-    state = _state(group_id, is_new=item.is_new_group)
-    event = {
+    state = post_process_state(group_id, is_new=item.is_new_group)
+    event: StoredEvent = {
         "group_id": group_id,
         "group_ids": [group_id],
         "event_id": item.event_id,
@@ -56,7 +62,7 @@ def publish(item: Item, ctx: Context) -> Item | DeadLetter:
         "occurrence_id": None,
         "occurrence_data": {},
     }
-    value = orjson.dumps([PROTOCOL_VERSION, "insert", event, state])
+    value = print_insert(event, state)
     if len(value) > ctx.limits.max_output_bytes - RECORD_OVERHEAD_BYTES:
         return item.died("publish", "too_large", f"{len(value)} bytes do not fit the storage topic")
     item.message = Output(str(project_id).encode(), value, _headers(item, group_id, primary_hash, state))
@@ -64,11 +70,11 @@ def publish(item: Item, ctx: Context) -> Item | DeadLetter:
 
 
 def _data(item: Item) -> dict[str, Any]:
-    """Give the event with what the pipeline knows about it; promoted columns are read from tags alone."""
+    """Return the event with what the pipeline knows about it. Readers fill the promoted columns from tags alone."""
     event, grouping = item.event, item.grouping
     assert grouping is not None  # noqa: S101 -- publish has looked
     timestamp: Any = event.get("timestamp")
-    if type(timestamp) not in {int, float} or not 0 <= timestamp < LAST_STORABLE_S:
+    if type(timestamp) not in {int, float} or not 0 <= timestamp < LAST_SECOND:
         timestamp = item.received
     data = {
         **event,
@@ -86,17 +92,11 @@ def _data(item: Item) -> dict[str, Any]:
     return data
 
 
-def _state(group_id: int, *, is_new: bool) -> dict[str, Any]:
-    """Give what the post-process forwarder reads; a new group is new in its environment as well."""
-    novelty = {"is_new": is_new, "is_regression": False, "is_new_group_environment": is_new}
-    return {**novelty, "queue": QUEUE, "skip_consume": False, "group_states": [{"id": str(group_id), **novelty}]}
-
-
-def _headers(item: Item, group_id: int, primary_hash: str, state: dict[str, Any]) -> list[tuple[str, bytes]]:
+def _headers(item: Item, group_id: int, primary_hash: str, state: PostProcessState) -> list[tuple[str, bytes]]:
     is_new = b"1" if item.is_new_group else b"0"
     return [
-        ("operation", b"insert"),
-        ("version", b"2"),
+        ("operation", INSERT.encode()),
+        ("version", str(PROTOCOL_VERSION).encode()),
         ("Received-Timestamp", str(item.received).encode()),
         ("queue", QUEUE.encode()),
         ("event_id", item.event_id.encode()),

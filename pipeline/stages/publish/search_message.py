@@ -1,15 +1,14 @@
-"""Search message: the text that people find an event by (spec/storage.md, section 1)."""
+"""Search message: the text that people find an event by. See docs/spec/storage-messages.md."""
 
 from __future__ import annotations
 
 from typing import Any
 
-MAX_CHARS = 8_192
-"""Snuba cuts nothing: limits are applied here."""
+from pipeline.model.storage_message import MAX_SEARCH_CHARS
 
 
 def search_message(data: dict[str, Any]) -> str:
-    """Join the message, what the metadata says that it does not, and the culprit."""
+    """Return the message, followed by those values of the metadata and the culprit that it does not contain."""
     logentry = data.get("logentry")
     message = ""
     if isinstance(logentry, dict):
@@ -20,7 +19,7 @@ def search_message(data: dict[str, Any]) -> str:
         if isinstance(value, str) and value not in message:
             message = f"{message} {value}"
     message = message.strip()
-    return message if len(message) <= MAX_CHARS else message[: MAX_CHARS - 3] + "..."
+    return message if len(message) <= MAX_SEARCH_CHARS else message[: MAX_SEARCH_CHARS - 3] + "..."
 
 
 def _text(value: Any) -> str:

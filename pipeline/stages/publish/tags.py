@@ -1,16 +1,18 @@
-"""Tags: the columns that Snuba fills from tags and from nowhere else (spec/storage.md, section 2)."""
+"""Tags of the storage message, among them the columns that readers fill from tags alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pipeline.model.storage_message import PROMOTED_TAGS
 from pipeline.model.user import user_tag
-
-PROMOTED = ("level", "environment", "transaction", "sentry:release", "sentry:dist", "sentry:user")
 
 
 def promoted_tags(event: dict[str, Any]) -> list[list[str]]:
-    """Give the event's tags as pairs, with the promoted ones from the event's own fields; those replace tags of the same name."""
+    """Return the event's tags as pairs, with the promoted ones made from the event's own fields.
+
+    Promoted tags replace tags of the same name. A tag whose name was refused is dropped: without a name it says nothing.
+    """
     values = (
         event.get("level"),
         event.get("environment"),
@@ -19,6 +21,6 @@ def promoted_tags(event: dict[str, Any]) -> list[list[str]]:
         event.get("dist"),
         user_tag(event),
     )
-    promoted = [[name, value] for name, value in zip(PROMOTED, values, strict=True) if isinstance(value, str) and value]
+    promoted = [[name, value] for name, value in zip(PROMOTED_TAGS, values, strict=True) if isinstance(value, str) and value]
     own = {name for name, _ in promoted}
-    return [tag for tag in event.get("tags") or () if tag and tag[0] not in own] + promoted
+    return [tag for tag in event.get("tags") or () if tag and tag[0] is not None and tag[0] not in own] + promoted

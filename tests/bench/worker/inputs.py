@@ -19,7 +19,7 @@ from pipeline.rules.folder import load_rules
 from pipeline.runtimes.generated_events import ingest_message
 from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.schema import RedisSettings, Settings
-from pipeline.stages.decode import decode
+from pipeline.stages.decode import decode_record
 from pipeline.wiring.contexts import explain_context
 
 ROOT = Path(__file__).parents[3]
@@ -59,4 +59,4 @@ def _recorded() -> list[dict[str, Any]]:
     now = time.time()
     context = explain_context(Settings(), load_rules(ROOT / "rules"), now=now)
     records = Inputs([str(ROOT / "tests/fixtures/recorded")], now=now)
-    return [item.event for record in records for item in decode(record, context) if isinstance(item, Item)]
+    return [item.event for record in records for item in decode_record(record, context) if isinstance(item, Item)]

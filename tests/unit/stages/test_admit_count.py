@@ -16,9 +16,9 @@ from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Claim, Counted, Decision, Polled, Sighting
-from pipeline.stages.admit import admit
+from pipeline.stages.admit import admit_events
 from pipeline.stages.contract import Context
-from pipeline.stages.count import count
+from pipeline.stages.count import count_events
 from pipeline.stages.runner import accepted
 
 
@@ -54,7 +54,7 @@ def grouped(position: int = 1, **event: Any) -> Item:
 
 def test_admit_sorts_by_decision() -> None:
     decisions = (Decision(), Decision(Fate.INVALID, "duplicate"), Decision(Fate.RATE_LIMITED, "over"), Decision(uncounted=True))
-    result = admit([item(at) for at in range(1, 5)], context(*decisions))
+    result = admit_events([item(at) for at in range(1, 5)], context(*decisions))
     assert [kept.record.position for kept in result.kept] == [1, 4]
     assert [kept.is_uncounted for kept in result.kept] == [False, True]
     assert [(outcome.fate, outcome.reason) for outcome in result.outcomes] == [
@@ -64,11 +64,11 @@ def test_admit_sorts_by_decision() -> None:
 
 
 def test_an_event_on_a_reserve_says_so_to_count() -> None:
-    [kept] = admit([item()], context(Decision(reason="over", on_reserve=True))).kept
+    [kept] = admit_events([item()], context(Decision(reason="over", on_reserve=True))).kept
     assert kept.reserve_reason == "over"
     kept.grouping = Grouping(("a",), ("x",))
     ctx = context(Counted(Decision(Fate.RATE_LIMITED, "over"), is_new=False))
-    assert [outcome.reason for outcome in count([kept], ctx).outcomes] == ["over"]
+    assert [outcome.reason for outcome in count_events([kept], ctx).outcomes] == ["over"]
     ledger: Any = ctx.ledger
     assert ledger.asked[0].reserve_reason == "over"
 
@@ -78,7 +78,7 @@ def test_count_tells_the_first_and_the_sampled() -> None:
         Counted(Decision(), is_new=True, first_seen=5.0),
         Counted(Decision(), is_new=False, sample_rate=0.1, first_seen=4.0),
     )
-    result = count([grouped(1), grouped(2)], context(*answers))
+    result = count_events([grouped(1), grouped(2)], context(*answers))
     assert [(kept.is_new_group, kept.group_first_seen, kept.sample_rate) for kept in result.kept] == [
         (True, 5.0, None),
         (False, 4.0, 0.1),
@@ -87,7 +87,7 @@ def test_count_tells_the_first_and_the_sampled() -> None:
 
 def test_count_asks_with_all_hashes_and_the_events_own_time() -> None:
     ctx = context(Counted(Decision(), is_new=True))
-    count([grouped(user={"id": "9"})], ctx)
+    count_events([grouped(user={"id": "9"})], ctx)
     ledger: Any = ctx.ledger
     [sighting] = ledger.asked
     assert (sighting.hashes, sighting.event_time, sighting.received, sighting.user) == (("a", "b", "old"), 5.0, RECEIVED, "id:9")
@@ -96,12 +96,12 @@ def test_count_asks_with_all_hashes_and_the_events_own_time() -> None:
 def test_the_one_that_cannot_be_asked_about_leaves_alone() -> None:
     """The ledger takes back what a call does not name: the rest of the batch must be named at once, not in halves."""
     ctx = context(Counted(Decision(), is_new=True))
-    result = count([item(1), grouped(2)], ctx)
+    result = count_events([item(1), grouped(2)], ctx)
     assert [letter.record.position for letter in result.dead] == [1]
     assert [kept.record.position for kept in result.kept] == [2]
 
 
-@pytest.mark.parametrize("stage", [admit, count])
+@pytest.mark.parametrize("stage", [admit_events, count_events])
 def test_a_service_that_is_away_is_the_runtimes_business(stage: Any) -> None:
     class Away(ScriptedLedger):
         def admit(self, *_: Any) -> Sequence[Decision]:

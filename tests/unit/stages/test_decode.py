@@ -18,7 +18,7 @@ from pipeline.model.record import Form, Record
 from pipeline.model.scope import Scope
 from pipeline.rules.project import Project, ProjectKey
 from pipeline.stages.contract import Context
-from pipeline.stages.decode import decode
+from pipeline.stages.decode import decode_record
 
 EVENT_ID = "9ec79c33ec9942ab8353589fcb2e04dc"
 OTHER_ID = "fc6d8c0c43fc4630ad850ee518f1b9d0"
@@ -28,14 +28,14 @@ CONTEXT = project_context({42: Project(organization=5, keys=(ProjectKey(id=11, p
 
 
 def the_item(record: Record, ctx: Context = CONTEXT) -> Item:
-    [item] = decode(record, ctx)
+    [item] = decode_record(record, ctx)
     assert isinstance(item, Item), item
     assert item.record is record
     return item
 
 
 def the_outcome(record: Record, ctx: Context = CONTEXT) -> Outcome:
-    [outcome] = decode(record, ctx)
+    [outcome] = decode_record(record, ctx)
     assert isinstance(outcome, Outcome), outcome
     assert outcome.fate is Fate.INVALID
     assert outcome.record is record
@@ -43,7 +43,7 @@ def the_outcome(record: Record, ctx: Context = CONTEXT) -> Outcome:
 
 
 def the_reason(record: Record, ctx: Context = CONTEXT) -> str:
-    [letter] = decode(record, ctx)
+    [letter] = decode_record(record, ctx)
     assert isinstance(letter, DeadLetter), letter
     assert letter.stage == "decode"
     assert letter.record is record
@@ -231,7 +231,7 @@ class TestEnvelopes:
             ("client_report", b"{}"),
             ("new", b""),
         ]
-        ends = decode(envelope(*items, ("event", b"{}"), ("check_in", b"{}")), CONTEXT)
+        ends = decode_record(envelope(*items, ("event", b"{}"), ("check_in", b"{}")), CONTEXT)
         assert isinstance(ends.pop(6), Item)
         outcomes = [end for end in ends if isinstance(end, Outcome)]
         assert {(outcome.fate, outcome.reason, outcome.event_id, outcome.scope) for outcome in outcomes} == {
@@ -248,14 +248,14 @@ class TestEnvelopes:
         ]
 
     def test_a_second_event_is_refused(self) -> None:
-        first, second = decode(envelope(("event", b'{"message": "a"}'), ("event", b'{"message": "b"}')), CONTEXT)
+        first, second = decode_record(envelope(("event", b'{"message": "a"}'), ("event", b'{"message": "b"}')), CONTEXT)
         assert isinstance(first, Item)
         assert first.event["message"] == "a"
         assert isinstance(second, Outcome)
         assert (second.reason, second.category) == ("duplicate_item", DataCategory.ERROR)
 
     def test_a_broken_event_leaves_its_neighbours_alone(self) -> None:
-        broken, session = decode(envelope(("event", b"{"), ("session", b"{}")), CONTEXT)
+        broken, session = decode_record(envelope(("event", b"{"), ("session", b"{}")), CONTEXT)
         assert isinstance(broken, DeadLetter)
         assert broken.reason == "invalid_json"
         assert isinstance(session, Outcome)
@@ -284,7 +284,7 @@ class TestUnknownProjects:
         assert (outcome.reason, outcome.event_id, outcome.scope.organization_id) == ("project_id", EVENT_ID, 1)
 
     def test_each_item_of_their_envelopes_is(self) -> None:
-        ends = decode(envelope(("event", b"{}"), ("attachment", b"123"), project_id=8), self.REFUSING)
+        ends = decode_record(envelope(("event", b"{}"), ("attachment", b"123"), project_id=8), self.REFUSING)
         assert [(end.reason, end.quantity) for end in ends if isinstance(end, Outcome)] == [("project_id", 1), ("project_id", 3)]
 
     def test_known_ones_pass(self) -> None:
@@ -328,7 +328,7 @@ class TestBadInput:
         for at, damage in damages:
             body = body[:at] + damage + body[at + 1 :]
         record = make_record(body, form, project_id=None)
-        ends = decode(record, CONTEXT)
+        ends = decode_record(record, CONTEXT)
         assert ends
         assert len([end for end in ends if isinstance(end, Item)]) <= 1
         assert all(end.record is record for end in ends)

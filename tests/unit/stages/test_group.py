@@ -11,7 +11,7 @@ from pipeline.model.item import Item
 from pipeline.model.record import Form, Record, Token
 from pipeline.model.scope import Scope
 from pipeline.stages.contract import Context
-from pipeline.stages.group import group
+from pipeline.stages.group import group_event
 
 
 def _item(project_id: int, event: dict[str, Any]) -> Item:
@@ -28,7 +28,7 @@ def test_groups_by_the_rules_of_the_event_s_project() -> None:
     ctx = _context({1: make_grouper(), 2: make_grouper(fingerprints='type:E -> ours title="Ours"')})
     event = {"exception": {"values": [{"type": "E", "value": "v"}]}}
 
-    first, second = group(_item(1, dict(event)), ctx), group(_item(2, dict(event)), ctx)
+    first, second = group_event(_item(1, dict(event)), ctx), group_event(_item(2, dict(event)), ctx)
 
     assert first.grouping is not None
     assert second.grouping is not None
@@ -41,8 +41,8 @@ def test_the_batch_s_clock_ends_a_change_of_configuration() -> None:
     toml = 'hash = "md5"\nprevious_hash = "xxh3_128"\nprevious_until = 1970-01-01'
     event = {"logentry": {"formatted": "x"}}
 
-    during = group(_item(1, dict(event)), _context({1: make_grouper(toml=toml)}, now=86_399.0)).grouping
-    after = group(_item(1, dict(event)), _context({1: make_grouper(toml=toml)}, now=86_400.0)).grouping
+    during = group_event(_item(1, dict(event)), _context({1: make_grouper(toml=toml)}, now=86_399.0)).grouping
+    after = group_event(_item(1, dict(event)), _context({1: make_grouper(toml=toml)}, now=86_400.0)).grouping
 
     assert during is not None
     assert after is not None
@@ -55,7 +55,7 @@ def test_an_exception_group_of_one_kind_is_titled_by_its_member() -> None:
     root = {"type": "Group", "value": "1 error", "mechanism": {"exception_id": 0, "is_exception_group": True}}
     item = _item(1, {"type": "error", "title": "Group: 1 error", "exception": {"values": [*members, root]}})
 
-    group(item, _context({1: make_grouper()}))
+    group_event(item, _context({1: make_grouper()}))
 
     assert item.event["title"] == "Inner: v"
     assert item.event["metadata"]["type"] == "Inner"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +15,16 @@ from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Form, Record
 from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Polled
-from pipeline.stages.contract import Batch, Context, Stage, StageResult, each
-from pipeline.stages.decode import decode
-from pipeline.stages.runner import AccountingError, run
+from pipeline.stages.contract import Context, Items, Order, Stage, StageResult, each
+from pipeline.stages.decode import decode_record
+from pipeline.stages.runner import AccountingError, BatchResult
+from pipeline.stages.runner import run as run_order
 
 CONTEXT = project_context()
+
+
+def run(records: Sequence[Record], ctx: Context, stages: Sequence[Stage]) -> BatchResult:
+    return run_order(records, ctx, Order(decode_record, tuple(stages)))
 
 
 def records(count: int, project_id: int = 7) -> list[Record]:
@@ -43,7 +49,7 @@ def drop(*unwanted: int) -> Stage:
 def trip(*at: int, error: type[Exception] = ValueError) -> Stage:
     """Give a stage of whole batches that fails for some of them, after it has done its work."""
 
-    def stage(batch: Batch, _: Context) -> StageResult:
+    def stage(batch: Items, _: Context) -> StageResult:
         for item in batch:
             item.event["seen"] = True
         if any(item.record.position in at for item in batch):
@@ -110,7 +116,7 @@ def test_what_dies_after_it_was_counted_is_taken_out_and_the_rest_is_counted_aga
     """So that the ledger takes back what it charged for the event that is not stored."""
     asked: list[tuple[list[Any], set[int]]] = []
 
-    def count(batch: Batch, ctx: Context) -> StageResult:
+    def count(batch: Items, ctx: Context) -> StageResult:
         [polled] = ctx.polled
         asked.append((positions(list(batch)), set(polled.organizations)))
         return StageResult(kept=list(batch))
@@ -128,7 +134,7 @@ def test_what_dies_after_it_was_counted_is_taken_out_and_the_rest_is_counted_aga
 def test_what_counting_itself_fails_for_is_taken_back() -> None:
     asked: list[list[int]] = []
 
-    def count(batch: Batch, _: Context) -> StageResult:
+    def count(batch: Items, _: Context) -> StageResult:
         asked.append(positions(list(batch)))
         if 2 in asked[-1]:
             raise OverflowError("too much to count")
@@ -151,32 +157,31 @@ def test_the_rest_of_an_envelope_keeps_its_outcomes_though_its_event_is_taken_ou
     assert (result.events, [outcome.reason for outcome in result.outcomes], len(result.dead)) == ([], ["unsupported"], 1)
 
 
-def test_a_record_that_decode_trips_over_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_decode_trips_over_is_dead() -> None:
     def trips_over_the_second(record: Record, ctx: Context) -> Any:
         if record.position == 2:
             raise RecursionError("deep")
-        return decode(record, ctx)
+        return decode_record(record, ctx)
 
-    monkeypatch.setattr("pipeline.stages.runner.decode", trips_over_the_second)
-    result = run(records(3), CONTEXT, [])
+    result = run_order(records(3), CONTEXT, Order(trips_over_the_second, ()))
     assert positions(result.events) == [1, 3]
     [letter] = result.dead
     assert (letter.stage, letter.reason, letter.detail.partition(" (")[0]) == ("decode", "internal", "RecursionError: deep")
 
 
-def loses(batch: Batch, _: Context) -> StageResult:
+def loses(batch: Items, _: Context) -> StageResult:
     return StageResult(kept=list(batch[1:]))
 
 
-def doubles(batch: Batch, _: Context) -> StageResult:
+def doubles(batch: Items, _: Context) -> StageResult:
     return StageResult(kept=[*batch, *batch])
 
 
-def keeps_and_kills(batch: Batch, _: Context) -> StageResult:
+def keeps_and_kills(batch: Items, _: Context) -> StageResult:
     return StageResult(kept=list(batch), dead=[DeadLetter(batch[0].record, "x", "y")])
 
 
-def miscounts(batch: Batch, _: Context) -> StageResult:
+def miscounts(batch: Items, _: Context) -> StageResult:
     outcome = batch[0].rejected(Fate.FILTERED, "z")._replace(category=DataCategory.ATTACHMENT)
     return StageResult(kept=list(batch[1:]), outcomes=[outcome])
 
@@ -187,7 +192,6 @@ def test_a_stage_that_does_not_account_for_its_items_is_found(stage: Any) -> Non
         run(records(2), CONTEXT, [Stage("wrong", stage)])
 
 
-def test_a_decode_that_gives_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.stages.runner.decode", lambda *_: [])
+def test_a_decode_that_gives_nothing_is_found() -> None:
     with pytest.raises(AccountingError, match="decode"):
-        run(records(1), CONTEXT, [])
+        run_order(records(1), CONTEXT, Order(lambda *_: [], ()))

@@ -17,7 +17,7 @@ from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
 from pipeline.sourcemaps.module import Module, ModuleKey
 from pipeline.sourcemaps.stores.folder_store import FolderStore
 from pipeline.stages.contract import Context
-from pipeline.stages.symbolicate import symbolicate
+from pipeline.stages.symbolicate import symbolicate_events
 
 
 class CountingArtifacts(Artifacts):
@@ -46,7 +46,7 @@ def context(artifacts: Artifacts | None) -> Context:
 
 def test_a_batch_is_looked_up_once_together_and_keeps_its_order(artifacts: CountingArtifacts) -> None:
     batch = [item(event()), item(event(platform="python")), item(event(), project_id=8), item(event())]
-    result = symbolicate(batch, context(artifacts))
+    result = symbolicate_events(batch, context(artifacts))
     assert result.kept == batch
     assert (result.outcomes, result.dead, artifacts.look_ups) == ([], [], 1)
     assert [frames_of(each.event)[0]["function"] for each in batch] == ["refuse", "a", "a", "refuse"]
@@ -60,17 +60,17 @@ def test_a_batch_is_looked_up_once_together_and_keeps_its_order(artifacts: Count
 
 def test_without_a_store_nothing_is_touched_and_no_error_added() -> None:
     batch = [item(event())]
-    assert symbolicate(batch, context(None)).kept == batch
+    assert symbolicate_events(batch, context(None)).kept == batch
     assert batch[0].event == event()
 
 
 def test_an_empty_batch_is_one(artifacts: CountingArtifacts) -> None:
-    assert symbolicate([], context(artifacts)).kept == []
+    assert symbolicate_events([], context(artifacts)).kept == []
 
 
 def test_a_bug_met_by_one_event_leaves_the_others_alone(artifacts: CountingArtifacts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Artifacts, "count", lambda *_: 1 / 0 if _[2] == "poison" else None)
     batch = [item(event()), item(event(release="poison")), item(event())]
-    result = symbolicate(batch, context(artifacts))
+    result = symbolicate_events(batch, context(artifacts))
     assert [frames_of(each.event)[0]["function"] for each in result.kept] == ["refuse", "refuse"]
     assert [(dead.stage, dead.reason) for dead in result.dead] == [("symbolicate", "internal")]

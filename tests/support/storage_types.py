@@ -1,17 +1,12 @@
-"""What Snuba refuses, repaired: there, one value of the wrong type costs the whole event (spec/storage.md, section 2).
-
-Normalization leaves little to do here. But it speaks Relay's rules, and this file the storage's: whatever a stage before
-forgot, or made up, must not lose the event.
-"""
+"""The types and ranges that Snuba takes, as a check of what is published: one wrong value costs it the whole event."""
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from types import NoneType
 from typing import Any
-
-from pipeline.model.processing_error import add_errors, invalid_data
 
 Kinds = frozenset[type]
 Fields = tuple[tuple[str, Kinds], ...]
@@ -49,17 +44,13 @@ ALIASES = tuple(f"sentry.interfaces.{name}" for name in ("Exception", "Http", "T
 _UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _U32 = 2**32
 _U64 = 2**64
-_MAX_NAMED = 100
 
 
-def make_storable(event: dict[str, Any]) -> None:
-    """Null in place what Snuba would refuse, and name it in the event's `errors`."""
-    for name in ALIASES:
-        event.pop(name, None)
-    event.pop("sample_rate", None)  # the sender's is about transactions; ours is set by count
-    if event.get("type") == "transaction":
-        event["type"] = "default"
+def faults_of(event: dict[str, Any]) -> list[str]:
+    """Return the paths of an event's values whose types or ranges Snuba refuses."""
+    event = copy.deepcopy(event)
     faults = _Faults()
+    faults.paths += [name for name in ALIASES if name in event]
     faults.check(event, EVENT, "")
     _tags(event, faults)
     _contexts(event, faults)
@@ -73,19 +64,17 @@ def make_storable(event: dict[str, Any]) -> None:
             faults.check(interface, fields, f"{name}.")
     _headers(event, faults)
     faults.check_values(event, "modules", STR)
-    add_errors(event, faults.errors)
+    return faults.paths
 
 
 class _Faults:
-    """Finds what is wrong, nulls and names it. A path ends in a dot."""
+    """Finds what is wrong and nulls it in a copy. A path ends in a dot."""
 
     def __init__(self) -> None:
-        self.errors: list[dict[str, Any]] = []
+        self.paths: list[str] = []
 
     def null(self, holder: Any, key: Any, path: str) -> None:
-        """Null a value and name it."""
-        if len(self.errors) < _MAX_NAMED:
-            self.errors.append(invalid_data(f"{path}{key}", holder[key]))
+        self.paths.append(f"{path}{key}")
         holder[key] = None
 
     def check(self, holder: dict[str, Any], fields: Fields, path: str) -> None:
@@ -117,12 +106,10 @@ class _Faults:
 
 
 def _tags(event: dict[str, Any], faults: _Faults) -> None:
-    """Drop what is no pair with a name: a null in its place would say nothing."""
     tags = event.get("tags") or ()
     pairs = [tag for tag in tags if type(tag) is list and len(tag) == 2 and type(tag[0]) is str]
     if len(pairs) < len(tags):
-        event["tags"] = pairs
-        faults.errors.append(invalid_data("tags", tags))
+        faults.paths.append("tags")
 
 
 def _contexts(event: dict[str, Any], faults: _Faults) -> None:

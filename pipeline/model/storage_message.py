@@ -1,0 +1,92 @@
+"""The storage message: a stored event as Snuba and the store read it from the `events` topic.
+
+The value is a JSON list of four: the version, the operation, the event's row with the event itself under `data`, and what the
+post-process forwarder reads. See docs/spec/storage-messages.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import orjson
+
+PROTOCOL_VERSION = 2
+INSERT = "insert"
+QUEUE = "post_process_errors"
+
+PROMOTED_TAGS = ("level", "environment", "transaction", "sentry:release", "sentry:dist", "sentry:user")
+"""Columns that readers fill from the tags of these names and from nowhere else."""
+
+MAX_SEARCH_CHARS = 8_192
+"""Readers cut nothing, so the limit is applied by the writer."""
+
+LAST_SECOND = 2**32
+"""Readers hold seconds as 32 bits. A timestamp is below this."""
+
+LAST_LINE = 2**32
+"""Readers hold lines and columns of frames as 32 bits. A number is below this."""
+
+REFUSED_ALIASES = tuple(f"sentry.interfaces.{name}" for name in ("Exception", "Http", "Threads", "User"))
+"""Old names of fields. Readers take them for the same field, and refuse an event that has both."""
+
+
+class StoredEvent(TypedDict):
+    """The row. `datetime` and `group_first_seen` are UTC, `data` is the normalized event with tags, hashes and ids added."""
+
+    group_id: int
+    group_ids: list[int]
+    event_id: str
+    organization_id: int
+    project_id: int
+    message: str
+    platform: str | None
+    datetime: str
+    group_first_seen: str
+    data: dict[str, Any]
+    primary_hash: str
+    retention_days: int
+    occurrence_id: None
+    occurrence_data: dict[str, Any]
+
+
+class GroupState(TypedDict):
+    """Novelty of one group."""
+
+    id: str
+    is_new: bool
+    is_regression: bool
+    is_new_group_environment: bool
+
+
+class PostProcessState(TypedDict):
+    """What the post-process forwarder reads."""
+
+    is_new: bool
+    is_regression: bool
+    is_new_group_environment: bool
+    queue: str
+    skip_consume: bool
+    group_states: list[GroupState]
+
+
+def post_process_state(group_id: int, *, is_new: bool) -> PostProcessState:
+    """Return the state of an event's group. A new group is new in its environment as well."""
+    group: GroupState = {
+        "id": str(group_id),
+        "is_new": is_new,
+        "is_regression": False,
+        "is_new_group_environment": is_new,
+    }
+    return {
+        "is_new": is_new,
+        "is_regression": False,
+        "is_new_group_environment": is_new,
+        "queue": QUEUE,
+        "skip_consume": False,
+        "group_states": [group],
+    }
+
+
+def print_insert(event: StoredEvent, state: PostProcessState) -> bytes:
+    """Return the value of an insert."""
+    return orjson.dumps([PROTOCOL_VERSION, INSERT, event, state])
