@@ -50,12 +50,12 @@ class Bodies:
         self.held_bytes = 0
         """What the bodies that are arriving take in memory."""
 
-    async def receive(self, pieces: AsyncIterable[bytes], declared_bytes: int | None) -> Body:
+    async def receive(self, pieces: AsyncIterable[bytes], declared_bytes: int | None, max_bytes: int = MAX_BODY_BYTES) -> Body:
         """Read a body to its end. `declared_bytes` is its Content-Length, None without one.
 
-        Raises RefusedRequestError: 413 above 200 MiB, 408 for a sender that is too slow; SpoolError where the disk fails.
+        Raises RefusedRequestError: 413 above `max_bytes`, 408 for a sender that is too slow; SpoolError where the disk fails.
         """
-        if declared_bytes is not None and declared_bytes > MAX_BODY_BYTES:
+        if declared_bytes is not None and declared_bytes > max_bytes:
             raise body_too_large()
         kept: list[bytes] = []
         kept_bytes = size = 0
@@ -72,7 +72,7 @@ class Bodies:
                 except TimeoutError:
                     raise RefusedRequestError(408, "request body came too slowly") from None
                 size += len(piece)
-                self._check(size, time.monotonic() - started)
+                self._check(size, max_bytes, time.monotonic() - started)
                 if staged is None:
                     kept.append(piece)
                     kept_bytes += len(piece)
@@ -95,9 +95,9 @@ class Bodies:
             self.held_bytes -= kept_bytes
         return Body(staged)
 
-    def _check(self, size: int, waited_s: float) -> None:
+    def _check(self, size: int, max_bytes: int, waited_s: float) -> None:
         """Raise RefusedRequestError for a body that is too large, or has come too slowly so far."""
-        if size > MAX_BODY_BYTES:
+        if size > max_bytes:
             raise body_too_large()
         if size < (waited_s - RATE_FROM_S) * self._settings.min_body_bytes_per_s:
             raise RefusedRequestError(408, "request body came too slowly")

@@ -18,12 +18,14 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect
-from pipeline.gateway.answers import CORS, PREFLIGHT, Answer, RefusedRequestError, accepted, accepted_hyphenated, pixel
+from pipeline.gateway.answers import CORS, JSON, PREFLIGHT, Answer, RefusedRequestError, accepted, accepted_hyphenated, pixel
 from pipeline.gateway.bodies import Bodies, Body
+from pipeline.gateway.decoding import decoded, limited, parse_encodings
 from pipeline.gateway.limits import UNLIMITED, Limits, headers_of, limited_counts, too_many_requests
 from pipeline.gateway.origins import Network, sender_address
 from pipeline.gateway.refusals import RefusalCounts
 from pipeline.gateway.routes import Endpoint, fold_slashes, is_for_sdks
+from pipeline.gateway.sizes import body_too_large
 from pipeline.gateway.spooled import Arrival, print_head
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
@@ -32,6 +34,10 @@ from pipeline.rules.folder import RulesFolder
 from pipeline.settings.schema import GatewaySettings
 from pipeline.spool.errors import SpoolError
 from pipeline.spool.spool import Spool
+from pipeline.uploads.access import may_use_api
+from pipeline.uploads.answers import ApiAnswer, ApiRequest
+from pipeline.uploads.api import UploadApi
+from pipeline.uploads.chunks import MAX_REQUEST_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +45,8 @@ INSPECTED_AT_ONCE_BYTES = 65_536
 """A larger body is inspected in a thread, so that its neighbours do not wait."""
 UNPACKED_AT_ONCE_BYTES = 524_288
 """A body that unpacks to more is inspected anew in a thread."""
+API_THREADS = 2
+"""How many requests of sentry-cli are handled at a time; each holds one request's chunks, twice."""
 BACKLOG = 1_024
 """Connections that may wait to be accepted."""
 INSPECTING_THREADS = 2
@@ -68,6 +76,8 @@ class Door:
         *,
         is_unknown_refused: bool,
         trusted: tuple[Network, ...],
+        api: UploadApi | None = None,
+        tokens: tuple[str, ...] = (),
     ) -> None:
         self._spool = spool
         self._rules = rules
@@ -75,6 +85,9 @@ class Door:
         self._metrics = metrics
         self._is_unknown_refused = is_unknown_refused
         self._trusted = trusted
+        self._api = api
+        self._tokens = tokens
+        self._api_threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
         self._threads = ThreadPoolExecutor(INSPECTING_THREADS, thread_name_prefix="inspect")
         self.bodies = Bodies(spool, settings)
         self.refusals = RefusalCounts()
@@ -103,6 +116,8 @@ class Door:
     async def _answer(self, scope: Any, path: str, protocol: Exchange) -> Answer:
         headers = {name.lower(): value for name, value in scope.headers.items()}
         request = Request(scope.method, path, scope.query_string, headers)
+        if path.startswith("/api/0/"):
+            return await self._use_api(request, protocol, scope.client.rpartition(":")[0].strip("[]"))
         if request.method == "OPTIONS" and is_for_sdks(path):
             return Answer(200, b"", PREFLIGHT)
         sender: Sender | None = None
@@ -149,6 +164,31 @@ class Door:
         self._metrics.accepted(found.endpoint)
         answer = _accepted(request, found)
         return answer._replace(headers=(*answer.headers, *headers_of(limits)))
+
+    async def _use_api(self, request: Request, protocol: Exchange, peer: str) -> Answer:
+        """Answer what sentry-cli asks. The artifact store may be slow, so it is asked in threads of its own."""
+        if self._api is None:
+            return RefusedRequestError(404, "not found", "uploads need an artifact store: --artifacts").answer()
+        if not may_use_api(request.headers, peer, self._tokens):
+            return RefusedRequestError(401, "authentication credentials were not provided, or are wrong").answer()
+        try:
+            encodings = parse_encodings(request.headers.get("content-encoding", ""))
+            body = await self.bodies.receive(protocol, _content_length(request.headers), MAX_REQUEST_BYTES)
+        except RefusedRequestError as refused:
+            return refused.answer()
+        api = self._api
+
+        def ask() -> ApiAnswer:
+            plain = b"".join(limited(decoded(body.pieces(), encodings), MAX_REQUEST_BYTES, body_too_large))
+            return api.answer(ApiRequest(request.method, request.path, dict(request.headers), plain))
+
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._api_threads, ask)
+        except RefusedRequestError as refused:
+            return refused.answer()
+        finally:
+            body.discard()
+        return Answer(answer.status, answer.text(), (JSON,))
 
     async def _inspect(self, sender: Sender, body: Body) -> Inspected:
         """Inspect a body here where that is quick, else in a thread."""

@@ -185,6 +185,13 @@ class WebSettings(Section, frozen=True):
     """Whether the outcomes of all workers are counted by minute for /counts. It costs some 200 us of CPU per outcome."""
 
 
+class ApiSettings(Section, frozen=True):
+    """Who may use the endpoints under /api/0/."""
+
+    tokens: tuple[str, ...] = ()
+    """Bearer tokens, each of which may do everything. Empty: only this machine itself may, by a loopback address."""
+
+
 class GatewaySettings(Section, frozen=True):
     """The front door for SDKs and sentry-cli."""
 
@@ -196,6 +203,8 @@ class GatewaySettings(Section, frozen=True):
     """A segment of the spool is deleted as a whole, once all of it is in Kafka."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks such as 10.0.0.0/8, whose X-Forwarded-For header is believed. Empty: a sender's address is its connection's."""
+    public_url: str | None = None
+    """The URL that sentry-cli reaches the gateway by, such as https://errors.example.com. None: http:// and the Host it asked."""
     header_timeout_s: Seconds = 10.0
     """A connection whose next request's header has not come within this time is closed, an idle one too."""
     body_timeout_s: Seconds = 10.0
@@ -236,4 +245,5 @@ class Settings(Section, frozen=True):
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     web: WebSettings = WebSettings()
     gateway: GatewaySettings = GatewaySettings()
+    api: ApiSettings = ApiSettings()
     reports: ReportSettings = ReportSettings()

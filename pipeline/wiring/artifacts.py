@@ -12,6 +12,7 @@ from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engines.contract import Engine
 from pipeline.sourcemaps.engines.probe import Probe
 from pipeline.sourcemaps.files import Scraper
+from pipeline.sourcemaps.stores.blobs import Blobs, FolderBlobs
 from pipeline.sourcemaps.stores.contract import ArtifactStore
 from pipeline.sourcemaps.stores.folder_store import FolderStore
 
@@ -38,16 +39,35 @@ def open_store(settings: ArtifactSettings) -> ArtifactStore:
     """Open the store alone. Raises SettingsError if none is configured or its URL cannot be used."""
     if not settings.url:
         raise SettingsError("no artifact store is configured: give --artifacts, or artifacts.url in the settings")
-    if "://" not in settings.url:
-        return FolderStore(Path(settings.url))
-    if settings.url.startswith("file://"):
-        return FolderStore(Path(settings.url.removeprefix("file://")))
+    if (folder := _folder(settings.url)) is not None:
+        return FolderStore(folder)
     from pipeline.sourcemaps.stores.object_store import open_object_store  # noqa: PLC0415 -- a folder needs no client
 
     try:
         return open_object_store(settings.url, timeout_s=settings.store_timeout_s, relist_s=settings.relist_interval_s)
     except ValueError as error:
         raise SettingsError(f"artifacts.url: {error}") from None
+
+
+def open_blobs(settings: ArtifactSettings) -> Blobs:
+    """Open what the store keeps beside the bundles. Raises SettingsError as `open_store` does."""
+    url = settings.url or ""
+    if (folder := _folder(url)) is not None:
+        return FolderBlobs(folder)
+    from pipeline.sourcemaps.stores.object_blobs import ObjectBlobs  # noqa: PLC0415 -- a folder needs no client
+    from pipeline.sourcemaps.stores.object_store import connect  # noqa: PLC0415 -- likewise
+
+    try:
+        return ObjectBlobs(connect(url, settings.store_timeout_s))
+    except ValueError as error:
+        raise SettingsError(f"artifacts.url: {error}") from None
+
+
+def _folder(url: str) -> Path | None:
+    """Return the folder that a URL names; None for an object store."""
+    if "://" not in url:
+        return Path(url)
+    return Path(url.removeprefix("file://")) if url.startswith("file://") else None
 
 
 def _open_engine(settings: ArtifactSettings) -> tuple[Engine, Probe | None]:

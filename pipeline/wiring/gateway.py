@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from pipeline.settings.schema import Settings
 from pipeline.spool.errors import SpoolInUseError
 from pipeline.spool.files import DiskFiles
 from pipeline.spool.spool import Spool
+from pipeline.uploads.api import UploadApi
+from pipeline.wiring.artifacts import open_blobs, open_store
 from pipeline.wiring.redis import connect_redis
 
 
@@ -49,6 +52,8 @@ def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics
         metrics,
         is_unknown_refused=settings.input.unknown_projects == "reject",
         trusted=_networks(own.trusted_proxies),
+        api=_upload_api(settings, rules),
+        tokens=settings.api.tokens,
     )
     return Gateway(settings, door, spool, source, work, loop, rules, metrics)
 
@@ -63,6 +68,20 @@ def _used_up(settings: Settings) -> FindUsedUp:
         return find_used_up(clients[0], senders, now)
 
     return find
+
+
+def _upload_api(settings: Settings, rules: RulesFolder) -> UploadApi | None:
+    """Return the endpoints of sentry-cli; None without an artifact store."""
+    if not settings.artifacts.url:
+        return None
+    return UploadApi(
+        open_store(settings.artifacts),
+        open_blobs(settings.artifacts),
+        lambda: rules.current,
+        time.time,
+        max_file_bytes=settings.artifacts.max_file_bytes,
+        public_url=settings.gateway.public_url,
+    )
 
 
 def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"grouping", "sourcemaps", "quotas", "filters", "scrubbing"}),
     frozenset({"rules"}),
     frozenset({"stages"}),
-    frozenset({"rule_tools", "runtimes"}),
+    frozenset({"rule_tools", "runtimes", "uploads"}),
     frozenset({"gateway", "store"}),
     frozenset({"page"}),
     frozenset({"wiring"}),

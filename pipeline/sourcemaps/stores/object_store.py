@@ -30,8 +30,13 @@ _READ_AHEAD_BYTES = 256 * 1024
 
 def open_object_store(url: str, *, timeout_s: float, relist_s: float) -> ObjectStore:
     """Open a store by its URL. Credentials are looked for where the cloud's own tools do. Raises ValueError."""
+    return ObjectStore(connect(url, timeout_s), relist_s=relist_s)
+
+
+def connect(url: str, timeout_s: float) -> obstore.store.ObjectStore:
+    """Return a client for a URL. Raises ValueError."""
     try:
-        client = obstore.store.from_url(
+        return obstore.store.from_url(
             url,
             client_options={
                 "timeout": timedelta(seconds=timeout_s),
@@ -41,7 +46,6 @@ def open_object_store(url: str, *, timeout_s: float, relist_s: float) -> ObjectS
         )
     except (BaseError, ValueError) as error:
         raise ValueError(f"{url}: {error}") from None
-    return ObjectStore(client, relist_s=relist_s)
 
 
 class ObjectStore:
@@ -57,7 +61,7 @@ class ObjectStore:
     def generation(self, project_id: int) -> str:
         """Return the content of the generation object and a number that changes every `relist_s` seconds."""
         period = int(self._clock() // self._relist_s)
-        with _translated():
+        with translated():
             try:
                 written = bytes(obstore.get(self._client, f"{project_id}/{_GENERATION}").bytes()).decode("utf-8", "replace")
             except FileNotFoundError:
@@ -68,7 +72,7 @@ class ObjectStore:
         """Return the project's zips."""
         prefix = f"{project_id}/"
         found = []
-        with _translated():
+        with translated():
             for chunk in obstore.list(self._client, prefix=prefix):
                 for entry in chunk:
                     name = entry["path"].removeprefix(prefix)
@@ -84,13 +88,13 @@ class ObjectStore:
 
     def add(self, project_id: int, name: str, content: BinaryIO) -> None:
         """Upload a bundle, then change the generation."""
-        with _translated():
+        with translated():
             obstore.put(self._client, f"{project_id}/{name}", content)
             self._change(project_id)
 
     def remove(self, project_id: int, name: str) -> None:
         """Delete a bundle, then change the generation."""
-        with _translated():
+        with translated():
             try:
                 obstore.delete(self._client, f"{project_id}/{name}")
             except FileNotFoundError:
@@ -99,7 +103,7 @@ class ObjectStore:
 
     def projects(self) -> Sequence[int]:
         """Return the ids of the projects that have bundles."""
-        with _translated():
+        with translated():
             prefixes = obstore.list_with_delimiter(self._client)["common_prefixes"]
         return sorted(int(prefix) for prefix in prefixes if prefix.isascii() and prefix.isdigit())
 
@@ -135,7 +139,7 @@ class _RangeReader(io.RawIOBase):
         length = min(len(view), self._size - self._at)
         if length <= 0:
             return 0
-        with _translated():
+        with translated():
             data = bytes(obstore.get_range(self._client, self._path, start=self._at, length=length))
         view[: len(data)] = data
         self._at += len(data)
@@ -143,7 +147,7 @@ class _RangeReader(io.RawIOBase):
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Raise StoreUnavailableError for errors of the client. A missing object stays a FileNotFoundError."""
     try:
         yield

@@ -13,7 +13,7 @@ from obstore.exceptions import GenericError
 
 from pipeline.sourcemaps.stores.contract import ArtifactStore, StoredBundle, StoreUnavailableError
 from pipeline.sourcemaps.stores.folder_store import FolderStore
-from pipeline.sourcemaps.stores.object_store import ObjectStore, _translated, open_object_store
+from pipeline.sourcemaps.stores.object_store import ObjectStore, open_object_store, translated
 
 MAKERS: dict[str, Callable[[Path], ArtifactStore]] = {
     "folder": FolderStore,
@@ -105,7 +105,7 @@ def test_an_object_store_is_listed_again_after_a_while() -> None:
 
 
 def test_errors_of_the_client_become_the_stores() -> None:
-    with pytest.raises(StoreUnavailableError, match="no route"), _translated():
+    with pytest.raises(StoreUnavailableError, match="no route"), translated():
         raise GenericError("no route\nDebug source: ...")
     with pytest.raises(ValueError, match="nonsense"):
         open_object_store("nonsense://x", timeout_s=1.0, relist_s=1.0)

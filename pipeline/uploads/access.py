@@ -1,0 +1,38 @@
+"""Who may use the API: whoever has a token; without configured tokens, whoever is on this machine and asks it by its own name."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Mapping, Sequence
+
+
+def may_use_api(headers: Mapping[str, str], peer: str, tokens: Sequence[str]) -> bool:
+    """Whether a request may be served. `peer` is the address of the connection, `tokens` those of the settings.
+
+    Without tokens, a web page that a person on this machine looks at must not reach the API. So the peer must be loopback, the
+    Host a loopback name or address, no page of another origin may have sent it, and nothing may have forwarded it.
+    """
+    if tokens:
+        scheme, _, sent = headers.get("authorization", "").partition(" ")
+        is_right = [hmac.compare_digest(sent.strip().encode(), token.encode()) for token in tokens]
+        return scheme.lower() == "bearer" and any(is_right)
+    is_forwarded = any(name == "forwarded" or name.startswith("x-forwarded-") for name in headers)
+    origin = headers.get("origin", "")
+    is_own_origin = not origin or _is_loopback(_host_of(origin.partition("://")[2]))
+    return not is_forwarded and is_own_origin and _is_loopback(peer) and _is_loopback(_host_of(headers.get("host", "")))
+
+
+def _host_of(header: str) -> str:
+    host = header.rpartition("]")[0] if header.startswith("[") else header.partition(":")[0]
+    return host.strip("[]")
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or bool(getattr(address, "ipv4_mapped", None) and address.ipv4_mapped.is_loopback)  # type: ignore[union-attr]

@@ -1,0 +1,39 @@
+"""Answers of the API under `/api/0/`, and the errors that become one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+
+
+class ApiRequest(NamedTuple):
+    """A request. `path` has its slashes folded; `headers` have names in lower case; `body` is without its encoding."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class ApiAnswer(NamedTuple):
+    """A status and JSON. sentry-cli reads nothing but `application/json`."""
+
+    status: int
+    body: Any
+
+    def text(self) -> bytes:
+        """Return the body's JSON, or nothing for a status without a body."""
+        return b"" if self.body is None else orjson.dumps(self.body)
+
+
+class ApiError(Exception):
+    """A request that cannot be done; the text goes to the person who runs the client."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+    def answer(self) -> ApiAnswer:
+        """Return the answer that says so."""
+        return ApiAnswer(self.status, {"detail": str(self)})
