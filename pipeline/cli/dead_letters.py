@@ -188,7 +188,7 @@ def _wanted(
     from pipeline.kafka.dead_letters import Wanted, parse_address
     from pipeline.stages import ERRORS
 
-    stages = ["decode", *(known.name for known in ERRORS), "worker"]
+    stages = ["decode", *(known.name for known in ERRORS.stages), "worker"]
     if stage is not None and stage not in stages:
         meant = get_close_matches(stage, stages, 1)
         fail(f"there is no stage {stage!r}" + (f"; did you mean {meant[0]}?" if meant else f": it is one of {', '.join(stages)}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.grouping.explain.explanation import Explanation
 from pipeline.model.item import Item
@@ -10,12 +10,12 @@ from pipeline.model.outcome import Fate
 from pipeline.model.record import Record
 from pipeline.model.title import name_event
 from pipeline.stages import EXPLAINED
-from pipeline.stages.contract import Context, Stage
+from pipeline.stages.contract import Context, Order
 from pipeline.stages.runner import run
 
 
 def ungrouped_items(
-    records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None], stages: Sequence[Stage] = EXPLAINED
+    records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None], order: Order = EXPLAINED
 ) -> Iterator[Item]:
     """Yield each event as the stage of grouping would receive it.
 
@@ -23,7 +23,7 @@ def ungrouped_items(
     such as sessions and client reports, are skipped without a call.
     """
     for record in records:
-        result = run([record], ctx, stages)
+        result = run([record], ctx, order)
         for letter in result.dead:
             on_lost(f"{record.source}:{record.position}: dead letter in {letter.stage}: {letter.reason} {letter.detail}".rstrip())
         for outcome in result.outcomes:

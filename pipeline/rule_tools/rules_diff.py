@@ -17,7 +17,7 @@ from pipeline.model.title import metadata, title
 from pipeline.rule_tools.explanations import ungrouped_items
 from pipeline.rule_tools.group_diff import EXAMPLES, ExampleEvent, GroupDiff, GroupDiffBuilder, GroupRef
 from pipeline.stages import EXPLAINED
-from pipeline.stages.contract import Context, Stage, each
+from pipeline.stages.contract import Context, Order, Stage, each
 from pipeline.stages.filter import filter_inbound
 
 MAX_SHOWN_CHARS = 80
@@ -138,12 +138,12 @@ def _prepare(record: Record, ctx: Context, on_lost: Callable[[str], None]) -> li
         return item
 
     stages: list[Stage] = []
-    for stage in EXPLAINED:
+    for stage in EXPLAINED.stages:
         if stage.name == "scrub":
             stages += [each("filters", look_before_scrubbing), stage, each("scrubbed", look_after_scrubbing)]
         else:
             stages.append(stage)
-    items = ungrouped_items([record], ctx, on_lost, stages)
+    items = ungrouped_items([record], ctx, on_lost, Order(EXPLAINED.decode, tuple(stages)))
     return [_Prepared(item, filtered[item.event_id], removed[item.event_id]) for item in items]
 
 
