@@ -53,21 +53,21 @@ class DefaultRules(msgspec.Struct, frozen=True):
             general.append("@common:filter")
             yield "$logentry.formatted", _MESSAGE_RULES
             yield " || ".join(f"*.cookies.{name}" for name in _COOKIES), ("@anything:filter",)
-        if self.scrub_data and any(self.sensitive_fields):
+        if self.scrub_data and any(name.strip() for name in self.sensitive_fields):
             general.append(SENSITIVE_FIELDS_RULE)
         if self.scrub_ip_addresses:
             general.append("@ip:replace")
             yield _ADDRESSES, ("@anything:remove",)
         if general:
-            safe = "".join(f" && !{_quoted(name)}" for name in self.safe_fields if name) if self.scrub_data else ""
+            safe = "".join(f" && !{_quoted(name.strip())}" for name in self.safe_fields if name.strip())
             yield f"($string || $number || $array || $object) && !({_PROTECTED}){safe}", tuple(general)
 
     def to_applications(self) -> list[Application]:
         """Return the parsed selectors with the rules that they apply."""
-        words = "|".join(re.escape(name) for name in self.sensitive_fields if name)
+        words = "|".join(re.escape(name.strip()) for name in self.sensitive_fields if name.strip())
         own: dict[str, RuleSpec | ScrubbingRule] = {}
         if words:
-            regex = re.compile(words)  # words without wildcards: linear in `re` as well, and three times as fast
+            regex = re.compile(words, re.IGNORECASE)  # words without wildcards: linear in `re` as well, and three times as fast
             pattern = Pattern(regex, whole_text=True, key=regex)
             own[SENSITIVE_FIELDS_RULE] = ScrubbingRule(SENSITIVE_FIELDS_RULE, (pattern,), Redaction("replace"))
         return [Application(parse_selector(selector), resolve(names, own)) for selector, names in self.applications()]

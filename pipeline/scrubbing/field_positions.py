@@ -70,11 +70,12 @@ class FieldPositions:
         self._names = frozenset(value for kind, value in parts if kind == "key")
         self._key_patterns = tuple(
             {
-                pattern.key
+                regex
                 for application in self.applications
                 for rule in application.rules
                 for pattern in rule.patterns
-                if pattern.key is not None
+                for regex in (pattern.key, pattern.spared_key)
+                if regex is not None
             }
         )
         self.shared_checks: dict[tuple[object, ...], TextChecks] = {}
@@ -235,7 +236,12 @@ class FieldPosition:
             return [TextCheck(rule, ANYTHING, takes_all=True)]
         if self._key_matches(rule):
             return [TextCheck(rule, WHOLE, takes_all=True)]
-        return [TextCheck(rule, pattern) for pattern in rule.patterns]
+        return [TextCheck(rule, pattern) for pattern in rule.patterns if not self._is_spared(pattern)]
+
+    def _is_spared(self, pattern: Pattern) -> bool:
+        """Whether a pattern does not apply to values of this key. The items of a list have the key of the list."""
+        key = self.key if self.key is not None or self.parent is None else self.parent.key
+        return pattern.spared_key is not None and pattern.spared_key.search(key or "") is not None
 
     def _rules(self, kind: str) -> list[ScrubbingRule]:
         if self.field.pii is Pii.NEVER:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.scrubbing.linear_regex import Regex
 
@@ -43,13 +43,16 @@ MayMatch = Callable[[SearchedText], bool]
 class Pattern:
     """An expression, and which part of the text a match hides: some `groups` of the match, or the `whole_text`.
 
-    If `key` matches somewhere in the key of a value, the whole value is hidden, whatever it is.
+    If `key` matches somewhere in the key of a value, the whole value is hidden, whatever it is. If `spared_key` does, the
+    value is not searched. `accepts` decides about the text of each match, where an expression alone cannot.
     """
 
     regex: Regex
     groups: tuple[int, ...] = (0,)
     whole_text: bool = False
     key: Regex | None = None
+    spared_key: Regex | None = None
+    accepts: Callable[[str], bool] | None = None
     may_match: MayMatch = lambda _text: True
 
 
@@ -171,3 +174,72 @@ _KINDS: dict[str, tuple[Pattern, ...]] = {
 
 PATTERNS: Mapping[str, tuple[Pattern, ...]] = _KINDS | dict.fromkeys(("anything", "cookies", "unknown"), ())
 """Patterns by rule type. `anything` takes whole values, and `pattern` and `redact_pair` have patterns of their own."""
+
+
+def careful_patterns(patterns: tuple[Pattern, ...]) -> tuple[Pattern, ...]:
+    """Return the patterns that rule files use in place of published ones: they leave alone what only looks like a secret."""
+    return next((careful for kind, careful in _CAREFUL.items() if patterns is PATTERNS[kind]), patterns)
+
+
+_GROUPED_CARD = re.compile(r"\d{4}(?:[-\s]\d{4}){3}|3[47]\d\d[-\s]\d{6}[-\s]\d{5}")
+
+
+def is_card_number(text: str) -> bool:
+    """Whether the digits are grouped as on a card, or their check sum (Luhn) is right, which nine of ten other ids fail.
+
+    >>> is_card_number("4111111111111111"), is_card_number("4111111111111112"), is_card_number("4111 1111 1111 1112")
+    (True, False, True)
+    """
+    if _GROUPED_CARD.fullmatch(text) is not None:
+        return True
+    digits = [int(character) for character in reversed(text) if character.isdecimal()]
+    doubled = (2 * digit for digit in digits[1::2])
+    return (sum(digits[::2]) + sum(digit - 9 if digit > 9 else digit for digit in doubled)) % 10 == 0
+
+
+_WORD = r"(?:password|passwd|secret|api[-_]?key|credentials?|mysql_pwd|private[-_]?key|(?<!unexpected\ )token)[\w-]{0,50}"
+_AUTH = r"auth(?!or(?!i[sz]ation)|enticat)[\w-]{0,50}"
+_QUOTE = r"\\{0,4}[\"']"
+_TELLING_FORMS = rf"""(?ix)
+    {_WORD} (?:{_QUOTE})? \]? \s{{0,5}} (?:=>|[:=]|%3[ad]) \s{{0,5}} \S        # password=x, "token": "x", 'secret' => 'x'
+  | {_WORD} {_QUOTE} \s{{0,5}} , \s{{0,5}} {_QUOTE}                              # ["X-Api-Key", "x"]
+  | <[\w:-]{{0,50}} (?<=[<\w:-]) {_WORD} (?:\s[^<>]{{0,200}})? > [^<\s]         # <password>x
+  | (?<![\w-]) --? [\w-]{{0,50}}? {_WORD} \s+ [^\s-]                           # --password x
+  | (?:password|passwd|secret) \s{{1,3}} {_QUOTE} [^\s"']{{3}}                    # password 'xyz'
+  | {_AUTH} (?: {_QUOTE} \]? \s{{0,5}} (?::|=>|,) | \s{{0,3}} = | %3d) \s{{0,5}} \S  # auth=x, "Authorization": "x"
+  | authori[sz]ation \s{{0,5}} : \s{{0,5}} \S                                    # Authorization: x
+  | \bbearer \s+ \S
+"""
+"""A word for a secret, and beside it the secret: the word alone is no reason to hide a text."""
+
+_CAREFUL_TELLING_KEY = (
+    r"(?i)password|secret|passwd|api[-_]key|apikey|auth(?!or(?!i[sz]))|credentials|mysql_pwd|privatekey|private[-_]key|token"
+    r"|^otp\Z|^two[-_]factor\Z"
+)
+"""As published, without `author` and `authority`."""
+
+_VERSION_KEY = r"(?i)(?:version|release|revision|firmware|build)(?:s|[-_]?(?:name|number|code|string|tag|id))?\Z"
+_FILE = r"jar|war|dll|so|zip|tgz|tar|gz|whl|gem|exe|msi|deb|rpm|apk|ipa|pkg|dmg|nupkg|js|css|map"
+_NOT_LONGER = rf"(?!\.\d|\.(?:{_FILE})\b)"
+_OF_A_VERSION = (
+    r"(?:(?i:\b(?:version|ver|v|release|rev|revision|build|firmware|upgrade[ds]?|downgrade[ds]?|chrome|chromium|firefox|safari|opera"
+    r"|electron))[\s:=\"'./(]{1,4}(?:(?:from|to|is|number)\s)?v?|\b[A-Z][A-Za-z]{1,40}/|[=~<>!]=\s?|[~^])"
+)
+_CAREFUL_IPV4 = (
+    rf"{_OF_A_VERSION}{_IPV4_TAIL}(?:\s?(?:to|and|or|->|,|-)\s?v?{_IPV4_TAIL})?\b"
+    rf"|(?<!\d\.)\b({_IPV4_TAIL})\b{_NOT_LONGER}"
+)
+"""Addresses in group 1. Versions of four numbers are matched first and have no group."""
+
+_CAREFUL: dict[str, tuple[Pattern, ...]] = {
+    "creditcard": (replace(_KINDS["creditcard"][0], accepts=is_card_number),),
+    "password": (
+        Pattern(
+            re.compile(_TELLING_FORMS), whole_text=True, key=re.compile(_CAREFUL_TELLING_KEY), may_match=_words(*_TELLING_WORDS)
+        ),
+    ),
+    "ip": (
+        _KINDS["ip"][0],
+        replace(_KINDS["ip"][1], regex=re.compile(_CAREFUL_IPV4), groups=(1,), spared_key=re.compile(_VERSION_KEY)),
+    ),
+}

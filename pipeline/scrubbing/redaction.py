@@ -12,6 +12,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.scrubbing.linear_regex import Found
 from pipeline.scrubbing.patterns import Pattern
 
 Remark = Any
@@ -84,8 +85,14 @@ def join(chunks: list[Chunk]) -> tuple[str, list[Remark]]:
 
 
 def finds(pattern: Pattern, text: str) -> bool:
-    """Whether `redact` would hide any part of a text that has no remarks."""
+    """Whether the pattern matches in a text that has no remarks. If not, `redact` would change nothing."""
     return pattern.regex.search(text.replace(_HOLE, "")) is not None
+
+
+def _matches(pattern: Pattern, text: str) -> list[Found]:
+    matches = list(pattern.regex.finditer(text))
+    accepts = pattern.accepts
+    return matches if accepts is None else [match for match in matches if accepts(text[slice(*match.span(0))])]
 
 
 def redact(chunks: list[Chunk], pattern: Pattern, redaction: Redaction, rule_id: str) -> list[Chunk]:
@@ -94,7 +101,7 @@ def redact(chunks: list[Chunk], pattern: Pattern, redaction: Redaction, rule_id:
     if all(text == _HOLE for text in plain):
         return chunks
     text = "".join(plain)
-    matches = list(pattern.regex.finditer(text))
+    matches = _matches(pattern, text)
     if not matches:
         return chunks
     if pattern.whole_text:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from pipeline.model.path import Path, path_keys
 from pipeline.model.rule_file import Layer
 from pipeline.scrubbing.defaults import from_relay
 from pipeline.scrubbing.field_positions import Application, FieldPosition, FieldPositions, TextCheck, TextChecks
-from pipeline.scrubbing.patterns import SearchedText
+from pipeline.scrubbing.patterns import SearchedText, careful_patterns
 from pipeline.scrubbing.redaction import Remark, finds, join, redact, split
 from pipeline.scrubbing.rules import RuleSpec, ScrubbingRule, build_rule
 from pipeline.scrubbing.scrubbing_file import ScrubbingFile, own_applications, read_scrubbing_file
@@ -43,7 +44,7 @@ class Scrubber:
     def of(cls, file: ScrubbingFile) -> Self:
         """Return the scrubber that a file describes: its own rules first, then the default ones. Raises ScrubbingRuleError."""
         groups = [own_applications(file.applications, file.rules), file.defaults().to_applications()]
-        return cls(groups if file.enabled else [])
+        return cls([[_carefully(one) for one in group] for group in groups] if file.enabled else [])
 
     @classmethod
     def from_relay(cls, settings: dict[str, Any] | None, pii_config: dict[str, Any] | None) -> Self:
@@ -213,6 +214,12 @@ class _Scrubbing:
                 child = node[part] = {}
             node = child
         return node
+
+
+def _carefully(application: Application) -> Application:
+    """Exchange published patterns for those that leave alone what only looks like a secret."""
+    rules = tuple(replace(rule, patterns=careful_patterns(rule.patterns)) for rule in application.rules)
+    return Application(application.selector, rules)
 
 
 def _is_noted(path: Path) -> bool:

@@ -71,3 +71,97 @@ def test_mistakes_are_named_with_their_line(text: str, line: int, words: str) ->
     (error,) = refused.value.errors
     assert words in error.message
     assert (error.file, error.line) == ("rules/default/scrubbing.toml", line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "User clicked authorize",
+        "GET /oauth/authorize?response_type=code&client_id=a",
+        "POST /auth/login 401",
+        "Invalid password for user",
+        "Unexpected token < in JSON at position 0",
+        "author: Jane",
+        "auth: user logged in",
+        "order 4111111111111112",
+        "id 371234567890123",
+        "version 1.2.3.4",
+        "release 1.2.3.3 to 1.2.3.4",
+        "Chrome/120.0.0.0 Safari",
+        "requests==1.2.3.4",
+        "lib-1.2.3.4.jar",
+        "section 1.2.3.4.5",
+    ],
+)
+def test_what_only_looks_like_a_secret_stays(text: str) -> None:
+    assert _scrubbed(_load("ip_addresses = true\n"), {"extra": {"note": text}}) == {"extra": {"note": text}}
+
+
+@pytest.mark.parametrize(
+    ("text", "scrubbed"),
+    [
+        ("password=hunter2", "[Filtered]"),
+        ('{"user": "a", "password": "x"}', "[Filtered]"),
+        (r"{\"api_key\":\"x\"}", "[Filtered]"),
+        ("{'secret' => 'x'}", "[Filtered]"),
+        ("Authorization: Basic abc", "[Filtered]"),
+        ("auth=abc", "[Filtered]"),
+        ('["X-Api-Key", "x"]', "[Filtered]"),
+        ("run --db-password hunter2 now", "[Filtered]"),
+        ('<ns:password type="t">x', "[Filtered]"),
+        ("wrong password 'hunter2'", "[Filtered]"),
+        ("card 4111111111111111", "card [Filtered]"),
+        ("card 4111 1111 1111 1112", "card [Filtered]"),
+        ("378282246310005", "[Filtered]"),
+        ("client 192.0.2.7 left", "client [ip] left"),
+        ("http://192.0.2.7/x", "http://[ip]/x"),
+        ("from 192.0.2.7 to 192.0.2.8.", "from [ip] to [ip]."),
+        ("kafka/192.0.2.7:9092", "kafka/[ip]:9092"),
+    ],
+)
+def test_what_has_the_form_of_a_secret_goes(text: str, scrubbed: str) -> None:
+    assert _scrubbed(_load("ip_addresses = true\n"), {"extra": {"note": text}}) == {"extra": {"note": scrubbed}}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "goes"),
+    [
+        ("app_version", "1.2.3.4", False),
+        ("versions", ["1.2.3.4"], False),
+        ("buildNumber", "1.2.3.4", False),
+        ("build_host", "1.2.3.4", True),
+        ("hosts", ["1.2.3.4"], True),
+        ("author", "Jane", False),
+        ("authority_id", "J", False),
+        ("Authorization", "x", True),
+        ("oauth", "x", True),
+        ("authToken", "x", True),
+        ("PIN code", "1", True),
+        ("order_id", "4532123456789018", False),
+    ],
+)
+def test_keys_decide_as_words(key: str, value: str | list[str], goes: bool) -> None:
+    scrubber = _load('ip_addresses = true\nsensitive_fields = [" Pin Code"]\n')
+    before = {"extra": {key: value}}
+    assert (_scrubbed(scrubber, {"extra": {key: list(value) if isinstance(value, list) else value}}) != before) is goes
+
+
+@pytest.mark.parametrize("data", [True, False])
+@pytest.mark.parametrize("defaults", [True, False])
+def test_each_switch_of_sentrys_settings_has_its_own_effect(data: bool, defaults: bool) -> None:
+    settings = {
+        "scrubData": data,
+        "scrubDefaults": defaults,
+        "scrubIpAddresses": True,
+        "sensitiveFields": ["account"],
+        "excludeFields": [" safe "],
+    }
+    event = {"extra": {"password": "p", "Account": "a", "host": "192.0.2.7", "safe": "192.0.2.7"}}
+    assert _scrubbed(Scrubber.from_relay(settings, None), event) == {
+        "extra": {
+            "password": "[Filtered]" if data and defaults else "p",
+            "Account": "[Filtered]" if data else "a",
+            "host": "[ip]",
+            "safe": "192.0.2.7",
+        }
+    }
