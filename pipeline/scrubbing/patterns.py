@@ -197,11 +197,16 @@ def is_card_number(text: str) -> bool:
     return (sum(digits[::2]) + sum(digit - 9 if digit > 9 else digit for digit in doubled)) % 10 == 0
 
 
-_WORD = r"(?:password|passwd|secret|api[-_]?key|credentials?|mysql_pwd|private[-_]?key|(?<!unexpected\ )token)[\w-]{0,50}"
+_WORD = r"(?:password|passwd|secret|api[-_]?key|credentials?|mysql_pwd|private[-_]?key|(?<!unexpected\ )token)[\w\[\]-]{0,50}"
+_STATUS = (
+    "(?:expired|invalid|missing|required|incorrect|wrong|denied|failed|not|is|was|too|must|cannot"
+    "|null|none|nil|undefined|ok|true|false|yes|no)"
+)
+"""What may stand after a word and a colon without being a secret: `token: expired`."""
 _AUTH = r"auth(?!or(?!i[sz]ation)|enticat)[\w-]{0,50}"
 _QUOTE = r"\\{0,4}[\"']"
 _TELLING_FORMS = rf"""(?ix)
-    {_WORD} (?:{_QUOTE})? \]? \s{{0,5}} (?:=>|[:=]|%3[ad]) \s{{0,5}} \S        # password=x, "token": "x", 'secret' => 'x'
+    {_WORD} (?:{_QUOTE})? \]? \s{{0,5}} (?:=>|=|%3[ad]|:(?!\s+{_STATUS}\b)) \s{{0,5}} \S  # password=x, 'token': 'x'
   | {_WORD} {_QUOTE} \s{{0,5}} , \s{{0,5}} {_QUOTE}                              # ["X-Api-Key", "x"]
   | <[\w:-]{{0,50}} (?<=[<\w:-]) {_WORD} (?:\s[^<>]{{0,200}})? > [^<\s]         # <password>x
   | (?<![\w-]) --? [\w-]{{0,50}}? {_WORD} \s+ [^\s-]                           # --password x

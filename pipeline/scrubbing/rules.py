@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pipeline.scrubbing.linear_regex import LinearRegex, LinearRegexError
+from pipeline.scrubbing.linear_regex import LinearRegex
 from pipeline.scrubbing.patterns import ANYTHING, PATTERNS, URL_PASSWORD, MayMatch, Pattern
+from pipeline.scrubbing.re2_syntax import LinearRegexError
 from pipeline.scrubbing.redaction import Redaction
 
 MAX_NESTING = 20

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.scrubbing.linear_regex import LinearRegex, LinearRegexError, Regex
+from pipeline.scrubbing.linear_regex import LinearRegex, Regex
+from pipeline.scrubbing.re2_syntax import LinearRegexError
 
 ATOMS = (
     "a", "B", "é", "Ж", "7", "٣", "_", " ", "-", "\\.", "\\n", ".", "\\d", "\\w", "\\s", "\\D", "\\W", "\\S", "[ab]", "[^a]",
