@@ -45,6 +45,8 @@ class DefaultRules(msgspec.Struct, frozen=True):
     scrub_ip_addresses: bool = False
     sensitive_fields: tuple[str, ...] = ()
     safe_fields: tuple[str, ...] = ()
+    ignore_case: bool = False
+    """Whether `sensitive_fields` ignore case. They do in rule files. Published cases compare case."""
 
     def applications(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Return pairs of a selector and the names of the rules for what it selects."""
@@ -67,7 +69,9 @@ class DefaultRules(msgspec.Struct, frozen=True):
         words = "|".join(re.escape(name.strip()) for name in self.sensitive_fields if name.strip())
         own: dict[str, RuleSpec | ScrubbingRule] = {}
         if words:
-            regex = re.compile(words, re.IGNORECASE)  # words without wildcards: linear in `re` as well, and three times as fast
+            regex = re.compile(
+                words, re.IGNORECASE if self.ignore_case else 0
+            )  # words without wildcards: linear in `re` as well, and three times as fast
             pattern = Pattern(regex, whole_text=True, key=regex)
             own[SENSITIVE_FIELDS_RULE] = ScrubbingRule(SENSITIVE_FIELDS_RULE, (pattern,), Redaction("replace"))
         return [Application(parse_selector(selector), resolve(names, own)) for selector, names in self.applications()]

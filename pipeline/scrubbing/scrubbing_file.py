@@ -35,7 +35,13 @@ class ScrubbingFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def defaults(self) -> DefaultRules:
         """Return the default rules that apply."""
-        return DefaultRules(True, self.default_rules, self.ip_addresses, self.sensitive_fields, self.safe_fields)
+        return DefaultRules(
+            scrub_defaults=self.default_rules,
+            scrub_ip_addresses=self.ip_addresses,
+            sensitive_fields=self.sensitive_fields,
+            safe_fields=self.safe_fields,
+            ignore_case=True,
+        )
 
 
 def read_scrubbing_file(layers: Sequence[Layer]) -> ScrubbingFile:

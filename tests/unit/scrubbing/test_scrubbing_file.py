@@ -158,7 +158,7 @@ def test_each_switch_of_sentrys_settings_has_its_own_effect(data: bool, defaults
         "scrubData": data,
         "scrubDefaults": defaults,
         "scrubIpAddresses": True,
-        "sensitiveFields": ["account"],
+        "sensitiveFields": ["Acc"],
         "excludeFields": [" safe "],
     }
     event = {"extra": {"password": "p", "Account": "a", "host": "192.0.2.7", "safe": "192.0.2.7"}}
