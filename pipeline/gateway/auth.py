@@ -6,12 +6,15 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from pipeline.gateway.answers import RefusedRequestError
 
 CURRENT_VERSION = 7
+CACHED_QUERY_CHARS = 200
+"""The query of a client is the same with each request, and shorter; a longer one is parsed each time."""
 
 _KEY = re.compile(r"[0-9a-zA-Z]{32}")
 _FIELD = re.compile(r"(?:sentry_)?(\w+)\s*=\s*(.*)")
@@ -81,6 +84,11 @@ def _from_query(query: str) -> dict[str, str] | None:
     """Read the parameters that begin with `sentry_`; `sentry_data` is a body, not a credential."""
     if "sentry_" not in query:
         return None
+    return _parse_query(query) if len(query) <= CACHED_QUERY_CHARS else _parse_query.__wrapped__(query)
+
+
+@lru_cache(maxsize=4_096)
+def _parse_query(query: str) -> dict[str, str] | None:
     pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=None)
     fields = {
         name.removeprefix("sentry_"): value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.gateway.answers import RefusedRequestError
@@ -16,6 +16,8 @@ from pipeline.spool.writer import StagedBody
 
 CROWDED_INLINE_BYTES = 16_384
 """What a body may have in memory where bodies already take all that they may together."""
+SMALL_BYTES = 65_536
+"""A body that declares no more is read at once."""
 PIECE_BYTES = 262_144
 RATE_FROM_S = 5.0
 """A body has this long before its rate counts."""
@@ -50,13 +52,28 @@ class Bodies:
         self.held_bytes = 0
         """What the bodies that are arriving take in memory."""
 
-    async def receive(self, pieces: AsyncIterable[bytes], declared_bytes: int | None, max_bytes: int = MAX_BODY_BYTES) -> Body:
+    async def receive(
+        self,
+        pieces: AsyncIterable[bytes],
+        declared_bytes: int | None,
+        max_bytes: int = MAX_BODY_BYTES,
+        *,
+        whole: Callable[[], Awaitable[bytes]] | None = None,
+    ) -> Body:
         """Read a body to its end. `declared_bytes` is its Content-Length, None without one.
+
+        `whole` reads the same body at once, which is quicker; it is used for small ones.
 
         Raises RefusedRequestError: 413 above `max_bytes`, 408 for a sender that is too slow; SpoolError where the disk fails.
         """
         if declared_bytes is not None and declared_bytes > max_bytes:
             raise body_too_large()
+        if whole is not None and declared_bytes is not None and declared_bytes <= SMALL_BYTES:
+            try:
+                async with asyncio.timeout(self._settings.body_timeout_s):
+                    return Body(await whole())
+            except TimeoutError:
+                raise RefusedRequestError(408, "request body came too slowly") from None
         kept: list[bytes] = []
         kept_bytes = size = 0
         staged: StagedBody | None = None

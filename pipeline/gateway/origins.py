@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from pipeline.filters.origins import Origin
 
+LONGEST_ADDRESS = 64
+"""An IPv6 address with the name of an interface has no more characters, and with brackets and blanks few more."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -41,7 +44,10 @@ def sender_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Netw
     return None if address is None else str(address)
 
 
+@lru_cache(maxsize=4_096)
 def _address(text: str) -> Address | None:
+    if len(text) > LONGEST_ADDRESS:
+        return None
     try:
         address = ipaddress.ip_address(text.strip().strip("[]"))
     except ValueError:

@@ -221,3 +221,36 @@ def test_a_drained_spool_is_small(gateway: GatewayProcess) -> None:
 
     is_small: Callable[[], bool] = lambda: size() <= 65_536  # noqa: E731 -- asked again and again
     until(is_small, within_s=10)
+
+
+def test_a_broker_that_is_killed_under_load_costs_nothing(tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+    broker.start()
+    settings = fresh_settings(broker, partitions=2)
+    (tmp_path / "gateway").mkdir()
+    gateway = GatewayProcess(tmp_path / "gateway", settings)
+    try:
+        gateway.start()
+        senders = Senders(gateway, 4)
+        time.sleep(2)
+        broker.kill()
+        time.sleep(4)
+        during = len(senders.acknowledged)
+        time.sleep(2)
+        assert len(senders.acknowledged) > during
+        gateway.kill()
+        gateway.start()
+        time.sleep(1)
+        broker.start()
+        time.sleep(2)
+        senders.stop()
+
+        def seen() -> list[str]:
+            return [message["event_id"] for message in messages(broker, settings)]
+
+        until(lambda: len(set(senders.acknowledged) - set(seen())) == 0, within_s=120, what=gateway.log)
+        found = seen()
+        assert len(found) == len(set(found))
+    finally:
+        gateway.close()
+        broker.stop()

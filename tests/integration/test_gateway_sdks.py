@@ -1,0 +1,91 @@
+"""Real SDKs send through the gateway into a real broker: each packs and frames its requests in its own way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import orjson
+import pytest
+import sentry_sdk
+from support.gateway_process import GatewayProcess
+from support.installation import until
+from support.kafka_broker import Broker, fresh_settings, read_all
+
+from pipeline.settings.schema import Settings
+
+pytestmark = pytest.mark.kafka
+
+CACHE = Path("~/.cache/event-pipeline/sentry-node").expanduser()
+NODE_SDK = "@sentry/node@11.12.0"
+NODE_PROGRAM = """
+import * as Sentry from "@sentry/node";
+Sentry.init({ dsn: process.env.DSN, release: "shop@1", integrations: [] });
+try { null.total } catch (error) { Sentry.captureException(error); }
+Sentry.captureMessage("large", { extra: { blob: "x".repeat(200000) } });
+process.exit((await Sentry.flush(10000)) ? 0 : 1);
+"""
+
+
+@pytest.fixture
+def settings(broker: Broker) -> Settings:
+    return fresh_settings(broker)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, settings: Settings) -> Iterator[GatewayProcess]:
+    gateway = GatewayProcess(tmp_path, settings)
+    gateway.start()
+    yield gateway
+    gateway.close()
+
+
+def payloads(gateway: GatewayProcess, broker: Broker, settings: Settings, number: int) -> list[dict[str, Any]]:
+    """Return the events that have arrived, as soon as there are so many."""
+    found: list[dict[str, Any]] = []
+
+    def have_come() -> bool:
+        messages = read_all(broker, settings.kafka.events_in)
+        found[:] = [orjson.loads(msgpack.unpackb(message.value() or b"")["payload"]) for message in messages]
+        return len(found) >= number
+
+    until(have_come, what=gateway.log)
+    return found
+
+
+@pytest.mark.parametrize("packing", ["br", "gzip"])
+def test_python(gateway: GatewayProcess, broker: Broker, settings: Settings, packing: Any) -> None:
+    client = sentry_sdk.Client(
+        gateway.dsn,
+        default_integrations=False,
+        _experiments={"transport_compression_algo": packing, "transport_compression_level": 4},
+    )
+    client.capture_event({"message": "small"})
+    client.capture_event({"message": "large", "extra": {"blob": "x" * 200_000}})
+    client.flush(10)
+    client.close()
+    assert sorted(event["message"] for event in payloads(gateway, broker, settings, 2)) == ["large", "small"]
+
+
+def test_node(gateway: GatewayProcess, broker: Broker, settings: Settings) -> None:
+    npm = shutil.which("npm")
+    if not (CACHE / "node_modules" / "@sentry" / "node").exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        command = [npm or "npm", "install", "--no-audit", "--no-fund", "--prefix", str(CACHE), NODE_SDK]
+        if npm is None or subprocess.run(command, capture_output=True, check=False, timeout=200).returncode != 0:
+            pytest.skip(f"{NODE_SDK} cannot be installed: npm and its registry are needed")
+    (CACHE / "program.mjs").write_text(NODE_PROGRAM)
+    done = subprocess.run(
+        ["node", "program.mjs"], cwd=CACHE, env={**os.environ, "DSN": gateway.dsn}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    events = payloads(gateway, broker, settings, 2)
+    assert {event.get("message") for event in events} == {None, "large"}
+    [error] = [event for event in events if event.get("message") is None]
+    assert error["exception"]["values"][0]["type"] == "TypeError"
+    assert error["release"] == "shop@1"
