@@ -76,6 +76,9 @@ class ArtifactSettings(Section, frozen=True):
     """symbolic finds the names of functions by their scopes. sourcemap is written in Python and finds positions only."""
     memory_bytes: Bytes = 256_000_000
     """The most memory for parsed maps and built files in a worker. A map counts as five times the size of its text."""
+    function_names: Literal["minified", "original"] = "minified"
+    """minified: names come from the scopes of the built file, as Sentry finds them. original: they come from the text of the
+    original file if the map carries it, which also names inlined functions and rewritten async functions."""
     max_file_bytes: Bytes = 32_000_000
     """Larger maps and built files are not used. Parsing a map of 14 MB needs 220 MB for a moment."""
     poll_interval_s: Seconds = 5.0

@@ -10,6 +10,7 @@ from pipeline.settings.schema import ArtifactSettings
 from pipeline.sourcemaps.artifacts import Artifacts, CacheLimits
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engines.contract import Engine
+from pipeline.sourcemaps.engines.names_of_sources import OriginalNameReader
 from pipeline.sourcemaps.engines.probe import Probe
 from pipeline.sourcemaps.files import Scraper
 from pipeline.sourcemaps.stores.blobs import Blobs, FolderBlobs
@@ -72,16 +73,25 @@ def _folder(url: str) -> Path | None:
 
 def _open_engine(settings: ArtifactSettings) -> tuple[Engine, Probe | None]:
     """Return the engine, and the probe for the one that a hostile file can kill."""
+    names = _open_name_reader(settings)
     if settings.engine == "symbolic":
         try:
             from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine  # noqa: PLC0415 -- it may be missing
         except ImportError as error:
             log.warning("symbolic cannot be loaded, so frames get positions and no scope names: %s", error)
         else:
-            return SymbolicEngine(), Probe(settings.parse_cpu_s, settings.parse_memory_bytes)
+            return SymbolicEngine(names), Probe(settings.parse_cpu_s, settings.parse_memory_bytes)
     from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine  # noqa: PLC0415 -- used by choice only
 
-    return SourcemapEngine(), None
+    return SourcemapEngine(names), None
+
+
+def _open_name_reader(settings: ArtifactSettings) -> OriginalNameReader | None:
+    if settings.function_names == "minified":
+        return None
+    from pipeline.sourcemaps.engines.original_names import TreeSitterNames  # noqa: PLC0415 -- off unless configured
+
+    return TreeSitterNames()
 
 
 def _open_scraper(settings: ArtifactSettings) -> Scraper | None:

@@ -21,6 +21,7 @@ from support.suites import ROOT, suite_cases
 
 from pipeline.sourcemaps import function_names, map_references, source_text, urls
 from pipeline.sourcemaps.artifacts import Artifacts
+from pipeline.sourcemaps.engines.original_names import TreeSitterNames
 from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
 from pipeline.sourcemaps.files import ScrapedFile
 from pipeline.sourcemaps.frame_selection import select_frames
@@ -80,6 +81,26 @@ def test_event(case: dict[str, Any], tmp_path: Path) -> None:
             if error["type"] == "malformed_sourcemap":
                 del error["abs_path"]  # Sentry stores the map's URL, not the file's
         assert [_in_symbolicators_words(error) for error in errors] == wanted
+
+
+@pytest.mark.parametrize("case", suite_cases("javascript/cases/own_*.json", _events))
+def test_names_from_the_original_text_are_those_of_the_unminified_run(case: dict[str, Any], tmp_path: Path) -> None:
+    """With artifacts.function_names = "original". V8 names the receiver instead of the class, so own names are compared."""
+    event = copy.deepcopy(case["event"])
+    artifacts = Artifacts(FolderStore(_store(case, tmp_path)), SymbolicEngine(TreeSitterNames()))
+    _default_abs_path(event)
+    selection = select_frames(event, PROJECT)
+    if selection is not None:
+        resolve_event(event, selection, artifacts.look_up(selection.module_keys), artifacts.source)
+    (exception,) = event["exception"]["values"]
+    for frame, wanted in zip(exception["stacktrace"]["frames"], case["expected"]["frames"], strict=True):
+        truth = (wanted.get("truth") or {}).get("function")
+        if truth not in {None, "<anonymous>"} and frame.get("data", {}).get("symbolicated"):
+            assert _own_name(frame["function"]) == _own_name(truth)
+
+
+def _own_name(function: str) -> str:
+    return function.partition(" [as ")[0].rpartition(".")[2].rpartition(" ")[2].lstrip("#")
 
 
 class FakeScraper:

@@ -23,6 +23,7 @@ from pipeline.sourcemaps.engines.contract import (
     SourcePosition,
 )
 from pipeline.sourcemaps.engines.ignore_list import find_ignored_sources, with_source_root
+from pipeline.sourcemaps.engines.names_of_sources import NamesOfSources, OriginalNameReader
 from pipeline.sourcemaps.map_references import without_guard
 from pipeline.sourcemaps.source_text import SourceText
 
@@ -44,10 +45,10 @@ class _Section(NamedTuple):
 class SourcemapMap:
     """A parsed map."""
 
-    def __init__(self, source_map: bytes) -> None:
+    def __init__(self, source_map: bytes, names: OriginalNameReader | None = None) -> None:
         self._fixed_cost_bytes = len(source_map) * _BYTES_PER_CHARACTER + 4096
         try:
-            self._sections = _Sections(list(_sections(_read_json(source_map), 0, 0)))
+            self._sections = _Sections(list(_sections(_read_json(source_map), 0, 0)), names)
         except _DECODE_ERRORS as error:
             raise MalformedMapError(f"{type(error).__name__}: {error}") from None
         self.ignored_sources = find_ignored_sources(source_map)
@@ -55,8 +56,8 @@ class SourcemapMap:
 
     @property
     def cost_bytes(self) -> int:
-        """The library's objects, and the positions that are remembered."""
-        return self._fixed_cost_bytes + self._locate.cache_info().currsize * POSITION_COST_BYTES
+        """The library's objects, the positions that are remembered, and the names of original files."""
+        return self._fixed_cost_bytes + self._sections.names_cost_bytes + self._locate.cache_info().currsize * POSITION_COST_BYTES
 
     def locate(self, line: int, column: int) -> SourcePosition | None:
         """Return the token at or left of a position on the same line, or None."""
@@ -70,9 +71,14 @@ class SourcemapMap:
 class _Sections:
     """The sections of a map in their order; a plain map is one section."""
 
-    def __init__(self, sections: list[_Section]) -> None:
+    def __init__(self, sections: list[_Section], names: OriginalNameReader | None) -> None:
         self._sections = sections
+        self._names = NamesOfSources(names) if names is not None else None
         self._texts: dict[tuple[int, int], SourceText | None] = {}
+
+    @property
+    def names_cost_bytes(self) -> int:
+        return self._names.cost_bytes if self._names is not None else 0
 
     def locate(self, line: int, column: int) -> SourcePosition | None:
         if not 1 <= line <= MAX_COORDINATE or column > MAX_COORDINATE:
@@ -100,7 +106,11 @@ class _Sections:
         text = self._text(number, section, source)
         line, column = token.src_line + 1, token.src_col + 1
         context = text.context(line, column) if text is not None else None
-        return SourcePosition(line, column, section.sources[source], token.name or None, None, context).with_bounded_names()
+        position = SourcePosition(line, column, section.sources[source], token.name or None, None, context)
+        if self._names is not None:
+            scope = self._names.find((number, source), position, lambda: text.content if text is not None else None)
+            position = position._replace(scope=scope)
+        return position.with_bounded_names()
 
     def _text(self, number: int, section: _Section, source: int) -> SourceText | None:
         if (number, source) not in self._texts:
@@ -118,13 +128,16 @@ class _Sections:
 
 
 class SourcemapEngine:
-    """Finds positions, and no names of scopes."""
+    """Finds positions. With a reader of names, it finds those of the functions in the original text; else no names."""
 
     name = "sourcemap"
 
+    def __init__(self, names: OriginalNameReader | None = None) -> None:
+        self._names = names
+
     def parse(self, minified: bytes, source_map: bytes) -> SourcemapMap:  # noqa: ARG002 -- scopes are not read
         """Parse a map. Raises MalformedMapError."""
-        return SourcemapMap(source_map)
+        return SourcemapMap(source_map, self._names)
 
 
 def _read_json(source_map: bytes) -> dict[str, Any]:

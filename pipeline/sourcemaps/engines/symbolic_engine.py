@@ -22,6 +22,7 @@ from pipeline.sourcemaps.engines.contract import (
     SourcePosition,
 )
 from pipeline.sourcemaps.engines.ignore_list import find_ignored_sources
+from pipeline.sourcemaps.engines.names_of_sources import NamesOfSources, OriginalNameReader
 from pipeline.sourcemaps.engines.probe import STACK_BYTES
 from pipeline.sourcemaps.function_names import ANONYMOUS, UNKNOWN
 from pipeline.sourcemaps.source_text import CONTEXT_LINES, SourceContext, SourceText, trim_line
@@ -36,9 +37,10 @@ _PER_MAP_BYTE, _PER_TOKEN = 5, 32
 class SymbolicMap:
     """A parsed map and the scopes of its built file."""
 
-    def __init__(self, minified: bytes, source_map: bytes) -> None:
+    def __init__(self, minified: bytes, source_map: bytes, names: OriginalNameReader | None = None) -> None:
         try:
-            self._tokens = _Tokens(SourceMapCache.from_bytes(minified, source_map), SourceMapView.from_json_bytes(source_map))
+            cache, view = SourceMapCache.from_bytes(minified, source_map), SourceMapView.from_json_bytes(source_map)
+            self._tokens = _Tokens(cache, view, names)
         except SymbolicError as error:
             raise MalformedMapError(str(error)) from None
         self.ignored_sources = find_ignored_sources(source_map)
@@ -49,8 +51,8 @@ class SymbolicMap:
 
     @property
     def cost_bytes(self) -> int:
-        """The cache and the view, and the positions that are remembered."""
-        return self._parsed_bytes + self._locate.cache_info().currsize * POSITION_COST_BYTES
+        """The cache and the view, the positions that are remembered, and the names of original files."""
+        return self._parsed_bytes + self._tokens.names_cost_bytes + self._locate.cache_info().currsize * POSITION_COST_BYTES
 
     def locate(self, line: int, column: int) -> SourcePosition | None:
         """Return the token at or left of a position on the same line, or None."""
@@ -64,14 +66,19 @@ class SymbolicMap:
 class _Tokens:
     """Finds tokens of a map in the library's two objects."""
 
-    def __init__(self, cache: SourceMapCache, view: SourceMapView) -> None:
+    def __init__(self, cache: SourceMapCache, view: SourceMapView, names: OriginalNameReader | None) -> None:
         self._cache = cache
         self._view = view
         self._sources: dict[int, SourceText | None] = {}
+        self._names = NamesOfSources(names) if names is not None else None
 
     @property
     def count(self) -> int:
         return len(self._view)
+
+    @property
+    def names_cost_bytes(self) -> int:
+        return self._names.cost_bytes if self._names is not None else 0
 
     def locate(self, line: int, column: int) -> SourcePosition | None:
         """Look where the view has a token, then let the cache add scope and context.
@@ -90,7 +97,7 @@ class _Tokens:
             return None
         found = self._cache.lookup(line, column, CONTEXT_LINES)
         if found is None:
-            return self._position_of_dropped(token).with_bounded_names()
+            return self._with_original_name(self._position_of_dropped(token), token).with_bounded_names()
         context = None
         if found.context_line is not None or found.pre_context:  # the context line of an empty last line is None, too
             after = [_without_line_end(text) for text in found.post_context]
@@ -102,7 +109,16 @@ class _Tokens:
                 tuple(trim_line(text, 0) for text in after),
             )
         scope = _scope(found.function_name)
-        return SourcePosition(found.line, found.col, found.src or None, found.name or None, scope, context).with_bounded_names()
+        position = SourcePosition(found.line, found.col, found.src or None, found.name or None, scope, context)
+        return self._with_original_name(position, token).with_bounded_names()
+
+    def _with_original_name(self, position: SourcePosition, token: SourceMapTokenMatch) -> SourcePosition:
+        """Return the position with the name that its function has in the original text, if that is wanted and known."""
+        if self._names is None:
+            return position
+        number = token.src_id
+        scope = self._names.find(number, position, lambda: _encoded(self._view.get_source_contents(number)))
+        return position if scope is None else position._replace(scope=scope)
 
     def _last_token(self, line: int, column: int) -> SourceMapTokenMatch | None:
         """Return the last token at or left of a position (from 0), as the cache would.
@@ -119,8 +135,8 @@ class _Tokens:
     def _position_of_dropped(self, token: SourceMapTokenMatch) -> SourcePosition:
         number = token.src_id
         if number not in self._sources:
-            content = self._view.get_source_contents(number)
-            self._sources[number] = None if content is None else SourceText(content.encode("utf-8", "replace"))
+            content = _encoded(self._view.get_source_contents(number))
+            self._sources[number] = None if content is None else SourceText(content)
         source = self._sources[number]
         line, column = token.src_line + 1, token.src_col + 1
         context = source.context(line, column) if source is not None else None
@@ -154,16 +170,23 @@ def on_large_stack(parse: Callable[[], SymbolicMap]) -> SymbolicMap:
 
 
 class SymbolicEngine:
-    """Finds positions and names of scopes."""
+    """Finds positions and names of scopes. With a reader of names, the original text is asked for names first."""
 
     name = "symbolic"
+
+    def __init__(self, names: OriginalNameReader | None = None) -> None:
+        self._names = names
 
     def parse(self, minified: bytes, source_map: bytes) -> SymbolicMap:
         """Parse a map together with its built file. Raises MalformedMapError.
 
         A hostile file kills the process, so an unknown one has to pass the probe first.
         """
-        return on_large_stack(lambda: SymbolicMap(minified, source_map))
+        return on_large_stack(lambda: SymbolicMap(minified, source_map, self._names))
+
+
+def _encoded(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "replace")
 
 
 def _built_position(token: SourceMapTokenMatch) -> tuple[int, int]:

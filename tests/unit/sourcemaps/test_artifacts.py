@@ -25,6 +25,7 @@ from pipeline.sourcemaps.stores.object_store import ObjectStore
 
 class CountingEngine(SymbolicEngine):
     def __init__(self) -> None:
+        super().__init__()
         self.parsed = 0
 
     def parse(self, minified: bytes, source_map: bytes) -> Any:
