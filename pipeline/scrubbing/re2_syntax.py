@@ -15,6 +15,8 @@ MARK, NOT_A_MARK = "\x02", "\x03"
 MARKS = 3
 """Marks at each boundary, and so the number of `\b` that may follow each other."""
 
+_SAME_BOUNDARY = re.compile(r"(?:\\b(?![*+?{]))+")
+"""Boundaries that follow a boundary: all of them say the same."""
 _ANY_MARKS = f"{MARK}{{0,{MARKS}}}"
 
 _QUANTIFIER = re.compile(r"\{(\d*)(,?)(\d*)\}")
@@ -162,6 +164,8 @@ class Translator:
             return self._atom(f"[{members}]" if letter.islower() else self._negated(members))
         if letter in {"b", "B"} and letter:
             self.index += 1
+            if letter == "b":
+                self._take(_SAME_BOUNDARY)
             self.has_boundary = True
             if self.drops_boundaries:
                 return "(?:)"
