@@ -15,14 +15,14 @@ RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock >build.lock \
     && /venv/bin/pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
 
 FROM python:3.11-slim-bookworm
-RUN useradd --uid 10001 --create-home --home-dir /home/pipeline pipeline
+RUN useradd --uid 10001 --create-home --home-dir /home/pipeline pipeline && install --directory --owner 10001 /spool
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=build /venv /venv
 COPY rules /etc/pipeline/rules
 ENV PIPELINE_RULES=/etc/pipeline/rules
 USER 10001
 WORKDIR /home/pipeline
-EXPOSE 6066
+EXPOSE 3000 6066 6067
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["pipeline"]
 CMD ["worker"]

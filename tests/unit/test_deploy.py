@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline.observability.metric_defs import METRICS
+from pipeline.observability.metric_defs import GATEWAY_METRICS, METRICS
 from pipeline.settings.loading import load_settings, variables
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,9 @@ MANIFESTS = [
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 KUBERNETES_VERSION = "1.33"
 
-EXPOSED = {metric.name + suffix for metric in METRICS for suffix in ("", "_total", "_bucket", "_count", "_sum")}
+EXPOSED = {
+    metric.name + suffix for metric in (*METRICS, *GATEWAY_METRICS) for suffix in ("", "_total", "_bucket", "_count", "_sum")
+}
 
 
 @pytest.mark.parametrize("document", [one for _, one in MANIFESTS], ids=[f"{name}-{one['kind']}" for name, one in MANIFESTS])
@@ -31,8 +33,8 @@ def test_manifests_fit_the_schema_of_kubernetes(document: dict[str, Any]) -> Non
     kubernetes_validate.validate(document, KUBERNETES_VERSION, strict=True)
 
 
-def container() -> dict[str, Any]:
-    (found,) = [one for _, one in MANIFESTS if one["kind"] == "StatefulSet"]
+def container(name: str = "event-pipeline") -> dict[str, Any]:
+    (found,) = [one for _, one in MANIFESTS if one["kind"] == "StatefulSet" and one["metadata"]["name"] == name]
     (only,) = found["spec"]["template"]["spec"]["containers"]
     return dict(only)
 
@@ -82,24 +84,26 @@ def test_settings_in_the_config_map_are_settings(tmp_path: Path) -> None:
 
 
 def test_environment_names_exist() -> None:
-    names = {variable["name"] for variable in container()["env"]}
+    names = {variable["name"] for name in ("event-pipeline", "event-pipeline-gateway") for variable in container(name)["env"]}
     for service in COMPOSE["services"].values():
         names |= {name for name in service.get("environment", {}) if name.startswith("PIPELINE_")}
     assert names <= variables().keys()
 
 
 def test_pods_stop_within_their_grace() -> None:
-    (found,) = [one for _, one in MANIFESTS if one["kind"] == "StatefulSet"]
-    assert found["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 10
+    found = [one for _, one in MANIFESTS if one["kind"] == "StatefulSet"]
+    assert len(found) == 2
+    assert all(one["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 10 for one in found)
 
 
 def test_no_container_runs_as_root_or_without_limits() -> None:
-    assert container()["securityContext"]["readOnlyRootFilesystem"] is True
-    assert container()["resources"]["limits"].keys() == {"cpu", "memory"}
+    for name in ("event-pipeline", "event-pipeline-gateway"):
+        assert container(name)["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container(name)["resources"]["limits"].keys() == {"cpu", "memory"}
     assert re.search(r"^USER 10001$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     for name, service in COMPOSE["services"].items():
         assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}, name
-    for name in ("kafka", "redis", "worker-1", "worker-2"):
+    for name in ("kafka", "redis", "worker-1", "worker-2", "gateway"):
         assert COMPOSE["services"][name]["healthcheck"]["test"], name
 
 
