@@ -283,6 +283,7 @@ def _read(store: ArtifactStore, project_id: int, stored: StoredBundle) -> Bundle
 
 
 def _to_json(project_id: int, bundle: Bundle) -> dict[str, object]:
+    files = [{"url": each.url, "type": each.type, "debug_id": each.debug_id, "size": each.member.size} for each in bundle.files]
     return {
         "project_id": project_id,
         "name": bundle.stored.name,
@@ -290,9 +291,7 @@ def _to_json(project_id: int, bundle: Bundle) -> dict[str, object]:
         "size": bundle.stored.size,
         "release": bundle.release,
         "dist": bundle.dist,
-        "files": [
-            {"url": file.url, "type": file.type, "debug_id": file.debug_id, "size": file.member.size} for file in bundle.files
-        ],
+        "files": files,
         "damage": bundle.damage,
     }
 

@@ -8,6 +8,7 @@ An event passes through the files in this order:
 - `resolve.py` writes the original frames into the event, and `event_errors.py` says why others stay minified.
 
 Below them are the bundles (`stores/`, `bundle.py`, `project_index.py`, `files.py`), the libraries that read maps (`engines/`,
-`parsed_maps.py`), and pure functions (`urls.py`, `map_references.py`, `source_text.py`, `function_names.py`).
-`packing.py` makes bundles and `diagnosis.py` explains misses, both for `pipeline sourcemaps`.
+`parsed_maps.py`), and pure functions (`urls.py`, `map_references.py`, `comment_search.py`, `source_text.py`,
+`function_names.py`). `packing.py` makes bundles. `diagnosis.py` and `advice.py` explain why a frame was not resolved.
+`pipeline sourcemaps` uses them.
 """

@@ -147,7 +147,7 @@ def _where(found: FoundFile | None) -> str:
 
 
 def _explain_resolved(diagnosis: FrameDiagnosis, module: Module, frame: dict[str, Any]) -> None:
-    """Say what the frame is, and what it lacks all the same."""
+    """Write what the frame was resolved to, and what is missing: its context lines or the name of its function."""
     diagnosis.outcome, diagnosis.resolved_to = "resolved", _describe(frame)
     if "context_line" not in frame:
         diagnosis.outcome = "in part"

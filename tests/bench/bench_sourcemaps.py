@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def fetch_antd() -> tuple[bytes, bytes] | None:
-    """Give antd's minified build and its map."""
+    """Return antd's minified build and its map."""
     CACHE.mkdir(exist_ok=True)
     archive = CACHE / f"{PACKAGE.replace('@', '-')}.tgz"
     if not archive.is_file():
@@ -114,7 +114,7 @@ def measure_engine(engine: Engine, code: bytes, source_map: bytes, places: Seque
 
 
 def bare_lookup(engine: Engine, code: bytes, source_map: bytes) -> Callable[[int, int], object]:
-    """Give the look-up of the library alone."""
+    """Return the look-up of the library alone."""
     if engine.name == "symbolic":
         cache = SourceMapCache.from_bytes(code, source_map)
         return lambda line, column: cache.lookup(line, column, 5)
@@ -143,18 +143,18 @@ def measure_events() -> None:
 
 
 def rounds(artifacts: Artifacts, events: list[tuple[int, dict[str, Any]]]) -> float:
-    """Give the median CPU microseconds of an event."""
+    """Return the median CPU microseconds of an event."""
     copies = [copy.deepcopy(events) for _ in range(9)]
     return statistics.median(seconds(partial(resolve_all, artifacts, each)) for each in copies) / len(events) * 1e6
 
 
 def frames_of(event: dict[str, Any]) -> list[Any]:
-    """Give all frames of an event's exceptions."""
+    """Return all frames of an event's exceptions."""
     return [frame for value in event["exception"]["values"] for frame in (value.get("stacktrace") or {}).get("frames", ())]
 
 
 def recorded_events() -> list[tuple[int, dict[str, Any]]]:
-    """Give the recorded browser and node events with their projects, normalized."""
+    """Return the recorded browser and node events with their projects, normalized."""
     context = explain_context(load_settings(None, {}, {}), load_rules(ROOT / "rules"), now=time.time())
     inputs = tuple(str(FIXTURES / "recorded" / sdk) for sdk in ("browser", "node"))
     records = Inputs(inputs, now=time.time(), project_id=None, max_record_bytes=10_000_000)
@@ -169,7 +169,7 @@ def resolve_all(artifacts: Artifacts, events: list[tuple[int, dict[str, Any]]]) 
 
 
 def per_place(look_up: Callable[[int, int], object], places: Sequence[Place]) -> float:
-    """Give the CPU microseconds of a look-up."""
+    """Return the CPU microseconds of a look-up."""
     started = time.process_time()
     for line, column in places:
         look_up(line, column)
@@ -177,7 +177,7 @@ def per_place(look_up: Callable[[int, int], object], places: Sequence[Place]) ->
 
 
 def seconds(function: Callable[[], object], *, wall: bool = False) -> float:
-    """Give the CPU seconds of a call; by the wall where another process does the work."""
+    """Return the CPU seconds of a call; by the wall where another process does the work."""
     clock = time.perf_counter if wall else time.process_time
     started = clock()
     function()

@@ -190,3 +190,25 @@ def test_late_artifacts_resolve_the_same_event(tmp_path: Path, build: Path, stor
     assert explained() == "unresolved"
     assert run("add", build, "--artifacts", store, "--project", 7, "--release", "shop@1").exit_code == 0
     assert explained() == "resolved"
+
+
+def test_check_needs_no_rules_folder_and_says_nothing_of_it(
+    tmp_path: Path, build: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("add", build, "--artifacts", store, "--project", 7, "--release", "shop@1").exit_code == 0
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps({"event_id": "a" * 32, "timestamp": 1.0, **event()}))
+    result = run("check", file, "--artifacts", store, "--project", 7, "--now", "2026-01-01")
+    assert result.exit_code == 0
+    assert "rules" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("prefix", "output"), [("/static", "is taken as ~/static"), ("shop.example", "write https://shop.example")]
+)
+def test_a_url_prefix_is_understood_or_refused(build: Path, store: Path, prefix: str, output: str) -> None:
+    result = run("add", build, "--artifacts", store, "--project", 7, "--release", "shop@1", "--url-prefix", prefix)
+    assert output in result.output
+    assert result.exit_code == (0 if prefix.startswith("/") else 2)
