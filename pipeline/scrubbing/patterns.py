@@ -200,9 +200,12 @@ def is_card_number(text: str) -> bool:
 _WORD = r"(?:password|passwd|secret|api[-_]?key|credentials?|mysql_pwd|private[-_]?key|(?<!unexpected\ )token)[\w\[\]-]{0,50}"
 _STATUS = (
     "(?:expired|invalid|missing|required|incorrect|wrong|denied|failed|not|is|was|too|must|cannot"
-    "|null|none|nil|undefined|ok|true|false|yes|no)"
+    "|null|none|nil|undefined|ok|true|false|yes|no|include|omit|same-origin)"
 )
 """What may stand after a word and a colon without being a secret: `token: expired`."""
+_BEARER = (
+    rf"\bbearer\s+(?!(?:tokens?|auth\w*|of|schemes?|headers?|realm|errors?|credentials?|and|or|for|in|{_STATUS})\b(?!\S))[^\s]+"
+)
 _AUTH = r"auth(?!or(?!i[sz]ation)|enticat)[\w-]{0,50}"
 _QUOTE = r"\\{0,4}[\"']"
 _TELLING_FORMS = rf"""(?ix)
@@ -213,7 +216,7 @@ _TELLING_FORMS = rf"""(?ix)
   | (?:password|passwd|secret) \s{{1,3}} {_QUOTE} [^\s"']{{3}}                    # password 'xyz'
   | {_AUTH} (?: {_QUOTE} \]? \s{{0,5}} (?::|=>|,) | \s{{0,3}} = | %3d) \s{{0,5}} \S  # auth=x, "Authorization": "x"
   | authori[sz]ation \s{{0,5}} : \s{{0,5}} \S                                    # Authorization: x
-  | \bbearer \s+ \S
+  | {_BEARER}
 """
 """A word for a secret, and beside it the secret: the word alone is no reason to hide a text."""
 
@@ -238,6 +241,7 @@ _CAREFUL_IPV4 = (
 
 _CAREFUL: dict[str, tuple[Pattern, ...]] = {
     "creditcard": (replace(_KINDS["creditcard"][0], accepts=is_card_number),),
+    "bearer": (Pattern(re.compile(f"(?i){_BEARER}"), may_match=_words("bearer")),),
     "password": (
         Pattern(
             re.compile(_TELLING_FORMS), whole_text=True, key=re.compile(_CAREFUL_TELLING_KEY), may_match=_words(*_TELLING_WORDS)
