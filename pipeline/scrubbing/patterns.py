@@ -203,9 +203,9 @@ _STATUS = (
     "|null|none|nil|undefined|ok|true|false|yes|no|include|omit|same-origin)"
 )
 """What may stand after a word and a colon without being a secret: `token: expired`."""
-_BEARER = (
-    rf"\bbearer\s+(?!(?:tokens?|auth\w*|of|schemes?|headers?|realm|errors?|credentials?|and|or|for|in|{_STATUS})\b(?!\S))[^\s]+"
-)
+_NO_TOKEN = rf"(?:tokens?|auth\w*|of|schemes?|headers?|realm|errors?|credentials?|and|or|for|in|{_STATUS})"
+"""What may stand after `bearer` without being a token, at the end of a word and perhaps of a sentence."""
+_BEARER = rf"\bbearer\s+(?!{_NO_TOKEN}\b[.,;:!?)\"']{{0,3}}(?:\s|$))[^\s]+"
 _AUTH = r"auth(?!or(?!i[sz]ation)|enticat)[\w-]{0,50}"
 _QUOTE = r"\\{0,4}[\"']"
 _TELLING_FORMS = rf"""(?ix)
