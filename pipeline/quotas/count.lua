@@ -142,6 +142,23 @@ local function first_seen(section, label, own_hashes, time)
   return time
 end
 
+-- Whether an event of another token has brought one of the hashes.
+local function is_known(own_hashes, token)
+  for at = 1, #own_hashes do
+    local now = own_hashes[at].now
+    if now and now ~= token then return true end
+  end
+  return false
+end
+
+-- Lets an event claim those of its hashes that nobody has brought before.
+local function claim(own_hashes, token, first)
+  for at = 1, #own_hashes do
+    local hash = own_hashes[at]
+    if not hash.first then hash.now, hash.first, hash.is_changed = hash.now or token, first, true end
+  end
+end
+
 -- Returns for each combo that was sent when its group was first seen, 0 where that is not known.
 local function firsts_of(section)
   local firsts = {}
@@ -228,12 +245,8 @@ local function decide(section, ledger, i)
   local events, c = ledger.events, ledger.events[2][i]
   local label, own_hashes, charged = section.labels[c], section.hashes[c], section.charged[c]
   local quantity, flags, token = events[3][i], events[8][i], string.sub(events[5], 12 * i - 11, 12 * i - 4)
-  local group, is_new, refusal, decision = group_of(section, label), true, {}, 0
+  local group, is_new, refusal, decision = group_of(section, label), not is_known(own_hashes, token), {}, 0
   local keeps_in_sample, was_on_reserve = flags % 2 == 1, flags >= 2
-  for at = 1, #own_hashes do
-    local now = own_hashes[at].now
-    if now and now ~= token then is_new = false end
-  end
   if was_on_reserve and not is_new then
     decision = NOT_NEW
   else
@@ -253,11 +266,7 @@ local function decide(section, ledger, i)
     for at = 1, #charged do charge(charged[at], quantity) end
   end
   local time, user = events[6][i], events[7][i]
-  local first = first_seen(section, label, own_hashes, time)
-  for at = 1, #own_hashes do
-    local hash = own_hashes[at]
-    if not hash.first then hash.now, hash.first, hash.is_changed = hash.now or token, first, true end
-  end
+  claim(own_hashes, token, first_seen(section, label, own_hashes, time))
   add(group, label, quantity)
   group.first = math.min(group.first or time, time)
   group.last = math.max(group.last or time, time)
@@ -266,19 +275,17 @@ local function decide(section, ledger, i)
 end
 
 -- Returns the decision of an event that an earlier attempt counted. If its group has lost its first event since, because that
--- one died after it was counted, this event becomes the first.
+-- one died after it was counted, this event becomes the first. It also claims what other hashes the dead event has left.
 local function elect(section, ledger, i)
-  local events, decision = ledger.events, ledger.decisions[i]
-  if decision >= NOT_NEW or decision % 2 == NEW then return decision end
-  local own_hashes, time, token = section.hashes[events[2][i]], events[6][i], string.sub(events[5], 12 * i - 11, 12 * i - 4)
-  for at = 1, #own_hashes do
-    local now = own_hashes[at].now
-    if now and now ~= token then return decision end
+  local events, c, decision = ledger.events, ledger.events[2][i], ledger.decisions[i]
+  if decision >= NOT_NEW then return decision end
+  local own_hashes, time, token = section.hashes[c], events[6][i], string.sub(events[5], 12 * i - 11, 12 * i - 4)
+  if decision % 2 == NEW or is_known(own_hashes, token) then
+    claim(own_hashes, token, first_seen(section, section.labels[c], own_hashes, time))
+    return decision
   end
-  for at = 1, #own_hashes do
-    local hash = own_hashes[at]
-    hash.now, hash.first, hash.is_changed = token, time, true
-  end
+  for at = 1, #own_hashes do own_hashes[at].first = nil end
+  claim(own_hashes, token, time)
   return decision + NEW
 end
 

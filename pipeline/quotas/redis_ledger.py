@@ -38,6 +38,7 @@ RETRY_S = 1.0
 _PAUSE_FACTOR, _LONGEST_PAUSE_S = 10, 30.0
 """Where events pass while Redis is away, it is not asked again for ten times as long as the failed call took, 30 s at most. So a
 Redis that hangs does not cost a time-out for every batch."""
+_MOMENT_S = 1e-5
 _LONGEST_DUPLICATE_WINDOW_S = 12 * 86_400
 
 
@@ -91,6 +92,7 @@ class RedisLedger:
         self._admitted = DecidedOffsets(ledger_s)
         self._counted = DecidedOffsets(ledger_s)
         self._losses = Losses(client, prefix)
+        self._last_now, self._calls_at_now = 0.0, 0
         self._asked_again_at = 0.0
         """By the monotonic clock."""
         self._is_batch_counted = True
@@ -214,7 +216,12 @@ class RedisLedger:
         started = time.monotonic()
         if started < self._asked_again_at:
             raise RetryableError("redis", "it did not answer a moment ago", RETRY_S)
-        options = [self._prefix, secrets.token_hex(8), self._ledger_s, self._late_s, now, settings]
+        # A batch may be run again at the same `now`, with other events. Each of its calls begins a moment after the one before, so
+        # that a copy of an earlier call that reaches Redis late is refused.
+        self._calls_at_now = self._calls_at_now + 1 if now == self._last_now else 0
+        self._last_now = now
+        began = now + self._calls_at_now * _MOMENT_S
+        options = [self._prefix, secrets.token_hex(8), self._ledger_s, self._late_s, began, settings]
         try:
             replies = read_replies(script.run(call.pack(options, self._prefix, per_section=is_cluster(self._client))))
         except RetryableError as error:

@@ -311,6 +311,23 @@ def test_clocks_that_run_backwards(server: RedisServer) -> None:
     assert value(server, ORG_KEY) == 30
 
 
+def test_a_late_copy_of_a_call_changes_nothing(server: RedisServer) -> None:
+    """The client makes a call again where its connection broke. Redis may read the first copy after the batch was run again."""
+    ledger, copy = RedisLedger(connect(server.url, 5)), RedisLedger(connect(server.url, 5))
+    admit(ledger, 0, 10)
+    shorter = [
+        Claim(Token("t", 0, at), SCOPE, DataCategory.ERROR, 1, f"{at:032x}", NOW, QUOTAS)
+        for at in range(9)  # the last one has died
+    ]
+    ledger.admit([Polled("t", 0, 0, 10)], shorter, NOW)
+    assert value(server, ORG_KEY) == 9
+    with pytest.raises(StaleBatchError):
+        admit(copy, 0, 10)
+    assert value(server, ORG_KEY) == 9
+    for one in (ledger, copy):
+        one.close()
+
+
 def test_arrivals_of_no_time_and_quantities_of_any_size(server: RedisServer) -> None:
     ledger = RedisLedger(connect(server.url, 5))
     arrivals = [float("nan"), float("inf"), float("-inf"), -1.0, 1e300, 0.0]

@@ -5,12 +5,14 @@ Whatever happened, the counters must hold what the published decisions add up to
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 import redis
 from support.quota_histories import check, check_firsts, check_spans, live
+from support.quota_world import World
 from support.redis_servers import RedisServer
 
 from pipeline.quotas.redis_ledger import RedisLedger
@@ -40,6 +42,33 @@ def test_counters_hold_what_was_published(block: int, rules_change: bool, rememb
             if not rules_change:
                 check_firsts(world, seed)
                 check_spans(world, client, seed)
+    connection.close()
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_records_that_are_regrouped_or_die_late(block: int, server: RedisServer) -> None:
+    """New rules put records into other groups between two attempts, and some records die after they were counted."""
+    connection = connect(server.url, 5)
+    with server.client() as client:
+        for seed in range(block * HISTORIES_PER_TEST, (block + 1) * HISTORIES_PER_TEST):
+            client.flushall()
+            world = live(seed, lambda: RedisLedger(connection, remember_s=0), rules_change=True, regroups=True, late_deaths=True)
+            check(world, client, seed)
+    connection.close()
+
+
+def test_a_group_has_one_first_though_records_die_late(server: RedisServer) -> None:
+    """One worker that never crashes: of each group exactly one stored event is the first, and all name its time."""
+    connection = connect(server.url, 5)
+    with server.client() as client:
+        for seed in range(HISTORIES_PER_TEST):
+            client.flushall()
+            world = World(random.Random(seed), lambda: RedisLedger(connection, remember_s=0), late_deaths=True)
+            worker = world.new_worker()
+            while not world.is_done:
+                world.attempt(worker, never_crashes=True)
+            check(world, client, seed)
+            check_firsts(world, seed)
     connection.close()
 
 
@@ -85,8 +114,8 @@ def test_the_histories_hold_what_they_are_for(server: RedisServer) -> None:
             client.flushall()
             world = live(seed, lambda: RedisLedger(connection, remember_s=0), rules_change=True)
             stale += world.stale
-            reasons |= {decision.reason for _, decision, _ in world.published.values() if decision is not None}
-            reasons |= {counted.decision.reason for _, _, counted in world.published.values() if counted is not None}
+            reasons |= {decision.reason for _, decision, _, _ in world.published.values() if decision is not None}
+            reasons |= {counted.decision.reason for _, _, counted, _ in world.published.values() if counted is not None}
     connection.close()
     assert stale > 20
     assert reasons >= {None, "duplicate", "org", "project", "key", "group"}

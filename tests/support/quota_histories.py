@@ -20,12 +20,14 @@ def live(
     *,
     rules_change: bool,
     replays: bool = False,
+    regroups: bool = False,
+    late_deaths: bool = False,
     workers_at_once: int = 3,
     disturb: Callable[[int], None] = lambda _: None,
 ) -> World:
     """Let a world run until everything is committed: restarts, rebalances, crashes, zombies, new rules, other disturbances."""
     rng = random.Random(seed)
-    world = World(rng, new_worker, replays=replays)
+    world = World(rng, new_worker, replays=replays, regroups=regroups, late_deaths=late_deaths)
     workers = [new_worker() for _ in range(workers_at_once)]
     for step in range(rng.randint(3, 12)):
         disturb(step)
@@ -52,7 +54,7 @@ def check(world: World, client: Client, seed: int) -> None:
     assert _hours(client) == seen, f"seed {seed}"
     accepted = Counter(
         (record.scope.project_id, record.event_id)
-        for record, decision, _ in world.published.values()
+        for record, decision, _, _ in world.published.values()
         if decision is not None and decision.fate is Fate.ACCEPTED
     )
     assert not accepted or max(accepted.values()) == 1, f"seed {seed}: an id was admitted twice"
@@ -63,13 +65,13 @@ def check_firsts(world: World, seed: int) -> None:
     new_by_hash: Counter[str] = Counter()
     stored = set()
     first_seen: dict[str, float | None] = {}
-    for record, _, counted in world.published.values():
+    for record, _, counted, version in world.published.values():
         if counted is not None and counted.decision.fate is Fate.ACCEPTED:
-            stored |= set(record.hashes)
-            assert first_seen.setdefault(record.hashes[0], counted.first_seen) == counted.first_seen, f"seed {seed}"
+            stored |= set(record.hashes(version))
+            assert first_seen.setdefault(record.hashes(version)[0], counted.first_seen) == counted.first_seen, f"seed {seed}"
             assert not counted.is_new or counted.first_seen == record.received, f"seed {seed}"
             if counted.is_new:
-                new_by_hash.update(record.hashes)
+                new_by_hash.update(record.hashes(version))
     assert all(new_by_hash[hash_] <= 1 for hash_ in stored), f"seed {seed}"
     for hashes in _components(world):
         assert not hashes & stored or any(new_by_hash[hash_] for hash_ in hashes), f"seed {seed}: a group without a first"
@@ -85,12 +87,12 @@ def check_spans(world: World, client: Client, seed: int) -> None:
 def _components(world: World) -> list[set[str]]:
     """Hashes that some stored event shares."""
     components: list[set[str]] = []
-    for record, _, counted in world.published.values():
+    for record, _, counted, version in world.published.values():
         if counted is None or counted.decision.fate is not Fate.ACCEPTED:
             continue
-        touching = [component for component in components if component & set(record.hashes)]
+        touching = [component for component in components if component & set(record.hashes(version))]
         components = [component for component in components if component not in touching]
-        components.append(set(record.hashes).union(*touching))
+        components.append(set(record.hashes(version)).union(*touching))
     return components
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.model.category import DataCategory
 from pipeline.model.errors import StaleBatchError
@@ -26,18 +26,29 @@ VERSIONS = 3
 
 @dataclass(frozen=True)
 class Seen:
-    """One record. `filtered` and `dies` name the versions of the rules under which it is dropped before admit, or after it."""
+    """One record. `filtered` and `dies` name the versions of the rules under which it is dropped before admit, or after it.
+
+    `groups` holds its group under each version of the rules. A record that `dies_late` is counted, but never published.
+    """
 
     token: Token
     scope: Scope
     event_id: str
     quantity: int
     received: float
-    group: int
-    hashes: tuple[str, ...]
+    groups: tuple[int, ...]
+    shared_hash: bool
     filtered: frozenset[int]
     dies: frozenset[int]
+    dies_late: bool = False
     first_life: Token | None = None
+
+    def hashes(self, version: int) -> tuple[str, ...]:
+        project = self.scope.project_id
+        return (f"{project}-{self.groups[version]}", *((f"{project}-shared",) if self.shared_hash else ()))
+
+    def group_key(self, version: int) -> str:
+        return f"group:{{{self.scope.organization_id}}}{self.scope.project_id}:{self.groups[version]}"
 
     @property
     def identity(self) -> Token:
@@ -58,13 +69,16 @@ class Frozen:
 
 @dataclass
 class World:
-    """`published` holds, for each committed offset, what admit and count decided; None where the event did not come so far."""
+    """`published` holds, for each committed offset, what admit and count decided, and under which version of the rules.
+
+    A decision is None where the event did not come so far.
+    """
 
     rng: random.Random
     new_worker: Callable[[], RedisLedger]
     partitions: list[list[Seen]] = field(default_factory=list)
     committed: list[int] = field(default_factory=list)
-    published: dict[Token, tuple[Seen, Decision | None, Counted | None]] = field(default_factory=dict)
+    published: dict[Token, tuple[Seen, Decision | None, Counted | None, int]] = field(default_factory=dict)
     version: int = 0
     now: float = START
     frozen: list[Frozen] = field(default_factory=list)
@@ -72,6 +86,10 @@ class World:
     owners: dict[int, RedisLedger] = field(default_factory=dict)
     replays: bool = False
     """Whether some of the records are replayed dead letters."""
+    regroups: bool = False
+    """Whether a record's group depends on the version of the rules."""
+    late_deaths: bool = False
+    """Whether records may die after they were counted."""
 
     def __post_init__(self) -> None:
         rng = self.rng
@@ -87,8 +105,8 @@ class World:
         rng = self.rng
         organization = rng.choice([1, 1, 2])
         scope = Scope(organization, organization * 10 + rng.randint(0, 1), rng.choice([None, 7]))
-        group = rng.randint(0, 3)
-        shared = (f"{scope.project_id}-shared",) if rng.random() < 0.2 else ()
+        groups = (rng.randint(0, 3),) * VERSIONS
+        shared = rng.random() < 0.2
         versions = range(VERSIONS)
         return Seen(
             token,
@@ -96,10 +114,11 @@ class World:
             f"{rng.randint(0, 25):032x}",
             rng.choice([1, 1, 1, 3]),
             START + rng.choice([0, 10, 45]),
-            group,
-            (f"{scope.project_id}-{group}", *shared),
+            (*groups[:1], *(rng.randint(0, 3) for _ in versions[1:])) if self.regroups else groups,
+            shared,
             frozenset(version for version in versions if rng.random() < 0.15),
             frozenset(version for version in versions if rng.random() < 0.05),
+            self.late_deaths and rng.random() < 0.2,
             Token("first", 1 - token.partition % 2, token.offset * 8 + token.partition)
             if self.replays and rng.random() < 0.6
             else None,
@@ -122,7 +141,7 @@ class World:
     def _left(self, partition: int) -> list[Seen]:
         return [record for record in self.partitions[partition] if record.token.offset >= self.committed[partition]]
 
-    def attempt(self, ledger: RedisLedger, *, end_well: bool = False) -> None:
+    def attempt(self, ledger: RedisLedger, *, end_well: bool = False, never_crashes: bool = False) -> None:
         """Poll some partitions from where they are committed, and go on until the batch is committed, or the worker crashes."""
         rng = self.rng
         self.now += 1
@@ -143,9 +162,9 @@ class World:
             records += take
         if not polled:
             return
-        crash = None if end_well else rng.choice(["before", "admitted", "counted", "frozen", None, None, None])
+        crash = None if end_well or never_crashes else rng.choice(["before", "admitted", "counted", "frozen", None, None, None])
         batch = Frozen(tuple(polled), tuple(records), self.version, self.now, is_count=rng.random() < 0.3)
-        if crash == "frozen" or rng.random() < 0.1:
+        if crash == "frozen" or (not never_crashes and rng.random() < 0.1):
             self.frozen.append(batch)
         if crash in {"before", "frozen"}:
             return
@@ -162,11 +181,20 @@ class World:
         counted = self.count(ledger, batch, decisions)
         if crash == "counted":
             return
+        if any(record.dies_late for record in batch.records):  # the rest is run again, as `pipeline.stages.runner.run` does it
+            batch = replace(batch, records=tuple(record for record in batch.records if not record.dies_late))
+            decisions = self.admit(ledger, batch)
+            counted = self.count(ledger, batch, decisions)
         self._maybe_wake()
         for polled in batch.polled:
             self.committed[polled.partition] = polled.end
         for record in batch.records:
-            self.published[record.token] = (record, decisions.get(record.token), counted.get(record.token))
+            self.published[record.token] = (
+                record,
+                decisions.get(record.token),
+                counted.get(record.token),
+                batch.version,
+            )
 
     def _maybe_wake(self) -> None:
         """A zombie may wake in the middle of another worker's batch."""
@@ -195,8 +223,8 @@ class World:
                 r.event_id,
                 r.received,
                 r.received,
-                r.group,
-                r.hashes,
+                r.groups[batch.version],
+                r.hashes(batch.version),
                 "id:1",
                 30,
                 quotas,
@@ -218,7 +246,7 @@ class World:
     def expected_counters(self) -> Counter[str]:
         """What the published decisions add up to, by the name of the counter."""
         counters: Counter[tuple[str, int]] = Counter()
-        for record, decision, counted in self.published.values():
+        for record, decision, counted, version in self.published.values():
             if decision is None or decision.fate is not Fate.ACCEPTED:
                 continue
             scope = record.scope
@@ -229,7 +257,7 @@ class World:
                 key = "" if scope.key_id is None else scope.key_id
                 counters[f"key{{{scope.organization_id}}}{key}", self._slot(record, 3600)] += record.quantity
             if counted is not None and counted.decision.fate is Fate.ACCEPTED:
-                stem = f"group{{{scope.organization_id}}}{scope.project_id}/{record.group}"
+                stem = f"group{{{scope.organization_id}}}{scope.project_id}/{record.groups[version]}"
                 counters[stem, self._slot(record, 3600)] += record.quantity
         return Counter({f"quota:{stem}:{slot}": quantity for (stem, slot), quantity in counters.items() if quantity})
 
@@ -240,15 +268,15 @@ class World:
     def expected_spans(self) -> dict[str, tuple[float, float]]:
         """First and last seen of stored events, by group."""
         times: defaultdict[str, list[float]] = defaultdict(list)
-        for record, _, counted in self.published.values():
+        for record, _, counted, version in self.published.values():
             if counted is not None and counted.decision.fate is Fate.ACCEPTED:
-                times[f"group:{{{record.scope.organization_id}}}{record.scope.project_id}:{record.group}"].append(record.received)
+                times[record.group_key(version)].append(record.received)
         return {group: (min(seen), max(seen)) for group, seen in times.items()}
 
     def expected_groups(self) -> Counter[str]:
         """Times seen, by group."""
         seen: Counter[str] = Counter()
-        for record, _, counted in self.published.values():
+        for record, _, counted, version in self.published.values():
             if counted is not None and counted.decision.fate is Fate.ACCEPTED:
-                seen[f"group:{{{record.scope.organization_id}}}{record.scope.project_id}:{record.group}"] += record.quantity
+                seen[record.group_key(version)] += record.quantity
         return seen
