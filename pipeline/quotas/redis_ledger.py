@@ -216,7 +216,7 @@ class RedisLedger:
         started = time.monotonic()
         if started < self._asked_again_at:
             raise RetryableError("redis", "it did not answer a moment ago", RETRY_S)
-        # A batch may be run again at the same `now`, with other events. Each of its calls begins a moment after the one before, so
+        # A batch may be run again at the same `now` with other events. Each call begins a moment after the one before, so
         # that a copy of an earlier call that reaches Redis late is refused.
         self._calls_at_now = self._calls_at_now + 1 if now == self._last_now else 0
         self._last_now = now

@@ -41,7 +41,7 @@ def three_quotas(limit: int) -> tuple[Quota, ...]:
 
 
 def batches(projects: Sequence[int], quotas: Sequence[tuple[Quota, ...]]) -> Iterable[tuple[Polled, list[Claim]]]:
-    """Give batches whose events go round the projects; each project has the quotas at its place, or the only ones."""
+    """Yield batches whose events take the projects in turn. A project has the quotas at its place, or the only ones."""
     for number in range(BATCHES):
         base = number * BATCH
         claims = [

@@ -28,7 +28,7 @@ from support.chaos_cluster import Cluster, Slot
 from support.faulty_worker import POINTS
 from support.installation import free_port
 from support.kafka_broker import Broker, admin, committed, fresh_settings, set_topic
-from support.redis_server import RedisServer
+from support.redis_servers import DurableRedis
 
 from pipeline.runtimes.generated_events import generate_events
 
@@ -65,8 +65,7 @@ class Chaos:
         self.broker = broker
         self.folder = folder
         self.settings = fresh_settings(broker, partitions=PARTITIONS)
-        self.redis = RedisServer(folder / "redis")
-        self.redis.start()
+        self.redis = DurableRedis()
         self.rules = folder / "rules"
         shutil.copytree(Path(__file__).parents[2] / "rules", self.rules)
         quota = self.rules / "projects" / str(QUOTA_PROJECT) / "quotas.toml"

@@ -54,7 +54,7 @@ def count(ledger: RedisLedger, base: int, end: int) -> list[Counted]:
 
 
 def patiently(step: object, deadline_s: float = 30.0) -> int:
-    """Run a step as a runtime does: again and again while Redis is away. Gives the number of failures."""
+    """Run a step as a runtime does, again and again while Redis is away. Return the number of failures."""
     assert callable(step)
     deadline, failures = time.monotonic() + deadline_s, 0
     while True:

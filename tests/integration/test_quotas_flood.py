@@ -31,7 +31,7 @@ class Sent:
 
 
 def flow(server: RedisServer, quotas: tuple[Quota, ...], events: list[Sent], batch: int = 1_000) -> tuple[list[int], list[bool]]:
-    """Take the events through admit and count; gives the groups of those that are stored, and whether each was new."""
+    """Take the events through admit and count. Return the groups of those that are stored, and whether each was new."""
     ledger = RedisLedger(connect(server.url, 5))
     groups, news = [], []
     for base in range(0, len(events), batch):

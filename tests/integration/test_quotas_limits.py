@@ -40,7 +40,7 @@ class Sender:
         self._base = 0
 
     def send(self, events: list[tuple[Scope, int, float]]) -> list[bool]:
-        """Give whether each (scope, quantity, arrival) was accepted."""
+        """Return whether each (scope, quantity, arrival) was accepted."""
         accepted: list[bool] = []
         while len(accepted) < len(events):
             part = events[len(accepted) : len(accepted) + self._rng.randint(1, 40)]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 import redis
 from click.testing import CliRunner, Result
-from support.redis_servers import RedisServer
+from support.redis_servers import DurableRedis, RedisServer
 
 from pipeline.cli.redis import redis as redis_command
 from pipeline.model.category import DataCategory
@@ -160,7 +159,7 @@ def test_check_without_config_get() -> None:
 
 
 def test_check_names_replicas_and_a_replica() -> None:
-    with RedisServer(port=_port(), appendonly="yes", appendfsync="always") as primary, RedisServer(appendonly="yes") as replica:
+    with DurableRedis() as primary, RedisServer(appendonly="yes") as replica:
         with replica.client() as client:
             client.replicaof("127.0.0.1", str(primary.port))
         with primary.client() as client:
@@ -170,9 +169,3 @@ def test_check_names_replicas_and_a_replica() -> None:
                 time.sleep(0.02)
         assert "remark  1 replicas follow without being waited for" in check(primary).output
         assert "wrong   this is a replica" in check(replica).output
-
-
-def _port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -62,7 +62,7 @@ def ids_of(tokens: Sequence[Token], generation: int = 0) -> list[str]:
 
 
 def script_ms(client: redis.Redis, step: Callable[..., object], *arguments: object) -> float:
-    """Give how long a step's scripts kept Redis from answering anybody else."""
+    """Return how long the scripts of a step kept Redis from answering anybody else."""
 
     def spent() -> float:
         stats = cast("dict[str, dict[str, float]]", client.info("commandstats"))

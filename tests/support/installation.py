@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 from support.kafka_broker import Broker, fresh_settings, produce, read_all
-from support.redis_server import RedisServer
+from support.redis_servers import DurableRedis
 
 from pipeline.runtimes.generated_events import generate_events, ingest_message
 
@@ -28,8 +28,7 @@ class Installation:
     def __init__(self, broker: Broker, folder: Path, redis_password: str = "") -> None:
         self.broker = broker
         self.settings = fresh_settings(broker, partitions=2)
-        self.redis = RedisServer(folder / "redis", redis_password)
-        self.redis.start()
+        self.redis = DurableRedis(redis_password)
         self.folder = folder
         self.rules = folder / "rules"
         (self.rules / "default").mkdir(parents=True)

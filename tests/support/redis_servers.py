@@ -1,4 +1,4 @@
-"""A real redis-server for tests: started on a private socket, stopped by its process id."""
+"""Real Redis servers for tests: started on a private socket or a port, stopped by their process ids."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from pipeline.redis.embedded import find_redis_server, short_folder
 
 
 class RedisServer:
-    """One redis-server; `options` are its settings, e.g. `appendonly="yes"`. It can be killed, paused and started again.
+    """One server. `options` are its settings, such as `appendonly="yes"`. It can be killed, paused and started again.
 
-    Listens on a Unix socket, and on a port of 127.0.0.1 where one is asked for.
+    It listens on a Unix socket, and on a port of 127.0.0.1 if one is given.
     """
 
     def __init__(self, *, port: int = 0, **options: str) -> None:
         self.folder = short_folder()
         self.socket = self.folder / "s"
         self.port = port
-        self.url = f"unix://{self.socket}"
+        self.url = f"unix://:{options.get('requirepass', '')}@{self.socket}"
         self._options = {"save": "", "appendonly": "no", "maxmemory-policy": "noeviction"} | {
             name.replace("_", "-"): value for name, value in options.items()
         }
@@ -83,9 +83,17 @@ class RedisServer:
         self.stop()
 
 
+class DurableRedis(RedisServer):
+    """A server as a worker's should be: on a port of 127.0.0.1, and what it has acknowledged is on disk."""
+
+    def __init__(self, password: str = "") -> None:
+        super().__init__(port=_free_port(), appendonly="yes", appendfsync="always", requirepass=password)
+        self.url = f"redis://:{password}@127.0.0.1:{self.port}/0" if password else f"redis://127.0.0.1:{self.port}/0"
+
+
 @contextmanager
 def redis_cluster(size: int = 3) -> Iterator[tuple[str, list[RedisServer]]]:
-    """Start a real cluster of `size` primaries; gives its URL and its servers."""
+    """Start a real cluster of `size` primaries; yield its URL and its servers."""
     servers = [RedisServer(port=_free_port(), cluster_enabled="yes", cluster_node_timeout="2000") for _ in range(size)]
     try:
         slots = 16_384
@@ -123,7 +131,7 @@ def _is_whole(server: RedisServer, size: int) -> bool:
 
 
 def _free_port() -> int:
-    """Give a free port whose cluster bus port (10,000 above) exists."""
+    """Return a free port whose cluster bus port (10,000 above) exists."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -143,6 +151,6 @@ return found
 
 
 def expiries(client: redis.Redis, pattern: str) -> dict[str, int]:
-    """Give the keys that match, and when each expires (epoch seconds); before version 7 Redis only tells the time left."""
+    """Return the keys that match, and when each expires (epoch seconds). Before version 7 Redis told only the time left."""
     found = cast("list[Any]", client.eval(_EXPIRIES, 0, pattern))
     return {found[at].decode(): found[at + 1] for at in range(0, len(found), 2)}

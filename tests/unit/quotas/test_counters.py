@@ -95,18 +95,18 @@ def test_ids_are_16_bytes_whatever_they_are(event_ids: list[str]) -> None:
 
 
 def test_a_local_memory_is_used_only_where_nothing_can_be_decided() -> None:
-    continuity = DecidedOffsets(3_600)
+    decided = DecidedOffsets(3_600)
     polled = [Polled("t", 0, 10, 20)]
-    continuity.begin(polled)
-    assert not continuity.is_undecided(1, Token("t", 0, 10))
-    continuity.finish(polled)
-    continuity._decided["t", 0] = {1: 20}
-    continuity.begin([Polled("t", 0, 20, 30)])
-    assert continuity.is_undecided(1, Token("t", 0, 20))
-    assert not continuity.is_undecided(2, Token("t", 0, 20)), "another organization was not asked about"
-    continuity.finish([Polled("t", 0, 20, 30)])
-    continuity.begin([Polled("t", 0, 25, 40)])
-    assert not continuity.is_undecided(1, Token("t", 0, 30)), "the partition did not go on where it ended"
+    decided.begin(polled)
+    assert not decided.is_undecided(1, Token("t", 0, 10))
+    decided.finish(polled)
+    decided._decided["t", 0] = {1: 20}
+    decided.begin([Polled("t", 0, 20, 30)])
+    assert decided.is_undecided(1, Token("t", 0, 20))
+    assert not decided.is_undecided(2, Token("t", 0, 20)), "another organization was not asked about"
+    decided.finish([Polled("t", 0, 20, 30)])
+    decided.begin([Polled("t", 0, 25, 40)])
+    assert not decided.is_undecided(1, Token("t", 0, 30)), "the partition did not go on where it ended"
 
 
 def test_rate_limits_merge_to_the_longest_of_a_kind() -> None:

@@ -14,7 +14,7 @@ WRAPPED = "ERR Error running script (call to f_0a9f75e9): @user_script:1: "
 
 
 def said(text: str) -> RedisError:
-    """Give the client's exception for an answer of the server."""
+    """Return the client's exception for an answer of the server."""
     return BaseParser.parse_error(text)  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
 
 
