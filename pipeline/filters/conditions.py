@@ -9,8 +9,7 @@ from typing import Any
 
 from pipeline.filters.releases import compare_versions
 from pipeline.globs.glob import GlobSet
-from pipeline.model.event import Event
-from pipeline.model.headers import sent_headers
+from pipeline.model.event import Event, sent_headers
 
 MAX_DEPTH = 50
 """How deep conditions nest. Deeper ones are refused, because they would overflow the stack."""

@@ -11,8 +11,7 @@ from pipeline.filters.browsers import LEGACY_OPTIONS
 from pipeline.filters.conditions import ConditionError, IpNetworks, parse_condition
 from pipeline.globs.glob import GlobSet
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.model.rule_file import Layer
-from pipeline.model.toml_file import find_key, read_layers
+from pipeline.model.rule_file import Layer, find_key, read_layers
 
 
 class Patterns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

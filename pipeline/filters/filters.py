@@ -11,8 +11,7 @@ from pipeline.filters.filter_file import FilterFile, read_filter_file
 from pipeline.filters.origins import DisallowedSources, is_localhost
 from pipeline.filters.relay import read_relay_settings
 from pipeline.globs.glob import GlobSet
-from pipeline.model.event import Event, exceptions, message_of
-from pipeline.model.headers import sent_headers
+from pipeline.model.event import Event, exceptions, message_of, sent_headers
 from pipeline.model.rule_file import Layer
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pipeline.model.event import Event
-from pipeline.model.headers import sent_headers
+from pipeline.model.event import Event, sent_headers
 
 _REPORTED_URLS = ("blocked_uri", "source_file", "document_uri")
 

@@ -29,8 +29,7 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.envelope import EnvelopeError
 from pipeline.model.errors import CommitError, RetryableError, describe_failure
 from pipeline.model.outcome import Fate, Outcome
-from pipeline.model.output import Output
-from pipeline.model.record import KEPT_OF_OVERSIZED, Form, Record, Token
+from pipeline.model.record import KEPT_OF_OVERSIZED, Form, Output, Record, Token
 from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_gateway import GatewayMetrics
 from pipeline.rules.snapshot import Rules

@@ -14,8 +14,7 @@ import msgspec
 
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.grouping import derive_group_id
-from pipeline.model.rule_file import Layer, RuleFile
-from pipeline.model.toml_file import convert, parse_toml
+from pipeline.model.rule_file import Layer, RuleFile, convert, parse_toml
 
 FILE = "groups.toml"
 

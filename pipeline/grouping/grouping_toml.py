@@ -13,8 +13,7 @@ import msgspec
 
 from pipeline.grouping.configurations import CONFIGURATIONS
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.model.rule_file import Layer
-from pipeline.model.toml_file import find_key, read_layers
+from pipeline.model.rule_file import Layer, find_key, read_layers
 
 FILE = "grouping.toml"
 BASE_PREFIX, BASE_SUFFIX = "enhancements@", ".rules"

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pipeline.kafka.batch import FIRST_FAILURE_HEADER, RECEIVED_HEADER, TOKEN_HEADER, Headers, project_of
-from pipeline.model.output import Output
+from pipeline.model.record import Output
 
 
 class LetterAddress(NamedTuple):

@@ -16,7 +16,7 @@ from pipeline.kafka.batch import KafkaPositions
 from pipeline.kafka.config import worker_producer_config
 from pipeline.kafka.errors import note_error
 from pipeline.model.errors import CommitError, SlotTakenError
-from pipeline.model.output import Outputs
+from pipeline.model.record import Outputs
 from pipeline.settings.schema import KafkaSettings
 
 log = logging.getLogger(__name__)

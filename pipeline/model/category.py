@@ -1,4 +1,4 @@
-"""Data categories: what is counted. The numbers are those of the outcomes topic (spec/storage.md, section 3)."""
+"""Data categories: what is counted. The numbers are those of the outcomes topic. See docs/spec/outcomes.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class DataCategory(IntEnum):
-    """What a quantity is a quantity of; `ATTACHMENT` and `LOG_BYTE` count bytes, the others items."""
+    """The kinds of things that are counted. `ATTACHMENT` and `LOG_BYTE` count bytes, the others items."""
 
     DEFAULT = 0
     ERROR = 1
@@ -50,17 +50,17 @@ class DataCategory(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name that quota files and rate-limit headers use, e.g. `error`."""
+        """The name in quota files and rate-limit headers, such as `error`."""
         return self.name.lower()
 
     @property
     def unit(self) -> str:
-        """`bytes` or `count`: quotas must not mix the two."""
+        """`bytes` or `count`. A quota must not mix the two."""
         return "bytes" if self in _BYTES else "count"
 
     @classmethod
     def from_label(cls, label: str) -> Self:
-        """Read a category's name; one we do not know becomes `UNKNOWN`, never "all"."""
+        """Parse a category's name. An unknown name becomes `UNKNOWN`, which is not the same as all categories."""
         member = cls.__members__.get(label.upper())
         return cls(member if member is not None else -1)
 
@@ -68,4 +68,4 @@ class DataCategory(IntEnum):
 _BYTES = frozenset({DataCategory.ATTACHMENT, DataCategory.LOG_BYTE})
 
 ERROR_CATEGORIES = frozenset({DataCategory.DEFAULT, DataCategory.ERROR, DataCategory.SECURITY})
-"""The three that an error quota always names together (spec/ingest.md, section 1)."""
+"""The three categories that an error quota always names together. See docs/spec/quotas.md."""

@@ -1,4 +1,4 @@
-"""Dead letter: a record that could not be processed, with its original bytes and why."""
+"""Dead letters: records that could not be processed, with their original bytes and the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.model.record import Record
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """What could not be processed: `stage` where it died, `reason` in a machine's words, `detail` in a person's."""
+    """A record that could not be processed. `reason` is a fixed word for machines, `detail` a sentence for people."""
 
     record: Record
     stage: str
@@ -22,7 +22,7 @@ class DeadLetter:
     quantity: int = 1
 
     def to_json(self) -> dict[str, Any]:
-        """Give the line of `dead_letters.jsonl`; `size` is the record's whole size where only its beginning was kept."""
+        """Return the line of `dead_letters.jsonl`. `size` is the whole size of a record of which only the beginning was kept."""
         body: dict[str, Any] = {
             "bytes": base64.b64encode(self.record.body).decode(),
             "stage": self.stage,

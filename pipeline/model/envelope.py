@@ -1,4 +1,4 @@
-"""Envelope: what an SDK sends over HTTP, cut into its items (spec/ingest.md, section 4), as strictly as Relay does."""
+"""Envelopes: what an SDK sends over HTTP, cut into items as strictly as Relay does. See docs/spec/envelopes.md."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _DECODER = json.JSONDecoder()
 
 
 class EnvelopeError(Exception):
-    """An envelope that must be refused as a whole; the text is Relay's."""
+    """An envelope that must be refused as a whole. The text is Relay's."""
 
 
 class Dsn(NamedTuple):
-    """The parts of a DSN that say whose an event is."""
+    """The parts of a DSN that name the sender: project and public key."""
 
     public_key: str
     project_id: int
 
     @classmethod
     def parse(cls, text: Any) -> Dsn | None:
-        """Read `scheme://key[:secret]@host[/path]/project`; None where it is not one."""
+        """Parse `scheme://key[:secret]@host[/path]/project`. None for any other text."""
         match = _DSN.fullmatch(text) if isinstance(text, str) else None
         return cls(match["key"], int(match["project"])) if match else None
 
 
 class EnvelopeItem(NamedTuple):
-    """One item: its header's `type`, the whole header, and the payload as sent."""
+    """One item: the `type` of its header, the whole header, and the payload as sent."""
 
     type: str
     header: dict[str, Any]
@@ -44,7 +44,7 @@ class EnvelopeItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A parsed envelope. `event_id` is 32 hex digits; `header` holds what nobody here reads as well."""
+    """A parsed envelope. `event_id` has 32 hex digits. `header` is the whole header, with the fields that are not used too."""
 
     header: dict[str, Any]
     event_id: str | None
@@ -52,7 +52,7 @@ class Envelope:
     items: tuple[EnvelopeItem, ...]
 
     def require_agreement(self, project_id: int, public_key: str) -> None:
-        """Refuse an envelope whose DSN names another project or key than the request that carries it. Raises EnvelopeError."""
+        """Raise EnvelopeError if the envelope's DSN names another project or key than the request that carries it."""
         if self.dsn is None:
             return
         for name, own, asked in (
@@ -64,7 +64,7 @@ class Envelope:
 
 
 def parse_envelope(body: bytes) -> Envelope:
-    """Cut an envelope into its items. Raises EnvelopeError; never reads past a length that the body does not hold."""
+    """Cut an envelope into its items. Raises EnvelopeError, also for a length that is longer than the body."""
     if not body:
         raise EnvelopeError("empty request body")
     header, offset = read_header(body, 0, "invalid envelope header")
@@ -82,7 +82,7 @@ def parse_envelope(body: bytes) -> Envelope:
 
 
 def _read_item(body: bytes, offset: int) -> tuple[EnvelopeItem, int]:
-    """Read one item: its header's line, then a payload of the stated length, or up to the end of its line."""
+    """Read one item: its header's line, then a payload of the stated length, or up to the end of the line if none is stated."""
     header, start = read_header(body, offset, "invalid item header")
     kind, length = header.get("type"), header.get("length")
     if not isinstance(kind, str) or (length is not None and (type(length) is not int or length < 0)):
@@ -99,7 +99,7 @@ def _read_item(body: bytes, offset: int) -> tuple[EnvelopeItem, int]:
 
 
 def read_header(body: bytes, offset: int, refusal: str) -> tuple[dict[str, Any], int]:
-    """Read the JSON object at `offset`; give it with the offset after its newline (or the end of the body)."""
+    """Read the JSON object at `offset`. Return it with the offset after its newline, or the end of the body."""
     end = body.find(b"\n", offset)
     end = len(body) if end < 0 else end
     line = body[offset:end]
@@ -120,7 +120,7 @@ def _decoded(line: bytes) -> Any:
 
 
 def _read_other_header(body: bytes, offset: int, refusal: str) -> tuple[Any, int]:
-    """Read a header that is not exactly one line: spread over several, or followed by something else on its own."""
+    """Read a header that is not exactly one line: spread over several lines, or followed by something else on its line."""
     text = body[offset : offset + 1_000_000].decode("latin-1")  # one character a byte: offsets stay what they are
     start = len(text) - len(text.lstrip(" \t\r\n"))
     if start == len(text):

@@ -180,3 +180,26 @@ def message_of(event: Event) -> str | None:
     """Return the formatted message of the log entry, else its template, else None."""
     entry = event.get("logentry")
     return (entry.get("formatted") or entry.get("message") or None) if entry else None
+
+
+def sent_headers(event: Event) -> Iterator[tuple[str, str]]:
+    """Yield the headers that have a name and a value, in the order of sending, with names in lower case."""
+    for pair in (event.get("request") or {}).get("headers") or ():
+        if pair and pair[0] and pair[1]:
+            yield pair[0].lower(), pair[1]
+
+
+_USER_FIELDS = (("id", "id"), ("username", "username"), ("email", "email"), ("ip", "ip_address"))
+
+
+def user_tag(event: Event) -> str | None:
+    """Return the value of the tag `sentry:user`, which tells a project's users apart.
+
+    It is `id:1`, `username:..`, `email:..` or `ip:..`, by the first field that the user has.
+    """
+    user = event.get("user") or {}
+    for name, field in _USER_FIELDS:
+        value = user.get(field)
+        if value is not None and value != "" and not isinstance(value, dict | list):
+            return f"{name}:{value}"
+    return None

@@ -1,4 +1,4 @@
-"""Event ids: 32 lower-case hex digits; senders may write them as UUIDs do."""
+"""Event ids: 32 lower-case hex digits. Senders may write them in the form of UUIDs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _NIL = "0" * 32
 
 
 def has_event_id_form(value: Any) -> bool:
-    """Say whether a value is written as an event id; the nil UUID is, though it names no event."""
+    """Whether a value has the form of an event id. The nil UUID has it, although it names no event."""
     return isinstance(value, str) and _FORM.fullmatch(value) is not None
 
 
 def parse_event_id(value: Any) -> str | None:
-    """Read an event id as a sender wrote it: with or without dashes, in any case. None for anything else and for nil."""
+    """Parse an event id, with or without dashes, in any case. None for any other value, and for the nil UUID."""
     if not has_event_id_form(value):
         return None
     event_id: str = value.replace("-", "").lower()
@@ -27,7 +27,7 @@ def parse_event_id(value: Any) -> str | None:
 
 
 def derive_event_id(record: Record) -> str:
-    """Make the id of an event that was sent without one: the same record at the same position always gets the same."""
+    """Return the id of an event that was sent without one. The same record at the same position gets the same id."""
     digest = xxhash.xxh3_128(record.body)
     digest.update(repr(record.position).encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Outcomes: the final fate of what was received, in the form of the outcomes topic (spec/storage.md, section 3)."""
+"""Outcomes: the final fate of everything received, in the form of the outcomes topic. See docs/spec/outcomes.md."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Fate(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name that people and metrics see, e.g. `rate_limited`."""
+        """The name for people and metrics, such as `rate_limited`."""
         return self.name.lower()
 
 
 class Outcome(NamedTuple):
-    """What became of `quantity` of a category. `timestamp` is in epoch seconds; a count of many has no `record`."""
+    """The fate of a `quantity` of a category. `timestamp` is in epoch seconds. A count of several records has no `record`."""
 
     timestamp: float
     scope: Scope
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     record: Record | None = None
 
     def to_json(self, *, with_origin: bool = False) -> dict[str, Any]:
-        """Give the topic's fields; `with_origin` adds the record's source and position, which replay writes."""
+        """Return the topic's fields. `with_origin` adds the record's source and position, which replay writes."""
         body: dict[str, Any] = {
             "timestamp": format_datetime(self.timestamp),
             "org_id": self.scope.organization_id,
@@ -60,5 +60,5 @@ class Outcome(NamedTuple):
 
 
 def format_datetime(epoch_s: float) -> str:
-    """Print epoch seconds the one way Snuba reads: `%Y-%m-%dT%H:%M:%S.%fZ`. That format itself takes four times as long."""
+    """Return epoch seconds in the one form that Snuba reads, `%Y-%m-%dT%H:%M:%S.%fZ`. `strftime` takes four times as long."""
     return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

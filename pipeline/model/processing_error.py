@@ -1,4 +1,4 @@
-"""Processing error: an entry of an event's `errors`, naming what was repaired (spec/ingest.md, section 3)."""
+"""Processing errors: entries of an event's `errors`, which name what was repaired. See docs/spec/normalization.md."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _STORABLE = 2**63
 
 
 def invalid_data(name: str, value: Any) -> dict[str, Any]:
-    """Give the entry for a value that could not be used. `name` is its dotted path in the event.
+    """Return the entry for a value that could not be used. `name` is its dotted path in the event.
 
-    A short value is kept as it was sent; of others, people see what `describe` says.
+    Numbers and booleans are kept as they were sent. Other values are shown by `describe`.
     """
     is_kept = isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < _STORABLE)
     return {"type": "invalid_data", "name": name, "value": value if is_kept else describe(value)}
 
 
 def describe(value: Any) -> str:
-    """Show a value that a stranger sent: its text or its kind, never more than a line of it."""
+    """Return a value's text or kind, at most one line of it."""
     if isinstance(value, dict | list | bytes):
         return {dict: "an object", list: "a list", bytes: "bytes"}[type(value)]
     text = value if isinstance(value, str) else json.dumps(value, default=repr)
@@ -27,7 +27,7 @@ def describe(value: Any) -> str:
 
 
 def add_errors(event: dict[str, Any], errors: list[dict[str, Any]]) -> None:
-    """Add to the event's `errors`; where the sender put something else there, that is an error too."""
+    """Add entries to the event's `errors`. If the sender put something else there, that is an error too."""
     if not errors:
         return
     sent = event.get("errors")

@@ -1,7 +1,8 @@
-"""Record: the bytes of one input, as a broker or a file holds them, before anything is known about them."""
+"""Records: the bytes of one input, as a broker or a file holds them, before they are parsed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -9,20 +10,20 @@ import msgspec
 
 
 class Form(StrEnum):
-    """How a record's bytes are to be read."""
+    """How a record's bytes are parsed."""
 
     JSON = "json"
     """An event, or an ingest message with the event under `payload`."""
     MSGPACK = "msgpack"
-    """An ingest message as Relay produces it (spec/ingest.md, section 5)."""
+    """An ingest message as Relay produces it (docs/spec/envelopes.md)."""
     ENVELOPE = "envelope"
-    """What an SDK sent (spec/ingest.md, section 4)."""
+    """What an SDK sent (docs/spec/envelopes.md)."""
 
 
 class Token(NamedTuple):
     """Identity of a record's effects: where it was first read. The same record read again has the same token.
 
-    `topic_id` is the topic's id, not its name: a recreated topic is another one.
+    `topic_id` is the id of the topic's log, not its name: a topic that was made again has another one.
     """
 
     topic_id: str
@@ -31,7 +32,7 @@ class Token(NamedTuple):
 
 
 KEPT_OF_OVERSIZED = 65_536
-"""Bytes that a dead letter keeps of a record that is too large to be held, or to be produced whole."""
+"""Bytes that a dead letter keeps of a record that is too large to be held or produced whole."""
 
 Position = int | tuple[int, int]
 
@@ -53,4 +54,16 @@ class Record(msgspec.Struct, frozen=True):
     project_id: int | None = None
     truncated_from: int | None = None
     damage: str | None = None
-    """Why the reader could not cut a whole record out of its input; decode makes a dead letter of it."""
+    """Why the reader could not cut a whole record out of its input. Decode turns such a record into a dead letter."""
+
+
+class Output(NamedTuple):
+    """A record to produce: key, value and headers. Whoever produces it knows the topic."""
+
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+Outputs = Mapping[str, Sequence[Output]]
+"""Records to produce, by topic."""

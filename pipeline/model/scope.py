@@ -1,4 +1,4 @@
-"""Scope: whom an event belongs to, and so whom a quota counts."""
+"""Scopes: the organization, project and key that an event belongs to. Quotas count by scope."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Scope(NamedTuple):
-    """Organization, project and, where the sender named it, the project's key."""
+    """Organization, project and, if the sender named it, the project's key."""
 
     organization_id: int
     project_id: int

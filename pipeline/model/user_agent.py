@@ -1,4 +1,4 @@
-"""User agents: browser, system and device behind a User-Agent header."""
+"""User agents: the browser, system and device that a User-Agent header names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 from ua_parser import parse
 
 MAX_LENGTH = 1_000
-"""Characters looked at; real ones have some 150. Bounds what one hostile header can cost, and what the cache holds."""
+"""Characters that are looked at. Real headers have some 150. The limit bounds the cost of a hostile header and of the cache."""
 
 CACHED = 4_096
-"""Headers remembered: a parse costs some 200 µs, and floods repeat a few hundred of them."""
+"""Headers that are remembered. A parse costs some 200 µs, and floods repeat a few hundred headers."""
 
 
 class UserAgent(NamedTuple):
-    """What a header says; None where it says nothing. Versions are dotted numbers."""
+    """The parts that a header names. Missing ones are None. Versions are dotted numbers."""
 
     browser: str | None = None
     browser_major: str | None = None
@@ -28,7 +28,7 @@ class UserAgent(NamedTuple):
 
 
 def parse_user_agent(header: str) -> UserAgent:
-    """Read a User-Agent header. Never raises; what is unknown is None."""
+    """Parse a User-Agent header. Unknown parts are None. Never raises."""
     return _parse(header[:MAX_LENGTH])
 
 

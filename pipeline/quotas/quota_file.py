@@ -10,8 +10,7 @@ from msgspec import Meta
 
 from pipeline.model.category import DataCategory
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.model.rule_file import Layer, RuleFile
-from pipeline.model.toml_file import convert, find_key, parse_toml
+from pipeline.model.rule_file import Layer, RuleFile, convert, find_key, parse_toml
 from pipeline.quotas.model import Bucket, Quota, QuotaScope, Spike
 
 FILE_NAME = "quotas.toml"

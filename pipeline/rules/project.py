@@ -6,8 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from pipeline.model.rule_file import Layer
-from pipeline.model.toml_file import read_layers
+from pipeline.model.rule_file import Layer, read_layers
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=65_535)]

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.model.rule_file import Layer
-from pipeline.model.toml_file import find_key, read_layers
+from pipeline.model.rule_file import Layer, find_key, read_layers
 from pipeline.scrubbing.defaults import DefaultRules
 from pipeline.scrubbing.field_positions import Application
 from pipeline.scrubbing.rules import RuleSpec, ScrubbingRuleError, build_rule, resolve

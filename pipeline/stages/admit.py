@@ -1,4 +1,4 @@
-"""Admit: refuse duplicates, and what is over a quota."""
+"""Admit: refuse duplicates and events over a quota."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pipeline.stages.contract import Context, Items, StageResult, prepare
 def admit_events(items: Items, ctx: Context) -> StageResult:
     """Ask the ledger for every event of the batch at once.
 
-    Takes    filtered events: what a filter drops consumes no quota. Gives the admitted ones, same order.
-    Rejects  INVALID `duplicate`; RATE_LIMITED with the reason code of the first quota that said no.
-    Cost     one call for the batch. Running it again gives the decisions that it gave before.
+    Takes    filtered events, since a dropped event consumes no quota. Returns the admitted ones, same order.
+    Rejects  INVALID `duplicate`; RATE_LIMITED with the reason code of the first quota that refused.
+    Cost     one call for the batch. Running it again gives the same decisions.
     """
     result = StageResult()
     asking, claims = prepare("admit", items, lambda item: _claim(item, ctx), result)

@@ -1,10 +1,10 @@
-"""Count: apply group quotas, count the groups, and tell the first event of each."""
+"""Count: apply group quotas, count the groups, and find the first event of each."""
 
 from __future__ import annotations
 
+from pipeline.model.event import user_tag
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
-from pipeline.model.user import user_tag
 from pipeline.quotas.ledger import Sighting
 from pipeline.stages.contract import Context, Items, StageResult, prepare
 
@@ -12,9 +12,9 @@ from pipeline.stages.contract import Context, Items, StageResult, prepare
 def count_events(items: Items, ctx: Context) -> StageResult:
     """Ask the ledger for every event of the batch at once.
 
-    Takes    grouped events. Gives those to be stored, same order, with `is_new_group`, `group_first_seen` and `sample_rate` set.
+    Takes    grouped events. Returns those to be stored, same order, with `is_new_group`, `group_first_seen` and `sample_rate`.
     Rejects  RATE_LIMITED with the reason code of the group quota, or of the outer quota whose reserve was not for this event.
-    Cost     one call for the batch. Running it again gives the answers that it gave before.
+    Cost     one call for the batch. Running it again gives the same answers.
     """
     result = StageResult()
     asking, sightings = prepare("count", items, lambda item: _sighting(item, ctx), result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipeline.model.headers import sent_headers
+from pipeline.model.event import sent_headers
 from pipeline.model.item import Item
 from pipeline.model.user_agent import UserAgent, parse_user_agent
 from pipeline.stages.contract import Context

@@ -1,4 +1,4 @@
-"""Filter: drop what a project asked not to receive."""
+"""Filter: drop events that a project asked not to receive."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pipeline.stages.contract import Context
 
 
 def filter_inbound(item: Item, ctx: Context) -> Item | Outcome:
-    """Reject with FILTERED and the key of the first matching filter; everything else goes on untouched.
+    """Reject an event that a filter matches.
 
-    Takes a normalized event. Cost: the project's filters, no I/O. Running twice gives the same result.
+    Takes    normalized events. Returns the others untouched.
+    Rejects  FILTERED, reason = key of the first matching filter.
+    Cost     the project's filters, no I/O. Running twice gives the same result.
     """
     reason = ctx.rules.project(item.scope.project_id).filters.first_match(item.event, item.client_ip)
     return item if reason is None else item.rejected(Fate.FILTERED, reason)

@@ -1,4 +1,4 @@
-"""Group: which problem an event belongs to (spec/grouping.md)."""
+"""Group: find the group that an event belongs to. See docs/spec/grouping.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.stages.contract import Context
 def group_event(item: Item, ctx: Context) -> Item:
     """Compute the event's hashes under its project's rules.
 
-    Takes    normalized, symbolicated events. Gives every one of them; rejects nothing.
+    Takes    normalized, symbolicated events. Returns every one of them; rejects nothing.
     Writes   `grouping`; in the event, frames' in_app and function names, the fingerprint in force and what it replaced, then what
              it is called: title, culprit, location and metadata follow from which frames are the user's, and from which exception
              is the main one.

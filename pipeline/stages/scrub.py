@@ -1,4 +1,4 @@
-"""Scrub: take secrets and personal data out of an event before anyone can see them."""
+"""Scrub: remove secrets and personal data from an event."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pipeline.stages.contract import Context
 
 
 def scrub_event(item: Item, ctx: Context) -> Item:
-    """Replace what the project's scrubbing rules find, in place; what was replaced is noted in `_meta`.
+    """Replace what the project's scrubbing rules find, in place, and note it in `_meta`.
 
-    Takes a normalized event. Cost: linear in the event's text, no I/O. Running twice gives the same result.
+    Takes    normalized events. Returns all of them; rejects nothing.
+    Cost     linear in the event's text, no I/O. Running twice gives the same result.
     """
     ctx.rules.project(item.scope.project_id).scrubber.scrub(item.event)
     return item

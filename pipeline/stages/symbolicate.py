@@ -1,4 +1,4 @@
-"""Resolve minified JavaScript frames into original ones."""
+"""Symbolicate: resolve minified JavaScript frames into original ones."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pipeline.stages.contract import Context, Items, StageResult, each
 
 
 def symbolicate_events(items: Items, ctx: Context) -> StageResult:
-    """Replace the frames that a source map is known for, and name in the event's errors why others stay minified.
+    """Replace frames that have a source map, and name in the event's errors why others stay minified.
 
-    Takes    normalized events. Gives all of them, same order.
-    Rejects  nothing: a frame that cannot be resolved stays as it came.
+    Takes    normalized events. Returns all of them, same order.
+    Rejects  nothing. A frame that cannot be resolved stays as it is.
     Cost     a batch's artifacts are looked up once, together; then O(frames). Running twice gives the same result.
     """
     artifacts = ctx.artifacts

@@ -19,7 +19,7 @@ from pipeline.kafka.start import Mark
 from pipeline.kafka.topics import create_topics
 from pipeline.kafka.topics import topic_id as find_topic_id
 from pipeline.model.errors import CommitError
-from pipeline.model.output import Output
+from pipeline.model.record import Output
 from pipeline.runtimes.worker.work import covered_by
 from pipeline.settings.schema import Settings
 

@@ -15,7 +15,7 @@ from pipeline.kafka.batch import KafkaPositions
 from pipeline.kafka.config import transactional_id
 from pipeline.kafka.producer import TransactionalProducer
 from pipeline.model.errors import CommitError, SlotTakenError
-from pipeline.model.output import Output, Outputs
+from pipeline.model.record import Output, Outputs
 from pipeline.settings.schema import KafkaSettings, Settings
 
 pytestmark = pytest.mark.kafka

@@ -14,7 +14,7 @@ from support.secure import make_certificate
 from pipeline.kafka.batch import KafkaPositions
 from pipeline.kafka.config import client_config
 from pipeline.kafka.topics import check_topics, create_topics
-from pipeline.model.output import Output
+from pipeline.model.record import Output
 from pipeline.runtimes.worker.faust_process import make_app
 from pipeline.settings.schema import KafkaSettings, Settings
 

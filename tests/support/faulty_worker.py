@@ -21,7 +21,7 @@ from pipeline.kafka.config import transactional_id
 from pipeline.kafka.consumer import KafkaConsumer
 from pipeline.kafka.producer import TransactionalProducer
 from pipeline.kafka.topics import count_partitions
-from pipeline.model.output import Outputs
+from pipeline.model.record import Outputs
 from pipeline.observability.logs import set_up_logs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Claim, Counted, Decision, Ledger, Polled, Sighting

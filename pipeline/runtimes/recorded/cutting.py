@@ -1,4 +1,4 @@
-"""Cut a byte stream into records, holding no more than one record of the allowed size."""
+"""Cut a byte stream into records. At most one record of the allowed size is held in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cut:
     truncated_from: int | None = None
     damage: str | None = None
     ended_with_stream: bool = False
-    """Nothing but the end of the stream says that the record is whole."""
+    """Whether only the end of the stream ends the record, so that it may be cut off."""
 
 
 def cut_lines(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
@@ -52,7 +52,7 @@ def cut_lines(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
 
 
 def cut_whole(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
-    """Take the whole stream as one record; an empty one is one too, so that no file disappears."""
+    """Yield the whole stream as one record. An empty stream is a record too, so that no file disappears."""
     body = stream.read(max_bytes + 1)
     if len(body) <= max_bytes:
         yield Cut(1, body.removeprefix(_BYTE_ORDER_MARK), ended_with_stream=True)
@@ -63,7 +63,7 @@ def cut_whole(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
 
 
 def cut_msgpack(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
-    """Cut a stream of msgpack values. Garbage ends it: the rest is one damaged record (design, section 4)."""
+    """Cut a stream of msgpack values. Garbage ends the stream: the rest is one damaged record."""
     values = _MsgpackValues(stream, max_bytes)
     number, damage = 0, None
     while damage is None:
@@ -87,7 +87,7 @@ def _drain(stream: BufferedReader) -> int:
 
 
 class _MsgpackValues:
-    """The values of a stream, one after the other; of each, little more than `max_bytes` is kept."""
+    """The values of a stream, one after the other. Little more than `max_bytes` of each is kept."""
 
     def __init__(self, stream: BufferedReader, max_bytes: int) -> None:
         self._stream = stream
@@ -99,7 +99,7 @@ class _MsgpackValues:
         self.size = 0
 
     def read(self) -> bool:
-        """Read the next value into `kept`; false at the clean end of the stream. Raises GarbageError."""
+        """Read the next value into `kept`. False at the clean end of the stream. Raises GarbageError."""
         self.kept, self.size = bytearray(), 0
         if self._at == len(self._ahead) and not self._read_ahead():
             return False
@@ -115,13 +115,13 @@ class _MsgpackValues:
                 raise GarbageError("the stream ends inside a message")
 
     def read_rest(self) -> None:
-        """Take all that is left of the stream for a part of this value."""
+        """Treat the rest of the stream as part of this value."""
         self._pass(len(self._ahead))
         while piece := self._stream.read(_CHUNK):
             self._keep(piece)
 
     def _pass(self, end: int) -> None:
-        """Go to `end` of what was read, or beyond it, in bounded pieces: a text may be long. Raises GarbageError."""
+        """Move on to `end`, reading more in bounded pieces if needed, since a text may be long. Raises GarbageError."""
         self._keep(self._ahead[self._at : end])
         missing = end - len(self._ahead)
         self._at = min(end, len(self._ahead))

@@ -10,18 +10,18 @@ from functools import cache
 from struct import Struct
 
 _LENGTH_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
-"""bin, ext and str: how many bytes hold the length."""
+"""For bin, ext and str: how many bytes hold the length."""
 _COUNT_BYTES = {0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
-"""array and map: how many bytes hold the number of entries."""
+"""For array and map: how many bytes hold the number of entries."""
 _NUMBER_BYTES = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
 _FIXED_BYTES = _NUMBER_BYTES | {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
 
 NO_MESSAGE = frozenset({*range(0x80), *range(0xE0, 0x100), *_NUMBER_BYTES, 0x90, 0xA0, 0xC0, 0xC2, 0xC3})
-"""First bytes of what a stream that has lost its way is full of: numbers, nil, false and true, an empty array or text."""
+"""First bytes of values that garbage is full of: numbers, nil, false and true, an empty array or text."""
 
 
 class GarbageError(Exception):
-    """Bytes that are no msgpack value, or that end in the middle of one."""
+    """Bytes that are not a msgpack value, or that end in the middle of one."""
 
 
 def scan(data: bytes, at: int, open_values: int) -> tuple[int, int]:
@@ -90,4 +90,4 @@ _READ = {size: Struct(form).unpack_from for size, form in ((1, ">B"), (2, ">H"),
 _NUMBER_SIZES = [(_LENGTH_BYTES | _COUNT_BYTES).get(first, 0) for first in range(256)]
 _WIDTHS = [_width(first) for first in range(256)]
 _OPENED = [_inside(first) - 1 for first in range(256)]
-"""How many more values are open after one that begins so."""
+"""How many values more are open after a value with this first byte."""

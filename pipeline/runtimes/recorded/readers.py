@@ -1,6 +1,6 @@
 """Recorded input: files and folders, compressed or not, as a stream of records. Memory stays bounded whatever a file holds.
 
-The suffix decides the form (design, section 4); compression and unknown suffixes are told by their first bytes.
+The suffix decides the form. Compression, and the form behind an unknown suffix, are recognized by the first bytes.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 """After a first byte of 0x50 to 0x5f: a frame to be skipped, with which parallel compressors begin."""
 _ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 27}
-"""128 MiB: what `zstd --ultra` writes; a frame that asks for more is refused rather than held."""
+"""128 MiB, which `zstd --ultra` needs. A frame that asks for more is refused."""
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 
 
 class InputError(Exception):
-    """An input that cannot be read at all; the text names it."""
+    """An input that cannot be read at all. The text names it."""
 
 
 @dataclass(slots=True)
@@ -61,9 +61,9 @@ class Inputs:
         self.project_id = project_id
         self.max_record_bytes = max_record_bytes
         self.skipped: list[str] = []
-        """Files of folders whose suffix says that they are no input."""
+        """Files of folders that were left out because of their suffix."""
         self._files = [file for path in paths for file in self._find(Path(path))]
-        """Each with its size on disk; of a pipe it is 0."""
+        """The files, each with its size on disk, which is 0 for a pipe."""
         self.position = Progress(total_bytes=sum(size for _, size in self._files))
 
     def __iter__(self) -> Iterator[Record]:
@@ -97,7 +97,7 @@ class Inputs:
             self.position.read_bytes = done_bytes
 
     def _find(self, path: Path) -> list[tuple[Path, int]]:
-        """List the files of one input with their sizes; a folder's are taken in sorted order, by suffix. Raises InputError."""
+        """Return the files of one input with their sizes. A folder's are chosen by suffix and sorted. Raises InputError."""
         if str(path) == STANDARD_INPUT:
             return [(path, 0)]
         if path.is_dir():
@@ -128,7 +128,7 @@ class Inputs:
 
 
 def _with_damage(cuts: Iterator[Cut], stream: io.BufferedReader) -> Iterator[Cut]:
-    """End a damaged compressed file in one damaged record: the one that was cut off there, else an empty one after the last."""
+    """End a damaged compressed file with one damaged record: the one that was cut off, else an empty one after the last."""
     number = 0
     for cut in cuts:
         damage = _damage(stream)
@@ -172,7 +172,7 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
 
 
 class _Piecewise(io.RawIOBase):
-    """Hand on what could be decompressed before a damage, then end; an exception would take the last piece along."""
+    """Yield what can be decompressed before the damage, then end. An exception would lose the last piece."""
 
     def __init__(self, source: gzip.GzipFile | zstd.ZstdFile) -> None:
         self._source = source

@@ -14,8 +14,7 @@ from pipeline.kafka.config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES, 
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
-from pipeline.model.output import Output
-from pipeline.model.record import KEPT_OF_OVERSIZED, Position
+from pipeline.model.record import KEPT_OF_OVERSIZED, Output, Position
 from pipeline.settings.schema import KafkaSettings, Settings
 from pipeline.stages.runner import BatchResult
 

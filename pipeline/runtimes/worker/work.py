@@ -11,7 +11,7 @@ from pipeline.kafka.batch import KafkaBatch, project_of
 from pipeline.kafka.lag import LagWatch
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import describe_failure
-from pipeline.model.output import Outputs
+from pipeline.model.record import Outputs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.clock import MACHINE, Clock

@@ -1,6 +1,6 @@
-"""Decode: the bytes of one record become the event they hold, or the reason why they hold none.
+"""Decode: the bytes of one record become the events in it, or the reasons why there are none.
 
-Good means: nothing disappears, nothing raises, and parsing costs what parsing costs.
+Good means: nothing disappears, nothing raises, and the cost is that of parsing.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ from pipeline.model.scope import Scope
 from pipeline.stages.contract import Context
 from pipeline.stages.decode.categories import category_of_event, category_of_item
 from pipeline.stages.decode.event_json import InvalidJsonError, Parsed, parse_json, repair_numbers
-from pipeline.stages.decode.message import Message, is_message, read_message, unpack
-from pipeline.stages.decode.refusal import RefusalError
+from pipeline.stages.decode.message import Message, RefusalError, is_message, read_message, unpack
 
 EVENT_ITEMS = frozenset({"event", "security"})
-"""Items of an envelope whose payload is an event."""
+"""Types of envelope items whose payload is an event."""
 
 End = Item | Outcome | DeadLetter
 
 
 def decode_record(record: Record, ctx: Context) -> list[End]:
-    """Take one record apart. Never empty, never raises: each thing in the record ends somewhere.
+    """Take one record apart. The result is never empty, and nothing is raised for bad input.
 
-    Gives    an item for each error event; categories, scope, arrival and event id are set, the event is otherwise as sent.
+    Returns  an item for each error event. Category, scope, arrival and event id are set; the event is otherwise as sent.
     Rejects  INVALID: `unsupported` (transactions, other items of an envelope), `duplicate_item` (an envelope's second event),
-             `no_event_payload` (an envelope without items), `project_id` (unknown, where the settings refuse those).
-    Dead     what does not parse, is no object, is too large, or names no project; the reasons are Relay's.
+             `no_event_payload` (an envelope without items), `project_id` (unknown, if the settings refuse such projects).
+    Dead     records that do not parse, are no object, are too large, or name no project. The reasons are Relay's words.
     """
     try:
         _require_whole(record, ctx)
@@ -116,7 +115,7 @@ def _decode_item(record: Record, envelope: Envelope, item: EnvelopeItem, scope: 
 def _decode_event(
     record: Record, parsed: Parsed, scope: Scope, received: float, event_id: str | None, ctx: Context
 ) -> Item | Outcome:
-    """Make an item of a parsed event. `event_id` is the envelope's or message's, which outranks the event's own."""
+    """Return the item of a parsed event. `event_id` is the envelope's or message's, which outranks the event's own."""
     event = _require_object(parsed)
     try:
         errors = repair_numbers(event, is_lenient=parsed.is_lenient)
@@ -151,7 +150,7 @@ def _require_object(parsed: Parsed) -> dict[str, Any]:
 
 
 def _scope(project_id: int | None, public_key: str | None, ctx: Context) -> Scope:
-    """Say whose a record is. Raises RefusalError where nothing says so."""
+    """Return the scope of a record. Raises RefusalError if no project is named."""
     if project_id is None or not 0 < project_id < 2**63:
         raise RefusalError("project_id", "no project is named" if project_id is None else f"{project_id} is no project")
     project = ctx.rules.project(project_id).project

@@ -1,4 +1,4 @@
-"""What the things in a record are counted as (spec/storage.md, section 3)."""
+"""The data categories of what a record holds. See docs/spec/outcomes.md."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _CATEGORIES = {
 
 
 def category_of_item(kind: str, size: int) -> tuple[DataCategory, int]:
-    """Give category and quantity of an envelope's item of `size` bytes; an empty attachment counts as one byte."""
+    """Return category and quantity of an envelope's item of `size` bytes. An empty attachment counts as one byte."""
     return _CATEGORIES.get(kind, DataCategory.DEFAULT), max(1, size) if kind in _BYTES else 1
 
 
 def category_of_event(event: dict[str, Any]) -> DataCategory:
-    """Give the category of an event: what it is follows from what it holds, except that a transaction says so itself."""
+    """Return the category of an event. It follows from the event's content, except that a transaction says so itself."""
     kind = event.get("type")
     if kind == "transaction":
         return DataCategory.TRANSACTION

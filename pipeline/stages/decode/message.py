@@ -1,4 +1,4 @@
-"""The ingest message: what Relay puts on the input topic, as msgpack or as a line of JSON (spec/ingest.md, section 5)."""
+"""Ingest messages: what Relay puts on the input topic, as msgpack or as a line of JSON. See docs/spec/envelopes.md."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import msgpack
 from pipeline.model.event_id import parse_event_id
 from pipeline.model.processing_error import describe, invalid_data
 from pipeline.stages.decode.event_json import Parsed
-from pipeline.stages.decode.refusal import RefusalError
 
 OTHER_TYPES = frozenset({"attachment", "attachment_chunk", "user_report", "feedback", "transaction"})
-"""Messages that Relay sends but that hold no error event."""
+"""Types of messages that Relay sends and that hold no error event."""
 
 _EVENT_KEYS = frozenset(
     [
@@ -32,15 +31,23 @@ _EVENT_KEYS = frozenset(
         "timestamp",
     ]
 )
-"""Names at the root that only an event has."""
+"""Fields that only an event has at its root."""
 _LONGEST_IP = 64
-"""An IPv6 address with an embedded IPv4 one and the name of an interface has no more characters."""
+"""Length of the longest address: IPv6 with an embedded IPv4 address and the name of an interface."""
 _LAST_ARRIVAL = 2**32
-"""Epoch seconds: what the storage's columns can hold."""
+"""The latest arrival, in epoch seconds, that the storage's columns can hold."""
+
+
+class RefusalError(Exception):
+    """A record, or a part of one, that cannot be decoded. `reason` is in Relay's words, the text is for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        super().__init__(detail)
 
 
 class Message(NamedTuple):
-    """A message's fields, each checked; None stands for absent or unusable. `errors` name what was sent instead.
+    """A message's checked fields. None stands for absent or unusable. `errors` name what was sent instead.
 
     `payload` is the event's JSON, or the event itself where it came parsed. `received` is in epoch seconds.
     """
@@ -55,13 +62,13 @@ class Message(NamedTuple):
 
 
 def is_message(root: dict[str, Any]) -> bool:
-    """Tell a message from an event: it has a payload, or at least an arrival and a project, and nothing that only events have."""
+    """Whether an object is a message: it has a payload, or an arrival and a project, and no field that only events have."""
     wraps = "payload" in root or ("start_time" in root and "project_id" in root)
     return wraps and _EVENT_KEYS.isdisjoint(root)
 
 
 def unpack(body: bytes) -> dict[str, Any]:
-    """Read one msgpack map. Raises RefusalError. Size and depth are bounded by the body's length and msgpack's own stack."""
+    """Parse one msgpack map. Raises RefusalError. The body's length and msgpack's own stack bound size and depth."""
     try:
         message = msgpack.unpackb(body, strict_map_key=False)
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
@@ -72,7 +79,7 @@ def unpack(body: bytes) -> dict[str, Any]:
 
 
 def read_message(root: dict[str, Any], *, is_lenient: bool = False) -> Message:
-    """Check a message's fields. Raises RefusalError for an unknown type, an unusable project, or an event without payload."""
+    """Check a message's fields. Raises RefusalError if the type is unknown, the project unusable, or the payload missing."""
     kind = root.get("type")
     if kind != "event" and (not isinstance(kind, str) or kind not in OTHER_TYPES):
         raise RefusalError("payload", f"unknown message type: {describe(kind)}")
@@ -105,7 +112,7 @@ def _payload(payload: Any, *, is_lenient: bool) -> bytes | Parsed:
 
 
 def _checked(name: str, root: dict[str, Any], read: Any, errors: list[dict[str, Any]]) -> Any:
-    """Read a field; name it where it was sent and cannot be used."""
+    """Parse a field. If it was sent and cannot be used, add it to `errors`."""
     sent = root.get(name)
     if sent is None:
         return None
@@ -125,7 +132,7 @@ def _ip_address(value: Any) -> str | None:
 
 @lru_cache(maxsize=4_096)
 def _canonical_ip(text: str) -> str | None:
-    """Parse an address; they repeat, and parsing one costs a fifth of parsing a small event."""
+    """Parse an address. Results are remembered: addresses repeat, and one costs a fifth of parsing a small event."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

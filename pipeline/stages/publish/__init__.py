@@ -12,7 +12,7 @@ import orjson
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
 from pipeline.model.outcome import format_datetime
-from pipeline.model.output import Output
+from pipeline.model.record import Output
 from pipeline.model.storage_message import (
     INSERT,
     LAST_SECOND,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.model.event import user_tag
 from pipeline.model.storage_message import PROMOTED_TAGS
-from pipeline.model.user import user_tag
 
 
 def promoted_tags(event: dict[str, Any]) -> list[list[str]]:

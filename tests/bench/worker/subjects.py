@@ -21,8 +21,7 @@ from pipeline.kafka.consumer import KafkaConsumer
 from pipeline.kafka.producer import TransactionalProducer
 from pipeline.model.category import DataCategory
 from pipeline.model.item import Item
-from pipeline.model.output import Output
-from pipeline.model.record import Form, Record, Token
+from pipeline.model.record import Form, Output, Record, Token
 from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled

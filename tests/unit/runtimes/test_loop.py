@@ -13,8 +13,7 @@ from support.records import whole_context
 
 from pipeline.kafka.batch import KafkaBatch, KafkaPositions, make_record
 from pipeline.model.errors import CommitError, RetryableError, StaleBatchError
-from pipeline.model.output import Output, Outputs
-from pipeline.model.record import Form, Token
+from pipeline.model.record import Form, Output, Outputs, Token
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.clock import Clock

@@ -14,7 +14,7 @@ from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.grouping import Grouping, derive_group_id
 from pipeline.model.item import Item
-from pipeline.model.output import Output
+from pipeline.model.record import Output
 from pipeline.model.scope import Scope
 from pipeline.model.title import name_event
 from pipeline.rules.project import Project

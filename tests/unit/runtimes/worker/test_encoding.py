@@ -5,8 +5,7 @@ import os
 from pipeline.kafka.batch import make_record
 from pipeline.kafka.config import LARGEST_RECORD_BYTES
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.output import Output
-from pipeline.model.record import KEPT_OF_OVERSIZED, Form, Token
+from pipeline.model.record import KEPT_OF_OVERSIZED, Form, Output, Token
 from pipeline.runtimes.worker.encoding import dead_letter
 from pipeline.settings.schema import KafkaSettings, Settings
 

@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.model.rule_file import RuleFile
-from pipeline.model.toml_file import find_key, parse_toml, read_layers
+from pipeline.model.rule_file import RuleFile, find_key, parse_toml, read_layers
 
 
 class Limit(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.user import user_tag
+from pipeline.model.event import user_tag
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,6 @@ from pipeline.model.user import user_tag
         ({"id": {"a": 1}, "email": "a@b.c"}, "email:a@b.c"),
         ({"data": {"plan": "free"}}, None),
         (None, None),
-        ("ada", None),
     ],
 )
 def test_a_user_is_told_by_the_first_thing_known(user: Any, tag: str | None) -> None:
