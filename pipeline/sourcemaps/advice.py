@@ -16,7 +16,7 @@ from pipeline.sourcemaps.engines.probe import ProbeResult
 from pipeline.sourcemaps.map_references import urls_beside
 from pipeline.sourcemaps.module import EventBuild, Module, Problem
 from pipeline.sourcemaps.project_index import ProjectIndex
-from pipeline.sourcemaps.urls import candidate_urls, decode_url, is_web_url, lookup_urls, path_in_program
+from pipeline.sourcemaps.urls import decode_url, is_web_url, lookup_urls, path_below_any_host, path_in_program
 
 _MEMBER_PREFIX = "files/_/_/"
 """Behind it, `pipeline sourcemaps add` and sentry-cli write a file's path in the build's folder."""
@@ -174,7 +174,7 @@ def _explain_path(module: Module) -> Advice | None:
             "load the code from a file; for a bundler's development build, choose source maps in files of their own",
         )
     if is_web_url(url):
-        name = candidate_urls(url)[-1].rpartition("/")[2]
+        name = path_below_any_host(url).rpartition("/")[2]
         if not _SCRIPT_SUFFIX.search(decode_url(name)):
             return Advice(
                 ["this is the address of a page, or of a script without a suffix; frames of a page are in its inline scripts"],
@@ -194,7 +194,7 @@ def _explain_path(module: Module) -> Advice | None:
 def _explain_name(wanted: WantedFile, url: str) -> Advice:
     """Look for files of the same name under other folders."""
     build, index = wanted.module.key.build, wanted.index
-    path = decode_url(candidate_urls(url)[-1])
+    path = decode_url(path_below_any_host(url))
     name = path.rpartition("/")[2]
     same_name = [
         (bundle, file) for bundle in index.bundles for file in bundle.files if decode_url(file.url).rpartition("/")[2] == name
@@ -261,7 +261,7 @@ def _bound(release: str | None, dist: str | None) -> str:
 
 def add_command(module: Module) -> str:
     """Return the command that uploads the file's folder to where this frame would find it."""
-    return _add_command(module, decode_url(candidate_urls(module.key.url)[-1]).rpartition("/")[0])
+    return _add_command(module, decode_url(path_below_any_host(module.key.url)).rpartition("/")[0])
 
 
 def _add_command(module: Module, prefix: str) -> str:

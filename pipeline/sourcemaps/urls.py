@@ -98,7 +98,23 @@ def lookup_urls(url: str) -> list[str]:
     inside = path_in_program(url)
     if inside is not None:
         candidates += [f"app:///{inside}", f"~/{inside}"]
+    if _WINDOWS_DRIVE.match(url):
+        candidates.append(path_below_any_host(url))
     return unique((*candidates, *map(decode_url, candidates)))
+
+
+_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+def path_below_any_host(url: str) -> str:
+    r"""Return the name of a file that fits any host, without query. A drive of Windows counts as a host.
+
+    >>> path_below_any_host("https://example.com/static/app.js?v=1")
+    '~/static/app.js'
+    >>> path_below_any_host("C:\\shop\\dist\\app.js")
+    '~/shop/dist/app.js'
+    """
+    return "~" + url[2:].replace("\\", "/") if _WINDOWS_DRIVE.match(url) else candidate_urls(url)[-1]
 
 
 def decode_url(url: str) -> str:

@@ -200,6 +200,14 @@ def test_the_command_for_an_installed_program_finds_its_files(broken: Broken) ->
     assert broken.diagnose(crashed).outcome == "resolved"
 
 
+def test_the_command_for_a_path_of_windows_finds_its_files(broken: Broken) -> None:
+    crashed = event({"abs_path": "C:\\shop\\dist\\app.min.js", "lineno": 1, "colno": 15}, platform="node")
+    diagnosis = broken.diagnose(crashed)
+    assert diagnosis.action == "`pipeline sourcemaps add BUILD_FOLDER --project 7 --release shop@1 --url-prefix '~/shop/dist'`"
+    broken.do(diagnosis.action)
+    assert broken.diagnose(crashed).outcome == "resolved"
+
+
 def test_a_build_that_was_added_without_a_release_is_no_other_release(broken: Broken) -> None:
     broken.add([file._replace(headers={"debug-id": ID}) for file in FILES])
     diagnosis = broken.diagnose(event(release=None))
