@@ -37,7 +37,7 @@ def gateway(
     killed. The gateway starts and accepts while Kafka is away. The topics must exist: `pipeline topics create` makes them.
 
     An SDK's DSN is http://KEY@HOST:PORT/PROJECT. The keys of a project are those of rules/projects/PROJECT/project.toml; a
-    project that names none takes every key of 32 hex digits.
+    project that names none takes every key of 32 letters and digits.
 
     SIGTERM ends the gateway within 10 seconds, with exit code 0. Two gateways need two spools.
 

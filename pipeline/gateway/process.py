@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import threading
 import time
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 def run_gateway(gateway: Gateway) -> int:
-    """Run until SIGTERM or SIGINT, and return the exit code. Raises OSError where a port cannot be had."""
+    """Run until SIGTERM or SIGINT, and return the exit code. Raises SettingsError or OSError where a port cannot be had."""
     return asyncio.run(_Process(gateway).run())
 
 
@@ -79,6 +80,7 @@ class _Process:
         self._events = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._events.add_signal_handler(number, self._on_signal)
+        _check_port(host, port)
         pages = {"/health": self._health, "/ready": self._ready, "/metrics": self._metrics_page}
         probes = serve_probes(settings.web.host, settings.web.port, pages)
         server = make_server(gateway.door, settings.gateway, host, port)
@@ -200,6 +202,15 @@ class _Process:
 
     def _metrics_page(self) -> Page:
         return Page(200, "text/plain; version=0.0.4; charset=utf-8", self._gateway.metrics.page())
+
+
+def _check_port(host: str, port: int) -> None:
+    """Try the port before anything starts: the server would end with a trace of its own. Raises SettingsError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        raise SettingsError(f"gateway.listen: {error.strerror}") from None
 
 
 def _allow_files() -> None:

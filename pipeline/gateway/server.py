@@ -88,6 +88,8 @@ class Door:
         self._limits = limits
         self._metrics = metrics
         self._is_unknown_refused = is_unknown_refused
+        # Node's client lets go of an idle connection in time where it is told; else it may send when the server closes it.
+        self._keep_alive = ("keep-alive", f"timeout={max(1, int(settings.header_timeout_s) - 1)}")
         self._trusted = trusted
         self._api = api
         self._tokens = tokens
@@ -114,6 +116,7 @@ class Door:
         headers = list(answer.headers)
         if is_for_sdks(path) and not any(name == "access-control-allow-origin" for name, _ in headers):
             headers += CORS
+        headers.append(self._keep_alive)
         self._metrics.answered(answer.status, time.perf_counter() - started)
         protocol.response_bytes(answer.status, headers, answer.body)
 

@@ -6,6 +6,7 @@ travels in that transaction and is read back before shipping begins.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +39,8 @@ from pipeline.spool.reader import SpoolReader, SpoolRecord
 from pipeline.spool.segment import SpoolPosition
 from pipeline.spool.spool import Spool
 from pipeline.stages.decode.categories import category_of_item
+
+log = logging.getLogger(__name__)
 
 SOURCE = "spool"
 IDLE_WAIT_S = 0.1
@@ -231,7 +234,11 @@ class SpoolSource:
         reader = self._reader or self._open()
         if reader is None:
             return None
-        batch = reader.read(self._bounds.max_records, self._bounds.max_bytes)
+        try:
+            batch = reader.read(self._bounds.max_records, self._bounds.max_bytes)
+        except OSError as error:
+            self._fail(error)
+            return None
         if batch is None:
             self._spool.wait(reader.position, IDLE_WAIT_S)
             return None
@@ -251,10 +258,13 @@ class SpoolSource:
         """Nothing to do: nothing comes between two polls."""
 
     def committed(self, positions: KafkaPositions) -> None:
-        """Let go of what is in Kafka now."""
+        """Let go of what is in Kafka now. Where the disk fails it stays, and goes with what is committed later."""
         position = SpoolPosition.parse(positions.metadata[PARTITION])
         assert position is not None, "written by this file"  # noqa: S101
-        self._spool.committed(position)
+        try:
+            self._spool.committed(position)
+        except OSError as error:
+            log.warning("what was shipped stays in the spool: %s", error)
 
     def rewind(self) -> None:
         """Begin again where the broker says."""
@@ -275,6 +285,13 @@ class SpoolSource:
     def close(self) -> None:
         """Release the client that asks for the position. The spool is its owner's."""
         self._kept.close()
+
+    def _fail(self, error: OSError) -> None:
+        """Begin again where the broker says, after a pause: the disk may be read by then."""
+        log.error("the spool cannot be read: %s", error)
+        self.rewind()
+        self._away = f"spool: {error.strerror or error}"
+        time.sleep(RETRY_S)
 
     def _open(self) -> SpoolReader | None:
         try:

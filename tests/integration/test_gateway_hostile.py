@@ -8,6 +8,8 @@ import json
 import random
 import resource
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -177,3 +179,23 @@ def test_what_the_disk_does_not_take_is_503_without_retry_after(gateway: Gateway
     resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
     assert gateway.send(STORE, event)[0] == 200
     assert gateway.page("/ready")[0] == 200
+
+
+def test_a_port_or_a_spool_that_is_taken_is_said_in_a_line(gateway: GatewayProcess) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "gateway",
+        "--settings",
+        str(gateway.folder / "settings.toml"),
+        "--rules",
+        str(gateway.rules),
+    ]
+    for more, said in (
+        (("--spool", str(gateway.folder / "other")), "gateway.listen"),
+        (("--listen", "127.0.0.1:1"), "gateway.spool"),
+    ):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, check=False, timeout=30)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith(f"settings: {said}: ")
