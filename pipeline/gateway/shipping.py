@@ -2,6 +2,8 @@
 
 The loop drives it (`pipeline/runtimes/loop.py`): source and work are here, the sink is a Kafka transaction. The spool's position
 travels in that transaction and is read back before shipping begins.
+
+This file is long because the source's position and the work's results must be read together to see that nothing is lost.
 """
 
 from __future__ import annotations

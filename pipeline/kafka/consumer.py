@@ -1,6 +1,8 @@
 """A topic as batches: a member of a consumer group that reads committed records.
 
 Each trap of librdkafka is named where this file steps around it; tests/integration/test_kafka_consumer.py has one test each.
+
+This file is long because what a rebalance, a rewind and a suspicious record do to the same partitions is read in one place.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """All metrics: name, kind, unit, labels, meaning, and what to do if the value is high.
 
 The table in docs/operations.md is generated from it. The file is long because it is that table, and has no logic.
+
+
+This file is long because it is a list.
 """
 
 from __future__ import annotations

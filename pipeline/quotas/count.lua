@@ -1,4 +1,5 @@
 -- Count: apply group quotas, count the groups, and name the first event of each.
+-- This file is long because group quotas, counts and the first of a group change together or not at all.
 --
 -- Columns of events (counters.lua has an example of a call):
 --   1 to 5         offsets, combos, quantities, ids and tokens, as for admit

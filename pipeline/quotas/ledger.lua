@@ -1,4 +1,5 @@
 -- The ledger: it remembers what admit and count decided, so that a batch can be run again (docs/spec/quotas.md).
+-- This file is long because the ledger of a partition is one data structure, and a script cannot be split over calls.
 --
 -- Arguments. A section is {organization, partitions, drops}, for instance {'1', {{'T:0', 40, 42}}, {{'project{1}7', 12}}}:
 --   partitions  {name, base, upto} covers the offsets from the committed one, `base`, to just before `upto`;
