@@ -17,7 +17,7 @@ ACCEPTED = Decision()
 DUPLICATE = Decision(Fate.INVALID, "duplicate")
 
 _ACCEPTED = frozenset({0, 2, 3, 4, 7})
-"""The codes of `ledger.lua` that mean accepted: ACCEPTED, UNCHARGED, BEYOND_SHARE, and the two that were given back."""
+"""The codes of `decisions.lua` that mean accepted: ACCEPTED, UNCHARGED, BEYOND_SHARE, and the two that were given back."""
 _DUPLICATE, _REJECTED = 1, 8
 _NO_SIGNATURE = bytes(8)
 _MAX_REMEMBERED = 100_000

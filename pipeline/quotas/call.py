@@ -194,7 +194,7 @@ class PartReply(msgspec.Struct, array_like=True):
     """A script's reply for one part.
 
     `high` is where the furthest call before this one ended, 0 if there was none. `decided_until` is the first offset that no call
-    has decided. `decisions` holds a code for each event; `ledger.lua` lists them.
+    has decided. `decisions` holds a code for each event; `decisions.lua` lists them.
     """
 
     high: int

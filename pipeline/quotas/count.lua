@@ -187,7 +187,7 @@ local function load_admitted(admitted, key, ours)
     for i, offset in ipairs(events[1]) do
       if offset >= chunk[1] and offset < chunk[2] and (not ours or ours[offset]) then
         admitted.entries[name_of(events, i)] = {
-          chunk = chunk, decisions = decisions, i = i, refusal = refusals[refusal_in(decisions[i])],
+          chunk = chunk, decisions = decisions, i = i, refusal = refusals[refusal_in(decisions[i])] or {},
           tables = tables, combo = events[2][i], label = tables[5][events[2][i]], quantity = events[3][i],
         }
       end

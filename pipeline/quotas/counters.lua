@@ -1,5 +1,5 @@
 -- The arguments of a call, and the counters that it names. Counters are read in bulk, changed in memory, and written once each.
--- This file, ledger.lua, and admit.lua or count.lua are joined, in this order, into one script.
+-- This file, decisions.lua, ledger.lua, and admit.lua or count.lua are joined, in this order, into one script.
 --
 -- KEYS and ARGV of a call of admit for one event of project 7 (organization 1), read at offset 40 of partition 0 of topic T:
 --
@@ -15,7 +15,7 @@
 --   ARGV[2] = the tables of section 1 {{'project{1}7:29922479'}, {1}, {{100, 1795348801, 'over', 0}}, {{1}}, {'7'}}
 --   ARGV[3] = the events of its first partition {{40}, {1}, {1}, <16 bytes>, <12 bytes>, {}, ''}
 --   and so on: tables, then the events of each partition, for each section
---   Reply   = {{'9f86d081884c7d65', {{0, 42, {0}, {}}}, {}}}, see `finish` in ledger.lua; or 'STALE'
+--   Reply   = {{'9f86d081884c7d65', {{0, 42, {0}, {}, {}}}, {}}}, see `finish` in ledger.lua; or 'STALE'
 --
 -- A counter has a name, `stem:slot`, where the slot is the number of the window: 'project{1}7:29922479'.
 -- Its definition is {limit, ends, reason, reserve, kind, ...}: a limit of -1 only counts, `ends` is the end of the window (epoch

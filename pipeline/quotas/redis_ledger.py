@@ -29,8 +29,8 @@ def _joined(*names: str) -> str:
     return "\n".join(files("pipeline.quotas").joinpath(name).read_text() for name in names)
 
 
-ADMIT_LUA = _joined("counters.lua", "ledger.lua", "admit.lua")
-COUNT_LUA = _joined("counters.lua", "ledger.lua", "count.lua")
+ADMIT_LUA = _joined("counters.lua", "decisions.lua", "ledger.lua", "admit.lua")
+COUNT_LUA = _joined("counters.lua", "decisions.lua", "ledger.lua", "count.lua")
 
 _UNCOUNTED = Decision(uncounted=True)
 RETRY_S = 1.0
