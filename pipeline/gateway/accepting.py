@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import parse_qs
 
 from pipeline.gateway.answers import RefusedRequestError
 from pipeline.gateway.auth import find_credentials
@@ -21,6 +22,7 @@ from pipeline.gateway.decoding import Pieces, decoded, limited, parse_encodings
 from pipeline.gateway.envelope_stream import EnvelopeStream
 from pipeline.gateway.origins import is_origin_allowed
 from pipeline.gateway.routes import Endpoint, Route, find_route
+from pipeline.gateway.security_reports import CONTENT_TYPES, ReportOrigin, read_reports
 from pipeline.gateway.sizes import MAX_BODY_BYTES, MAX_EVENT_BYTES, body_too_large, too_large
 from pipeline.gateway.store_request import read_store_body
 from pipeline.model.category import DataCategory
@@ -28,6 +30,8 @@ from pipeline.model.envelope import Envelope, EnvelopeError
 from pipeline.rules.snapshot import Rules
 from pipeline.stages.decode.categories import category_of_item
 
+MAX_NAME_CHARS = 200
+MAX_USER_AGENT_CHARS = 1_000
 ENVELOPE_TYPE = "application/x-sentry-envelope"
 
 _EVENT_ITEMS = frozenset({"event", "transaction", "security", "raw_security", "feedback", "unreal_report", "form_data"})
@@ -35,7 +39,6 @@ _EVENT_ITEMS = frozenset({"event", "transaction", "security", "raw_security", "f
 _METHODS = {Endpoint.STORE: ("POST", "GET"), Endpoint.CRON: ()}
 """Methods of an endpoint, where they are not POST alone; none means any."""
 UNSUPPORTED: Mapping[Endpoint, DataCategory] = {
-    Endpoint.SECURITY: DataCategory.SECURITY,
     Endpoint.NEL: DataCategory.DEFAULT,
     Endpoint.MINIDUMP: DataCategory.ERROR,
     Endpoint.UNREAL: DataCategory.ERROR,
@@ -88,6 +91,8 @@ def admit(request: Request, rules: Rules, *, is_unknown_refused: bool) -> Sender
     is_envelope = route.endpoint is Endpoint.ENVELOPE or (
         route.endpoint is Endpoint.STORE and request.headers.get("content-type", "").startswith(ENVELOPE_TYPE)
     )
+    if route.endpoint is Endpoint.SECURITY and _content_type(request) not in CONTENT_TYPES:
+        raise RefusedRequestError(415, "unsupported content type of a security report")
     public_key: str | None = None
     try:
         public_key = find_credentials(request.headers, request.query, route.path_key).public_key
@@ -100,6 +105,19 @@ def admit(request: Request, rules: Rules, *, is_unknown_refused: bool) -> Sender
     if not is_origin_allowed(request.headers, rules.project(project_id).project.allowed_origins):
         raise RefusedRequestError(403, "event submission rejected with reason: cors", reason="cors")
     return Sender(route, project_id, public_key, parse_encodings(request.headers.get("content-encoding", "")), is_envelope)
+
+
+def report_origin(request: Request) -> ReportOrigin:
+    """Return what a request says of the browsers' reports in it."""
+    query = parse_qs(request.query)
+    release, environment = (
+        query.get(name, [""])[0][:MAX_NAME_CHARS] or None for name in ("sentry_release", "sentry_environment")
+    )
+    return ReportOrigin(request.headers.get("user-agent", "")[:MAX_USER_AGENT_CHARS] or None, release, environment)
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def check_key(project_id: int, public_key: str, rules: Rules, *, is_unknown_refused: bool) -> None:
@@ -134,6 +152,9 @@ def inspect(
         except EnvelopeError as error:
             raise RefusedRequestError(400, "invalid event envelope", str(error), reason="invalid_envelope") from None
     assert sender.public_key is not None, "only an envelope may come without a key"  # noqa: S101
+    if sender.route.endpoint is Endpoint.SECURITY:
+        reports = read_reports(b"".join(limited(plain, MAX_EVENT_BYTES, lambda: too_large("raw_security"))))
+        return Inspected(sender.public_key, new_id(), ((DataCategory.SECURITY, len(reports)),), Endpoint.SECURITY)
     if sender.route.endpoint is Endpoint.STORE:
         text = b"".join(limited(plain, 2 * MAX_EVENT_BYTES, lambda: too_large("event")))
         event = read_store_body(text)

@@ -17,7 +17,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect
+from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect, report_origin
 from pipeline.gateway.answers import CORS, JSON, PREFLIGHT, Answer, RefusedRequestError, accepted, accepted_hyphenated, pixel
 from pipeline.gateway.bodies import Bodies, Body
 from pipeline.gateway.decoding import decoded, limited, parse_encodings
@@ -166,6 +166,7 @@ class Door:
                 sender.encodings,
                 address,
                 int(found.counts[0][0]) if found.counts else 0,
+                *(report_origin(request) if found.endpoint is Endpoint.SECURITY else ()),
             )
             await self._durable(self._spool.append(print_head(head), body.data))
         finally:

@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 import msgpack
 import msgspec
 import orjson
+import xxhash
 
 from pipeline.gateway.answers import RefusedRequestError
 from pipeline.gateway.decoding import decoded
 from pipeline.gateway.envelope_stream import EnvelopeStream, StreamedItem
 from pipeline.gateway.routes import Endpoint
+from pipeline.gateway.security_reports import ReportOrigin, events_of, read_reports
 from pipeline.gateway.spooled import Arrival, Refusals, parse_head
 from pipeline.gateway.store_request import read_store_body
 from pipeline.kafka.batch import KafkaPositions
@@ -112,9 +114,19 @@ def _ship_arrival(head: Arrival, scope: Scope, entry: SpoolRecord, shipped: Ship
     elif head.endpoint == Endpoint.STORE:
         event = read_store_body(b"".join(pieces))
         _ship_items(head, scope, [StreamedItem(event.type, len(event.text), 1, event.text)], shipped)
+    elif head.endpoint == Endpoint.SECURITY:
+        origin = ReportOrigin(head.user_agent, head.release, head.environment)
+        for number, report_event in enumerate(events_of(read_reports(b"".join(pieces)), origin)):
+            own = msgspec.structs.replace(head, event_id=_id_of_report(head.event_id or "", number))
+            shipped.messages.append(Message(own.event_id or "", _message(own, scope, orjson.dumps(report_event))))
     else:
         category = DataCategory(head.event_category)
         shipped.outcomes.append(_outcome(head, scope, Fate.INVALID, "unsupported", category, 1))
+
+
+def _id_of_report(first: str, number: int) -> str:
+    """Return the id of one of the events of a request: the first has the request's, the others one that follows from it."""
+    return first if number == 0 else xxhash.xxh3_128_hexdigest(f"{first}/{number}".encode())
 
 
 def _ship_items(head: Arrival, scope: Scope, items: Iterable[StreamedItem], shipped: Shipped) -> None:

@@ -23,6 +23,10 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, tag=1):
     remote_addr: str | None = None
     event_category: int = int(DataCategory.ERROR)
     """What a request counts as that is answered and not processed."""
+    user_agent: str | None = None
+    release: str | None = None
+    environment: str | None = None
+    """These three are of browsers' reports, which do not name them."""
 
 
 class Count(msgspec.Struct, frozen=True, array_like=True):

@@ -82,23 +82,28 @@ def test_what_an_sdk_sends_arrives(gateway: GatewayProcess, broker: Broker, sett
 
 
 def test_each_thing_in_an_envelope_ends_somewhere(gateway: GatewayProcess, broker: Broker, settings: Settings) -> None:
-    report = {"timestamp": 1, "discarded_events": [{"reason": "sample_rate", "category": "error", "quantity": 3}]}
+    discarded = {"timestamp": 1, "discarded_events": [{"reason": "sample_rate", "category": "error", "quantity": 3}]}
     status, _, body = gateway.envelope(
         ({"type": "event"}, b'{"message":"hello"}'),
         ({"type": "attachment"}, b"x" * 3_000_000),
         ({"type": "session"}, b"{}"),
-        ({"type": "client_report"}, json.dumps(report).encode()),
+        ({"type": "client_report"}, json.dumps(discarded).encode()),
     )
     event_id = json.loads(body)["id"]
     assert status == 200
+    report = b'{"csp-report":{"effective-directive":"img-src","blocked-uri":"https://evil.example/a.gif"}}'
+    security = f"/api/42/security/?sentry_key={KEY}&sentry_release=shop@1"
+    assert gateway.send(security, report, content_type="application/csp-report")[::2] == (200, b"")
     assert gateway.send("/api/42/minidump/?sentry_key=" + KEY, b"MDMP")[2].decode() != ""
     assert gateway.send(f"/api/42/cron/nightly/{KEY}/", b"", "GET")[0] == 202
     assert gateway.envelope(({"type": "event"}, b"{}"), ({"type": "event"}, b"{}"))[0] == 413
     assert gateway.send("/api/42/envelope/?sentry_key=" + "b" * 32, b"{}")[0] == 403
-    shipped(gateway, 4)
-    assert [(message["event_id"], message["payload"]) for message in messages(broker, settings)] == [
-        (event_id, b'{"message":"hello"}')
-    ]
+    shipped(gateway, 5)
+    arrived = {message["event_id"]: message["payload"] for message in messages(broker, settings)}
+    assert len(arrived) == 2
+    assert arrived.pop(event_id) == b'{"message":"hello"}'
+    [blocked] = map(orjson.loads, arrived.values())
+    assert (blocked["logentry"]["formatted"], blocked["release"]) == ("Blocked 'image' from 'evil.example'", "shop@1")
     found = sorted(
         (
             outcome["category"],

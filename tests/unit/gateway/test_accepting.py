@@ -151,8 +151,7 @@ def test_what_store_refuses(rules: Rules, body: bytes, status: int) -> None:
 @pytest.mark.parametrize(
     ("path", "endpoint", "category"),
     [
-        ("/api/42/security/", Endpoint.SECURITY, DataCategory.SECURITY),
-        ("/api/42/csp-report/", Endpoint.SECURITY, DataCategory.SECURITY),
+        ("/api/42/nel/", Endpoint.NEL, DataCategory.DEFAULT),
         ("/api/42/minidump", Endpoint.MINIDUMP, DataCategory.ERROR),
         ("/api/42/cron/nightly/", Endpoint.CRON, DataCategory.MONITOR),
         ("/api/42/integration/otlp/v1/logs", Endpoint.OTLP_LOGS, DataCategory.LOG_ITEM),
@@ -212,3 +211,28 @@ def test_a_sender_is_known_before_the_body_is_read(rules: Rules) -> None:
     sender = admit(Request("POST", "/api/42/envelope/", f"sentry_key={KEY}", {}), rules, is_unknown_refused=False)
     assert isinstance(sender, Sender)
     assert (sender.project_id, sender.public_key, sender.encodings) == (42, KEY, ())
+
+
+@pytest.mark.parametrize("path", ["/api/42/security/", "/api/42/csp-report"])
+def test_security_reports_are_counted(rules: Rules, path: str) -> None:
+    report = b'{"csp-report":{"effective-directive":"img-src"}}'
+    sent = {"path": path, "content_type": "application/csp-report; charset=utf-8"}
+    assert accept(rules, report, **sent).counts == ((DataCategory.SECURITY, 1),)  # type: ignore[arg-type]  # headers
+    many = b'[{"type":"csp-violation","body":{}},{"type":"csp-violation","body":{}}]'
+    assert accept(rules, many, **sent).counts == ((DataCategory.SECURITY, 2),)  # type: ignore[arg-type]  # headers
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b'{"csp-report":{}}', "text/plain", 415),
+        (b"no JSON", "application/json", 400),
+        (b"[]", "application/reports+json", 400),
+        (b'[{"type":"deprecation","body":{}}]', "application/reports+json", 400),
+        (b'{"csp-report":{"a":"' + b"x" * 1_048_577 + b'"}}', "application/json", 413),
+    ],
+)
+def test_security_reports_that_are_refused(rules: Rules, body: bytes, content_type: str, status: int) -> None:
+    with pytest.raises(RefusedRequestError) as refused:
+        accept(rules, body, path="/api/42/security/", content_type=content_type)
+    assert refused.value.status == status

@@ -128,3 +128,13 @@ def test_refusals_become_outcomes(tmp_path: Path, rules: Rules) -> None:
     count = Count(42, KEY, Fate.RATE_LIMITED, "my_limit", DataCategory.ERROR, 12)
     found = shipped(tmp_path, rules, Refusals(1.0, (count,)))
     assert told(found) == [("rate_limited", "my_limit", "error", 12, None)]
+
+
+def test_each_report_of_a_browser_becomes_an_event_with_an_id_of_its_own(tmp_path: Path, rules: Rules) -> None:
+    body = b'[{"type":"csp-violation","body":{"effectiveDirective":"img-src"}},{"type":"csp-violation","body":{}}]'
+    found = shipped(tmp_path, rules, arrival("security"), body)
+    assert found.messages[0].event_id == ID
+    assert len({message.event_id for message in found.messages}) == 2
+    message = msgpack.unpackb(found.messages[1].value)
+    assert message["event_id"] == found.messages[1].event_id
+    assert json.loads(message["payload"])["logger"] == "csp"
