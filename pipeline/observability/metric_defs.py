@@ -1,9 +1,6 @@
 """All metrics: name, kind, unit, labels, meaning, and what to do if the value is high.
 
-The table in docs/operations.md is generated from it. The file is long because it is that table, and has no logic.
-
-
-This file is long because it is a list.
+The table in docs/operations.md is generated from it. This file is long because it is that table, and has no logic.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Enrich: browser, system and device of whoever sent the request, from client hints and the User-Agent header."""
+"""Enrich: add the sender's browser, system and device, from client hints and the User-Agent header, and the derived tags."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ from pipeline.model.event import sent_headers
 from pipeline.model.item import Item
 from pipeline.model.user_agent import UserAgent, parse_user_agent
 from pipeline.stages.contract import Context
+from pipeline.stages.derived_tags import set_derived_tags
 
 _BRAND = re.compile(r'"([^"]{1,100})"\s*;\s*v\s*=\s*"([^"]{1,50})"')
 _FROZEN = {("Windows", "10"), ("Mac OS X", "10.15.7")}
-"""Versions that browsers have stopped raising: they mean "this one or later"."""
+"""Versions that browsers have stopped raising. They mean "this one or later"."""
 
 
 def enrich_event(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage has this form
-    """Enrich one normalized item in place. Cost: a few look-ups, no I/O. Running twice gives the same result."""
+    """Add contexts that the request's headers name, and the tags that follow from the event.
+
+    Takes    normalized, scrubbed events. Returns all of them; rejects nothing.
+    Cost     a few look-ups, no I/O. Running twice gives the same result.
+    """
     add_client_contexts(item.event)
+    set_derived_tags(item.event)
     return item
 
 
 def add_client_contexts(event: dict[str, Any]) -> None:
-    """Add `browser`, `device` and the system's context where the sender gave none.
+    """Add the contexts `browser`, `device` and the system's if the sender gave none.
 
-    The system is `os` where the program runs in the browser, else `client_os`: a server's `os` is its own.
+    The system is `os` if the program runs in the browser, else `client_os`: a server's `os` is its own.
     """
     headers = dict(sent_headers(event))
     if not headers:
@@ -48,7 +54,7 @@ def _browser(headers: dict[str, str], agent: UserAgent) -> dict[str, Any] | None
 
 
 def _hinted_browser(hint: str | None) -> tuple[str, str] | None:
-    """Choose the browser's own brand among those listed: neither the made-up one nor the engine."""
+    """Return name and version of the browser's own brand among those listed, which is neither the made-up one nor the engine."""
     brands = [(name, version) for name, version in _BRAND.findall((hint or "")[:1000]) if "brand" not in name.lower()]
     if not brands:
         return None

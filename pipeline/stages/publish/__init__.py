@@ -26,7 +26,6 @@ from pipeline.model.storage_message import (
 from pipeline.stages.contract import Context
 from pipeline.stages.publish.limits import fit_storage
 from pipeline.stages.publish.search_message import search_message
-from pipeline.stages.publish.tags import promoted_tags
 
 RECORD_OVERHEAD_BYTES = 4_096
 """More than a broker adds to a value: batch header, key, and our headers."""
@@ -84,7 +83,6 @@ def _data(item: Item) -> dict[str, Any]:
         "timestamp": timestamp,
         "received": item.received,
         "version": "7",
-        "tags": promoted_tags(event),
         "hashes": list(grouping.hashes),
     }
     if item.sample_rate:

@@ -18,6 +18,7 @@ from pipeline.model.record import Output
 from pipeline.model.scope import Scope
 from pipeline.model.title import name_event
 from pipeline.rules.project import Project
+from pipeline.stages.derived_tags import set_derived_tags
 from pipeline.stages.normalize import normalize_event
 from pipeline.stages.publish import publish_event
 
@@ -53,7 +54,9 @@ def make_item(event: dict[str, Any], grouping: Grouping | None = None, **fields:
 
 
 def published(event: dict[str, Any], grouping: Grouping | None = None, **fields: Any) -> Output:
-    item = publish_event(make_item(event, grouping, **fields), CONTEXT)
+    enriched = dict(event)
+    set_derived_tags(enriched)
+    item = publish_event(make_item(enriched, grouping, **fields), CONTEXT)
     assert isinstance(item, Item)
     assert item.message is not None
     return item.message

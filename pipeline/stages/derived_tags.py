@@ -1,0 +1,87 @@
+"""Tags that follow from the event itself: rules, searches and facets read them like the sender's own.
+
+Which ones there are is Sentry's choice: it derives them from interfaces and contexts before grouping rules look at an event.
+See docs/spec/storage-messages.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from pipeline.model.event import Event, exceptions, user_tag
+from pipeline.model.storage_message import PROMOTED_TAGS
+from pipeline.model.title import cut
+
+MAX_VALUE_CHARS = 200
+"""The limit of a sender's tags holds for derived ones too."""
+
+_CONTEXT_TAGS: dict[str, tuple[tuple[str, str], ...]] = {
+    "app": ((".device", "device_app_hash"),),
+    "browser": (("", "browser"), (".name", "name")),
+    "device": (("", "model"), (".family", "family")),
+    "gpu": ((".name", "name"), (".vendor", "vendor_name")),
+    "os": (("", "os"), (".name", "name"), (".rooted", "rooted")),
+    "runtime": (("", "runtime"), (".name", "name")),
+}
+"""By a context's type: what is added to the context's own name, and the field that gives the value."""
+
+
+def set_derived_tags(event: dict[str, Any]) -> None:
+    """Set `tags` to the sender's tags, the derived ones and those that become columns.
+
+    A tag that the sender set under the name of a derived one is replaced, except `url`: a sender's `url` stays. A tag whose name
+    was refused is dropped, because without a name it says nothing. Setting them twice gives the same result.
+    """
+    sent = [tag for tag in event.get("tags") or () if tag and tag[0] is not None]
+    derived = {name: cut(value, MAX_VALUE_CHARS) for name, value in _derived(event)}
+    if any(name == "url" for name, _ in sent):
+        derived.pop("url", None)
+    promoted = dict(_promoted(event))
+    own = derived.keys() | promoted.keys()
+    event["tags"] = [
+        *(tag for tag in sent if tag[0] not in own),
+        *([name, value] for name, value in derived.items() if name not in promoted),
+        *([name, value] for name, value in promoted.items()),
+    ]
+
+
+def _promoted(event: Event) -> Iterator[tuple[str, str]]:
+    """Yield the tags that readers turn into columns, from the event's own fields."""
+    fields = (event.get(name) for name in ("level", "environment", "transaction", "release", "dist"))
+    for name, value in zip(PROMOTED_TAGS, (*fields, user_tag(event)), strict=True):
+        if value:
+            yield name, value
+
+
+def _derived(event: Event) -> Iterator[tuple[str, str]]:
+    if logger := event.get("logger"):
+        yield "logger", logger
+    if url := _full_url(event.get("request") or {}):
+        yield "url", url
+    for alias, context in (event.get("contexts") or {}).items():
+        if context:
+            for suffix, field in _CONTEXT_TAGS.get(context.get("type") or alias, ()):
+                value = context.get(field)
+                if isinstance(value, bool):
+                    value = "yes" if value else "no"
+                if value and isinstance(value, str):
+                    yield alias + suffix, value
+    found = exceptions(event)
+    mechanism = found[0].get("mechanism") if found else None
+    if mechanism:
+        if kind := mechanism.get("type"):
+            yield "mechanism", kind
+        if (handled := mechanism.get("handled")) is not None:
+            yield "handled", "yes" if handled else "no"
+
+
+def _full_url(request: dict[str, Any]) -> str | None:
+    """Return the address of a request with its query and fragment, as scrubbing left them."""
+    url: str | None = request.get("url")
+    if not url:
+        return None
+    query = [(pair[0], pair[1] or "") for pair in request.get("query_string") or () if pair and pair[0]]
+    fragment = request.get("fragment")
+    return url + (f"?{urlencode(query)}" if query else "") + (f"#{fragment}" if fragment else "")
