@@ -125,11 +125,17 @@ def _if_text(value: Any, _path: Path, _report: Report) -> str | None:
 _data = free_value(8192, 7)
 _url = text(_URL_LIMIT, _URL_ALLOWANCE)
 
+
+def _body(value: Any, path: Path, report: Report) -> Any:
+    """Return a body. Text is kept whole: `_parse_body` cuts it after it was parsed, so that scrubbing sees its keys."""
+    return value if type(value) is str else _data(value, path, report)
+
+
 _fields = record(
     {
         "url": string,
         "method": _method,
-        "data": _data,
+        "data": _body,
         "query_string": query_string,
         "fragment": text(1024, 100),
         "cookies": cookies,
@@ -202,7 +208,10 @@ def _move_cookies(result: dict[str, Any]) -> None:
 
 
 def _parse_body(result: dict[str, Any], path: Path, report: Report) -> None:
-    """Parse a body that was sent as text, and say what it is: by its look where that is plain, else by its header."""
+    """Parse a body that was sent as text, then cut it. Note its content type, by its form if that is plain, else by its header.
+
+    A body that is cut first is no JSON any more. Its keys would be hidden from scrubbing rules, and their values stored in clear.
+    """
     body = result.get("data")
     if body == "":
         del result["data"]
@@ -212,6 +221,7 @@ def _parse_body(result: dict[str, Any], path: Path, report: Report) -> None:
             result["data"] = _data(parsed, (path, "data"), report)
             result["inferred_content_type"] = kind
             return
+        result["data"] = _data(body, (path, "data"), report)
     declared = next((pair[1] for pair in result.get("headers") or () if pair and pair[0] == "Content-Type" and pair[1]), None)
     if declared:
         result["inferred_content_type"] = declared.partition(";")[0].strip()
