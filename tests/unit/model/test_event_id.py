@@ -25,9 +25,15 @@ def test_what_is_no_id(value: object) -> None:
     assert parse_event_id(value) is None
 
 
-def test_a_derived_id_follows_from_bytes_and_position_alone() -> None:
+def test_a_derived_id_follows_from_bytes_and_place_alone() -> None:
     derived = derive_event_id(RECORD)
     assert parse_event_id(derived) == derived
-    assert derive_event_id(replace(RECORD, source="b.jsonl", received=9.0)) == derived
-    assert len({derived, derive_event_id(replace(RECORD, position=8)), derive_event_id(replace(RECORD, body=b"{ }"))}) == 3
-    assert derive_event_id(replace(RECORD, position=(0, 7))) == derive_event_id(replace(RECORD, position=(0, 7)))
+    assert derive_event_id(replace(RECORD, received=9.0, token=Token("replay", 0, 9))) == derived
+    others = [replace(RECORD, position=8), replace(RECORD, body=b"{ }"), replace(RECORD, source="b.jsonl")]
+    assert len({derived, *map(derive_event_id, others)}) == 4
+
+
+def test_a_dead_letter_that_comes_back_keeps_its_derived_id() -> None:
+    first = replace(RECORD, source="ingest-events", position=(0, 7), token=Token("log", 0, 7))
+    assert derive_event_id(replace(first, position=(3, 99))) == derive_event_id(first)
+    assert derive_event_id(replace(first, token=Token("another log", 0, 7))) != derive_event_id(first)
