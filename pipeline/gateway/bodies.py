@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from granian.rsgi import ProtocolClosed
+
 from pipeline.gateway.answers import RefusedRequestError
 from pipeline.gateway.sizes import MAX_BODY_BYTES, body_too_large
 from pipeline.settings.schema import GatewaySettings
@@ -21,6 +23,14 @@ SMALL_BYTES = 65_536
 PIECE_BYTES = 262_144
 RATE_FROM_S = 5.0
 """A body has this long before its rate counts."""
+
+
+def _too_slow() -> RefusedRequestError:
+    return RefusedRequestError(408, "request body came too slowly")
+
+
+def _incomplete() -> RefusedRequestError:
+    return RefusedRequestError(400, "request body is incomplete")
 
 
 @dataclass(slots=True)
@@ -59,12 +69,14 @@ class Bodies:
         max_bytes: int = MAX_BODY_BYTES,
         *,
         whole: Callable[[], Awaitable[bytes]] | None = None,
+        has_trailers: bool = False,
     ) -> Body:
         """Read a body to its end. `declared_bytes` is its Content-Length, None without one.
 
         `whole` reads the same body at once, which is quicker; it is used for small ones.
 
-        Raises RefusedRequestError: 413 above `max_bytes`, 408 for a sender that is too slow; SpoolError where the disk fails.
+        Raises RefusedRequestError: 413 above `max_bytes`, 408 for a sender that is too slow, 400 for a body that is cut off.
+        Raises SpoolError where the disk fails.
         """
         if declared_bytes is not None and declared_bytes > max_bytes:
             raise body_too_large()
@@ -73,9 +85,11 @@ class Bodies:
                 async with asyncio.timeout(self._settings.body_timeout_s):
                     return Body(await whole())
             except TimeoutError:
-                raise RefusedRequestError(408, "request body came too slowly") from None
+                raise _too_slow() from None
+            except ProtocolClosed:
+                raise _incomplete() from None
         kept: list[bytes] = []
-        kept_bytes = size = 0
+        kept_bytes = size = empty_pieces = 0
         staged: StagedBody | None = None
         started = time.monotonic()
         iterator = aiter(pieces)
@@ -87,7 +101,8 @@ class Bodies:
                 except StopAsyncIteration:
                     break
                 except TimeoutError:
-                    raise RefusedRequestError(408, "request body came too slowly") from None
+                    raise _too_slow() from None
+                empty_pieces += not piece
                 size += len(piece)
                 self._check(size, max_bytes, time.monotonic() - started)
                 if staged is None:
@@ -101,6 +116,7 @@ class Bodies:
                         kept, kept_bytes = [], 0
                 else:
                     await asyncio.to_thread(staged.write, piece)
+            self._check_end(size, empty_pieces, declared_bytes, has_trailers=has_trailers)
             if staged is None:
                 return Body(kept[0] if len(kept) == 1 else b"".join(kept))
             await asyncio.to_thread(staged.finish)
@@ -117,7 +133,17 @@ class Bodies:
         if size > max_bytes:
             raise body_too_large()
         if size < (waited_s - RATE_FROM_S) * self._settings.min_body_bytes_per_s:
-            raise RefusedRequestError(408, "request body came too slowly")
+            raise _too_slow()
+
+    @staticmethod
+    def _check_end(size: int, empty_pieces: int, declared_bytes: int | None, *, has_trailers: bool) -> None:
+        """Raise RefusedRequestError for a body that is cut off. An event that is cut in its middle must not be taken for one.
+
+        granian ends both kinds alike. But it gives one empty piece for the end of a body, and one more for an error or trailers.
+        """
+        is_cut = empty_pieces > 1 and not has_trailers if declared_bytes is None else size != declared_bytes
+        if is_cut:
+            raise _incomplete()
 
     def _room(self) -> int:
         """Return how much one body may have in memory."""

@@ -141,8 +141,10 @@ class Door:
     async def _accept(self, request: Request, sender: Sender, protocol: Exchange, address: str | None) -> Answer:
         """Take the body in, make it durable, and answer."""
         pieces = _body_of(request, protocol)
-        declared = _content_length(request.headers)
-        body = await self.bodies.receive(pieces, declared, whole=protocol if pieces is protocol else None)
+        is_sent = pieces is protocol
+        declared = _content_length(request.headers) if is_sent else None
+        whole = protocol if is_sent else None
+        body = await self.bodies.receive(pieces, declared, whole=whole, has_trailers="trailer" in request.headers)
         try:
             found = await self._inspect(sender, body)
             rules = self._rules.current
@@ -247,7 +249,7 @@ def _content_length(headers: Mapping[str, str]) -> int | None:
 
 def _body_of(request: Request, protocol: Exchange) -> AsyncIterable[bytes]:
     """Return the body's pieces: a GET on the store endpoint has them in its query."""
-    if request.method != "GET":
+    if request.method != "GET" or "sentry_data" not in request.query:
         return protocol
     from urllib.parse import parse_qs  # noqa: PLC0415 -- nobody does this any more
 

@@ -199,3 +199,40 @@ def test_a_port_or_a_spool_that_is_taken_is_said_in_a_line(gateway: GatewayProce
         done = subprocess.run([*command, *more], capture_output=True, text=True, check=False, timeout=30)
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1].startswith(f"settings: {said}: ")
+
+
+EVENT = HEADER + b'{"type":"event"}\n{"message":"a part of a longer text'
+WHOLE = EVENT + b'"}\n'
+
+
+def chunked(body: bytes, *, end: bytes = b"0\r\n\r\n", more: bytes = b"") -> bytes:
+    head = b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n%b\r\n" % (ENVELOPE.encode(), more)
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:20], body[20:])) + end
+
+
+def declared(body: bytes, length: int) -> bytes:
+    return b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (ENVELOPE.encode(), length) + body
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_taken"),
+    [
+        (chunked(WHOLE), True),
+        (chunked(WHOLE, end=b"0\r\nX-Sum: 1\r\n\r\n", more=b"Trailer: X-Sum\r\n"), True),
+        (declared(WHOLE, len(WHOLE)), True),
+        (chunked(EVENT, end=b""), False),
+        (chunked(EVENT, end=b"5\r\nab"), False),
+        (chunked(EVENT, end=b"no number\r\n"), False),
+        (declared(EVENT, len(WHOLE)), False),
+        (declared(EVENT, 200_000), False),
+    ],
+)
+def test_a_body_that_is_cut_off_is_not_taken_for_a_whole_one(gateway: GatewayProcess, sent: bytes, is_taken: bool) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=6) as connection:
+        connection.sendall(sent)
+        if not is_taken:
+            connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(1_000)
+    assert answer.startswith(b"HTTP/1.1 200") == is_taken
+    assert gateway.metric("pipeline_gateway_accepted_total") == is_taken
+    assert "could not be answered" not in gateway.log()
