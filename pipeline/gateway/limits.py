@@ -6,6 +6,7 @@ Only limits of whole categories are told. A limit of one group would silence its
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 UNLIMITED = frozenset({Endpoint.MINIDUMP, Endpoint.UNREAL, Endpoint.NEL, Endpoint.CRON})
 """Endpoints whose clients do not understand 429, or must not be silenced."""
+ABUSE_REASON = "too_many_requests"
 ASK_EVERY_S = 1.0
 SENDERS_KEPT = 10_000
 FORGOTTEN_AFTER_S = 300.0
@@ -124,7 +126,12 @@ def headers_of(limits: Sequence[RateLimit]) -> tuple[tuple[str, str], ...]:
     return (("x-sentry-rate-limits", format_header(limits)),) if limits else ()
 
 
+def slow_down(wait_s: float) -> Answer:
+    """Return the answer to a sender that sends more requests than it may. It may send anything again after a moment."""
+    return too_many_requests((RateLimit(math.ceil(wait_s), (), "key", ABUSE_REASON),))
+
+
 def too_many_requests(limits: Sequence[RateLimit]) -> Answer:
     """Return the answer to a request whose whole content is limited."""
-    body = b'{"detail":"rate limited: a quota of this project or key is used up"}'
+    body = b'{"detail":"rate limited: a quota is used up, or too many requests came"}'
     return Answer(429, body, (JSON, *headers_of(limits), ("retry-after", retry_after(limits))))

@@ -17,16 +17,18 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from pipeline.gateway.abuse import RequestLimit
 from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect, report_origin
 from pipeline.gateway.answers import CORS, JSON, PREFLIGHT, Answer, RefusedRequestError, accepted, accepted_hyphenated, pixel
 from pipeline.gateway.bodies import Bodies, Body
 from pipeline.gateway.decoding import decoded, limited, parse_encodings
-from pipeline.gateway.limits import UNLIMITED, Limits, headers_of, limited_counts, too_many_requests
+from pipeline.gateway.limits import ABUSE_REASON, UNLIMITED, Limits, headers_of, limited_counts, slow_down, too_many_requests
 from pipeline.gateway.origins import Network, sender_address
 from pipeline.gateway.refusals import RefusalCounts
 from pipeline.gateway.routes import Endpoint, fold_slashes, is_for_sdks
 from pipeline.gateway.sizes import body_too_large
 from pipeline.gateway.spooled import Arrival, print_head
+from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
 from pipeline.observability.prometheus_gateway import GatewayMetrics
@@ -95,6 +97,8 @@ class Door:
         self._tokens = tokens
         self._api_threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
         self._threads = ThreadPoolExecutor(INSPECTING_THREADS, thread_name_prefix="inspect")
+        self._by_key = RequestLimit(settings.max_requests_per_s_by_key)
+        self._by_address = RequestLimit(settings.max_requests_per_s_by_address)
         self.bodies = Bodies(spool, settings)
         self.refusals = RefusalCounts()
         self._round: Future[None] | None = None
@@ -130,7 +134,13 @@ class Door:
         sender: Sender | None = None
         try:
             sender = admit(request, self._rules.current, is_unknown_refused=self._is_unknown_refused)
-            return await self._accept(request, sender, protocol, sender_address(scope.client, headers, self._trusted))
+            address = sender_address(scope.client, headers, self._trusted)
+            wait_s = self._by_address.wait_s(address) or self._by_key.wait_s(sender.public_key)
+            if wait_s and sender.route.endpoint not in UNLIMITED:
+                self._metrics.refused(ABUSE_REASON)
+                self.refusals.add(sender.project_id, sender.public_key, Fate.ABUSE, ABUSE_REASON, DataCategory.ERROR, 1)
+                return slow_down(wait_s)
+            return await self._accept(request, sender, protocol, address)
         except RefusedRequestError as refused:
             self._note(refused, request, sender)
             return refused.answer()

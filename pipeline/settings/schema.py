@@ -20,6 +20,7 @@ Name = Annotated[str, Meta(min_length=1)]
 Bytes = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+Rate = Annotated[float, Meta(gt=0)]
 
 
 class InputSettings(Section, frozen=True):
@@ -216,6 +217,10 @@ class GatewaySettings(Section, frozen=True):
     """A body that comes slower than this, on average from its sixth second on, is cut off."""
     memory_bytes: Bytes = 64_000_000
     """What all bodies that are arriving may take in memory together; beyond it, they go to the spool's disk as they come."""
+    max_requests_per_s_by_key: Rate | None = None
+    """A key that sends more, on average over two seconds, is answered with 429. None: no limit. Each gateway counts by itself."""
+    max_requests_per_s_by_address: Rate | None = None
+    """The same for each address."""
     max_connections: Count = 10_000
     """Connections that are served at a time, idle ones included; further ones wait to be accepted."""
 

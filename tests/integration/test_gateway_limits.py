@@ -89,3 +89,17 @@ def test_senders_are_told_within_two_seconds(tmp_path: Path) -> None:
             assert gateway.send(f"/api/42/cron/nightly/?sentry_key={KEY}", b"")[0] == 202
         finally:
             gateway.close()
+
+
+def test_a_key_that_floods_is_told_to_wait(tmp_path: Path) -> None:
+    away = Settings(kafka=KafkaSettings(brokers="127.0.0.1:1"))
+    gateway = GatewayProcess(tmp_path, away, "max_requests_per_s_by_key = 5.0")
+    gateway.start()
+    try:
+        answers = [gateway.send(f"/api/42/store/?sentry_key={KEY}", b"{}") for _ in range(40)]
+        assert {status for status, _, _ in answers} == {200, 429}
+        limited = next(headers for status, headers, _ in answers if status == 429)
+        assert limited["x-sentry-rate-limits"] == "1::key:too_many_requests"
+        assert limited["retry-after"] == "1"
+    finally:
+        gateway.close()
