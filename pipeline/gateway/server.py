@@ -9,9 +9,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -19,14 +19,14 @@ from granian.server.embed import Server
 
 from pipeline.gateway.abuse import RequestLimit
 from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect, report_origin
-from pipeline.gateway.answers import CORS, JSON, PREFLIGHT, Answer, RefusedRequestError, accepted, accepted_hyphenated, pixel
+from pipeline.gateway.answers import CORS, PREFLIGHT, Answer, RefusedRequestError, accepted, accepted_hyphenated, pixel
+from pipeline.gateway.api_door import ApiDoor
 from pipeline.gateway.bodies import Bodies, Body
-from pipeline.gateway.decoding import decoded, limited, parse_encodings
+from pipeline.gateway.exchange import Exchange, content_length
 from pipeline.gateway.limits import ABUSE_REASON, UNLIMITED, Limits, headers_of, limited_counts, slow_down, too_many_requests
 from pipeline.gateway.origins import Network, sender_address
 from pipeline.gateway.refusals import RefusalCounts
 from pipeline.gateway.routes import Endpoint, fold_slashes, is_for_sdks
-from pipeline.gateway.sizes import body_too_large
 from pipeline.gateway.spooled import Arrival, print_head
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
@@ -36,10 +36,7 @@ from pipeline.rules.folder import RulesFolder
 from pipeline.settings.schema import GatewaySettings
 from pipeline.spool.errors import SpoolError
 from pipeline.spool.spool import Spool
-from pipeline.uploads.access import may_use_api
-from pipeline.uploads.answers import ApiAnswer, ApiRequest
 from pipeline.uploads.api import UploadApi
-from pipeline.uploads.chunks import MAX_REQUEST_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -48,25 +45,10 @@ INSPECTED_AT_ONCE_BYTES = 65_536
 UNPACKED_AT_ONCE_BYTES = 524_288
 """A body that unpacks to more is inspected anew in a thread."""
 _CHANCE = random.Random()  # noqa: S311 -- names, not secrets; it is seeded by the system
-API_THREADS = 2
-"""How many requests of sentry-cli are handled at a time; each holds one request's chunks, twice."""
 BACKLOG = 1_024
 """Connections that may wait to be accepted."""
 INSPECTING_THREADS = 2
 """How many large bodies are inspected at a time. Each holds 14 MB at most, whatever it unpacks to."""
-
-
-class Exchange(Protocol):
-    """One request's body and its answer, as granian hands them over."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the body in pieces."""
-
-    def __call__(self) -> Awaitable[bytes]:
-        """Read the whole body."""
-
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Answer."""
 
 
 class Door:
@@ -93,13 +75,11 @@ class Door:
         # Node's client lets go of an idle connection in time where it is told; else it may send when the server closes it.
         self._keep_alive = ("keep-alive", f"timeout={max(1, int(settings.header_timeout_s) - 1)}")
         self._trusted = trusted
-        self._api = api
-        self._tokens = tokens
-        self._api_threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
         self._threads = ThreadPoolExecutor(INSPECTING_THREADS, thread_name_prefix="inspect")
         self._by_key = RequestLimit(settings.max_requests_per_s_by_key)
         self._by_address = RequestLimit(settings.max_requests_per_s_by_address)
         self.bodies = Bodies(spool, settings)
+        self._api = ApiDoor(api, tokens, self.bodies)
         self.refusals = RefusalCounts()
         self._round: Future[None] | None = None
         self._round_waiter: asyncio.Future[None]
@@ -128,7 +108,7 @@ class Door:
         headers = {name.lower(): value for name, value in scope.headers.items()}
         request = Request(scope.method, path, scope.query_string, headers)
         if path.startswith("/api/0/"):
-            return await self._use_api(request, protocol, scope.client.rpartition(":")[0].strip("[]"))
+            return await self._api.answer(request, protocol, scope.client.rpartition(":")[0].strip("[]"))
         if request.method == "OPTIONS" and is_for_sdks(path):
             return Answer(200, b"", PREFLIGHT)
         sender: Sender | None = None
@@ -152,7 +132,7 @@ class Door:
         """Take the body in, make it durable, and answer."""
         pieces = _body_of(request, protocol)
         is_sent = pieces is protocol
-        declared = _content_length(request.headers) if is_sent else None
+        declared = content_length(request.headers) if is_sent else None
         whole = protocol if is_sent else None
         body = await self.bodies.receive(pieces, declared, whole=whole, has_trailers="trailer" in request.headers)
         try:
@@ -186,31 +166,6 @@ class Door:
         self._metrics.accepted(found.endpoint)
         answer = _accepted(request, found)
         return answer._replace(headers=(*answer.headers, *headers_of(limits)))
-
-    async def _use_api(self, request: Request, protocol: Exchange, peer: str) -> Answer:
-        """Answer what sentry-cli asks. The artifact store may be slow, so it is asked in threads of its own."""
-        if self._api is None:
-            return RefusedRequestError(404, "not found", "uploads need an artifact store: --artifacts").answer()
-        if not may_use_api(request.headers, peer, self._tokens):
-            return RefusedRequestError(401, "authentication credentials were not provided, or are wrong").answer()
-        try:
-            encodings = parse_encodings(request.headers.get("content-encoding", ""))
-            body = await self.bodies.receive(protocol, _content_length(request.headers), MAX_REQUEST_BYTES)
-        except RefusedRequestError as refused:
-            return refused.answer()
-        api = self._api
-
-        def ask() -> ApiAnswer:
-            plain = b"".join(limited(decoded(body.pieces(), encodings), MAX_REQUEST_BYTES, body_too_large))
-            return api.answer(ApiRequest(request.method, request.path, dict(request.headers), plain))
-
-        try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._api_threads, ask)
-        except RefusedRequestError as refused:
-            return refused.answer()
-        finally:
-            body.discard()
-        return Answer(answer.status, answer.text(), (JSON,))
 
     async def _inspect(self, sender: Sender, body: Body) -> Inspected:
         """Inspect a body here where that is quick, else in a thread."""
@@ -250,11 +205,6 @@ def _new_id() -> str:
 def _project_in(path: str) -> int | None:
     project = path.split("/")[2:3]
     return int(project[0]) if project and project[0].isascii() and project[0].isdecimal() and len(project[0]) < 19 else None
-
-
-def _content_length(headers: Mapping[str, str]) -> int | None:
-    text = headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def _body_of(request: Request, protocol: Exchange) -> AsyncIterable[bytes]:
