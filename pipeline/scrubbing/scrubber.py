@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import msgspec
 
-from pipeline.model.path import Path, path_keys
+from pipeline.model.event_path import EventPath, path_keys
 from pipeline.model.rule_file import Layer
 from pipeline.scrubbing.defaults import from_relay
 from pipeline.scrubbing.field_positions import Application, FieldPosition, FieldPositions, TextCheck, TextChecks
@@ -23,7 +23,7 @@ from pipeline.scrubbing.redaction import Remark, finds, join, redact, split
 from pipeline.scrubbing.rules import RuleSpec, ScrubbingRule, build_rule
 from pipeline.scrubbing.scrubbing_file import ScrubbingFile, own_applications, read_scrubbing_file
 
-_UNNOTED: Path = (None, "")
+_UNNOTED: EventPath = (None, "")
 """Root of the paths inside `_meta` and `errors`. What is removed there is not noted again."""
 
 _NEVER_PERSONAL = frozenset({"", "true", "false", "null", "undefined"})
@@ -74,7 +74,7 @@ class _Scrubbing:
 
     def __init__(self, event: dict[str, Any]) -> None:
         self.event = event
-        self.found: defaultdict[TextChecks, list[tuple[Any, str | int, str, Path]]] = defaultdict(list)
+        self.found: defaultdict[TextChecks, list[tuple[Any, str | int, str, EventPath]]] = defaultdict(list)
 
     def run(self, event_position: FieldPosition) -> None:
         user = self.event.get("user")
@@ -90,7 +90,7 @@ class _Scrubbing:
         if was_address:
             _keep_pseudonym(self.event.get("user") or {}, self._note)
 
-    def _visit(self, container: Any, key: str | int, value: Any, position: FieldPosition, path: Path) -> None:
+    def _visit(self, container: Any, key: str | int, value: Any, position: FieldPosition, path: EventPath) -> None:
         """Look at one value. `path` is that of its container."""
         kind = type(value)
         if kind is str:
@@ -113,7 +113,7 @@ class _Scrubbing:
         elif (kind is int or kind is float) and position.number_rule is not None:
             self._remove(container, key, path, position.number_rule)
 
-    def _visit_object(self, value: dict[str, Any], position: FieldPosition, path: Path) -> None:
+    def _visit_object(self, value: dict[str, Any], position: FieldPosition, path: EventPath) -> None:
         for key, known in position.known_fields:
             child = value.get(key)
             if child is not None:
@@ -124,7 +124,7 @@ class _Scrubbing:
                 if child is not None and key not in fields:
                     self._visit(value, key, child, position.child(key), path)
 
-    def _visit_list(self, value: list[Any], position: FieldPosition, path: Path) -> None:
+    def _visit_list(self, value: list[Any], position: FieldPosition, path: EventPath) -> None:
         """Look at the items of a list. A list of pairs is treated as an object."""
         if (position.field.free or position.field.is_pairs) and value and all(map(_is_pair, value)):
             for index, pair in enumerate(value):
@@ -156,7 +156,7 @@ class _Scrubbing:
                 self._visit(error, "value", value, where, _UNNOTED)
 
     def _search(
-        self, text_checks: TextChecks, checks: Sequence[TextCheck], container: Any, key: str | int, text: str, path: Path
+        self, text_checks: TextChecks, checks: Sequence[TextCheck], container: Any, key: str | int, text: str, path: EventPath
     ) -> None:
         """Try patterns on one text, and store what is left of it."""
         if not any(check.takes_all for check in checks) and len(text) > 16:
@@ -181,7 +181,7 @@ class _Scrubbing:
         if result != head:
             self._replace(container, key, path, head, result + tail, remarks)
 
-    def _replace(self, container: Any, key: str | int, path: Path, before: str, after: str, remarks: list[Remark]) -> None:
+    def _replace(self, container: Any, key: str | int, path: EventPath, before: str, after: str, remarks: list[Remark]) -> None:
         """Store the new text of a value, and note what was changed in it."""
         container[key] = after
         if remarks and _is_noted(path):
@@ -189,13 +189,13 @@ class _Scrubbing:
             note["rem"] = remarks
             note.setdefault("len", len(before))
 
-    def _remove(self, container: Any, key: str | int, path: Path, rule: ScrubbingRule) -> None:
+    def _remove(self, container: Any, key: str | int, path: EventPath, rule: ScrubbingRule) -> None:
         """Set a value to null, and note the rule that removed it."""
         container[key] = None
         if _is_noted(path):
             self._note(path, key).setdefault("rem", []).append([rule.id, "x"])
 
-    def _remarks(self, path: Path, key: str | int) -> list[Remark]:
+    def _remarks(self, path: EventPath, key: str | int) -> list[Remark]:
         """Return the remarks that a text has from normalization or from an earlier group of rules."""
         node: Any = self.event.get("_meta")
         if not node or not _is_noted(path):
@@ -205,7 +205,7 @@ class _Scrubbing:
         remarks = node.get("rem") if type(node) is dict else None
         return remarks if type(remarks) is list else []
 
-    def _note(self, path: Path, key: str | int) -> dict[str, Any]:
+    def _note(self, path: EventPath, key: str | int) -> dict[str, Any]:
         """Return the `_meta` entry of a value, created if it is missing."""
         node = self.event
         for part in ("_meta", *path_keys(path), str(key), ""):
@@ -222,7 +222,7 @@ def _carefully(application: Application) -> Application:
     return Application(application.selector, rules)
 
 
-def _is_noted(path: Path) -> bool:
+def _is_noted(path: EventPath) -> bool:
     """Whether a removal at this path is noted."""
     while path is not None and path is not _UNNOTED:
         path = path[0]

@@ -1,21 +1,21 @@
-"""Clocks: an event from the future, or from long ago, is moved to when it was received, with everything in it."""
+"""Clock correction: an event from the future or from long ago is moved to the time when it was received."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.stages.normalize.report import Report
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.timestamps import LATEST, timestamp
 
 
 def correct_clock(
-    event: dict[str, Any], result: dict[str, Any], report: Report, *, max_s_in_future: float, max_s_in_past: float
+    event: dict[str, Any], result: dict[str, Any], remarks: Remarks, *, max_s_in_future: float, max_s_in_past: float
 ) -> None:
-    """Set `timestamp`; where the sender's clock is out of bounds, shift it and all breadcrumbs by the difference."""
+    """Set `timestamp`. If the sender's clock is out of bounds, shift it and the breadcrumbs by the difference."""
     received = result["received"]
     path = (None, "timestamp")
-    found = timestamp(event.get("timestamp"), path, report)
+    found = timestamp(event.get("timestamp"), path, remarks)
     if found is None:
         result["timestamp"] = received
         return
@@ -26,7 +26,7 @@ def correct_clock(
         kind = "past_timestamp"
     else:
         return
-    report.error(path, kind, sdk_time=_iso(found), server_time=_iso(received))
+    remarks.error(path, kind, sdk_time=_iso(found), server_time=_iso(received))
     drift = received - found
     result["timestamp"] = received
     if "start_timestamp" in result:
@@ -37,7 +37,7 @@ def correct_clock(
 
 
 def _iso(epoch_s: float) -> str:
-    """Print a moment as Relay does; one before the year 1 has no such form."""
+    """Return a moment as Relay prints it. A moment before the year 1 has no such form."""
     try:
         return datetime.fromtimestamp(epoch_s, UTC).isoformat()
     except (ValueError, OverflowError, OSError):

@@ -1,14 +1,14 @@
-"""Contexts: what surrounded the error (device, system, runtime, trace, ...). Always objects, each with its type."""
+"""Contexts: device, system, runtime, trace and other surroundings of an error. Each is an object with its type."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.bags import bag
-from pipeline.stages.normalize.report import Report
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.request import cookies, headers
 from pipeline.stages.normalize.shapes import array, record
+from pipeline.stages.normalize.size_limits import sized_object
 from pipeline.stages.normalize.values import (
     Parser,
     boolean,
@@ -22,7 +22,7 @@ from pipeline.stages.normalize.values import (
     uuid_id,
 )
 
-_bag = bag(8192, 7)
+_sized = sized_object(8192, 7)
 
 
 def _typed(parser: Parser, names: str) -> dict[str, Parser]:
@@ -64,11 +64,11 @@ _FIELDS: dict[str, dict[str, Parser]] = {
     "culture": {**_typed(string, "calendar display_name locale timezone"), "is_24_hour_format": boolean},
     "response": {"headers": headers, "cookies": cookies, "status_code": unsigned, "body_size": unsigned},
 }
-"""Fields of known contexts that have a type; all others are the sender's."""
+"""Fields of known contexts that have a type. All other fields are kept as they were sent."""
 
 
-def _ignored(_value: Any, _path: Path, _report: Report) -> None:
-    """Drop what is not the sender's to say."""
+def _ignored(_value: Any, _path: EventPath, _report: Remarks) -> None:
+    """Refuse a field that senders may not set."""
 
 
 _CODES = (
@@ -76,18 +76,18 @@ _CODES = (
     "resource_exhausted", "failed_precondition", "aborted", "out_of_range", "unimplemented", "internal_error", "unavailable",
     "data_loss", "unauthenticated",
 )  # fmt: skip
-"""What a span came to, by its gRPC code."""
+"""Names of a span's status, by gRPC code."""
 _STATUSES = {name: name for name in _CODES} | {"failure": "internal_error"}
 
 
-def _status(value: Any, path: Path, report: Report) -> str | None:
-    """Take a span's status by name or by gRPC's code."""
+def _status(value: Any, path: EventPath, remarks: Remarks) -> str | None:
+    """Parse a span's status, given by name or gRPC code."""
     if type(value) is str and value in _STATUSES:
         return _STATUSES[value]
     if type(value) is int and 0 <= value < len(_CODES):
         return _CODES[value]
     if value is not None:
-        report.invalid(path, "expected a trace status", value)
+        remarks.invalid(path, "expected a trace status", value)
     return None
 
 
@@ -102,7 +102,7 @@ _trace = record(
         "client_sample_rate": _ignored,
         "origin": text(128),
         "exclusive_time": number,
-        "data": bag(8192, 7),
+        "data": sized_object(8192, 7),
     },
     "an object",
     keep=lambda value, _path, _report: value,
@@ -110,35 +110,35 @@ _trace = record(
 _replay_id = uuid_id("not a valid replay id")
 
 
-def contexts(value: Any, path: Path, report: Report) -> dict[str, Any]:
-    """Take the contexts by name; one that is no object goes."""
+def contexts(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any]:
+    """Parse the contexts. One that is not an object is dropped."""
     result: dict[str, Any] = {}
     if type(value) is not dict:
         if value is not None:
-            report.invalid(path, "expected an object", value)
+            remarks.invalid(path, "expected an object", value)
         return result
     for name, raw in value.items():
         if raw is None:
             continue
-        parsed = _context(name, raw, (path, name), report)
+        parsed = _context(name, raw, (path, name), remarks)
         if parsed is not None:
             result[name] = parsed
     return result
 
 
-def _context(name: str, raw: Any, path: Path, report: Report) -> dict[str, Any] | None:
+def _context(name: str, raw: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
     if type(raw) is not dict:
-        report.invalid(path, "expected an object", raw)
+        remarks.invalid(path, "expected an object", raw)
         return None
     declared = raw.get("type")
     kind = declared if type(declared) is str and name not in {"trace", "replay", "flags"} else name
     if kind == "trace":
-        parsed = _trace({key: child for key, child in raw.items() if key != "type"}, path, report) or {}
+        parsed = _trace({key: child for key, child in raw.items() if key != "type"}, path, remarks) or {}
         for required in ("trace_id", "span_id"):
             if raw.get(required) is None:
-                report.error((path, required), "missing_attribute")
+                remarks.error((path, required), "missing_attribute")
         parsed["type"] = "trace"
-        bounded: dict[str, Any] | None = _bag(parsed, path, report)
+        bounded: dict[str, Any] | None = _sized(parsed, path, remarks)
         return bounded
     result = dict(raw)
     fields = _FIELDS.get(kind)
@@ -146,31 +146,31 @@ def _context(name: str, raw: Any, path: Path, report: Report) -> dict[str, Any] 
         for field, value in raw.items():
             parser = fields.get(field)
             if parser is not None and not (parser is string and type(value) is str):
-                result[field] = parser(value, (path, field), report)
+                result[field] = parser(value, (path, field), remarks)
     if name == "replay" and "replay_id" in result:
-        result["replay_id"] = _replay_id(result["replay_id"], (path, "replay_id"), report)
+        result["replay_id"] = _replay_id(result["replay_id"], (path, "replay_id"), remarks)
     if name == "flags" and "values" in result:
-        result["values"] = _flags(result["values"], (path, "values"), report)
+        result["values"] = _flags(result["values"], (path, "values"), remarks)
     _describe(kind, result)
-    parsed = _bag(result, path, report) or {}
+    parsed = _sized(result, path, remarks) or {}
     parsed["type"] = kind
     return parsed
 
 
-def _flags(raw: Any, path: Path, report: Report) -> list[Any] | None:
+def _flags(raw: Any, path: EventPath, remarks: Remarks) -> list[Any] | None:
     """Parse the feature flags: each is an object, or null if it was something else."""
     if type(raw) is not list:
         if raw is not None:
-            report.invalid(path, "expected an array", raw)
+            remarks.invalid(path, "expected an array", raw)
         return None
     for index, flag in enumerate(raw):
         if type(flag) not in (dict, type(None)):
-            report.invalid((path, index), "expected an object", flag)
+            remarks.invalid((path, index), "expected an object", flag)
     return [flag if type(flag) is dict else None for flag in raw]
 
 
 def _describe(kind: str, context: dict[str, Any]) -> None:
-    """Add the one text that people search for, such as `browser.browser: "Chrome 120.0.0"`."""
+    """Add the text that people search for, such as `browser.browser: "Chrome 120.0.0"`."""
     if kind not in {"browser", "runtime", "os"}:
         return
     name, version = context.get("name"), context.get("version")
@@ -183,7 +183,7 @@ def _describe(kind: str, context: dict[str, Any]) -> None:
 
 
 def ensure_trace(event: dict[str, Any]) -> None:
-    """Give the event a trace context: its own id stands in where the sender named none."""
+    """Add a trace context if the sender sent none. The event's id is its trace id then."""
     found = event["contexts"].setdefault("trace", {})
     if not found.get("trace_id"):
         found["trace_id"] = event["event_id"]

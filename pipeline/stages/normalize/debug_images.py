@@ -1,12 +1,12 @@
-"""Debug images: what was loaded when the error happened, by the ids under which its symbols or source maps are found."""
+"""Debug images: the libraries and source maps of the program, with the ids under which their symbols are found."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.report import Report
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import array, record
 from pipeline.stages.normalize.values import address, boolean, string, unsigned
 
@@ -15,8 +15,8 @@ _DEBUG_ID = re.compile(
 )
 
 
-def _debug_id(value: Any, path: Path, report: Report) -> str | None:
-    """Take a debug id: a UUID, with an appendix of up to eight hexadecimal digits for some formats."""
+def _debug_id(value: Any, path: EventPath, remarks: Remarks) -> str | None:
+    """Parse a debug id: a UUID, for some formats with up to eight hexadecimal digits behind it."""
     match = _DEBUG_ID.fullmatch(value) if type(value) is str else None
     if match is not None:
         *parts, appendix = (part.lower() for part in match.groups())
@@ -24,7 +24,7 @@ def _debug_id(value: Any, path: Path, report: Report) -> str | None:
             parts.append(appendix.lstrip("0"))
         return "-".join(parts)
     if value is not None:
-        report.invalid(path, "invalid debug identifier", value)
+        remarks.invalid(path, "invalid debug identifier", value)
     return None
 
 
@@ -34,8 +34,8 @@ _OTHER_IMAGES = frozenset({"sourcemap", "jvm", "proguard"})
 _ALIASES = {"debug_id": ("uuid", "id"), "code_file": ("name",)}
 
 
-def _code_id(value: Any, path: Path, report: Report) -> str | None:
-    code_id = string(value, path, report)
+def _code_id(value: Any, path: EventPath, remarks: Remarks) -> str | None:
+    code_id: str | None = string(value, path, remarks)
     return code_id and code_id.lower()
 
 
@@ -59,26 +59,26 @@ _image_fields = record(
 _mapping_fields = record({"type": string, "uuid": _debug_id, "debug_id": _debug_id}, "debug image")
 
 
-def _image(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take what was loaded when the error happened: a library, or the map of a minified file."""
+def _image(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse one image: a library, or the map of a minified file."""
     if value is None:
         return None
     kind = value.get("type") if type(value) is dict else None
     if type(kind) is not str or (kind not in _NATIVE_IMAGES and kind not in _OTHER_IMAGES):
-        report.invalid(path, "unsupported debug image type", value)
+        remarks.invalid(path, "unsupported debug image type", value)
         return None
     fields = _mapping_fields if kind == "proguard" else _image_fields
-    result: dict[str, Any] = fields(value, path, report) or {}
+    result: dict[str, Any] = fields(value, path, remarks) or {}
     if kind in _NATIVE_IMAGES:
         result["type"] = _NATIVE_IMAGES[kind]
     for name in _REQUIRED.get(kind, ("debug_id", "code_file")):
         if result.get(name) is None and all(value.get(alias) is None for alias in (name, *_ALIASES.get(name, ()))):
-            report.error((path, name), "missing_attribute")
+            remarks.error((path, name), "missing_attribute")
     return result
 
 
 _REQUIRED = {"proguard": ("uuid",), "jvm": ("debug_id",)}
-"""What an image of a kind must have; all others need both."""
+"""Fields that an image of a kind must have. Images of all other kinds need both."""
 _sdk_info_fields = record(
     {"sdk_name": string, "version_major": unsigned, "version_minor": unsigned, "version_patchlevel": unsigned}, "systemsdkinfo"
 )

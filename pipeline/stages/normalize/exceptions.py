@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.bags import bag, free_value
-from pipeline.stages.normalize.report import Report
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import record, values
+from pipeline.stages.normalize.size_limits import free_value, sized_object
 from pipeline.stages.normalize.stacktraces import stacktrace
-from pipeline.stages.normalize.values import boolean, json_string, signed, string, text, thread_id, trim, unsigned
+from pipeline.stages.normalize.values import Parser, boolean, json_string, signed, string, text, thread_id, trim, unsigned
 
 _TYPED_VALUE = re.compile(r"(\w+):(.*)")
 _VALUE_LIMIT, _VALUE_ALLOWANCE = 8192, 200
 
 
-def _help_link(value: Any, path: Path, report: Report) -> str | None:
-    link = string(value, path, report)
+def _help_link(value: Any, path: EventPath, remarks: Remarks) -> str | None:
+    link = string(value, path, remarks)
     if link is None or link.startswith(("http://", "https://")):
-        return link and trim(link, path, report, 256, 40)
-    report.invalid(path, "expected http URL", link)
+        return link and trim(link, path, remarks, 256, 40)
+    remarks.invalid(path, "expected http URL", link)
     return None
 
 
@@ -48,19 +48,19 @@ _mechanism_fields = record(
         "is_exception_group": boolean,
         "exception_id": unsigned,
         "parent_id": unsigned,
-        "data": bag(2048, 5),
+        "data": sized_object(2048, 5),
         "meta": _mechanism_meta,
     },
     "mechanism",
 )
 
 
-def mechanism(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take how an exception was caught; an empty one is none."""
-    return _mechanism_fields(value, path, report) or None
+def mechanism(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse `mechanism`. An empty object counts as absent."""
+    return _mechanism_fields(value, path, remarks) or None
 
 
-_FIELDS = {
+_FIELDS: dict[str, Parser] = {
     "type": string,
     "value": json_string,
     "module": text(256, 20),
@@ -72,9 +72,9 @@ _FIELDS = {
 _exception_fields = record(_FIELDS, "exception")
 
 
-def exception(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take one exception. A value such as `TypeError: x` without a type beside it gives both; neither is no exception."""
-    result: dict[str, Any] | None = _exception_fields(value, path, report)
+def exception(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse one exception. A value such as `TypeError: x` without a type is split into both. None if it has neither."""
+    result: dict[str, Any] | None = _exception_fields(value, path, remarks)
     if result is None:
         return None
     kind, said = result.get("type"), result.get("value")
@@ -84,12 +84,12 @@ def exception(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
             result["type"], result["value"] = match[1], match[2].strip()
             kind, said = result["type"], result["value"]
     if not kind and not said:
-        report.error(path, "missing_attribute", {name: result.get(name) for name in _FIELDS}, attribute="type or value")
+        remarks.error(path, "missing_attribute", {name: result.get(name) for name in _FIELDS}, attribute="type or value")
         return None
     if kind is not None:
-        result["type"] = trim(kind, (path, "type"), report, 256, 20)
+        result["type"] = trim(kind, (path, "type"), remarks, 256, 20)
     if said is not None:
-        result["value"] = trim(said, (path, "value"), report, _VALUE_LIMIT, _VALUE_ALLOWANCE)
+        result["value"] = trim(said, (path, "value"), remarks, _VALUE_LIMIT, _VALUE_ALLOWANCE)
     return result
 
 

@@ -1,4 +1,4 @@
-"""Values as JSON text, and how large that text would be, for values that strangers made."""
+"""JSON text of values, and the size of that text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 
 def to_json_text(value: Any) -> str | None:
-    """Print a value as compact JSON, or None where it is nested too deep to be printed."""
+    """Return a value as compact JSON, or None if it is nested too deep to be printed."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # integers beyond 64 bits, or nested deeper than orjson goes
@@ -20,7 +20,7 @@ def to_json_text(value: Any) -> str | None:
 
 
 def estimate_size(value: Any, enough: int) -> int:
-    """Count roughly the bytes of a value's JSON; stops counting at `enough`."""
+    """Return roughly the bytes of a value's JSON. Counting stops at `enough`."""
     size = 0
     pending = [value]
     while pending and size < enough:

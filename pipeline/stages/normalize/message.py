@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.bags import free_value
+from pipeline.model.event_path import EventPath
 from pipeline.stages.normalize.json_text import to_json_text
-from pipeline.stages.normalize.report import Report
+from pipeline.stages.normalize.remarks import Remarks
+from pipeline.stages.normalize.size_limits import free_value
 from pipeline.stages.normalize.values import json_string, string, trim
 
 LIMIT, ALLOWANCE = 8192, 200
@@ -22,44 +22,44 @@ _params = free_value(2048, 5)
 
 
 class _UnfilledError(Exception):
-    """A placeholder has no parameter: the message stays as it is."""
+    """A placeholder has no parameter, so the message stays as it is."""
 
 
-def logentry(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Give `{formatted, message?, params?}`. `message` stays only where it differs from what it was formatted to."""
+def logentry(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Return `{formatted, message?, params?}`. `message` is kept only if it differs from the formatted text."""
     if value is None:
         return None
     if type(value) is not dict:
-        value = {"formatted": json_string(value, path, report)}
+        value = {"formatted": json_string(value, path, remarks)}
     if not value:
         return None
     if not any(type(value.get(key)) is str for key in ("message", "formatted")):
-        report.invalid(path, "no message present", {"formatted": None, "message": None, "params": None})
+        remarks.invalid(path, "no message present", {"formatted": None, "message": None, "params": None})
         return None
-    template = string(value.get("message"), (path, "message"), report)
-    formatted = string(value.get("formatted"), (path, "formatted"), report)
+    template = string(value.get("message"), (path, "message"), remarks)
+    formatted = string(value.get("formatted"), (path, "formatted"), remarks)
     params = value.get("params")
     if params is not None and type(params) not in (dict, list):
-        report.invalid((path, "params"), "expected message parameters", params)
+        remarks.invalid((path, "params"), "expected message parameters", params)
         params = None
     if not template and not formatted:
         return None
     if template and formatted is None:
         formatted, length = fill(template, params)
         if length > LIMIT + ALLOWANCE:
-            report.shortened((path, "formatted"), length)
+            remarks.shortened((path, "formatted"), length)
     result: dict[str, Any] = {}
     if formatted is not None:
-        result["formatted"] = trim(formatted, (path, "formatted"), report, LIMIT, ALLOWANCE)
+        result["formatted"] = trim(formatted, (path, "formatted"), remarks, LIMIT, ALLOWANCE)
     if template is not None and template != formatted:
-        result["message"] = trim(template, (path, "message"), report, LIMIT, ALLOWANCE)
+        result["message"] = trim(template, (path, "message"), remarks, LIMIT, ALLOWANCE)
     if params is not None:
-        result["params"] = _params(params, (path, "params"), report)
+        result["params"] = _params(params, (path, "params"), remarks)
     return result
 
 
 def fill(template: str, params: Any) -> tuple[str, int]:
-    """Put parameters into a message, printf's way where it holds a `%`, else by braces; the message itself where that fails.
+    """Return a message with its parameters filled in: by printf's rules if it contains a `%`, else by braces.
 
     Gives as much of it as can be kept, and the length in characters that it would have.
     """
@@ -75,23 +75,23 @@ def fill(template: str, params: Any) -> tuple[str, int]:
 
 
 class _Filling:
-    """One pass over a message's placeholders; those without a name take the list's parameters in turn."""
+    """One pass over a message's placeholders. Those without a name take the list's parameters in turn."""
 
     def __init__(self, params: Any) -> None:
         self.params = params
         self.next = 0
         self.left = LIMIT + ALLOWANCE + 1
         self.dropped = 0
-        """Characters of parameters and of the message that are cut off."""
+        """Number of characters of parameters and message that were cut off."""
 
     def substitute(self, pattern: re.Pattern[str], template: str, replace: Callable[[re.Match[str]], str]) -> tuple[str, int]:
-        """Replace every placeholder of the part of the message that can be kept."""
+        """Return the kept part of the message with its placeholders replaced."""
         kept = template[: LIMIT + ALLOWANCE + 1]
         filled = pattern.sub(replace, kept)
         return filled, len(filled) + self.dropped + len(template) - len(kept)
 
     def printf(self, match: re.Match[str]) -> str:
-        """Give what stands for a printf placeholder. Widths and precisions count for nothing."""
+        """Return the text for a printf placeholder. Widths and precisions are ignored."""
         conversion = match["conversion"]
         if conversion == "%":
             return "%"
@@ -101,11 +101,11 @@ class _Filling:
         return self.printed(value, quoted=conversion == "r")
 
     def braces(self, match: re.Match[str]) -> str:
-        """Give what stands for a placeholder in braces; doubled braces stand for one."""
+        """Return the text for a placeholder in braces. Doubled braces stand for one."""
         return match[0][0] if match["name"] is None else self.printed(self.parameter(match["name"]))
 
     def parameter(self, name: str | None) -> Any:
-        """Look up a parameter by name or index, or take the next."""
+        """Return a parameter by name or index, or the next one."""
         try:
             if type(self.params) is dict:
                 return self.params[name or ""]
@@ -117,7 +117,7 @@ class _Filling:
             raise _UnfilledError from None
 
     def printed(self, value: Any, *, quoted: bool = False) -> str:
-        """Print a parameter: text as it is, everything else as JSON."""
+        """Return a parameter as text. Anything but text is printed as JSON."""
         if value is None:
             raise _UnfilledError
         if type(value) is float and value.is_integer():

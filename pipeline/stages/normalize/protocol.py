@@ -1,18 +1,18 @@
-"""The event protocol: every field of an event and how it is read (spec/ingest.md, section 3)."""
+"""The event protocol: every field of an event and its parser. See docs/spec/normalization.md."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.bags import bag, free_value, nested_bag
+from pipeline.model.event_path import EventPath
 from pipeline.stages.normalize.contexts import contexts
 from pipeline.stages.normalize.debug_images import debug_meta
 from pipeline.stages.normalize.exceptions import exceptions
-from pipeline.stages.normalize.report import Report, printable
+from pipeline.stages.normalize.remarks import Remarks, printable
 from pipeline.stages.normalize.request import request
 from pipeline.stages.normalize.sdk import sdk
 from pipeline.stages.normalize.shapes import array, mapping, record, values
+from pipeline.stages.normalize.size_limits import free_value, nested_sized_objects, sized_object
 from pipeline.stages.normalize.stacktraces import lock, stacktrace
 from pipeline.stages.normalize.timestamps import timestamp
 from pipeline.stages.normalize.user import user
@@ -30,8 +30,8 @@ from pipeline.stages.normalize.values import (
 )  # fmt: skip
 
 
-def _breadcrumb(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    result: dict[str, Any] | None = _breadcrumb_fields(value, path, report)
+def _breadcrumb(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    result: dict[str, Any] | None = _breadcrumb_fields(value, path, remarks)
     if result is not None:
         if not result.get("type"):
             result["type"] = "default"
@@ -46,7 +46,7 @@ _breadcrumb_fields = record(
         "category": text(128),
         "level": level,
         "message": text(8192, 200),
-        "data": bag(2048, 5),
+        "data": sized_object(2048, 5),
         "event_id": uuid_id("expected event id"),
         "origin": string,
     },
@@ -70,10 +70,10 @@ _thread = record(
 )  # fmt: skip
 
 
-def _fingerprint(value: Any, path: Path, report: Report) -> list[str] | None:
+def _fingerprint(value: Any, path: EventPath, remarks: Remarks) -> list[str] | None:
     if type(value) is not list:
         if value is not None:
-            report.invalid(path, "expected an array", value)
+            remarks.invalid(path, "expected an array", value)
         return None
     result, refused = [], []
     for entry in value:
@@ -83,19 +83,19 @@ def _fingerprint(value: Any, path: Path, report: Report) -> list[str] | None:
         elif entry is not None:
             refused.append(entry)
     if refused:
-        report.error(path, "invalid_data", value=[printable(entry) for entry in refused[:10]])
-        report.shortened(path, len(value))
+        remarks.error(path, "invalid_data", value=[printable(entry) for entry in refused[:10]])
+        remarks.shortened(path, len(value))
     return result or None
 
 
-def _time_spent(value: Any, path: Path, report: Report) -> int | None:
-    """Take the milliseconds that something took; what does not fit 31 bits is no measurement."""
-    result: int | None = unsigned(value, path, report)
+def _time_spent(value: Any, path: EventPath, remarks: Remarks) -> int | None:
+    """Parse a duration in milliseconds. One that does not fit 31 bits is refused."""
+    result: int | None = unsigned(value, path, remarks)
     return result if result is not None and result < 2**31 - 1 else None
 
 
-def _error(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    result = _error_fields(value, path, report)
+def _error(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    result = _error_fields(value, path, remarks)
     return result if result and type(result.get("type")) is str else None
 
 
@@ -107,9 +107,9 @@ _error_fields = record(
 _module_versions = mapping(string)
 
 
-def _modules(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take the versions of modules by name."""
-    result = _module_versions(value, path, report)
+def _modules(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse the versions of modules by name."""
+    result = _module_versions(value, path, remarks)
     return result and {name: version for name, version in result.items() if version is not None}
 
 
@@ -153,16 +153,16 @@ FIELDS: dict[str, Parser] = {
         },
         "templateinfo",
     ),
-    "extra": nested_bag(262_144, 16_384, 7),
+    "extra": nested_sized_objects(262_144, 16_384, 7),
     "debug_meta": debug_meta,
     "sdk": sdk,
     "ingest_path": array(record({"version": string, "public_key": string}, "relayinfo")),
     "errors": array(_error, keep_nulls=False),
     "checksum": text(128),
     "csp": record(dict.fromkeys(_CSP_TEXTS, string), "csp", keep=free_value(2048, 5)),
-    "hpkp": bag(16_384, 7),
-    "expectct": bag(16_384, 7),
-    "expectstaple": bag(16_384, 7),
+    "hpkp": sized_object(16_384, 7),
+    "expectct": sized_object(16_384, 7),
+    "expectstaple": sized_object(16_384, 7),
     "start_timestamp": timestamp,
 }  # fmt: skip
 

@@ -1,20 +1,20 @@
-"""SDK: which library sent the event."""
+"""SDK: the library that sent the event."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.report import Report
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import array, record
 from pipeline.stages.normalize.values import ip_address, string, text
 
 
-def _infer_ip(value: Any, path: Path, report: Report) -> str | None:
-    """Take whether the SDK wants the user's address filled in."""
+def _infer_ip(value: Any, path: EventPath, remarks: Remarks) -> str | None:
+    """Parse whether the SDK wants the user's address filled in."""
     if type(value) is str and value in {"auto", "never", "legacy"}:
         return value
-    report.invalid(path, "expected auto, never or legacy", value)
+    remarks.invalid(path, "expected auto, never or legacy", value)
     return None
 
 
@@ -32,11 +32,11 @@ _sdk_fields = record(
 )
 
 
-def sdk(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take the SDK's name and version; either missing is an error."""
-    result: dict[str, Any] | None = _sdk_fields(value, path, report)
+def sdk(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse the SDK's name and version. If either is missing, that is an error."""
+    result: dict[str, Any] | None = _sdk_fields(value, path, remarks)
     if result is not None:
         for name in ("name", "version"):
             if value.get(name) is None:
-                report.error((path, name), "missing_attribute")
+                remarks.error((path, name), "missing_attribute")
     return result or None

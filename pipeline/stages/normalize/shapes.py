@@ -1,13 +1,13 @@
-"""Parsers of lists and objects, put together from the parsers of their parts."""
+"""Parsers of lists and objects, made of the parsers of their parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.report import Report
-from pipeline.stages.normalize.values import LARGEST, LONGEST, Parser, boolean, string
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
+from pipeline.stages.normalize.values import BoundedParser, Parser, boolean, string
 
 _TEXT = frozenset({str})
 
@@ -20,21 +20,23 @@ def record(
     keep: Parser | None = None,
     name_others: bool = False,
 ) -> Parser:
-    """Make a parser of objects with named fields. Other keys are dropped, or go through `keep` where it is given.
+    """Return a parser of objects with named fields. Other keys are dropped, or parsed by `keep` if it is given.
 
     `expected` names the object in the reason for a value that is none. `aliases` are other names of fields, which count where
     the field itself is missing. `name_others` makes an error of each key that is dropped.
 
     Most values of most fields are fine as they are, and seeing that here costs half of what asking their parsers does.
     """
-    longest = {name: LONGEST[parser] for name, parser in fields.items() if parser in LONGEST}
-    largest = {name: LARGEST[parser] for name, parser in fields.items() if parser in LARGEST}
+    bounded = {name: parser for name, parser in fields.items() if isinstance(parser, BoundedParser)}
+    longest = {name: parser.longest for name, parser in bounded.items()}
+    largest = {name: parser.largest for name, parser in bounded.items()}
     booleans = {name for name, parser in fields.items() if parser is boolean}
+    fields = {**fields, **{name: parser.parse for name, parser in bounded.items()}}
 
-    def parse(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    def parse(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
         if type(value) is not dict:
             if value is not None:
-                report.invalid(path, f"expected {expected}", value)
+                remarks.invalid(path, f"expected {expected}", value)
             return None
         result: dict[str, Any] = {}
         for key, raw in value.items():
@@ -54,17 +56,17 @@ def record(
             if parser is None:
                 if keep is None:
                     if name_others:
-                        report.error((path, key), "invalid_attribute")
+                        remarks.error((path, key), "invalid_attribute")
                     continue
                 parser = keep
             if raw is not None:
-                parsed = parser(raw, (path, key), report)
+                parsed = parser(raw, (path, key), remarks)
                 if parsed is not None:
                     result[key] = parsed
         if aliases is not None:
             for alias, key in aliases.items():
                 if value.get(key) is None and value.get(alias) is not None:
-                    parsed = fields[key](value[alias], (path, key), report)
+                    parsed = fields[key](value[alias], (path, key), remarks)
                     if parsed is not None:
                         result[key] = parsed
         return result
@@ -73,38 +75,38 @@ def record(
 
 
 def array(item: Parser, *, keep_nulls: bool = True) -> Parser:
-    """Make a parser of lists; an item that is refused becomes null in its place, or goes where nulls are not kept."""
+    """Return a parser of lists. A refused item becomes null, or is dropped if nulls are not kept."""
 
-    def parse(value: Any, path: Path, report: Report) -> list[Any] | None:
+    def parse(value: Any, path: EventPath, remarks: Remarks) -> list[Any] | None:
         if type(value) is not list:
             if value is not None:
-                report.invalid(path, "expected an array", value)
+                remarks.invalid(path, "expected an array", value)
             return None
         if item is string and _TEXT.issuperset(map(type, value)):  # lines of source, mostly
             return value
-        items = [item(raw, (path, index), report) for index, raw in enumerate(value)]
+        items = [item(raw, (path, index), remarks) for index, raw in enumerate(value)]
         return items if keep_nulls else [parsed for parsed in items if parsed is not None]
 
     return parse
 
 
 def mapping(item: Parser) -> Parser:
-    """Make a parser of objects whose keys are the sender's."""
+    """Return a parser of objects with any keys."""
 
-    def parse(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    def parse(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
         if type(value) is not dict:
             if value is not None:
-                report.invalid(path, "expected an object", value)
+                remarks.invalid(path, "expected an object", value)
             return None
-        return {key: item(raw, (path, key), report) for key, raw in value.items()}
+        return {key: item(raw, (path, key), remarks) for key, raw in value.items()}
 
     return parse
 
 
 def values(item: Parser) -> Parser:
-    """Make a parser of what SDKs send as a list, as `{"values": [...]}`, or as one object: always the second. Nulls go."""
+    """Return a parser of what SDKs send as a list, as `{"values": [...]}` or as one object. The result has `values`."""
 
-    def parse(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    def parse(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
         raw = value
         if type(value) is dict:
             raw = value.get("values", [value] if value else [])
@@ -112,12 +114,12 @@ def values(item: Parser) -> Parser:
             return None
         if type(raw) is not list:
             if type(value) is dict:
-                report.invalid((path, "values"), "expected an array", raw)
+                remarks.invalid((path, "values"), "expected an array", raw)
             else:
-                report.invalid(path, "expected a list or values object", value)
+                remarks.invalid(path, "expected a list or values object", value)
             return None
         inner = (path, "values")
-        items = [item(entry, (inner, index), report) for index, entry in enumerate(raw) if entry is not None]
+        items = [item(entry, (inner, index), remarks) for index, entry in enumerate(raw) if entry is not None]
         return {"values": items} if items else None
 
     return parse

@@ -1,32 +1,32 @@
-"""Stack traces: frames with file names to group by, and no more of them than a person would read."""
+"""Stack traces: frames with file names to group by, and not more of them than a person would read."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.bags import bag
-from pipeline.stages.normalize.report import Report
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import array, mapping, record
+from pipeline.stages.normalize.size_limits import sized_object
 from pipeline.stages.normalize.values import address, boolean, signed, string, text, thread_id, unsigned
 
 OLDEST_FRAMES, NEWEST_FRAMES = 50, 200
-"""Of a longer stack these stay: where it began, and where it went wrong."""
+"""Frames that are kept of a longer stack: half from its beginning, half from its end."""
 
 FRAMES_WITH_SOURCE = 50
-"""Only so many frames keep their source lines and variables; frames of the user's own code last."""
+"""Frames that keep their source lines and variables. Frames of the user's own code lose them last."""
 
 _HEAVY = ("vars", "pre_context", "post_context")
 _function = text(512, 20)
-_bag = bag(2048, 5)
+_sized = sized_object(2048, 5)
 
 
-def _variables(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take variables by name; a list's are named by their index."""
+def _variables(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse variables by name. Those of a list are named by their index."""
     if type(value) is list:
         value = {str(index): child for index, child in enumerate(value)}
-    result: dict[str, Any] | None = _bag(value, path, report)
+    result: dict[str, Any] | None = _sized(value, path, remarks)
     return result
 
 
@@ -75,9 +75,9 @@ _frame_fields = record(
 )  # fmt: skip
 
 
-def frame(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take one frame: its path and its file name each stand in for the other, and an unknown function has no name."""
-    result: dict[str, Any] | None = _frame_fields(value, path, report)
+def frame(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse one frame. Path and file name stand in for each other. Placeholders for an unknown function are dropped."""
+    result: dict[str, Any] | None = _frame_fields(value, path, remarks)
     if result is None:
         return None
     if result.get("function") in {"?", ""}:
@@ -97,7 +97,7 @@ def frame(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
 
 
 def file_name(path: str) -> str:
-    """Give the part of a URL that names the file, without host and query; any other path is a file's name as it is."""
+    """Return the part of a URL that names the file, without host and query. Any other path is returned as it is."""
     if not path.startswith(("http://", "https://", "file://")):
         return path
     try:
@@ -119,34 +119,34 @@ _outer_fields = record(
 )  # fmt: skip
 
 
-def stacktrace(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take a stack. One without frames is an error, and stays for its registers, and because grouping says that it is there."""
-    result: dict[str, Any] | None = _outer_fields(value, path, report)
+def stacktrace(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse a stack. One without frames is an error. It stays, because of its registers and because grouping mentions it."""
+    result: dict[str, Any] | None = _outer_fields(value, path, remarks)
     if result is None:
         return None
     frames = result.pop("frames", None)
     where = (path, "frames")
     result["frames"] = None
     if type(frames) is list and frames:
-        result["frames"] = _frames(frames, where, report)
+        result["frames"] = _frames(frames, where, remarks)
     elif frames is None:
-        report.error(where, "missing_attribute")
+        remarks.error(where, "missing_attribute")
     elif type(frames) is list:
-        report.invalid(where, "expected a non-empty value")
+        remarks.invalid(where, "expected a non-empty value")
     else:
-        report.invalid(where, "expected an array", frames)
+        remarks.invalid(where, "expected an array", frames)
     return result
 
 
-def _frames(frames: list[Any], path: Path, report: Report) -> list[dict[str, Any] | None]:
-    """Drop the middle of a long stack, take the source from the frames that matter least, and parse the rest."""
+def _frames(frames: list[Any], path: EventPath, remarks: Remarks) -> list[dict[str, Any] | None]:
+    """Drop the middle of a long stack, remove the source from the frames that matter least, and parse the rest."""
     if len(frames) > OLDEST_FRAMES + NEWEST_FRAMES:
-        report.shortened(path, len(frames))
+        remarks.shortened(path, len(frames))
         frames = frames[:OLDEST_FRAMES] + frames[-NEWEST_FRAMES:]
     bare = {id(heavy) for heavy in _without_source(frames)}
     if bare:
         frames = [_without(raw, _HEAVY) if id(raw) in bare else raw for raw in frames]
-    return [frame(raw, (path, index), report) for index, raw in enumerate(frames)]
+    return [frame(raw, (path, index), remarks) for index, raw in enumerate(frames)]
 
 
 def _without(holder: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _without(holder: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _without_source(frames: list[Any]) -> list[dict[str, Any]]:
-    """Choose the frames that give up their source: the middle of the system's first, then of the user's; never the last."""
+    """Return the frames that lose their source: first the middle of the system's, then of the user's, never the last frame."""
     if len(frames) <= FRAMES_WITH_SOURCE:
         return []
     present = [one for one in frames[:-1] if type(one) is dict]
@@ -170,6 +170,6 @@ def _is_own(raw: dict[str, Any]) -> bool:
 
 
 def _middle(frames: list[dict[str, Any]], has_last: bool, room: int) -> list[dict[str, Any]]:
-    """Give what is left of the frames when half of `room` is kept at either end; `has_last`: one more follows, and is kept."""
+    """Return the frames between the first and the last `room // 2`. With `has_last` one more frame follows, which is kept."""
     half = room // 2
     return frames[half : max(len(frames) + has_last - half, half)]

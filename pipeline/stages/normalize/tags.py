@@ -1,45 +1,45 @@
-"""Tags: always a list of [key, value] pairs of strings, searchable and bounded; null where one was refused."""
+"""Tags: a list of [key, value] pairs of strings, searchable and bounded. A refused key or value is null."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.report import Report
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.values import printed, trim
 
 MAX_TAGS = 200
-"""Pairs of one event. SDKs send a dozen; each is a row of the storage."""
+"""Tags of one event. SDKs send a dozen, and each is a row of the storage."""
 
 LIMIT = 200
-"""Characters of a key and of a value."""
+"""Length of a key and of a value in characters."""
 
 _NO_KEY_CHARACTER = re.compile(r"[^a-zA-Z0-9_.:-]")
 _RESERVED = frozenset({"release", "dist", "user", "filename", "function"})
-"""Names that the storage message fills in itself."""
+"""Names that the pipeline sets itself."""
 
 Pair = list[str | None]
 
 
-def entries(value: Any, path: Path, report: Report) -> list[Any]:
-    """Give the tags as they were sent, one after the other; an object's are pairs, sorted by key."""
+def entries(value: Any, path: EventPath, remarks: Remarks) -> list[Any]:
+    """Yield the tags as they were sent. Those of an object are pairs, sorted by key."""
     if type(value) is dict:
         return [[key, value[key]] for key in sorted(value)]
     if type(value) is list:
         return value
     if value is not None:
-        report.invalid(path, "expected an array", value)
+        remarks.invalid(path, "expected an array", value)
     return []
 
 
 def key_of(entry: Any) -> str | None:
-    """Give the printed key of an entry; None for one that is no pair."""
+    """Return an entry's key as text, or None if the entry is not a pair."""
     return printed(entry[0]) if type(entry) is list and len(entry) == 2 else None
 
 
-def settle_tags(sent: list[Any], path: Path, report: Report, limit: int | None = MAX_TAGS) -> list[Pair | None]:
-    """Give the tags that stay: the first of equal keys, none of the reserved ones, at most `limit`, all of them searchable.
+def settle_tags(sent: list[Any], path: EventPath, remarks: Remarks, limit: int | None = MAX_TAGS) -> list[Pair | None]:
+    """Return the tags that are kept: the first of equal keys, none of the reserved ones, at most `limit`.
 
     What is refused is null in its place, and named by the place where it is stored.
     """
@@ -55,48 +55,48 @@ def settle_tags(sent: list[Any], path: Path, report: Report, limit: int | None =
                 continue
             seen.add(key)
         if limit is not None and len(result) >= limit:
-            report.shortened(path, len(sent))
+            remarks.shortened(path, len(sent))
             break
         where = (path, len(result))
         if type(entry) is not list or len(entry) != 2:
-            report.invalid(where, "expected a tuple", entry)
+            remarks.invalid(where, "expected a tuple", entry)
             result.append(None)
             continue
         key_path, value_path = (where, 0), (where, 1)
         if key is None:
-            _refuse(entry[0], key_path, report)
+            _refuse(entry[0], key_path, remarks)
         value = printed(entry[1])
         if value is None:
-            _refuse(entry[1], value_path, report)
-        result.append([_key(key, key_path, report), _value(value, value_path, report)])
+            _refuse(entry[1], value_path, remarks)
+        result.append([_key(key, key_path, remarks), _value(value, value_path, remarks)])
     return result
 
 
-def _refuse(raw: Any, path: Path, report: Report) -> None:
+def _refuse(raw: Any, path: EventPath, remarks: Remarks) -> None:
     if raw is not None:
-        report.invalid(path, "expected a primitive value", raw)
+        remarks.invalid(path, "expected a primitive value", raw)
 
 
-def _key(key: str | None, path: Path, report: Report) -> str | None:
+def _key(key: str | None, path: EventPath, remarks: Remarks) -> str | None:
     if key is None:
         return None
     if not key:
-        report.invalid(path, "expected a non-empty value")
+        remarks.invalid(path, "expected a non-empty value")
         return None
     if (bad := _NO_KEY_CHARACTER.search(key)) is not None:
-        report.invalid(path, f"invalid character {bad[0]!r}", key)
+        remarks.invalid(path, f"invalid character {bad[0]!r}", key)
         return None
-    return key if len(key) <= LIMIT else trim(key, path, report, LIMIT)
+    return key if len(key) <= LIMIT else trim(key, path, remarks, LIMIT)
 
 
-def _value(value: str | None, path: Path, report: Report) -> str | None:
+def _value(value: str | None, path: EventPath, remarks: Remarks) -> str | None:
     if value is None:
         return None
     stripped = value.strip()
     if not stripped:
-        report.invalid(path, "expected a non-empty value")
+        remarks.invalid(path, "expected a non-empty value")
         return None
     if "\n" in stripped:
-        report.invalid(path, "invalid character '\\n'", value)
+        remarks.invalid(path, "invalid character '\\n'", value)
         return None
-    return stripped if len(stripped) <= LIMIT else trim(stripped, path, report, LIMIT)
+    return stripped if len(stripped) <= LIMIT else trim(stripped, path, remarks, LIMIT)

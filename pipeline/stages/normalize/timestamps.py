@@ -1,4 +1,4 @@
-"""Timestamps: read from numbers and ISO 8601 text, and corrected where the sender's clock cannot be right."""
+"""Timestamps, parsed from numbers and ISO 8601 text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from datetime import date
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.report import Report
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
 
 LATEST = 253402300799.0
 """The last second of the year 9999."""
@@ -19,13 +19,13 @@ _ZONE = r"(?:[Zz]|[+-]\d\d:?\d\d)"
 _ISO = re.compile(
     rf"(\d{{4}})-(\d\d?)-(\d\d?)(?:[Tt]| (?=.*{_ZONE}\Z))(\d\d?):(\d\d?):(\d\d?)(?:\.(\d{{1,12}}))?\s?({_ZONE})?", re.ASCII
 )
-"""A blank may stand for the T where a zone follows."""
+"""A blank may stand for the T if a zone follows."""
 _BEGUN = re.compile(r"(\d{1,4}(-(\d\d?(-(\d\d?([Tt](\d\d?(:(\d\d?:?)?)?)?)?)?)?)?)?)?", re.ASCII)
-"""What could become such a text if more came."""
+"""Beginnings of such a text."""
 
 
-def timestamp(value: Any, path: Path, report: Report) -> float | None:
-    """Take seconds since 1970, or ISO 8601 text (no zone = UTC); gives seconds with fractions."""
+def timestamp(value: Any, path: EventPath, remarks: Remarks) -> float | None:
+    """Parse seconds since 1970, or ISO 8601 text, in which no zone means UTC. Return seconds with fractions."""
     if value is None:
         return None
     if type(value) is str:
@@ -33,23 +33,23 @@ def timestamp(value: Any, path: Path, report: Report) -> float | None:
         match = _ISO.fullmatch(text) if len(text) <= 50 else None
         if match is None:
             has_begun = len(text) <= 50 and _BEGUN.fullmatch(text)
-            report.invalid(path, "premature end of input" if has_begun else "input contains invalid characters", value)
+            remarks.invalid(path, "premature end of input" if has_begun else "input contains invalid characters", value)
             return None
         result = _from_text(match)
         if result is None:
-            report.invalid(path, "input is out of range", value)
+            remarks.invalid(path, "input is out of range", value)
         return result
     if type(value) in (int, float):
         if -LATEST <= value <= LATEST:
             return round(float(value), 6)
-        report.invalid(path, "timestamp out of range", float(value) if abs(value) < _AS_FLOAT else value)
+        remarks.invalid(path, "timestamp out of range", float(value) if abs(value) < _AS_FLOAT else value)
         return None
-    report.invalid(path, "expected a timestamp", value)
+    remarks.invalid(path, "expected a timestamp", value)
     return None
 
 
 def _from_text(match: re.Match[str]) -> float | None:
-    """Give the moment that a text names; None where no calendar or clock has it."""
+    """Return the moment that a text names, or None if no calendar or clock has it."""
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         days = date(int(year), int(month), int(day)).toordinal() - _DAYS_BEFORE_1970
@@ -65,7 +65,7 @@ def _from_text(match: re.Match[str]) -> float | None:
 
 
 def _offset_s(zone: str | None) -> int | None:
-    """Give what a zone is ahead of UTC; None for a day or more."""
+    """Return how far a zone is ahead of UTC, or None for a day or more."""
     if zone is None or zone in "Zz":
         return 0
     offset_s = (int(zone[1:3]) * 60 + int(zone[-2:])) * 60

@@ -1,23 +1,23 @@
-"""Users: who met the error, by which address, and under which name they are counted."""
+"""Users: who met the error, their address, and the name under which they are counted."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model.path import Path
-from pipeline.stages.normalize.bags import bag
-from pipeline.stages.normalize.report import Report
+from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import record
-from pipeline.stages.normalize.values import ip_address, is_ip, primitive, string, text
+from pipeline.stages.normalize.size_limits import sized_object
+from pipeline.stages.normalize.values import Parser, ip_address, is_ip, primitive, string, text
 
 AUTO = "{{auto}}"
 
 _INFERRED = frozenset({"javascript", "cocoa", "objc"})
-"""Platforms whose events come from the user's own machine, so that the sender's address is the user's."""
+"""Platforms whose events come from the user's own machine. The sender's address is the user's there."""
 
 _geo = record(dict.fromkeys(("country_code", "city", "subdivision", "region"), string), "geo")
-_data = bag(2048, 5)
-_FIELDS = {
+_data = sized_object(2048, 5)
+_FIELDS: dict[str, Parser] = {
     "id": primitive(128),
     "email": text(75),
     "username": primitive(128),
@@ -29,18 +29,18 @@ _FIELDS = {
 }
 
 
-def user(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
-    """Take a user; keys that are not the protocol's go to `data`."""
+def user(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse a user. Unknown keys move to `data`."""
     if type(value) is not dict:
         if value is not None:
-            report.invalid(path, "expected user", value)
+            remarks.invalid(path, "expected user", value)
         return None
     result: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, raw in value.items():
         parser = _FIELDS.get(key)
         if parser is not None:
-            parsed = parser(raw, (path, key), report)
+            parsed = parser(raw, (path, key), remarks)
             if parsed is not None:
                 result[key] = parsed
         elif key != "data":
@@ -49,14 +49,14 @@ def user(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
     if type(data) is dict:
         extra = {**data, **extra}
     elif data is not None:
-        report.invalid((path, "data"), "expected an object", data)
+        remarks.invalid((path, "data"), "expected an object", data)
     if extra:
-        result["data"] = _data(extra, (path, "data"), report)
+        result["data"] = _data(extra, (path, "data"), remarks)
     return result
 
 
 def settle_ip(event: dict[str, Any], client_ip: str | None, *, infer: bool) -> None:
-    """Fill in the user's address: REMOTE_ADDR first, then the connection's.
+    """Set the user's address: REMOTE_ADDR first, then the connection's.
 
     Where the event names none, the connection's is the user's only on platforms that run at the user's own machine,
     or where the SDK's settings ask for it (`infer_ip`: "auto"; "never" takes none and removes the placeholder).
@@ -82,7 +82,7 @@ def settle_ip(event: dict[str, Any], client_ip: str | None, *, infer: bool) -> N
 
 
 def name_user(event: dict[str, Any]) -> None:
-    """Set `sentry_user`, the one name under which a user is counted: by id, username, email or address, what is there first."""
+    """Set `sentry_user`, the name under which a user is counted: id, username, email or address, whichever comes first."""
     found = event.get("user")
     if not found:
         return

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-Path = tuple[Any, str | int] | None
+EventPath = tuple[Any, str | int] | None
 """The path of the container, and the key or index in it. A linked list, because most paths are built and never read."""
 
 
-def path_keys(path: Path) -> list[str]:
+def path_keys(path: EventPath) -> list[str]:
     """Unroll a path into its keys, outermost first."""
     keys: list[str] = []
     while path is not None:

@@ -1,4 +1,4 @@
-"""Bags: values of free form (extra, contexts, variables, ...), held to a size and a depth.
+"""Size limits of values of free form (extra, contexts, variables, ...): each is held to a size and a depth.
 
 The size of a value is that of its JSON without the keys, and one more for each value. Keys are visited in sorted order, so that
 what is cut off does not depend on the order of sending. What lies too deep becomes JSON text. Nothing recurses past `depth`.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model.path import Path
+from pipeline.model.event_path import EventPath
 from pipeline.stages.normalize.json_text import to_json_text
-from pipeline.stages.normalize.report import Report
+from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.values import I64, U64, Parser, trim
 
 _NULL, _FALSE, _TRUE = 1, 6, 5
@@ -18,35 +18,35 @@ _CONTAINER = 3
 _ODD = -1
 
 
-def bag(size: int, depth: int) -> Parser:
-    """Make a parser of objects of free form: at most `size` bytes, nested at most `depth` levels with the object as the first."""
+def sized_object(size: int, depth: int) -> Parser:
+    """Return a parser of objects of free form. They have at most `size` bytes and `depth` levels, the object's own included."""
 
-    def parse(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    def parse(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
         if type(value) is not dict:
             if value is not None:
-                report.invalid(path, "expected an object", value)
+                remarks.invalid(path, "expected an object", value)
             return None
-        return value if _left_over(value, size, depth) > 0 else Trimming(size, report).children(value, path, depth)
+        return value if _left_over(value, size, depth) > 0 else Trimming(size, remarks).children(value, path, depth)
 
     return parse
 
 
 def free_value(size: int, depth: int) -> Parser:
-    """Make a parser of any value, held to `size` and `depth`."""
+    """Return a parser of any value, held to `size` and `depth`."""
 
-    def parse(value: Any, path: Path, report: Report) -> Any:
-        return value if _left_over(value, size, depth) > 0 else Trimming(size, report).value(value, path, depth)
+    def parse(value: Any, path: EventPath, remarks: Remarks) -> Any:
+        return value if _left_over(value, size, depth) > 0 else Trimming(size, remarks).value(value, path, depth)
 
     return parse
 
 
-def nested_bag(total: int, size: int, depth: int) -> Parser:
-    """Make a parser of objects each of whose values is a bag of `size`, and which together stay within `total`."""
+def nested_sized_objects(total: int, size: int, depth: int) -> Parser:
+    """Return a parser of objects whose values have at most `size` bytes each and `total` bytes together."""
 
-    def parse(value: Any, path: Path, report: Report) -> dict[str, Any] | None:
+    def parse(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
         if type(value) is not dict:
             if value is not None:
-                report.invalid(path, "expected an object", value)
+                remarks.invalid(path, "expected an object", value)
             return None
         if _left_over(value, min(size, total), depth) > 0:
             return value
@@ -54,9 +54,9 @@ def nested_bag(total: int, size: int, depth: int) -> Parser:
         result: dict[str, Any] = {}
         for key in sorted(value):
             if left <= 0:
-                report.shortened(path, len(value))
+                remarks.shortened(path, len(value))
                 break
-            trimming = Trimming(min(size, left), report)
+            trimming = Trimming(min(size, left), remarks)
             result[key] = trimming.value(value[key], (path, key), depth - 1)
             left -= trimming.used
         return result
@@ -65,7 +65,7 @@ def nested_bag(total: int, size: int, depth: int) -> Parser:
 
 
 def size_of(value: Any) -> int:
-    """Count a single value, without its children."""
+    """Return the size of a single value without its children."""
     kind = type(value)
     if kind is str:
         return (len(value) if value.isascii() else len(value.encode(errors="surrogatepass"))) + 3
@@ -81,7 +81,7 @@ def size_of(value: Any) -> int:
 
 
 def _left_over(value: Any, left: int, depth: int) -> int:
-    """Count what a value leaves of `left`; 0 or less where it does not fit or holds something that JSON does not."""
+    """Return what a value leaves of `left`. 0 or less if it does not fit, or if it holds something that JSON cannot."""
     kind = type(value)
     if kind is str:
         return left - len(value) - 3 if value.isascii() else left - len(value.encode(errors="surrogatepass")) - 3
@@ -105,22 +105,22 @@ def _left_over(value: Any, left: int, depth: int) -> int:
 
 
 class Trimming:
-    """One cut of one bag. `used` is what the result counts so far."""
+    """Cuts one value to its size. `used` is the size of the result so far."""
 
-    __slots__ = ("report", "size", "used")
+    __slots__ = ("remarks", "size", "used")
 
-    def __init__(self, size: int, report: Report) -> None:
+    def __init__(self, size: int, remarks: Remarks) -> None:
         self.size = size
         self.used = 0
-        self.report = report
+        self.remarks = remarks
 
-    def value(self, value: Any, path: Path, depth: int) -> Any:
-        """Give the part of a value that fits; `depth` is how many levels it may have."""
+    def value(self, value: Any, path: EventPath, depth: int) -> Any:
+        """Return the part of a value that fits. `depth` is the number of levels that it may have."""
         if type(value) in (dict, list) and depth <= 1:
             value = to_json_text(value)
         result = value
         if type(value) is str:
-            result = trim(value, path, self.report, max(self.size - self.used, 0))
+            result = trim(value, path, self.remarks, max(self.size - self.used, 0))
         elif type(value) in (dict, list):
             result = self.children(value, path, depth)
         elif type(value) in (int, float):
@@ -128,8 +128,8 @@ class Trimming:
         self.used += size_of(result)
         return result
 
-    def children(self, value: Any, path: Path, depth: int) -> Any:
-        """Give the items of a list or object that fit, each cut to fit."""
+    def children(self, value: Any, path: EventPath, depth: int) -> Any:
+        """Return the items of a list or object that fit, each cut to fit."""
         result: Any
         if type(value) is dict:
             result = {}
@@ -144,11 +144,11 @@ class Trimming:
                     break
                 result.append(self.value(child, (path, index), depth - 1))
         if len(result) < len(value):
-            self.report.shortened(path, len(value))
+            self.remarks.shortened(path, len(value))
         return result
 
-    def number(self, value: float, path: Path) -> float:
-        """Give a number that storage can hold: integers beyond 64 bits lose precision, NaN and infinities are 0."""
+    def number(self, value: float, path: EventPath) -> float:
+        """Return a number that the storage can hold. Integers beyond 64 bits lose precision, NaN and infinities become 0."""
         if type(value) is int and -I64 - 1 <= value <= U64:
             return value
         try:
@@ -157,8 +157,8 @@ class Trimming:
             result = float("inf")
         if result - result == 0:
             if type(value) is int:
-                self.report.invalid(path, "integer beyond 64 bits", value)
+                self.remarks.invalid(path, "integer beyond 64 bits", value)
             return result
         if type(value) is int:
-            self.report.invalid(path, "not a finite number", value)
+            self.remarks.invalid(path, "not a finite number", value)
         return 0

@@ -1,4 +1,4 @@
-"""What normalization found wrong: `errors` for people, `_meta` for machines (spec/ingest.md, section 3)."""
+"""Remarks on what normalization repaired: `errors` for people, `_meta` for machines. See docs/spec/normalization.md."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import orjson
 
-from pipeline.model.path import Path, path_keys
+from pipeline.model.event_path import EventPath, path_keys
 from pipeline.stages.normalize.json_text import estimate_size, to_json_text
 
 MAX_KEPT_VALUE_BYTES = 500
-"""The original of a refused value is kept only below this size, so that junk is not stored twice."""
+"""The original of a refused value is kept only if it is smaller, so that junk is not stored twice."""
 
 MAX_META_BYTES = 100_000
-"""A sender's own `_meta` is kept up to this size."""
+"""A larger `_meta` of a sender is dropped."""
 
 MAX_ERRORS = 200
-"""Errors kept of one event: what comes after them says nothing new, and a hostile event could name a million."""
+"""Errors that are kept of one event. A hostile event could have a million."""
 
 NO_VALUE = object()
 
 
-class Report:
-    """Collects errors and remarks of one event. `errors` holds `{type, name, value?, reason?}`, `meta` is the event's `_meta`."""
+class Remarks:
+    """Collects the remarks on one event. `errors` holds `{type, name, value?, reason?}`, `meta` is the event's `_meta`."""
 
     __slots__ = ("errors", "meta")
 
@@ -31,12 +31,12 @@ class Report:
         self.errors: list[dict[str, Any]] = []
         self.meta: dict[str, Any] = meta or {}
 
-    def invalid(self, path: Path, reason: str, value: Any = NO_VALUE) -> None:
-        """Say that a value was refused and why."""
+    def invalid(self, path: EventPath, reason: str, value: Any = NO_VALUE) -> None:
+        """Record that a value was refused, and why."""
         self.error(path, "invalid_data", value, reason=reason)
 
-    def error(self, path: Path, kind: str, original: Any = NO_VALUE, /, **data: Any) -> None:
-        """Record an error of the given kind; `data` (reason, attribute, ...) goes beside its type and name."""
+    def error(self, path: EventPath, kind: str, original: Any = NO_VALUE, /, **data: Any) -> None:
+        """Record an error of the given kind. `data` (reason, attribute, ...) is added to its type and name."""
         if len(self.errors) >= MAX_ERRORS:
             return
         keys = path_keys(path)
@@ -54,18 +54,18 @@ class Report:
             error["value"] = kept
         self.errors.append(error)
 
-    def trimmed(self, path: Path, length: int, start: int, end: int) -> None:
-        """Record a cut: the original length in characters, and where in the result the marker stands, in bytes."""
+    def trimmed(self, path: EventPath, length: int, start: int, end: int) -> None:
+        """Record a cut: the original length in characters, and the marker's place in the result in bytes."""
         remark = self.remark(path_keys(path))
         remark.setdefault("rem", []).append(["!limit", "s", start, end])
         remark.setdefault("len", length)
 
-    def shortened(self, path: Path, length: int) -> None:
-        """Record the original length of a list or object that lost its tail."""
+    def shortened(self, path: EventPath, length: int) -> None:
+        """Record the original length of a list or object that was shortened."""
         self.remark(path_keys(path)).setdefault("len", length)
 
     def moved(self, key: str, *path: str) -> None:
-        """Take what is known of a top-level field along to where the field went."""
+        """Move the remarks on a top-level field to where the field went."""
         known = self.meta.pop(key, None)
         if isinstance(known, dict):
             own = known.pop("", None)
@@ -78,7 +78,7 @@ class Report:
                 error["name"] = ".".join(path) + dot + rest
 
     def remark(self, keys: Sequence[str]) -> dict[str, Any]:
-        """Give the `_meta` entry of a path, made where it is missing."""
+        """Return the `_meta` entry of a path. Create it if it is missing."""
         return self._node((*keys, ""))
 
     def _node(self, keys: Sequence[str]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Report:
 
 
 def kept_meta(value: Any) -> dict[str, Any]:
-    """Give what of a sender's `_meta` is kept: all of it, or nothing where it is too large or no object."""
+    """Return a sender's `_meta`, or an empty one if it is too large or not an object."""
     if not isinstance(value, dict) or estimate_size(value, MAX_META_BYTES) >= MAX_META_BYTES:
         return {}
     try:
@@ -103,7 +103,7 @@ def kept_meta(value: Any) -> dict[str, Any]:
 
 
 def printable(value: Any) -> Any:
-    """Give a value that any JSON writer takes: integers beyond 64 bits and NaN become text."""
+    """Return a value that every JSON writer accepts. Integers beyond 64 bits and NaN become text."""
     if isinstance(value, str | bool):
         return value
     if isinstance(value, int):
