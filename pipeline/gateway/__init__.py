@@ -1,6 +1,8 @@
 """The front door: what SDKs send is accepted, made durable and only then answered; the shipper brings it to Kafka.
 
-Read `accepting.py` for what is decided about a request, and in which order; `server.py` for the way of a body to the spool;
-`shipping.py` for what a spooled record becomes. The other files are the pure functions that those stand on.
-A 200 means that the request is on disk, synced. docs/gateway.md is the page for its users.
+- `accepting.py` is what is decided about a request, and in which order.
+- `server.py` is the way of a request to the spool and of its answer.
+- `shipping.py` is what a spooled record becomes, `shipper.py` its way to Kafka.
+
+The other files are the functions that these stand on. A 200 means that the request is on disk, synced. See docs/gateway.md.
 """

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pipeline import __version__
 from pipeline.gateway.probes import Page, json_page, serve_probes
 from pipeline.gateway.server import Door, make_server
-from pipeline.gateway.shipping import Result, ShipBatch, ShippingWork, SpoolSource
+from pipeline.gateway.shipper import Result, ShipBatch, ShippingWork, SpoolSource
 from pipeline.gateway.spooled import Refusals, print_head
 from pipeline.model.errors import SettingsError
 from pipeline.observability.prometheus_gateway import GatewayMetrics

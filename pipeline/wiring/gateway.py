@@ -11,7 +11,7 @@ from pipeline.gateway.limits import FindUsedUp, Limits, Senders
 from pipeline.gateway.origins import Network
 from pipeline.gateway.process import Gateway
 from pipeline.gateway.server import Door
-from pipeline.gateway.shipping import ShippingWork, SpoolSource
+from pipeline.gateway.shipper import ShippingWork, SpoolSource
 from pipeline.kafka.kept_position import KeptPosition
 from pipeline.kafka.producer import TransactionalProducer
 from pipeline.model.errors import SettingsError
