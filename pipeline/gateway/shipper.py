@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from pipeline.gateway.shipping import Shipped, ship
-from pipeline.kafka.batch import KafkaPositions
+from pipeline.kafka.batch import KafkaPositions, place_of
 from pipeline.kafka.kept_position import PARTITION, KeptPosition
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
@@ -232,8 +232,9 @@ class ShippingWork:
         for outcome in outcomes:
             outputs[self._outcomes_topic(outcome)].append(Output(None, orjson.dumps(outcome.to_json()), []))
         for letter in dead:
+            address = dict(zip(("source-partition", "source-offset"), map(str, place_of(letter.record)), strict=True))
             reasons = {"stage": letter.stage, "reason": letter.reason, "detail": letter.detail[:500], "source-topic": SOURCE}
-            headers = [(name, value.encode("utf-8", "replace")) for name, value in reasons.items()]
+            headers = [(name, value.encode("utf-8", "replace")) for name, value in (reasons | address).items()]
             outputs[self._kafka.dead_letters].append(Output(None, letter.record.body, headers))
         return Result(outputs, dead, outcomes, parts[-1].received)
 
