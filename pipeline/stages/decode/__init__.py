@@ -19,7 +19,7 @@ from pipeline.model.scope import Scope
 from pipeline.stages.contract import Context
 from pipeline.stages.decode.categories import category_of_event, category_of_item
 from pipeline.stages.decode.event_json import InvalidJsonError, Parsed, parse_json, repair_numbers
-from pipeline.stages.decode.message import Message, RefusalError, is_message, read_message, unpack
+from pipeline.stages.decode.message import Message, RefusalError, is_message, key_number, read_message, unpack
 
 EVENT_ITEMS = frozenset({"event", "security"})
 """Types of envelope items whose payload is an event."""
@@ -72,7 +72,10 @@ def _decode_message(record: Record, message: Message, ctx: Context) -> Item | Ou
             record, scope, "unsupported", message.event_id, *category_of_item(message.type, len(record.body)), received
         )
     parsed = message.payload if isinstance(message.payload, Parsed) else _parse(message.payload)
-    result = _decode_event(record, parsed, scope, received, message.event_id, ctx)
+    key_id = message.key_id
+    if key_id is None and isinstance(parsed.value, dict):
+        key_id = key_number(parsed.value.get("key_id"))
+    result = _decode_event(record, parsed, scope._replace(key_id=key_id), received, message.event_id, ctx)
     if isinstance(result, Item):
         result.client_ip = message.remote_addr
         add_errors(result.event, message.errors)

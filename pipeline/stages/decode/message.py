@@ -34,6 +34,7 @@ _EVENT_KEYS = frozenset(
 """Fields that only an event has at its root."""
 _LONGEST_IP = 64
 """Length of the longest address: IPv6 with an embedded IPv4 address and the name of an interface."""
+_LONGEST_NUMBER = 19
 _LAST_ARRIVAL = 2**32
 """The latest arrival, in epoch seconds, that the storage's columns can hold."""
 
@@ -57,6 +58,7 @@ class Message(NamedTuple):
     event_id: str | None
     received: float | None
     remote_addr: str | None
+    key_id: int | None
     payload: bytes | Parsed
     errors: list[dict[str, Any]]
 
@@ -91,6 +93,7 @@ def read_message(root: dict[str, Any], *, is_lenient: bool = False) -> Message:
         _checked("event_id", root, parse_event_id, errors),
         _checked("start_time", root, _arrival, errors),
         _checked("remote_addr", root, _ip_address, errors),
+        _checked("key_id", root, key_number, errors),
         _payload(root.get("payload"), is_lenient=is_lenient) if kind == "event" else b"",
         errors,
     )
@@ -120,6 +123,13 @@ def _checked(name: str, root: dict[str, Any], read: Any, errors: list[dict[str, 
     if value is None:
         errors.append(invalid_data(name, sent))
     return value
+
+
+def key_number(value: Any) -> int | None:
+    """Parse the number of a project's key. The gateway sends it as a number beside the payload, Relay as text inside it."""
+    if type(value) is str and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_NUMBER:
+        value = int(value)
+    return value if type(value) is int and 0 < value < 2**63 else None
 
 
 def _arrival(value: Any) -> float | None:

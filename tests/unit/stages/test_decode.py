@@ -332,3 +332,28 @@ class TestBadInput:
         assert ends
         assert len([end for end in ends if isinstance(end, Item)]) <= 1
         assert all(end.record is record for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("beside", "inside", "key_id"),
+    [
+        (None, None, None),
+        (11, None, 11),
+        (None, "12", 12),
+        (None, 12, 12),
+        (11, "12", 11),
+        (None, "0", None),
+        (None, "9" * 20, None),
+        (None, "key", None),
+        (None, True, None),
+    ],
+)
+def test_the_key_stands_beside_the_payload_or_inside_it(beside: Any, inside: Any, key_id: int | None) -> None:
+    payload = json.dumps({"message": "a", "key_id": inside}).encode()
+    assert the_item(packed(payload=payload, key_id=beside)).scope.key_id == key_id
+
+
+def test_a_key_that_is_no_number_is_named() -> None:
+    item = the_item(packed(key_id="eleven"))
+    assert item.scope.key_id is None
+    assert "key_id" in [error["name"] for error in item.event["errors"]]
