@@ -87,7 +87,7 @@ def refund(
     who: str,
     why: str,
 ) -> None:
-    """Give charges back to every quota of a project that counts the category. Workers notice within a second.
+    """Refund charges to every quota of a project that counts the category. Workers notice within a second.
 
     \b
     Example:

@@ -147,7 +147,7 @@ def _host_event(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
-    """Give fields the names that events have: `blocked-uri` and `blockedURL` are `blocked_uri`."""
+    """Rename fields to the names that events have: `blocked-uri` and `blockedURL` are `blocked_uri`."""
     return {_CSP_FIELDS.get(name.lower(), re.sub("-", "_", name)): value for name, value in fields.items()}
 
 

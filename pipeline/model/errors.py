@@ -74,7 +74,7 @@ class BrokerError(Exception):
 
 
 def describe_failure(error: BaseException) -> str:
-    """Say what went wrong and where in our code: `KeyError: 'frames' (pipeline/model/title.py:64 in culprit)`."""
+    """Return what went wrong and where in this package: `KeyError: 'frames' (pipeline/model/title.py:64 in culprit)`."""
     said = f"{type(error).__name__}: {error}"
     package = Path(__file__).parents[1]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

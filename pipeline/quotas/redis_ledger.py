@@ -155,7 +155,7 @@ class RedisLedger:
         self._counted.forget()
 
     def refund(self, scope: Scope, category: DataCategory, quantity: int, timestamp: float, quotas: Sequence[Quota]) -> Refund:
-        """Give back what accepted events were charged to the quotas that name the category, in the window of `timestamp`.
+        """Refund what accepted events were charged to the quotas that name the category, in the window of `timestamp`.
 
         A token bucket is left out, because it refills by itself.
         Raises RetryableError, also for a key that does not hold a number; then nothing was given back.

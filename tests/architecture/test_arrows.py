@@ -56,7 +56,7 @@ WALL_CLOCKS = {"time.time", "datetime.now", "datetime.utcnow", "random.random"}
 
 
 def imports_of(source: str) -> Iterator[str]:
-    """Give the dotted names that a file imports, those inside functions too."""
+    """Yield the dotted names that a file imports, those inside functions too."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -68,7 +68,7 @@ def imports_of(source: str) -> Iterator[str]:
 
 
 def part_of(module: str) -> str | None:
-    """Give the part of the package that a module belongs to, None for what is not ours."""
+    """Return the part of the package that a module belongs to, or None for a module of another package."""
     names = module.split(".")
     return names[1] if names[0] == "pipeline" and len(names) > 1 else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,11 @@ def test_workflows_run_what_people_run() -> None:
     ]
     assert {"scripts/check", ".ci/run"} <= set(commands)
     assert [command for command in commands if not (ROOT / command).is_file()] == []
+
+
+def test_docstrings_say_what_is_returned() -> None:
+    """ "Give" and "Say" hide whether something is returned, written or shown."""
+    files = [path for folder in ("pipeline", "scripts", "tests", "examples") for path in (ROOT / folder).rglob("*.py")]
+    vague = re.compile(r'^\s*"""(Give|Say|Tell)s? ', re.MULTILINE)
+    found = [str(path.relative_to(ROOT)) for path in files if "fixtures" not in path.parts and vague.search(path.read_text())]
+    assert found == []

@@ -15,7 +15,7 @@ def frozen(folder: Path) -> dict[str, str]:
 
 
 def broken(folder: Path) -> list[str]:
-    """Say what is wrong with the bases of a folder."""
+    """Return what is wrong with the bases of a folder."""
     locked = frozen(folder)
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*@*.rules")}
     edited = [name for name in locked if found.get(name, locked[name]) != locked[name]]

@@ -41,7 +41,7 @@ NOT_READ = (
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """Give name and text of each file that people write."""
+    """Return name and text of each file that people write."""
     files = [*ROOT.iterdir(), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
     for path in files:
         name = path.relative_to(ROOT).as_posix()
@@ -50,7 +50,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def references_elsewhere(text: str, *, is_page_of_docs: bool = False) -> list[str]:
-    """Give the lines that refer to a document outside the repository; links of a page in docs/ are relative to it."""
+    """Return the lines that refer to a document outside the repository; links of a page in docs/ are relative to it."""
     return [
         line
         for line in text.splitlines()

@@ -21,7 +21,7 @@ LIMIT_MB = 300
 
 
 def distinct_events(size: int) -> Iterator[bytes]:
-    """Give events with ids of their own, over `STACKS` stacks, until `size` bytes are given."""
+    """Return events with ids of their own, over `STACKS` stacks, until `size` bytes are given."""
     number = 0
     while size > 0:
         stack = number % STACKS
@@ -52,7 +52,7 @@ def distinct_events(size: int) -> Iterator[bytes]:
 
 
 def one_line(size: int) -> Iterator[bytes]:
-    """Give one event in one line of `size` bytes."""
+    """Return one event in one line of `size` bytes."""
     yield b'{"message":"'
     for _ in range(size >> 20):
         yield b"x" * (1 << 20)

@@ -51,7 +51,7 @@ class Stopwatch:
         self._started = time.process_time()
 
     def lap(self) -> float:
-        """Give what passed since the last lap."""
+        """Return what passed since the last lap."""
         before, self._started = self._started, time.process_time()
         return self._started - before
 
@@ -69,7 +69,7 @@ def one_round(records: Sequence[Record], ctx: Context) -> dict[str, float]:
 
 
 def all_filters(records: Sequence[Record], ctx: Context) -> float:
-    """Give the seconds for asking every filter of every event; the shipped rules turn none on."""
+    """Return the seconds for asking every filter of every event; the shipped rules turn none on."""
     items: Items = [part for record in records for part in ERRORS.decode(record, ctx) if isinstance(part, Item)]
     items = ERRORS.stages[0].run(items, ctx).kept  # normalized
     watch = Stopwatch()
@@ -79,7 +79,7 @@ def all_filters(records: Sequence[Record], ctx: Context) -> float:
 
 
 def floor(bodies: Sequence[bytes]) -> float:
-    """Give the seconds for parsing and printing every event, without looking at it."""
+    """Return the seconds for parsing and printing every event, without looking at it."""
     watch = Stopwatch()
     for body in bodies:
         orjson.dumps(orjson.loads(body))

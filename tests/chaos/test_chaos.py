@@ -203,7 +203,7 @@ class Chaos:
         assert producer.flush(120) == 0
 
     def _input(self) -> Iterator[bytes]:
-        """Give varied events, identical ones that the quota binds, a few duplicates, poison, and what is too large."""
+        """Return varied events, identical ones that the quota binds, a few duplicates, poison, and what is too large."""
         varied = generate_events(self.random.randrange(2**32), frames=3, locals_per_frame=0)
         same = next(generate_events(1, frames=2, locals_per_frame=0))
         arrival = int(time.time())

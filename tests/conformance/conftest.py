@@ -6,7 +6,7 @@ from support.suites import NO_SUITES, ROOT
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say once that the cases of other systems are not there, instead of once for each test that reads some."""
+    """Report once that the cases of other systems are not there, instead of once for each test that reads some."""
     without = [item for item in items if NO_SUITES in item.name]
     if not without:
         return

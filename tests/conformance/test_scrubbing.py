@@ -32,7 +32,7 @@ def _configs(file: Path) -> list[tuple[str, Any]]:
 
 
 def _in_shape(event: dict[str, Any]) -> dict[str, Any]:
-    """Give the event its normalized shapes, as the oracle does when it reads one, and nothing else."""
+    """Return the event its normalized shapes, as the oracle does when it reads one, and nothing else."""
     if "message" in event:
         event.setdefault("logentry", {"formatted": event["message"]})
         del event["message"]

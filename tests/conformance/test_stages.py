@@ -59,7 +59,7 @@ Ends = tuple[list[bytes], list[dict[str, Any]], list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    """Give recorded, made-up, odd and broken input, an event that comes twice, and a transaction."""
+    """Return recorded, made-up, odd and broken input, an event that comes twice, and a transaction."""
     lines = list(messages(24, seed=5))
     lines += [lines[0], wrap('{"type": "transaction"}')]
     lines += [*(wrap(text) for text, _ in odd_events().values()), *(line for line, _ in broken_lines().values())]
@@ -70,7 +70,7 @@ def records() -> list[Record]:
 
 @pytest.fixture(scope="module")
 def rules_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give rules under which every stage has something to refuse."""
+    """Return rules under which every stage has something to refuse."""
     folder = tmp_path_factory.mktemp("rules") / "rules"
     shutil.copytree(REPOSITORY / "rules", folder)
     for name, text in (("filters.toml", FILTERS), ("quotas.toml", QUOTAS)):
@@ -80,7 +80,7 @@ def rules_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def counting(rules_folder: Path) -> Iterator[Callable[[list[Record]], Context]]:
-    """Give a maker of contexts for batches that follow each other, with a Redis of their own."""
+    """Return a maker of contexts for batches that follow each other, with a Redis of their own."""
     with replay_ledger(SETTINGS) as (ledger, _):
         make = replay_context(SETTINGS, load_rules(rules_folder), ledger, now=START_TIME + 60)
 
@@ -93,12 +93,12 @@ def counting(rules_folder: Path) -> Iterator[Callable[[list[Record]], Context]]:
 
 @pytest.fixture(scope="module")
 def uncounted(rules_folder: Path) -> Context:
-    """Give a context in which no event's fate depends on another's."""
+    """Return a context in which no event's fate depends on another's."""
     return replay_context(SETTINGS, load_rules(rules_folder), UncountedLedger(), now=START_TIME + 60)(())
 
 
 def ends(*results: BatchResult) -> Ends:
-    """Give everything that batches came to, but for the counts of what was accepted."""
+    """Return everything that batches came to, but for the counts of what was accepted."""
     events = [item.message.value for result in results for item in result.events if item.message is not None]
     outcomes = [
         outcome.to_json(with_origin=True)
@@ -110,12 +110,12 @@ def ends(*results: BatchResult) -> Ends:
 
 
 def before(name: str, records: list[Record], ctx: Context) -> list[Item]:
-    """Give the items that reach a stage."""
+    """Return the items that reach a stage."""
     return run(records, ctx, Order(ERRORS.decode, ERRORS.stages[: NAMES.index(name)])).events
 
 
 def recorded_event(file: Path) -> dict[str, Any]:
-    """Give the event of a recorded envelope."""
+    """Return the event of a recorded envelope."""
     [payload] = [item.payload for item in parse_envelope(file.read_bytes()).items if item.type == "event"]
     event: dict[str, Any] = json.loads(payload)
     return event

@@ -24,7 +24,7 @@ OLDER_VERSION = "0.0.1"
 
 
 def older_code(folder: Path) -> Path:
-    """Give a folder with another version: the commit that PIPELINE_OLDER_COMMIT names, else this code under another number."""
+    """Return a folder with another version: the commit that PIPELINE_OLDER_COMMIT names, else this code under another number."""
     commit = os.environ.get("PIPELINE_OLDER_COMMIT")
     if commit:
         packed = subprocess.run(["git", "archive", commit, "pipeline"], cwd=ROOT, check=True, capture_output=True).stdout

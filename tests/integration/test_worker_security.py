@@ -18,7 +18,7 @@ USER, KAFKA_PASSWORD, REDIS_PASSWORD = "pipeline", "kafka-s3cret", "redis-s3cret
 
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[Installation]:
-    """Give an installation whose worker knows the secure ways only; the test itself goes by the others."""
+    """Return an installation whose worker knows the secure ways only; the test itself goes by the others."""
     make_certificate(tmp_path)
     secure_port = free_port()
     pem = tmp_path / "broker.pem"

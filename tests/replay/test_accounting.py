@@ -138,7 +138,7 @@ def test_batch_size_and_hash_seed_do_not_show(
 
 
 def split_outcomes(replayed: Replayed) -> tuple[list[bytes], Counter[tuple[Any, ...]]]:
-    """Give the lines of what was refused, and the sum of what was accepted."""
+    """Return the lines of what was refused, and the sum of what was accepted."""
     lines = [line for line in replayed.raw["outcomes.jsonl"].splitlines() if json.loads(line)["outcome"] != 0]
     accepted: Counter[tuple[Any, ...]] = Counter()
     for outcome in replayed.outcomes:

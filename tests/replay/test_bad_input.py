@@ -36,7 +36,7 @@ def enveloped(line: bytes, *extra: bytes) -> bytes:
 
 
 def interleaved(bad: list[bytes]) -> Iterator[bytes]:
-    """Give bad input with a good line before, between and after."""
+    """Return bad input with a good line before, between and after."""
     for number, line in enumerate(bad):
         yield GOOD[number % 4]
         yield line
@@ -54,7 +54,7 @@ def reasons(replayed: Replayed, file: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Give what becomes of the good lines with nothing between them."""
+    """Return what becomes of the good lines with nothing between them."""
     folder = tmp_path_factory.mktemp("good")
     (folder / "good.jsonl").write_bytes(b"\n".join(GOOD))
     return events_by_id(replay(folder / "good.jsonl", out=folder / "out"))

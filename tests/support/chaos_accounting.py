@@ -37,7 +37,7 @@ class Result:
         )
 
     def event_bodies(self) -> list[dict[str, Any]]:
-        """Give the events as Snuba reads them."""
+        """Return the events as Snuba reads them."""
         return [json.loads(message.value() or b"")[2] for message in self.events]
 
 

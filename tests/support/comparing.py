@@ -23,5 +23,5 @@ def drop_path(value: dict[str, Any], path: str) -> None:
 
 
 def error_set(event: dict[str, Any]) -> set[tuple[Any, Any]]:
-    """Give an event's errors as what is compared: name and type."""
+    """Return an event's errors as what is compared: name and type."""
     return {(error.get("name"), error.get("type")) for error in event.get("errors") or ()}

@@ -28,7 +28,7 @@ NAMES = (
 
 
 def damaged(events: Iterable[dict[str, Any]], count: int, seed: int) -> Iterator[bytes]:
-    """Give so many of the events, each with one to six of its values, at any depth, replaced or added, and an id of its own."""
+    """Return so many of the events, each with one to six of its values, at any depth, replaced or added, and an id of its own."""
     random_ = random.Random(seed)
     originals = list(events)
     for _ in range(count):

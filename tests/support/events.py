@@ -29,7 +29,7 @@ _PLATFORMS = ("python", "javascript", "node", "java", "ruby", "php", "go", "csha
 
 
 def messages(count: int, seed: int = 0) -> Iterator[bytes]:
-    """Give ingest messages, one a line, each with an event id of its own."""
+    """Return ingest messages, one a line, each with an event id of its own."""
     random_ = random.Random(seed)
     for number in range(count):
         event_id = uuid.UUID(int=random_.getrandbits(128), version=4).hex
@@ -47,7 +47,7 @@ def messages(count: int, seed: int = 0) -> Iterator[bytes]:
 
 
 def event(random_: random.Random, event_id: str) -> Event:
-    """Give one event: always an exception or a message, and a choice of everything else."""
+    """Return one event: always an exception or a message, and a choice of everything else."""
     result: Event = {"event_id": event_id, "timestamp": START_TIME + random_.random(), "platform": random_.choice(_PLATFORMS)}
     if random_.random() < 0.8:
         result["exception"] = {"values": [_exception(random_) for _ in range(random_.choice([1, 1, 1, 2, 3]))]}
@@ -100,13 +100,13 @@ def _words(random_: random.Random) -> str:
 
 
 def wrap(payload: str, **fields: Any) -> bytes:
-    """Give an ingest message as a line, with the payload's text in it as it is, valid or not."""
+    """Return an ingest message as a line, with the payload's text in it as it is, valid or not."""
     message = {"type": "event", "project_id": 1, "event_id": None, "start_time": START_TIME, "remote_addr": None} | fields
     return json.dumps(message)[:-1].encode() + b', "payload": ' + payload.encode("utf-8", "surrogatepass") + b"}"
 
 
 def odd_events() -> dict[str, tuple[str, str]]:
-    """Give events that must be repaired, named in `errors` and stored: the text of each, and the name that its error carries."""
+    """Return events that must be repaired, named in `errors` and stored: the text of each, and the name in its error."""
     return {
         "NaN": ('{"message": "a", "extra": {"ratio": NaN}}', "extra.ratio"),
         "Infinity": ('{"message": "a", "extra": {"ratio": [1, -Infinity]}}', "extra.ratio.1"),
@@ -126,7 +126,7 @@ def odd_events() -> dict[str, tuple[str, str]]:
 
 
 def broken_lines() -> dict[str, tuple[bytes, str]]:
-    """Give lines that hold no event that can be stored: the bytes of each, and the reason in Relay's words."""
+    """Return lines that hold no event that can be stored: the bytes of each, and the reason in Relay's words."""
     whole = wrap('{"message": "a"}')
     return {
         "truncated": (whole[: len(whole) // 2], "invalid_json"),

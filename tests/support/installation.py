@@ -83,7 +83,7 @@ class Installation:
         return [orjson.loads(message.value() or b"")[2] for message in read_all(self.broker, self.settings.kafka.events_out)]
 
     def counted(self) -> int:
-        """Give what the live counts have of project 1."""
+        """Return what the live counts have of project 1."""
         minutes = json.loads(self.get("/counts?minutes=5"))["minutes"]
         return sum(count["quantity"] for minute in minutes for count in minute["counts"] if count["project_id"] == 1)
 

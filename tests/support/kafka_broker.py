@@ -80,7 +80,7 @@ class Broker:
 
 @functools.cache
 def shared_broker() -> Broker:
-    """Give the one broker that all tests of this process share; it goes when the process does."""
+    """Return the one broker that all tests of this process share; it goes when the process does."""
     folder = Path(tempfile.mkdtemp(prefix="broker-"))
     broker = Broker(folder)
     broker.start()
@@ -94,7 +94,7 @@ def shared_broker() -> Broker:
 
 
 def fresh_settings(broker: Broker, *, partitions: int = 4, **kafka: object) -> Settings:
-    """Give settings whose topics and group nobody else uses; the topics are made."""
+    """Return settings whose topics and group nobody else uses; the topics are made."""
     name = secrets.token_hex(4)
     settings = Settings(
         kafka=KafkaSettings(
@@ -157,7 +157,7 @@ def read_all(broker: Broker, topic: str, *, isolation: str = "read_committed") -
 
 
 def committed(settings: Settings) -> dict[int, int]:
-    """Give the group's committed offsets by partition."""
+    """Return the group's committed offsets by partition."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka.brokers,
@@ -175,7 +175,7 @@ def committed(settings: Settings) -> dict[int, int]:
 
 
 def admin(broker: Broker) -> AdminClient:
-    """Give an admin client."""
+    """Return an admin client."""
     return AdminClient({"bootstrap.servers": broker.address, "log_level": 4})
 
 

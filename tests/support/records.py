@@ -22,18 +22,18 @@ PROJECT_ID = 7
 def make_record(
     body: bytes, form: Form = Form.JSON, *, position: int = 1, project_id: int | None = PROJECT_ID, **fields: Any
 ) -> Record:
-    """Give a record that arrives at RECEIVED for PROJECT_ID."""
+    """Return a record that arrives at RECEIVED for PROJECT_ID."""
     return Record(body, form, "test", position, RECEIVED, Token("test", 0, position - 1), project_id, **fields)
 
 
 def project_context(projects: Mapping[int, Project] | None = None, *, default: Project | None = None, **limits: Any) -> Context:
-    """Give a context for stages that ask the rules for nothing but the project."""
+    """Return a context for stages that ask the rules for nothing but the project."""
     rules = Rules("test", _only(default or Project()), {number: _only(project) for number, project in (projects or {}).items()})
     return Context(now=RECEIVED, rules=rules, ledger=UncountedLedger(), limits=Limits(**limits))
 
 
 def whole_context(rules: Path = REPOSITORY / "rules") -> Context:
-    """Give a context for all stages, with the rules of the repository, that counts nothing."""
+    """Return a context for all stages, with the rules of the repository, that counts nothing."""
     return Context(now=RECEIVED, rules=load_rules(rules), ledger=UncountedLedger())
 
 

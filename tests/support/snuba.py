@@ -25,7 +25,7 @@ Check = Callable[[Any], bool]
 
 
 def check_event_message(value: bytes) -> list[str]:
-    """Say why the errors processor or the events schema refuses a message."""
+    """Return why the errors processor or the events schema refuses a message."""
     try:
         message = json.loads(value, parse_constant=_refuse_constant)
     except ValueError as error:
@@ -34,7 +34,7 @@ def check_event_message(value: bytes) -> list[str]:
 
 
 def check_published_event(value: bytes) -> list[str]:
-    """Say what is wrong with a message of ours: beside refusals, what Snuba would read as a wrong date or an empty column."""
+    """Return what is wrong with a published message: refusals, and values that Snuba would read as a wrong date or no column."""
     refusals = check_event_message(value)
     if refusals:
         return refusals
@@ -70,7 +70,7 @@ def check_published_event(value: bytes) -> list[str]:
 
 
 def check_outcome(outcome: Any) -> list[str]:
-    """Say why the outcomes processor or schema refuses an outcome, or would date it now()."""
+    """Return why the outcomes processor or schema refuses an outcome, or would date it now()."""
     refusals = [*_schema_refusals("outcomes", outcome)]
     if not isinstance(outcome, dict):
         return [*refusals, "not an object"]
@@ -219,7 +219,7 @@ def _interface_refusals(data: dict[str, Any]) -> Refusals:
 
 
 def _objects(data: dict[str, Any], *names: str) -> Iterator[dict[str, Any] | str]:
-    """Give the objects of an interface's `values`, or the name of what is wrong with it."""
+    """Return the objects of an interface's `values`, or the name of what is wrong with it."""
     for name in names:
         interface = data.get(name)
         values = interface.get("values") if isinstance(interface, dict) else None

@@ -92,7 +92,7 @@ class _Faults:
                     self.null(holder, key, f"{name}.")
 
     def objects(self, event: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], str]]:
-        """Give each object that an interface such as `exception` holds under `values`, with its path."""
+        """Return each object that an interface such as `exception` holds under `values`, with its path."""
         interface = event.get(name)
         if not interface:
             return

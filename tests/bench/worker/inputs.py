@@ -27,13 +27,13 @@ PARTITIONS = 4
 
 
 def worker_settings(broker: Broker, redis_url: str) -> Settings:
-    """Give settings with topics of their own."""
+    """Return settings with topics of their own."""
     settings = fresh_settings(broker, partitions=PARTITIONS)
     return msgspec.structs.replace(settings, redis=RedisSettings(url=redis_url), rules=str(ROOT / "rules"))
 
 
 def recorded_bodies(count: int) -> list[bytes]:
-    """Give the recorded events over and over, each with an id of its own: equal ones would be duplicates."""
+    """Return the recorded events over and over, each with an id of its own: equal ones would be duplicates."""
     recorded = itertools.cycle(_recorded())
     return [
         ingest_message({**event, "event_id": uuid.uuid4().hex}, 1 + number % 5)[1]

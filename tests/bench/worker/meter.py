@@ -79,7 +79,7 @@ class Meter:
             self._turns.wait()
 
     def cost(self) -> Cost:
-        """Give the cost between the first batch that counts and the last."""
+        """Return the cost between the first batch that counts and the last."""
         if self._turns:
             self._turns.leave()
         (first, total, stages), (last, total_after, stages_after) = self._readings[WARM_UP_BATCHES - 1], self._readings[-1]

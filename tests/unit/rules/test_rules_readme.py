@@ -14,7 +14,7 @@ README = (Path(__file__).parents[3] / "rules" / "README.md").read_text()
 
 
 def example(heading: str) -> RuleFile:
-    """Give the first block of code below a heading."""
+    """Return the first block of code below a heading."""
     section = README.partition(f"\n## {heading}")[2]
     block = re.search(r"```\w*\n(.*?)```", section, re.DOTALL)
     assert block is not None

@@ -24,7 +24,7 @@ from pipeline.stages.runner import accepted
 
 @dataclass
 class ScriptedLedger:
-    """Gives the answers that a test wrote down, and keeps what it was asked."""
+    """Returns the answers that a test wrote down, and keeps what it was asked."""
 
     answers: Sequence[Any] = ()
     asked: list[Any] = field(default_factory=list)

@@ -21,7 +21,7 @@ def read(text: bytes) -> tuple[Any, list[dict[str, Any]]]:
 
 
 def nested(levels: int, *, inner: str = "") -> bytes:
-    """Give an object of so many levels."""
+    """Return an object of so many levels."""
     return f'{{"a": {"[" * (levels - 1)}{inner}{"]" * (levels - 1)}}}'.encode()
 
 

@@ -381,7 +381,7 @@ def test_no_event_whatever_it_holds_is_refused(event: dict[str, Any]) -> None:
 
 
 def planted(path: str, value: Any) -> dict[str, Any]:
-    """Give a branch with the value at its end; numbers in the path are list positions."""
+    """Return a branch with the value at its end; numbers in the path are list positions."""
     for name in reversed(path.split(".")):
         value = [value] if name.isdecimal() else {name: value}
     branch: dict[str, Any] = value

@@ -47,7 +47,7 @@ def drop(*unwanted: int) -> Stage:
 
 
 def trip(*at: int, error: type[Exception] = ValueError) -> Stage:
-    """Give a stage of whole batches that fails for some of them, after it has done its work."""
+    """Return a stage of whole batches that fails for some of them, after it has done its work."""
 
     def stage(batch: Items, _: Context) -> StageResult:
         for item in batch:

@@ -116,7 +116,7 @@ def test_a_length_that_lies_does_not_reserve_memory() -> None:
 
 
 class Dripping(io.RawIOBase):
-    """Gives a few bytes at a time, so that every value is cut by the end of what was read somewhere."""
+    """Returns a few bytes at a time, so that every value is cut by the end of what was read somewhere."""
 
     def __init__(self, data: bytes, seed: int) -> None:
         self._data, self._rng = data, random.Random(seed)
