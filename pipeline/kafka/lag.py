@@ -65,7 +65,10 @@ class LagWatch:
         was_elected = False
         while not self._stopping.wait(EVERY_S):
             if self._is_elected():
-                self.look()
+                try:
+                    self.look()
+                except Exception:  # a watch that ended silently would look like a lag that stays the same
+                    log.exception("the lag could not be looked at")
                 self._on_lag(self.lag(time.time()))
                 was_elected = True
             elif was_elected:

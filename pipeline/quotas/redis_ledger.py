@@ -231,7 +231,10 @@ class RedisLedger:
                 self._asked_again_at = failed + min(_PAUSE_FACTOR * (failed - started), _LONGEST_PAUSE_S)
             raise
         if replies is None:
-            raise StaleBatchError("another worker has gone past this batch")
+            raise StaleBatchError(
+                "the ledger in Redis is ahead of the committed offsets: another worker has gone past this batch, "
+                "or the offsets were moved back (then `pipeline offsets reset` moves both)"
+            )
         if self._losses.learn(call, replies, decided, (self._admitted, self._counted), now):
             self._memory.forget_full_limits()
         return replies
