@@ -6,12 +6,18 @@ They are warnings and not errors, because rules that were written for Sentry con
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from pipeline.globs.check import never_matches, seems_meant_as_text
 from pipeline.grouping.fingerprint_rules.rule import EventMatcher, FingerprintRule
 from pipeline.grouping.fingerprint_rules.variables import closest_to, is_inside_text, is_unknown, unknown_in, variable_in
 from pipeline.grouping.stacktrace_rules.rule import FrameMatcher, StackTraceRule
 from pipeline.model.errors import RuleError
+from pipeline.model.rule_file import find_key
+from pipeline.rules.snapshot import Rules
+
+SNUBA_RETENTIONS = (30, 60, 90)
+"""Days for which Snuba keeps events."""
 
 FAMILIES = frozenset({"native", "javascript", "other", "all"})
 TRUTHS = frozenset({"1", "yes", "true", "0", "no", "false"})
@@ -72,3 +78,18 @@ def _reason(matcher: FrameMatcher | EventMatcher) -> str | None:
     if key == "sdk":
         return None
     return never_matches(pattern, is_path=key in {"path", "package"})
+
+
+def unkept_retentions(rules: Rules, folder: Path) -> Iterator[RuleError]:
+    """Yield a warning for each retention that Snuba does not keep as it is written.
+
+    Snuba keeps SNUBA_RETENTIONS alone and rounds others: 7 days become 30, and 365 become 90.
+    """
+    own = {f"projects/{project_id}": one.project.retention_days for project_id, one in rules.projects.items()}
+    for place, days in {"default": rules.default.project.retention_days, **own}.items():
+        file = folder / place / "project.toml"
+        text = file.read_text() if file.is_file() else ""
+        line = find_key(text, "retention_days")
+        if line is not None and days not in SNUBA_RETENTIONS:
+            kept = next((known for known in SNUBA_RETENTIONS if known >= days), SNUBA_RETENTIONS[-1])
+            yield RuleError(str(file), line, None, f"retention_days = {days}: Snuba keeps these events for {kept} days")

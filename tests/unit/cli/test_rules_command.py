@@ -241,6 +241,22 @@ def test_check_warns_of_text_in_brackets_and_of_variables_that_are_not_there(fol
         assert words in result.stderr
 
 
+def test_check_warns_of_retentions_that_snuba_does_not_keep(folder: Callable[..., Path]) -> None:
+    path = folder("rules", "message:x -> x")
+    for project_id, days in ((1, 7), (2, 30), (3, 365)):
+        (path / "projects" / str(project_id)).mkdir(parents=True)
+        (path / "projects" / str(project_id) / "project.toml").write_text(f'slug = "p{project_id}"\nretention_days = {days}\n')
+
+    result = run("check", path)
+
+    assert result.exit_code == 0
+    assert f"warning: {path}/projects/1/project.toml:2: retention_days = 7: Snuba keeps these events for 30 days" in result.stderr
+    assert (
+        f"warning: {path}/projects/3/project.toml:2: retention_days = 365: Snuba keeps these events for 90 days" in result.stderr
+    )
+    assert "projects/2" not in result.stderr
+
+
 def test_check_runs_the_cases_beside_the_rules(folder: Callable[..., Path]) -> None:
     path = folder("rules", 'logger:a -> {{ default }}, {{ tags.region }} title="Cart"', "logger:b -> failed")
     cases = path / "default" / "carts.cases.yaml"
