@@ -45,8 +45,6 @@ class ShipBatch:
     records: Sequence[Record]
     end: SpoolPosition
     kept: KeptPosition
-    suspicion: str = ""
-    """Never set: reading a spool again costs nobody but this gateway."""
 
     @property
     def positions(self) -> KafkaPositions:

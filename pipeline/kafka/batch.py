@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from pipeline.kafka.start import Mark
+from pipeline.kafka.start import log_mark
 from pipeline.model.record import Form, Position, Record, Token
 
 TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
@@ -42,8 +42,8 @@ class KafkaPositions(NamedTuple):
 class KafkaBatch:
     """Records in the order polled. `bases` are committed offsets, `ends` one past what was polled, both by partition.
 
-    `headers` are those of records that have any. `logs` names each partition's log (see `start.Mark`). `membership` is the
-    consumer group's metadata of the time. `suspicion` is why the batch's only record must not be tried again, or "".
+    `headers` are those of records that have any. `logs` names each partition's log (see `start.log_mark`). `membership` is the
+    consumer group's metadata of the time.
     """
 
     records: Sequence[Record]
@@ -53,12 +53,11 @@ class KafkaBatch:
     topic: str
     logs: Mapping[int, str]
     membership: Any
-    suspicion: str = ""
 
     @property
     def positions(self) -> KafkaPositions:
         """What a commit of this batch moves."""
-        metadata = {partition: str(Mark(self.logs[partition])) for partition in self.ends}
+        metadata = {partition: log_mark(self.logs[partition]) for partition in self.ends}
         return KafkaPositions(self.topic, self.ends, self.membership, metadata)
 
     def halves(self) -> tuple[KafkaBatch, KafkaBatch]:

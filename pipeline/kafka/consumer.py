@@ -2,7 +2,7 @@
 
 Each trap of librdkafka is named where this file steps around it; tests/integration/test_kafka_consumer.py has one test each.
 
-This file is long because what a rebalance, a rewind and a suspicious record do to the same partitions is read in one place.
+This file is long because what a rebalance, a rewind and a break of the log do to the same partitions is read in one place.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pipeline.kafka.batch import NO_HEADERS, Headers, KafkaBatch, KafkaPositions, make_record
 from pipeline.kafka.config import consumer_config
 from pipeline.kafka.errors import note_error
-from pipeline.kafka.start import TRIES_BEFORE_CARE, Mark, TopicHistory
+from pipeline.kafka.start import TopicHistory, log_mark
 from pipeline.model.record import Form, Position, Record, Token
 from pipeline.settings.schema import BatchSettings, KafkaSettings
 
@@ -58,14 +57,8 @@ class KafkaConsumer:
         self._history = TopicHistory(kafka, topic)
         self._bases: dict[int, int | None] = {}
         """Owned partitions and their committed offset. None until the first record comes: then `_take_on` asks for it."""
-        self._marks: dict[int, Mark] = {}
-        self._fresh: set[int] = set()
-        """Partitions that were assigned and of which nothing was committed since."""
-        self._careful_until: dict[int, int] = {}
-        """Partitions whose records below this offset are read one by one, because somebody died of one of them."""
-        self._guilty: dict[int, int] = {}
-        """Partitions whose last reader died with the record at this base alone in hand."""
-        self._is_rest_dropped = False
+        self._logs: dict[int, str] = {}
+        """Names of the owned partitions' logs, as far as they were taken on."""
         self._membership: Any = None
         self._rebalances = 0
         self._paused = False
@@ -99,11 +92,7 @@ class KafkaConsumer:
 
         Raises KafkaException if the client cannot go on.
         """
-        if self._is_rest_dropped:
-            self._is_rest_dropped = False
-            self.rewind()
         if self._bases and self._history.is_recreated():
-            self._fresh |= self._bases.keys()
             self.rewind()
             self._take_on(self._bases)
             return None
@@ -132,9 +121,11 @@ class KafkaConsumer:
             if moved is None:
                 self.rewind()
                 return None
+            for partition in {message.partition() for message in messages if self._is_unknown(message)} - moved:
+                # The client was sent back by the broker, and the log has grown past the committed offset since.
+                self._read_from(partition, self._bases[partition] or 0)
+                moved.add(partition)
             messages = [message for message in messages if message.partition() not in moved]
-        if self._careful_until and (suspect := self._next_suspect(messages)) is not None:
-            return self._alone(suspect)
         return self._batch(messages) if messages else None
 
     def wait(self, seconds: float) -> bool:
@@ -159,8 +150,6 @@ class KafkaConsumer:
         for partition, end in positions.ends.items():
             if partition in self._bases:
                 self._bases[partition] = end
-                self._marks[partition] = Mark(self._marks[partition].log)
-                self._fresh.discard(partition)
 
     def rewind(self) -> None:
         """Read every partition again from its committed offset. An aborted transaction does not do that by itself.
@@ -187,7 +176,7 @@ class KafkaConsumer:
             base = self._bases[place.partition]
             if base is not None and place.offset > base:
                 moved[place.partition] = place.offset
-        metadata = {partition: str(Mark(self._marks[partition].log)) for partition in moved}
+        metadata = {partition: log_mark(self._logs[partition]) for partition in moved}
         return KafkaPositions(self._topic, moved, self._membership, metadata) if moved else None
 
     def close(self) -> None:
@@ -211,61 +200,25 @@ class KafkaConsumer:
             for partition, start in starts.items():
                 if start.broken is not None:
                     self._on_break(start.broken, start.lost)
-                mark = start.mark
-                if partition in self._fresh:
-                    mark = mark._replace(tries=mark.tries + 1)
-                    if mark.is_alone:
-                        self._guilty[partition] = start.base
-                    if mark.is_alone or mark.tries > TRIES_BEFORE_CARE:
-                        self._careful_until[partition] = start.base + self._bounds.max_records
-                self._bases[partition], self._marks[partition] = start.base, mark
-                if partition in self._fresh or start.broken is not None:
-                    to_mark.append(TopicPartition(self._topic, partition, start.base, str(mark)))
+                self._bases[partition], self._logs[partition] = start.base, start.log
+                if start.broken is not None:
+                    to_mark.append(TopicPartition(self._topic, partition, start.base, log_mark(start.log)))
                 if start.seek_to is not None:
-                    place = TopicPartition(self._topic, partition, start.seek_to)
-                    self._consumer.incremental_unassign([place])
-                    self._consumer.incremental_assign([place])
+                    self._read_from(partition, start.seek_to)
                     moved.add(partition)
             if to_mark:
                 self._consumer.commit(offsets=to_mark, asynchronous=False)
         except KafkaException as error:
             self._note(error.args[0])
             return None
-        if self._paused:
-            self._pause()
         return moved
 
-    def _next_suspect(self, messages: Sequence[Message]) -> Message | None:
-        """Return the next message that must be alone in its batch. None if the suspicious part of its partition is behind us."""
-        for message in messages:
-            partition = message.partition()
-            if partition in self._careful_until:
-                if message.offset() < self._careful_until[partition]:
-                    return message
-                del self._careful_until[partition]
-        return None
-
-    def _alone(self, message: Message) -> KafkaBatch | None:
-        """Return a batch of one suspicious record, after a mark that says so. The other messages are read again.
-
-        The record is given up if the mark says that it was alone already in the hands of a reader that ended without a commit.
-        """
-        partition = message.partition()
-        mark = self._marks[partition]
-        base = self._bases[partition]
-        is_guilty = self._guilty.pop(partition, None) == base
-        self._marks[partition] = mark = mark._replace(is_alone=True)
-        try:
-            marked = [TopicPartition(self._topic, partition, base or 0, str(mark))]
-            self._consumer.commit(offsets=marked, asynchronous=False)
-        except KafkaException as error:
-            self._note(error.args[0])
-            self.rewind()
-            return None
-        self._is_rest_dropped = True
-        batch = self._batch([message])
-        guilt = f"{mark.tries - 1} workers ended without a commit while they had it, the last one with this record alone"
-        return replace(batch, ends={partition: message.offset() + 1}, suspicion=guilt if is_guilty else "")
+    def _read_from(self, partition: int, offset: int) -> None:
+        place = TopicPartition(self._topic, partition, offset)
+        self._consumer.incremental_unassign([place])
+        self._consumer.incremental_assign([place])
+        if self._paused:
+            self._consumer.pause([place])
 
     def _batch(self, messages: Sequence[Message]) -> KafkaBatch:
         records: list[Record] = []
@@ -278,14 +231,14 @@ class KafkaConsumer:
             own = NO_HEADERS
             if sent:
                 own = headers[partition, offset] = {name: value for name, value in sent if value is not None}
-            token = Token(self._marks[partition].log, partition, offset)
+            token = Token(self._logs[partition], partition, offset)
             records.append(make_record(message.value() or b"", self._form, self._topic, token, _arrived(message), own))
         ends = {partition: message.offset() + 1 for partition, message in last.items()}
         # The position, not the last offset + 1: behind transaction markers the latter would leave a lag of 1 for ever.
         for place in self._consumer.position([TopicPartition(self._topic, partition) for partition in ends]):
             ends[place.partition] = max(place.offset, ends[place.partition])
         bases = {partition: base for partition in ends if (base := self._bases[partition]) is not None}
-        logs = {partition: self._marks[partition].log for partition in ends}
+        logs = {partition: self._logs[partition] for partition in ends}
         return KafkaBatch(records, headers, bases, ends, self._topic, logs, self._membership)
 
     def _good(self, messages: Iterable[Message]) -> list[Message]:
@@ -330,7 +283,6 @@ class KafkaConsumer:
         self._rebalances += 1
         consumer.incremental_assign(places)
         self._bases |= dict.fromkeys(place.partition for place in places)
-        self._fresh |= {place.partition for place in places}
         # Taken here and nowhere later: metadata that is fresh when a batch is committed would let a worker commit
         # a partition that it has lost. Without a member id (lost again already) the broker would not check it at all.
         membership = consumer.consumer_group_metadata()
@@ -344,30 +296,11 @@ class KafkaConsumer:
         self._rebalances += 1
         gone = [place.partition for place in places]
         self._on_revoke(gone)
-        self._take_marks_back(consumer, gone)
         for partition in gone:
             self._bases.pop(partition, None)
-            self._marks.pop(partition, None)
-            self._careful_until.pop(partition, None)
-            self._guilty.pop(partition, None)
-            self._fresh.discard(partition)
+            self._logs.pop(partition, None)
         consumer.incremental_unassign(places)
         log.info("partitions revoked", extra={"revoked": gone, "owned": self.partitions})
-
-    def _take_marks_back(self, consumer: Consumer, partitions: Sequence[int]) -> None:
-        """Take back the count of a try that ends in good order: the next owner need not suspect the records."""
-        begun = [
-            TopicPartition(self._topic, partition, base, str(Mark(mark.log, mark.tries - 1)))
-            for partition in partitions
-            if (mark := self._marks.get(partition)) is not None
-            and mark.tries
-            and (base := self._bases.get(partition)) is not None
-        ]
-        if begun and self._membership is not None:
-            try:
-                consumer.commit(offsets=begun, asynchronous=False)
-            except KafkaException as error:
-                self._note(error.args[0])
 
     def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Drop the membership: the group went on without this member, and its partitions belong to others."""

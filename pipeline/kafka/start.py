@@ -1,8 +1,7 @@
 """Where a partition is read from when it is taken on, and what happened to it meanwhile.
 
-A group's committed offset alone does not tell enough. A topic may have been deleted and made again, its log may have lost its
-tail or its beginning, and the record at the offset may have killed everyone who read it. So each commit keeps a `Mark` beside the
-offset, in the metadata that the broker stores for it.
+A group's committed offset alone does not tell enough. A topic may have been deleted and made again, and its log may have lost its
+tail or its beginning. So each commit keeps the name of its log beside the offset, in the metadata that the broker stores for it.
 """
 
 from __future__ import annotations
@@ -28,38 +27,24 @@ ASK_WITHIN_S = 5.0
 ASK_FOR_ID_EVERY_S = 1.0
 CONFIRM_BACKWARDS_S = 3.0
 """A log that ends before the committed offset must look so for this long: a new leader may catch up yet."""
-TRIES_BEFORE_CARE = 2
-"""After so many tries that ended without a commit, the records are read one by one."""
-
-_MARK = re.compile(r"log=(?P<log>\S+)( tries=(?P<tries>\d{1,6}))?(?P<alone> alone)?")
+_MARK = re.compile(r"log=(\S+)")
 
 
-class Mark(NamedTuple):
-    """What a commit keeps beside its offset.
+def log_mark(name: str) -> str:
+    """Return the metadata of a commit: the name of the log that its offset belongs to.
 
-    `log` names the partition's log: the topic's id, with a number behind it if the log has lost its tail. `tries` counts the
-    readers that began at the offset and have not committed since. `is_alone`: the last of them had only the record at the offset
-    in hand.
+    A log is named by its topic's id, with a number behind it if it has lost its tail.
 
-    >>> str(Mark("xyz", 2, True))
-    'log=xyz tries=2 alone'
-    >>> parse_mark("log=xyz tries=2 alone")
-    Mark(log='xyz', tries=2, is_alone=True)
+    >>> read_log_mark(log_mark("xyz~1"))
+    'xyz~1'
     """
-
-    log: str
-    tries: int = 0
-    is_alone: bool = False
-
-    def __str__(self) -> str:
-        """Return the metadata's text."""
-        return f"log={self.log}" + (f" tries={self.tries}" if self.tries else "") + (" alone" if self.is_alone else "")
+    return f"log={name}"
 
 
-def parse_mark(metadata: str | None) -> Mark | None:
-    """Parse a commit's metadata. None for metadata that somebody else wrote, or none at all."""
+def read_log_mark(metadata: str | None) -> str | None:
+    """Return the name of the log in a commit's metadata. None for metadata that somebody else wrote, or none at all."""
     found = _MARK.fullmatch(metadata or "")
-    return Mark(found["log"], int(found["tries"] or 0), found["alone"] is not None) if found else None
+    return found[1] if found else None
 
 
 class Break(StrEnum):
@@ -74,38 +59,38 @@ class Break(StrEnum):
 
 
 class Start(NamedTuple):
-    """Where reading begins. `base` is the offset that the ledger and the next commit stand on.
+    """Where reading begins. `base` is the offset that the ledger and the next commit stand on, `log` the name of the log.
 
     `seek_to` is set if the client must be moved there. `lost` counts the offsets that nobody can read any more.
     """
 
     base: int
-    mark: Mark
+    log: str
     broken: Break | None = None
     seek_to: int | None = None
     lost: int = 0
 
 
-def find_start(committed: int | None, mark: Mark | None, first: int, end: int, topic_id: str) -> Start:
+def find_start(committed: int | None, log_name: str | None, first: int, end: int, topic_id: str) -> Start:
     """Decide where a partition is read from.
 
-    `committed` is the group's offset, None if there is none, and `mark` what was kept beside it. The broker has the offsets from
-    `first` up to and without `end`. A commit without a mark is from a version that wrote none, and is trusted.
+    `committed` is the group's offset, None if there is none, and `log_name` the log that it belongs to. The broker has the
+    offsets from `first` up to and without `end`. A commit without a name is from a version that wrote none, and is trusted.
     """
     if committed is None:
-        return Start(first, Mark(topic_id))
-    mark = mark or Mark(topic_id)
-    if mark.log.partition("~")[0] != topic_id:
-        return Start(first, Mark(topic_id), Break.RECREATED, seek_to=first)
+        return Start(first, topic_id)
+    log_name = log_name or topic_id
+    if log_name.partition("~")[0] != topic_id:
+        return Start(first, topic_id, Break.RECREATED, seek_to=first)
     if committed > end:
-        return Start(end, Mark(_next_log(mark.log)), Break.WENT_BACKWARDS, seek_to=end)
+        return Start(end, _next_log(log_name), Break.WENT_BACKWARDS, seek_to=end)
     if committed < first:
-        return Start(committed, Mark(mark.log), Break.RETENTION, lost=first - committed)
-    return Start(committed, mark)
+        return Start(committed, log_name, Break.RETENTION, lost=first - committed)
+    return Start(committed, log_name)
 
 
-def _next_log(log: str) -> str:
-    topic_id, _, number = log.partition("~")
+def _next_log(name: str) -> str:
+    topic_id, _, number = name.partition("~")
     return f"{topic_id}~{int(number or 0) + 1}"
 
 
@@ -149,7 +134,7 @@ class TopicHistory:
             if place.error is not None:
                 raise KafkaException(place.error)
             committed = place.offset if place.offset >= 0 else None
-            start = find_start(committed, parse_mark(place.metadata), *bounds[place.partition], self._id)
+            start = find_start(committed, read_log_mark(place.metadata), *bounds[place.partition], self._id)
             if start.broken is Break.WENT_BACKWARDS:
                 self._confirm(place.partition)
             if start.broken is not None:

@@ -57,10 +57,6 @@ class SettingsError(Exception):
     """A settings file, variable or flag that cannot be used; the text names it."""
 
 
-class SuspectError(Exception):
-    """A record hung or killed the processes that tried it. It is not tried again."""
-
-
 class CommitError(Exception):
     """A batch was not committed, or nobody can say: read again from what is committed, and do it again."""
 

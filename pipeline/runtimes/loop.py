@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Generic
 
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import CommitError, RetryableError, StaleBatchError, SuspectError
+from pipeline.model.errors import CommitError, RetryableError, StaleBatchError
 from pipeline.runtimes.clock import MACHINE, Clock
 from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
 from pipeline.runtimes.garbage import GarbageBetweenBatches
@@ -128,7 +128,7 @@ class Loop(Generic[B, R]):
         while True:
             self._beat("run")
             try:
-                result = self._work.give_up(batch, SuspectError(batch.suspicion)) if batch.suspicion else self._work.run(batch)
+                result = self._work.run(batch)
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 if not self._hold(State.WAITING, str(error), error.retry_in_s):

@@ -23,10 +23,6 @@ class Batch(Protocol):
     def positions(self) -> Any:
         """What the sink makes durable with the results. Source and sink agree on its type; the loop does not look inside."""
 
-    @property
-    def suspicion(self) -> str:
-        """Why the batch's only record must not be tried again, or "": it hung or killed the processes that tried it."""
-
     def halves(self) -> tuple[Self, Self]:
         """Cut a batch of two or more records in two. The second half stands on what the first half commits."""
 
