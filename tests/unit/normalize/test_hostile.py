@@ -127,9 +127,11 @@ def test_normalizing_again_keeps_what_grouping_reads(event: dict[str, Any]) -> N
 
 
 def _settled(value: Any) -> bytes:
-    """Print a field; what was refused in a list of exceptions stands there as null once, and is gone the second time."""
+    """Print a field. What was refused in a list of exceptions or tags stands there as null once, and is gone the second time."""
     if isinstance(value, dict) and "values" in value:
-        value = [entry for entry in value["values"] if entry is not None]
+        value = value["values"]
+    if isinstance(value, list):
+        value = [entry for entry in value if entry is not None]
     return orjson.dumps(value or None)
 
 
