@@ -32,6 +32,9 @@ _DROPPED = frozenset({"metadata", "spans", "measurements", "breakdowns", "groupi
 """Fields of other kinds of events or of later stages. They are dropped silently."""
 
 
+LOGGER_LIMIT = 64
+
+
 def normalize_event(
     event: dict[str, Any],
     *,
@@ -76,7 +79,7 @@ def normalize_event(
     if result.get("platform") not in PLATFORMS:
         result["platform"] = "other"
     result.setdefault("level", "error")
-    result.setdefault("logger", "")
+    _settle_logger(result, remarks)
     _message(event, result, remarks)
     _tags(event, result, remarks, max_tags)
     _lone_stacktrace(result, remarks)
@@ -97,6 +100,35 @@ def normalize_event(
     if remarks.meta:
         result["_meta"] = remarks.meta
     return result
+
+
+def _settle_logger(result: dict[str, Any], remarks: Remarks) -> None:
+    """Cut the logger's name to its limit. A Java logger loses its beginning, because the class stands at its end.
+
+    The cut goes to the next dot if there is one, and `*` stands for what is gone: `*.checkout.PaymentService`.
+    Like Relay, this leaves the remark on the whole event.
+    """
+    sent = result.setdefault("logger", "")
+    if result["platform"] != "java":
+        if len(sent) > LOGGER_LIMIT:
+            result["logger"] = trim(sent, (None, "logger"), remarks, LOGGER_LIMIT)
+        return
+    name = sent.strip()
+    result["logger"] = name
+    if len(name) > LOGGER_LIMIT:
+        start = len(name) - LOGGER_LIMIT + 1  # one character for the `*`
+        if name[start - 1] != ".":
+            start = max(start, name.find(".", start))
+        result["logger"] = f"*{name[start:]}"
+        _logger_remark(remarks, len(sent), ["@logger:replace", "s", 0, start])
+    elif name != sent:
+        _logger_remark(remarks, len(sent), ["@logger:trim", "s"] if name else ["@logger:remove", "x", 0, len(sent)])
+
+
+def _logger_remark(remarks: Remarks, length: int, note: list[Any]) -> None:
+    remark = remarks.remark(())
+    remark.setdefault("rem", []).append(note)
+    remark["len"] = length
 
 
 def _drop_empty(result: dict[str, Any], remarks: Remarks) -> None:

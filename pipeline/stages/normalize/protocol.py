@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from pipeline.model.event_path import EventPath
@@ -133,7 +134,7 @@ FIELDS: dict[str, Parser] = {
     "transaction": text(200, strip=True),
     "transaction_info": _transaction_info,
     "time_spent": _time_spent,
-    "logger": text(64, deny="\r\n"),
+    "logger": text(sys.maxsize, deny="\r\n"),  # cut later, by the platform
     "modules": _modules,
     "platform": string,
     "release": primitive(),

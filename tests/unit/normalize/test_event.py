@@ -114,3 +114,30 @@ def test_an_unknown_address_leaves_no_placeholder() -> None:
 def test_errors_are_counted_out_at_some_point() -> None:
     event = _normalized(**{f"key{number}": number for number in range(5_000)}, errors=[{"type": "x"}] * 5_000)
     assert len(event["errors"]) == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected", "removed"),
+    [
+        ("com.example.checkout." + "b" * 31 + ".payments.PaymentService", "*." + "b" * 31 + ".payments.PaymentService", 20),
+        ("a" * 6 + "." + "b" * 41 + "." + "C" * 22, "*." + "C" * 22, 48),
+        ("ab." + "b" * 40 + "." + "C" * 22, "*" + "b" * 40 + "." + "C" * 22, 3),
+        ("a" * 40 + "C" * 40, "*" + "a" * 23 + "C" * 40, 17),
+    ],
+)
+def test_the_name_of_a_java_logger_loses_its_beginning(sent: str, expected: str, removed: int) -> None:
+    event = _normalized(platform="java", logger=sent)
+    assert event["logger"] == expected
+    assert len(event["logger"]) <= 64
+    assert event["_meta"][""] == {"rem": [["@logger:replace", "s", 0, removed]], "len": len(sent)}
+
+
+def test_blanks_around_the_name_of_a_java_logger_go() -> None:
+    assert _normalized(platform="java", logger=" a.B ")["logger"] == "a.B"
+    assert "_meta" not in _normalized(platform="java", logger="a.B")
+
+
+def test_other_loggers_lose_their_end() -> None:
+    event = _normalized(platform="python", logger="a" * 60 + ".bcdefgh")
+    assert event["logger"] == "a" * 60 + ".bcdefgh"[:1] + "..."
+    assert event["_meta"]["logger"][""]["len"] == 68
