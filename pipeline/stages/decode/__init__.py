@@ -32,7 +32,8 @@ def decode_record(record: Record, ctx: Context) -> list[End]:
 
     Returns  an item for each error event. Category, scope, arrival and event id are set; the event is otherwise as sent.
     Rejects  INVALID: `unsupported` (transactions, other items of an envelope), `duplicate_item` (an envelope's second event),
-             `no_event_payload` (an envelope without items), `project_id` (unknown, if the settings refuse such projects).
+             `no_event_payload` (an envelope without items), `project_id` (unknown, if the settings refuse such projects, or
+             sent with a key that is not active).
     Dead     records that do not parse, are no object, are too large, or name no project. The reasons are Relay's words.
     """
     try:
@@ -161,7 +162,13 @@ def _scope(project_id: int | None, public_key: str | None, ctx: Context) -> Scop
 
 
 def _is_refused(scope: Scope, ctx: Context) -> bool:
-    return ctx.limits.unknown_projects == "reject" and not ctx.rules.knows(scope.project_id)
+    """Whether the project is unknown and such projects are refused, or the key is listed and not active."""
+    if ctx.limits.unknown_projects == "reject" and not ctx.rules.knows(scope.project_id):
+        return True
+    if scope.key_id is None:
+        return False
+    listed = [key.is_active for key in ctx.rules.project(scope.project_id).project.keys if key.id == scope.key_id]
+    return bool(listed) and not any(listed)
 
 
 def _invalid(

@@ -291,6 +291,36 @@ class TestUnknownProjects:
         assert the_item(packed(), self.REFUSING).scope.project_id == 42
 
 
+class TestInactiveKeys:
+    OTHER_KEY = "a" * 32
+    KEYS = (ProjectKey(id=11, public_key=KEY, is_active=False), ProjectKey(id=12, public_key=OTHER_KEY))
+    CONTEXT = project_context({42: Project(organization=5, keys=KEYS)})
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            packed(key_id=11),
+            packed(payload=json.dumps({"message": "a", "key_id": "11"}).encode()),
+            envelope(("event", b'{"message": "a"}')),
+        ],
+        ids=["beside", "inside", "envelope"],
+    )
+    def test_their_events_are_outcomes_of_the_key(self, record: Record) -> None:
+        outcome = the_outcome(record, self.CONTEXT)
+        assert (outcome.reason, outcome.event_id, outcome.scope) == ("project_id", EVENT_ID, Scope(5, 42, 11))
+
+    def test_each_item_of_their_envelopes_is(self) -> None:
+        ends = decode_record(envelope(("event", b"{}"), ("attachment", b"123")), self.CONTEXT)
+        assert [(end.reason, end.quantity) for end in ends if isinstance(end, Outcome)] == [("project_id", 1), ("project_id", 3)]
+
+    def test_other_keys_pass(self) -> None:
+        header = {"event_id": EVENT_ID, "dsn": f"https://{self.OTHER_KEY}@ingest.example/42"}
+        assert the_item(envelope(("event", b"{}"), header=header), self.CONTEXT).scope.key_id == 12
+        assert the_item(packed(key_id=12), self.CONTEXT).scope.key_id == 12
+        assert the_item(packed(key_id=99), self.CONTEXT).scope.key_id == 99
+        assert the_item(packed(), self.CONTEXT).scope.key_id is None
+
+
 class TestBadInput:
     @pytest.mark.parametrize(("text", "name"), odd_events().values(), ids=odd_events().keys())
     def test_odd_numbers_and_ids_are_repaired_and_everything_can_be_printed(self, text: str, name: str) -> None:
