@@ -16,6 +16,7 @@ from pipeline.model.record import Output
 from pipeline.model.storage_message import (
     INSERT,
     LAST_SECOND,
+    MAX_SEARCH_CHARS,
     PROTOCOL_VERSION,
     QUEUE,
     PostProcessState,
@@ -25,7 +26,6 @@ from pipeline.model.storage_message import (
 )
 from pipeline.stages.contract import Context
 from pipeline.stages.publish.limits import fit_storage
-from pipeline.stages.publish.search_message import search_message
 
 RECORD_OVERHEAD_BYTES = 4_096
 """More than a broker adds to a value: batch header, key, and our headers."""
@@ -88,6 +88,25 @@ def _data(item: Item) -> dict[str, Any]:
     if item.sample_rate:
         data["sample_rate"] = item.sample_rate
     return data
+
+
+def search_message(data: dict[str, Any]) -> str:
+    """Return the text that people find an event by: its message, then those values of metadata and culprit that it lacks."""
+    logentry = data.get("logentry")
+    message = ""
+    if isinstance(logentry, dict):
+        message = _text(logentry.get("formatted")) or _text(logentry.get("message"))
+    metadata = data.get("metadata")
+    added = [*(metadata.values() if isinstance(metadata, dict) else ()), data.get("culprit")]
+    for value in added:
+        if isinstance(value, str) and value not in message:
+            message = f"{message} {value}"
+    message = message.strip()
+    return message if len(message) <= MAX_SEARCH_CHARS else message[: MAX_SEARCH_CHARS - 3] + "..."
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _headers(item: Item, group_id: int, primary_hash: str, state: PostProcessState) -> list[tuple[str, bytes]]:
