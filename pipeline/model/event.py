@@ -14,9 +14,13 @@ from typing import Any, TypedDict
 
 
 class FrameData(TypedDict, total=False):
-    """`frame.data`. `orig_in_app` is what `in_app` was before a stack-trace rule changed it: 1, 0 or -1 (unset)."""
+    """`frame.data`. `orig_in_app` is what `in_app` was before a stack-trace rule changed it: 1, 0 or -1 (unset).
+
+    `symbolicated` is true for a frame that was resolved by a source map.
+    """
 
     sourcemap: str | None
+    symbolicated: bool | None
     orig_in_app: int | None
     category: str | None
 

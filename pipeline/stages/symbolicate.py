@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.model.event import Event, all_frames
 from pipeline.model.item import Item
-from pipeline.sourcemaps.frame_selection import FrameSelection, select_frames
+from pipeline.sourcemaps.frame_selection import PLATFORMS, FrameSelection, select_frames
 from pipeline.sourcemaps.resolve import resolve_event
 from pipeline.stages.contract import Context, Items, StageResult, each
 
@@ -34,3 +35,21 @@ def symbolicate_events(items: Items, ctx: Context) -> StageResult:
         return item
 
     return each("symbolicate", resolve).run(items, ctx)
+
+
+def is_app_symbolicated(event: Event) -> bool | None:
+    """Whether all JavaScript frames of the app were resolved by a source map. None if the event has no such frame.
+
+    Looks at the frames of the exceptions, or at the stack besides them. Only events of JavaScript's platforms are looked at.
+    To be asked once stack-trace rules have decided which frames are the app's.
+    """
+    platform = event.get("platform")
+    if platform not in PLATFORMS:
+        return None
+    result: bool | None = None
+    for frame in all_frames(event):
+        if frame.get("in_app") and (frame.get("platform") or platform) in PLATFORMS:
+            if not (frame.get("data") or {}).get("symbolicated"):
+                return False
+            result = True
+    return result

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -59,3 +60,20 @@ def test_an_exception_group_of_one_kind_is_titled_by_its_member() -> None:
 
     assert item.event["title"] == "Inner: v"
     assert item.event["metadata"]["type"] == "Inner"
+
+
+def test_rules_decide_of_which_frames_it_is_said_that_they_are_symbolicated() -> None:
+    frames = [
+        {"abs_path": "app:///a.js", "filename": "a.js", "function": "f", "in_app": True, "data": {"symbolicated": True}},
+        {"abs_path": "app:///vendor/b.js", "filename": "vendor/b.js", "function": "g", "in_app": True},
+    ]
+    event = {"platform": "javascript", "exception": {"values": [{"type": "E", "stacktrace": {"frames": frames}}]}}
+    plain, ruled = make_grouper(), make_grouper(enhancements="path:**/vendor/** -app")
+
+    said = [
+        group_event(_item(1, copy.deepcopy(event)), _context({1: grouper})).event["symbolicated_in_app"]
+        for grouper in (plain, ruled)
+    ]
+
+    assert said == [False, True]
+    assert "symbolicated_in_app" not in group_event(_item(1, {"logentry": {"formatted": "x"}}), _context({1: plain})).event

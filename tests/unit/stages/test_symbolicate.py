@@ -17,7 +17,7 @@ from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine
 from pipeline.sourcemaps.module import Module, ModuleKey
 from pipeline.sourcemaps.stores.folder_store import FolderStore
 from pipeline.stages.contract import Context
-from pipeline.stages.symbolicate import symbolicate_events
+from pipeline.stages.symbolicate import is_app_symbolicated, symbolicate_events
 
 
 class CountingArtifacts(Artifacts):
@@ -74,3 +74,28 @@ def test_a_bug_met_by_one_event_leaves_the_others_alone(artifacts: CountingArtif
     result = symbolicate_events(batch, context(artifacts))
     assert [frames_of(each.event)[0]["function"] for each in result.kept] == ["refuse", "refuse"]
     assert [(dead.stage, dead.reason) for dead in result.dead] == [("symbolicate", "internal")]
+
+
+RESOLVED = {"in_app": True, "data": {"symbolicated": True}}
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([RESOLVED, {"in_app": False}, {}], True),
+        ([RESOLVED, {"in_app": True}], False),
+        ([{"in_app": True, "data": {"sourcemap": "a.js.map"}}, RESOLVED], False),
+        ([{"in_app": False}, {"data": {"symbolicated": True}}], None),
+        ([RESOLVED, {"in_app": True, "platform": "native"}], True),
+        ([{"in_app": True, "platform": "native"}], None),
+    ],
+    ids=["all", "one is not", "a map found nothing", "none of the app", "others beside", "others alone"],
+)
+def test_an_app_is_symbolicated_if_all_its_frames_of_javascript_are(frames: list[dict[str, Any]], expected: bool | None) -> None:
+    assert is_app_symbolicated(event(*frames)) is expected
+    assert is_app_symbolicated({"platform": "node", "stacktrace": {"frames": [None, *frames]}}) is expected
+
+
+def test_events_without_frames_or_of_other_platforms_say_nothing() -> None:
+    assert is_app_symbolicated({"platform": "javascript"}) is None
+    assert is_app_symbolicated(event(RESOLVED, platform="python")) is None
