@@ -126,5 +126,5 @@ def _write(path: Path, overrides: GroupOverrides) -> None:
     """Replace the file in one step, so that a worker that reloads reads the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(overrides.print_toml())
+    draft.write_text(overrides.to_toml())
     draft.replace(path)

@@ -35,7 +35,7 @@ Senders = list[tuple[Scope, Sequence[Quota]]]
 FindUsedUp = Callable[[Senders, float], Mapping[Scope, tuple[UsedUp, ...]]]
 
 
-class Limits:
+class SenderLimits:
     """Which limits hold for a sender: quotas of limit 0 by the rules alone, and those that `find` says are used up.
 
     `find` asks Redis, once a second, in a thread of this object; a request never waits for it. Without `find`, the rules alone

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from pipeline import __version__
 from pipeline.gateway.probes import Page, json_page, serve_probes
 from pipeline.gateway.server import Door, make_server
-from pipeline.gateway.shipper import Result, ShipBatch, ShippingWork, SpoolSource
-from pipeline.gateway.spooled import Refusals, print_head
+from pipeline.gateway.shipper import ShipBatch, ShippingWork, ShipResult, SpoolSource
+from pipeline.gateway.spooled import Refusals, encode_head
 from pipeline.model.errors import SettingsError
 from pipeline.observability.prometheus_gateway import GatewayMetrics
 from pipeline.rules.folder import RulesFolder
@@ -46,7 +46,7 @@ class Gateway(NamedTuple):
     spool: Spool
     source: SpoolSource
     work: ShippingWork
-    loop: Loop[ShipBatch, Result]
+    loop: Loop[ShipBatch, ShipResult]
     rules: RulesFolder
     metrics: GatewayMetrics
 
@@ -161,7 +161,7 @@ class _Process:
 
     def _flush_refusals(self) -> None:
         for head in self._gateway.door.refusals.take(time.time()):
-            self._gateway.spool.append(print_head(head), b"")
+            self._gateway.spool.append(encode_head(head), b"")
 
     def _measure(self) -> None:
         gateway = self._gateway
@@ -195,7 +195,7 @@ class _Process:
     def _try_spool(self) -> str | None:
         """Write a record that says nothing; return why it does not become durable."""
         try:
-            self._gateway.spool.append(print_head(Refusals(time.time(), ())), b"").result(DURABLE_WITHIN_S)
+            self._gateway.spool.append(encode_head(Refusals(time.time(), ())), b"").result(DURABLE_WITHIN_S)
         except Exception as error:  # noqa: BLE001 -- whatever it is, this gateway cannot accept
             return str(error) or type(error).__name__
         return None

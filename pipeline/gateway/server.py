@@ -23,11 +23,19 @@ from pipeline.gateway.answers import CORS, PREFLIGHT, Answer, RefusedRequestErro
 from pipeline.gateway.api_door import ApiDoor
 from pipeline.gateway.bodies import Bodies, Body
 from pipeline.gateway.exchange import Exchange, content_length
-from pipeline.gateway.limits import ABUSE_REASON, UNLIMITED, Limits, headers_of, limited_counts, slow_down, too_many_requests
+from pipeline.gateway.limits import (
+    ABUSE_REASON,
+    UNLIMITED,
+    SenderLimits,
+    headers_of,
+    limited_counts,
+    slow_down,
+    too_many_requests,
+)
 from pipeline.gateway.origins import Network, sender_address
 from pipeline.gateway.refusals import RefusalCounts
 from pipeline.gateway.routes import Endpoint, fold_slashes, is_for_sdks
-from pipeline.gateway.spooled import Arrival, print_head
+from pipeline.gateway.spooled import Arrival, encode_head
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
@@ -59,7 +67,7 @@ class Door:
         settings: GatewaySettings,
         spool: Spool,
         rules: RulesFolder,
-        limits: Limits,
+        limits: SenderLimits,
         metrics: GatewayMetrics,
         *,
         is_unknown_refused: bool,
@@ -160,7 +168,7 @@ class Door:
                 int(found.counts[0][0]) if found.counts else 0,
                 *(report_origin(request) if found.endpoint is Endpoint.SECURITY else ()),
             )
-            await self._durable(self._spool.append(print_head(head), body.data))
+            await self._durable(self._spool.append(encode_head(head), body.data))
         finally:
             body.discard()
         self._metrics.accepted(found.endpoint)

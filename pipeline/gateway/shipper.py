@@ -49,7 +49,7 @@ class ShipBatch:
     @property
     def positions(self) -> KafkaPositions:
         """What the transaction commits."""
-        return self.kept.positions(self.end.print())
+        return self.kept.positions(self.end.to_text())
 
     def halves(self) -> tuple[ShipBatch, ShipBatch]:
         """Cut in two. The first half ends where its last record does."""
@@ -59,7 +59,7 @@ class ShipBatch:
 
     def describe(self) -> dict[str, Any]:
         """Return the fields by which a log line names the batch."""
-        return {"records": len(self.entries), "end": self.end.print()}
+        return {"records": len(self.entries), "end": self.end.to_text()}
 
 
 class SpoolSource:
@@ -135,7 +135,7 @@ class SpoolSource:
         if self._skipped is None:
             return None
         position, self._skipped = self._skipped, None
-        return self._kept.positions(position.print())
+        return self._kept.positions(position.to_text())
 
     def unready(self) -> str:
         """Return why the position is not known yet."""
@@ -172,7 +172,7 @@ def _as_record(entry: SpoolRecord, spool_id: str) -> Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ShipResult:
     """What a batch becomes: records for Kafka, and the same counted."""
 
     outputs: dict[str, list[Output]]
@@ -192,12 +192,12 @@ class ShippingWork:
         self.shipped_at = 0.0
         """When the last record that is in Kafka was received, in epoch seconds; 0 before the first one."""
 
-    def run(self, batch: ShipBatch) -> Result:
+    def run(self, batch: ShipBatch) -> ShipResult:
         """Return what the batch becomes."""
         rules = self._rules()
         return self._result([ship(entry, rules) for entry in batch.entries])
 
-    def give_up(self, batch: ShipBatch, error: Exception) -> Result:
+    def give_up(self, batch: ShipBatch, error: Exception) -> ShipResult:
         """Return the dead letter of a record that nothing can be made of: its head and the beginning of its body."""
         [entry], [record] = batch.entries, batch.records
         body = entry.head + (entry.body or b"")[:KEPT_OF_OVERSIZED]
@@ -205,7 +205,7 @@ class ShippingWork:
         letter = DeadLetter(msgspec.structs.replace(record, body=body), "gateway", "internal", detail, DataCategory.DEFAULT, 1)
         return self._result([Shipped([], [], [letter])])
 
-    def committed(self, batch: ShipBatch, result: Result, run_s: float, commit_s: float) -> None:
+    def committed(self, batch: ShipBatch, result: ShipResult, run_s: float, commit_s: float) -> None:
         """Count what is in Kafka now."""
         self.shipped_at = result.received or self.shipped_at
         self._metrics.shipped(
@@ -220,7 +220,7 @@ class ShippingWork:
     def check(self) -> None:
         """Nothing to ask."""
 
-    def _result(self, parts: Sequence[Shipped]) -> Result:
+    def _result(self, parts: Sequence[Shipped]) -> ShipResult:
         outputs: defaultdict[str, list[Output]] = defaultdict(list)
         outcomes = [outcome for part in parts for outcome in part.outcomes]
         dead = [letter for part in parts for letter in part.dead]
@@ -234,7 +234,7 @@ class ShippingWork:
             reasons = {"stage": letter.stage, "reason": letter.reason, "detail": letter.detail[:500], "source-topic": SOURCE}
             headers = [(name, value.encode("utf-8", "replace")) for name, value in (reasons | address).items()]
             outputs[self._kafka.dead_letters].append(Output(None, letter.record.body, headers))
-        return Result(outputs, dead, outcomes, parts[-1].received)
+        return ShipResult(outputs, dead, outcomes, parts[-1].received)
 
     def _outcomes_topic(self, outcome: Outcome) -> str:
         is_billed = outcome.fate in {Fate.ACCEPTED, Fate.RATE_LIMITED}

@@ -42,7 +42,7 @@ _REPORTS: tuple[tuple[str, Fate], ...] = (
 MAX_REASON_CHARS = 200
 
 
-class Message(NamedTuple):
+class KeyedMessage(NamedTuple):
     """An event for the input topic: its id as the key, and the ingest message as Relay writes it."""
 
     event_id: str
@@ -53,7 +53,7 @@ class Message(NamedTuple):
 class Shipped:
     """What records of the spool become."""
 
-    messages: list[Message]
+    messages: list[KeyedMessage]
     outcomes: list[Outcome]
     dead: list[DeadLetter]
     received: float = 0.0
@@ -99,7 +99,7 @@ def _ship_arrival(head: Arrival, scope: Scope, entry: SpoolRecord, shipped: Ship
         origin = ReportOrigin(head.user_agent, head.release, head.environment)
         for number, report_event in enumerate(events_of(read_reports(b"".join(pieces)), origin)):
             own = msgspec.structs.replace(head, event_id=_id_of_report(head.event_id or "", number))
-            shipped.messages.append(Message(own.event_id or "", _message(own, scope, orjson.dumps(report_event))))
+            shipped.messages.append(KeyedMessage(own.event_id or "", _message(own, scope, orjson.dumps(report_event))))
     else:
         category = DataCategory(head.event_category)
         shipped.outcomes.append(_outcome(head, scope, Fate.INVALID, "unsupported", category, 1))
@@ -116,7 +116,7 @@ def _ship_items(head: Arrival, scope: Scope, items: Iterable[StreamedItem], ship
     for item in items:
         is_empty = False
         if item.type in EVENT_ITEMS and item.payload is not None and head.event_id is not None:
-            shipped.messages.append(Message(head.event_id, _message(head, scope, item.payload)))
+            shipped.messages.append(KeyedMessage(head.event_id, _message(head, scope, item.payload)))
         elif item.type == "client_report":
             shipped.outcomes += _reported(item.payload or b"", head, scope)
         else:

@@ -51,7 +51,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Arrival | Refusals)
 
 
-def print_head(head: Arrival | Refusals) -> bytes:
+def encode_head(head: Arrival | Refusals) -> bytes:
     """Return the bytes of a head."""
     return _ENCODER.encode(head)
 

@@ -14,7 +14,7 @@ from pipeline.gateway.sizes import MAX_EVENT_BYTES, too_large
 from pipeline.model.event_id import parse_event_id
 
 
-class StoredEvent(NamedTuple):
+class StoreBody(NamedTuple):
     """An event as JSON text, with the id that it names (32 hex digits, None without one) and its item type."""
 
     text: bytes
@@ -27,7 +27,7 @@ class _Known(msgspec.Struct):
     type: Any = None
 
 
-def read_store_body(body: bytes) -> StoredEvent:
+def read_store_body(body: bytes) -> StoreBody:
     """Read a body: JSON, its base64, or the base64 of its zlib form.
 
     Raises RefusedRequestError: 400 where it is none of them, 413 where the event is larger than 1 MiB.
@@ -44,7 +44,7 @@ def read_store_body(body: bytes) -> StoredEvent:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedRequestError(400, "failed to parse JSON", str(error)[:200], reason="invalid_json") from None
     is_transaction = known.type == "transaction"
-    return StoredEvent(text, parse_event_id(known.event_id), "transaction" if is_transaction else "event")
+    return StoreBody(text, parse_event_id(known.event_id), "transaction" if is_transaction else "event")
 
 
 def _unpack(text: bytes) -> bytes:

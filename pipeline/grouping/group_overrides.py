@@ -103,7 +103,7 @@ class GroupOverrides:
                 notes[own] = note
         return GroupOverrides(groups, _notes_in_use(groups, notes))
 
-    def print_toml(self) -> str:
+    def to_toml(self) -> str:
         """Return the text of the file. Equal overrides have the same text."""
         lines = [
             "# What was decided by hand about this project's groups; `pipeline groups merge | split` writes it.",

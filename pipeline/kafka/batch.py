@@ -95,7 +95,7 @@ def make_record(body: bytes, form: Form, topic: str, token: Token, timestamp_s: 
     )
 
 
-def print_token(token: Token) -> bytes:
+def encode_token(token: Token) -> bytes:
     """Return a token as the header's value."""
     return f"{token.topic_id}/{token.partition}/{token.offset}".encode()
 

@@ -1,1 +1,1 @@
-"""The nouns: what flows through the stages, and where it can end. Parse and print, no I/O."""
+"""The nouns: what flows through the stages, and where it can end. Parse and encode, no I/O."""

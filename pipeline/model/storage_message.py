@@ -87,6 +87,6 @@ def post_process_state(group_id: int, *, is_new: bool) -> PostProcessState:
     }
 
 
-def print_insert(event: StoredEvent, state: PostProcessState) -> bytes:
+def encode_insert(event: StoredEvent, state: PostProcessState) -> bytes:
     """Return the value of an insert."""
     return orjson.dumps([PROTOCOL_VERSION, INSERT, event, state])

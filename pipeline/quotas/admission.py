@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
-from pipeline.quotas.call import Call, Part, Section, SectionReply
+from pipeline.quotas.call import Call, CallPart, CallSection, SectionReply
 from pipeline.quotas.counters import CounterSet, MatchingQuotas
 from pipeline.quotas.decided_offsets import DecidedOffsets
 from pipeline.quotas.ledger import Claim, Decision, Polled
@@ -119,7 +119,7 @@ class Admission:
         counter_set.drops += claim.quantity
         return counter_set.closed
 
-    def _enter(self, counter_set: CounterSet, section: Section) -> None:
+    def _enter(self, counter_set: CounterSet, section: CallSection) -> None:
         """Add the counters to the call as a combo. All events of the call that are charged to them refer to it by its number."""
         counter_set.call = section
         counter_set.combo = section.combo(counter_set.counters, counter_set.project)
@@ -167,7 +167,7 @@ class Admission:
         return rejection if code > _REJECTED else Decision(reason=rejection.reason, on_reserve=True)
 
 
-def _add_rare_columns(part: Part, counter_set: CounterSet, *, over_accept_once: bool, signature: bytes) -> None:
+def _add_rare_columns(part: CallPart, counter_set: CounterSet, *, over_accept_once: bool, signature: bytes) -> None:
     """Fill in the columns that few events need. The events before this one that left them out get zeros."""
     before = len(part.offsets) - 1
     flags, signatures = part.extra

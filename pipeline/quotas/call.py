@@ -27,7 +27,7 @@ Column = type[list[Any]] | type[bytearray]
 """The type of a column: a list of numbers or texts, or one string of bytes in which all values have the same width."""
 
 
-class Part:
+class CallPart:
     """The events of one organization from one partition, as columns. `extra` holds the columns of one script alone."""
 
     __slots__ = (
@@ -47,7 +47,7 @@ class Part:
         "topic_id",
     )
 
-    def __init__(self, section: Section, name: str, polled: Polled, extra: Iterable[Column]) -> None:
+    def __init__(self, section: CallSection, name: str, polled: Polled, extra: Iterable[Column]) -> None:
         self.section = section
         self.name = name
         self.topic_id, self.partition, self.base, self.end, _ = polled
@@ -97,7 +97,7 @@ class Part:
         return cast("bytes", _encode(columns))
 
 
-class Section:
+class CallSection:
     """All that a call holds for one organization. Counters, definitions and combos are numbered from 1, as in Lua.
 
     A combo is what some events have in common: the counters that they are charged to, and a label.
@@ -107,7 +107,7 @@ class Section:
 
     def __init__(self, organization: int) -> None:
         self.organization = organization
-        self.parts: dict[tuple[str, int, bool], Part] = {}
+        self.parts: dict[tuple[str, int, bool], CallPart] = {}
         """By topic, partition, and whether the events are replayed dead letters."""
         self.drops: list[tuple[str, int]] = []
         """Counters without their windows, and the quantity that each refused without a call."""
@@ -143,16 +143,16 @@ class Call:
     def __init__(self, polled: Iterable[Polled], extra: Sequence[Column]) -> None:
         self._polled = {(part.topic_id, part.partition): part for part in polled}
         self._extra = extra
-        self.sections: dict[int, Section] = {}
+        self.sections: dict[int, CallSection] = {}
 
-    def section(self, organization: int) -> Section:
+    def section(self, organization: int) -> CallSection:
         """Return an organization's section. It is made when it is asked for the first time."""
         section = self.sections.get(organization)
         if section is None:
-            section = self.sections[organization] = Section(organization)
+            section = self.sections[organization] = CallSection(organization)
         return section
 
-    def part(self, organization: int, token: Token) -> Part:
+    def part(self, organization: int, token: Token) -> CallPart:
         """Return the part that an event belongs to. A token outside of the polled ranges is that of a replayed dead letter."""
         topic_id, partition, offset = token
         section = self.section(organization)
@@ -162,7 +162,7 @@ class Call:
         if part is None:
             name = f"{_plain(topic_id)}:{partition}"
             covered = Polled(topic_id, partition, 0, 0) if polled is None or is_replayed else polled
-            part = section.parts[topic_id, partition, is_replayed] = Part(section, name, covered, self._extra)
+            part = section.parts[topic_id, partition, is_replayed] = CallPart(section, name, covered, self._extra)
         if is_replayed:
             part.replayed.add(offset)
         return part

@@ -10,7 +10,7 @@ import xxhash
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
-from pipeline.quotas.call import Call, Section, SectionReply
+from pipeline.quotas.call import Call, CallSection, SectionReply
 from pipeline.quotas.counters import CounterSet
 from pipeline.quotas.decided_offsets import DecidedOffsets
 from pipeline.quotas.ledger import Counted, Decision, Polled, Sighting
@@ -67,7 +67,7 @@ class Counting:
             flags.append((_KEEP_IN_SAMPLE if is_in_sample else 0) | (_ON_RESERVE if reserve is not None else 0))
         self.call.name_rest(decided.is_undecided)
 
-    def _combo(self, section: Section, sighting: Sighting, received: float, hour: int) -> _Combo:
+    def _combo(self, section: CallSection, sighting: Sighting, received: float, hour: int) -> _Combo:
         """Add the combo of a group's events of one hour to the call. It is worked out once for all of them."""
         scope = sighting.scope
         quotas = [

@@ -22,7 +22,7 @@ class UnusedRule(NamedTuple):
 def unused_rules(
     rules: Mapping[tuple[str, int], object], records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None]
 ) -> list[UnusedRule]:
-    """Return those of `rules` that no event matches. The keys are file and line, the values print as the rule.
+    """Return those of `rules` that no event matches. The keys are file and line, `str()` of a value is the text of its rule.
 
     `on_lost` is called with a line of text for each event that cannot be grouped. Costs some ten milliseconds an event.
     """

@@ -13,7 +13,7 @@ from lru import LRU
 from pipeline.sourcemaps.disk_cache import DiskCache
 from pipeline.sourcemaps.engines.contract import Engine
 from pipeline.sourcemaps.engines.probe import Probe
-from pipeline.sourcemaps.files import File, Files, Scraper
+from pipeline.sourcemaps.files import ArtifactFiles, File, Scraper
 from pipeline.sourcemaps.module import Module, ModuleKey
 from pipeline.sourcemaps.module_loading import load_module
 from pipeline.sourcemaps.parsed_maps import ParsedMaps
@@ -78,7 +78,9 @@ class Artifacts:
         self._clock = clock
         self._indexes = ProjectIndexes(store, limits.poll_interval_s, clock)
         contents_bytes = limits.memory_bytes // 4
-        self._files = Files(store, memory_bytes=contents_bytes, max_file_bytes=limits.max_file_bytes, disk=disk, scraper=scraper)
+        self._files = ArtifactFiles(
+            store, memory_bytes=contents_bytes, max_file_bytes=limits.max_file_bytes, disk=disk, scraper=scraper
+        )
         self._maps = ParsedMaps(engine, probe, limits.memory_bytes - contents_bytes, disk)
         self._modules: LRU[ModuleKey, _KeptModule] = LRU(limits.max_modules)
         self.hits = 0

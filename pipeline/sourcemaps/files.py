@@ -59,7 +59,7 @@ class Unusable:
     is_temporary: bool = False
 
 
-class Files:
+class ArtifactFiles:
     """Finds and reads files. Up to `memory_bytes` of them stay in memory, and those of a distant store also on the disk."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.sourcemaps.engines.probe import ProbeResult
-from pipeline.sourcemaps.files import File, Files, Unusable
+from pipeline.sourcemaps.files import ArtifactFiles, File, Unusable
 from pipeline.sourcemaps.map_references import (
     InvalidDataUrlError,
     decode_data_url,
@@ -19,7 +19,7 @@ from pipeline.sourcemaps.source_text import SourceText
 from pipeline.sourcemaps.urls import join_urls
 
 
-def load_module(key: ModuleKey, index: ProjectIndex, files: Files, maps: ParsedMaps) -> Module:
+def load_module(key: ModuleKey, index: ProjectIndex, files: ArtifactFiles, maps: ParsedMaps) -> Module:
     """Return a module with all its parts. What cannot be found or used is the module's `problem`. Raises nothing."""
     module = Module(key)
     attempted = module.attempted

@@ -14,7 +14,7 @@ IOV_MAX = 1_024
 """How many buffers one writev takes."""
 
 
-class Files(Protocol):
+class SpoolFiles(Protocol):
     """One folder of files. Names are plain, without a path. Every call may raise OSError."""
 
     def sizes(self) -> Mapping[str, int]:
@@ -70,7 +70,7 @@ class DiskFiles:
         """Let another process use the folder."""
         os.close(self._lock)
 
-    def sizes(self) -> dict[str, int]:  # noqa: D102 -- as in Files, like those below
+    def sizes(self) -> dict[str, int]:  # noqa: D102 -- as in SpoolFiles, like those below
         with os.scandir(self._folder) as entries:
             return {entry.name: entry.stat().st_size for entry in entries if not entry.name.startswith(".")}
 
@@ -118,7 +118,7 @@ class DiskFiles:
         return f"{self._folder}/{name}"
 
 
-def write_whole(files: Files, name: str, content: bytes) -> None:
+def write_whole(files: SpoolFiles, name: str, content: bytes) -> None:
     """Replace a small file as a whole: after a power loss it holds the old content or the new one."""
     temporary = f"{name}.new"
     files.remove(temporary)

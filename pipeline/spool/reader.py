@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import xxhash
 
-from pipeline.spool.files import Files, write_whole
+from pipeline.spool.files import SpoolFiles, write_whole
 from pipeline.spool.segment import (
     HEADER_BYTES,
     MAX_RECORD_BYTES,
@@ -40,7 +40,7 @@ class SpoolRecord:
     body_bytes: int
     body: bytes | None
     """The whole body, unless it has a file of its own."""
-    files: Files
+    files: SpoolFiles
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the body, in pieces where it is large. Raises OSError where its file cannot be read."""
@@ -66,7 +66,7 @@ class SpoolReader:
     Bytes that are no record, and records whose body is damaged or gone, are put aside into a file and counted in `broken`.
     """
 
-    def __init__(self, files: Files, end: Callable[[], SpoolPosition], start: SpoolPosition) -> None:
+    def __init__(self, files: SpoolFiles, end: Callable[[], SpoolPosition], start: SpoolPosition) -> None:
         self._files = files
         self._end = end
         self.position = start
@@ -155,7 +155,7 @@ class SpoolReader:
         """Keep what cannot be read for a person to look at. The same bytes make the same file, however often they are met."""
         self.broken += 1
         name = f"{body_name(position).removesuffix('.body')}.broken"
-        log.error("the spool holds bytes that are no record", extra={"position": position.print(), "bytes": len(data)})
+        log.error("the spool holds bytes that are no record", extra={"position": position.to_text(), "bytes": len(data)})
         try:
             kept = sum(size for other, size in self._files.sizes().items() if other.endswith(".broken") and other != name)
             if kept + len(data) <= MAX_PUT_ASIDE_BYTES:

@@ -34,7 +34,7 @@ class SpoolPosition(NamedTuple):
     segment: int
     offset: int
 
-    def print(self) -> str:
+    def to_text(self) -> str:
         """Return the text form, such as `7:4096`."""
         return f"{self.segment}:{self.offset}"
 
@@ -90,16 +90,16 @@ def segment_of_body(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def print_record(head: bytes, body: bytes) -> list[bytes]:
+def encode_record(head: bytes, body: bytes) -> list[bytes]:
     """Return the parts of a record whose body lies in the segment. Raises ValueError for a head or body that is too large."""
     if len(body) > MAX_INLINE_BODY_BYTES:
         raise ValueError(f"a body of {len(body)} bytes belongs into a file of its own")
-    return [_print_header(head, len(body), xxhash.xxh3_64_intdigest(body), 0), head, body]
+    return [_encode_header(head, len(body), xxhash.xxh3_64_intdigest(body), 0), head, body]
 
 
-def print_record_of_file(head: bytes, body_bytes: int, body_checksum: int) -> list[bytes]:
+def encode_record_of_file(head: bytes, body_bytes: int, body_checksum: int) -> list[bytes]:
     """Return the parts of a record whose body has a file of its own. Raises ValueError for a head that is too large."""
-    return [_print_header(head, body_bytes, body_checksum, _IN_FILE), head]
+    return [_encode_header(head, body_bytes, body_checksum, _IN_FILE), head]
 
 
 def scan(data: bytes, *, is_whole: bool) -> Iterator[Span]:
@@ -129,7 +129,7 @@ def end_of_records(data: bytes) -> int:
     return max((span.end for span in scan(data, is_whole=True) if span.header is not None), default=0)
 
 
-def _print_header(head: bytes, body_bytes: int, body_checksum: int, flags: int) -> bytes:
+def _encode_header(head: bytes, body_bytes: int, body_checksum: int, flags: int) -> bytes:
     if len(head) > MAX_HEAD_BYTES:
         raise ValueError(f"a record's head has {MAX_HEAD_BYTES} bytes at most, not {len(head)}")
     fields = _HEADER.pack(_MAGIC, len(head), body_bytes, xxhash.xxh3_64_intdigest(head), body_checksum, flags)

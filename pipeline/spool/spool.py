@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from pipeline.spool.errors import SpoolError
-from pipeline.spool.files import Files, write_whole
+from pipeline.spool.files import SpoolFiles, write_whole
 from pipeline.spool.reader import SpoolReader
 from pipeline.spool.segment import SpoolPosition, end_of_records, segment_name, segment_number, segment_of_body
 from pipeline.spool.writer import NewRecord, SegmentWriter, StagedBody, check_head
@@ -30,7 +30,7 @@ class Spool:
     Opening it cuts the torn tail of the last segment, and removes bodies that no record names. Raises OSError where that fails.
     """
 
-    def __init__(self, files: Files, *, segment_bytes: int) -> None:
+    def __init__(self, files: SpoolFiles, *, segment_bytes: int) -> None:
         self._files = files
         self.id = _read_id(files)
         self.known_position = _open(files)
@@ -84,7 +84,8 @@ class Spool:
         """
         if start > self.end:
             log.error(
-                "the committed position lies behind the spool's end", extra={"position": start.print(), "end": self.end.print()}
+                "the committed position lies behind the spool's end",
+                extra={"position": start.to_text(), "end": self.end.to_text()},
             )
             start = self.known_position
         return SpoolReader(self._files, lambda: self.end, max(start, self.known_position))
@@ -126,7 +127,7 @@ class Spool:
         self._saved_at = time.monotonic()
         if self._committed > self.known_position:
             try:
-                write_whole(self._files, POSITION, self._committed.print().encode())
+                write_whole(self._files, POSITION, self._committed.to_text().encode())
             except OSError as error:
                 log.warning("the position is not saved: %s", error.strerror)
             else:
@@ -220,7 +221,7 @@ class _Rounds:
             waiters.set_result(None)
 
 
-def _read_id(files: Files) -> str:
+def _read_id(files: SpoolFiles) -> str:
     """Return the spool's own name; a new spool gets one."""
     if ID in files.sizes():
         return files.read(ID, 0, 100).decode("ascii", "replace")
@@ -229,7 +230,7 @@ def _read_id(files: Files) -> str:
     return name
 
 
-def _open(files: Files) -> SpoolPosition:
+def _open(files: SpoolFiles) -> SpoolPosition:
     """Mend what the last process left behind, and return the position that the folder knows."""
     sizes = files.sizes()
     segments = sorted(number for name in sizes if (number := segment_number(name)) is not None)
@@ -243,7 +244,7 @@ def _open(files: Files) -> SpoolPosition:
     return SpoolPosition.parse(text) or SpoolPosition(segments[0] if segments else 0, 0)
 
 
-def _cut_torn_tail(files: Files, name: str, size: int) -> None:
+def _cut_torn_tail(files: SpoolFiles, name: str, size: int) -> None:
     """Cut what follows the last intact record of the last segment: a record that was being written when the process ended."""
     end = end_of_records(files.read(name, 0, size))
     if end < size:

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import xxhash
 
 from pipeline.spool.errors import SpoolError
-from pipeline.spool.files import Files
+from pipeline.spool.files import SpoolFiles
 from pipeline.spool.segment import (
     MAX_HEAD_BYTES,
     SpoolPosition,
     body_name,
-    print_record,
-    print_record_of_file,
+    encode_record,
+    encode_record_of_file,
     segment_name,
 )
 
@@ -27,7 +27,7 @@ class StagedBody:
     It belongs to its record once that is written. Until then `discard` removes it; a process that dies leaves it to the next one.
     """
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: SpoolFiles) -> None:
         self.name = f"{uuid.uuid4()}.staged"
         self.size = 0
         self._files = files
@@ -87,7 +87,7 @@ class NewRecord(NamedTuple):
 class SegmentWriter:
     """Writes rounds of records. Used by one thread at a time; `end` may be read by others."""
 
-    def __init__(self, files: Files, last_segment: int, *, segment_bytes: int) -> None:
+    def __init__(self, files: SpoolFiles, last_segment: int, *, segment_bytes: int) -> None:
         """Begin behind `last_segment`, the greatest number that any file of the spool has."""
         self._files = files
         self._number = last_segment
@@ -133,9 +133,9 @@ class SegmentWriter:
         size, held_bytes, has_bodies = self._size, self.held_bytes, False
         for head, body in records:
             if isinstance(body, bytes):
-                own = print_record(head, body)
+                own = encode_record(head, body)
             else:
-                own = print_record_of_file(head, body.size, body.checksum)
+                own = encode_record_of_file(head, body.size, body.checksum)
                 self._files.rename(body.name, body_name(SpoolPosition(self._number, size)))
                 has_bodies = True
                 held_bytes += body.size

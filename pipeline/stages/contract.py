@@ -26,7 +26,7 @@ Items = Sequence[Item]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StageLimits:
     """Bounds that stages enforce. The settings set them."""
 
     max_record_bytes: int = 10_000_000
@@ -44,7 +44,7 @@ class Context:
     ledger: Ledger
     artifacts: Artifacts | None = None
     polled: Sequence[Polled] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: StageLimits = field(default_factory=StageLimits)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ _BOUNDARY = re.compile(r'multipart/form-data\s*;.*?boundary="?([^";,\s]{1,200})"
 _FIELD = re.compile(r'\b(name|filename)="([^"]*)"')
 
 
-class Part(NamedTuple):
+class FormPart(NamedTuple):
     """One part: the form field's name, the file name that was sent with it, and the content."""
 
     name: str
@@ -20,14 +20,14 @@ class Part(NamedTuple):
     content: bytes
 
 
-def parse_multipart(content_type: str, body: bytes) -> list[Part]:
+def parse_multipart(content_type: str, body: bytes) -> list[FormPart]:
     """Cut a body into its parts. Raises ApiError (400) for what is no such body."""
     match = _BOUNDARY.match(content_type)
     if match is None:
         raise ApiError(400, "expected multipart/form-data with a boundary")
     delimiter = b"--" + match[1].encode("latin-1", "replace")
     at = body.find(delimiter)
-    parts: list[Part] = []
+    parts: list[FormPart] = []
     while at >= 0:
         start = at + len(delimiter)
         if body.startswith(b"--", start):
@@ -37,6 +37,6 @@ def parse_multipart(content_type: str, body: bytes) -> list[Part]:
         if end < 0 or head_end < 0 or len(parts) == MAX_PARTS:
             break
         fields = dict(_FIELD.findall(body[start:head_end].decode("utf-8", "replace")))
-        parts.append(Part(fields.get("name", ""), fields.get("filename", ""), body[head_end + 4 : end]))
+        parts.append(FormPart(fields.get("name", ""), fields.get("filename", ""), body[head_end + 4 : end]))
         at = end + 2
     raise ApiError(400, "the multipart body is cut off, or has too many parts")

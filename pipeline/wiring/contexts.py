@@ -10,7 +10,7 @@ from pipeline.rules.folder import RulesFolder
 from pipeline.rules.snapshot import Rules
 from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.artifacts import Artifacts
-from pipeline.stages.contract import Context, Limits
+from pipeline.stages.contract import Context, StageLimits
 from pipeline.wiring.artifacts import open_artifacts
 
 MakeContext = Callable[[tuple[Polled, ...]], Context]
@@ -48,8 +48,8 @@ def explain_context(settings: Settings, rules: Rules, *, now: float) -> Context:
     return replay_context(settings, rules, UncountedLedger(), now=now)(())
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
+def _limits(settings: Settings) -> StageLimits:
+    return StageLimits(
         max_record_bytes=settings.input.max_record_bytes,
         unknown_projects=settings.input.unknown_projects,
         max_output_bytes=settings.kafka.max_output_bytes,

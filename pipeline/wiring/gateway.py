@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.gateway.limits import FindUsedUp, Limits, Senders
+from pipeline.gateway.limits import FindUsedUp, SenderLimits, Senders
 from pipeline.gateway.origins import Network
 from pipeline.gateway.process import Gateway
 from pipeline.gateway.server import Door
@@ -43,7 +43,7 @@ def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics
     source = SpoolSource(spool, KeptPosition(kafka, kafka.events_in, name), sink.register, settings.batch)
     work = ShippingWork(kafka, lambda: rules.current, metrics)
     loop = Loop(source, work, sink, metrics, DeadLetterLimit(settings.dead_letters))
-    limits = Limits(lambda: rules.current, _used_up(settings) if settings.redis.url else None)
+    limits = SenderLimits(lambda: rules.current, _used_up(settings) if settings.redis.url else None)
     door = Door(
         own,
         spool,

@@ -1,13 +1,21 @@
-"""The shape of the package: no import cycle, no file that only forwards, no long file without a reason."""
+"""The shape of the package: no import cycle, no file that only forwards, no long file without a reason.
+
+And its names: no name hides a module, and no two public classes share a name.
+"""
 
 from __future__ import annotations
 
 import ast
 import functools
+import importlib
+from collections import defaultdict
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
+
+import pipeline
 
 ROOT = Path(__file__).parents[2]
 LONG = 300
@@ -94,3 +102,30 @@ def test_long_files_say_why() -> None:
     files = [path for suffix in ("*.py", "*.lua") for path in (ROOT / "pipeline").rglob(suffix)]
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in files}
     assert [name for name, text in texts.items() if text.count("\n") > LONG and REASON not in text[:3_000]] == []
+
+
+@pytest.mark.parametrize("name", [name for name in sources() if name not in {"pipeline", "pipeline.__main__"}])
+def test_no_name_hides_a_module(name: str) -> None:
+    """`import pipeline.stages.normalize.event` and the attribute of that name are the same."""
+    module = importlib.import_module(name)
+    assert attrgetter(name.removeprefix("pipeline."))(pipeline) is module
+
+
+def classes_of_one_name(modules: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the names that several public classes have, with the modules that define them."""
+    found = defaultdict(list)
+    for module, source in modules.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(module)
+    return {name: definers for name, definers in found.items() if len(definers) > 1}
+
+
+def test_every_public_class_has_a_name_of_its_own() -> None:
+    """One word has one meaning (docs/glossary.md). Private classes may share a name: nobody else meets it."""
+    assert classes_of_one_name(sources()) == {}
+
+
+def test_a_planted_second_class_is_found() -> None:
+    planted = {"a": "class Part: ...", "b": "class Part: ...\nclass _Line: ...", "c": "class _Line: ..."}
+    assert classes_of_one_name(planted) == {"Part": ["a", "b"]}

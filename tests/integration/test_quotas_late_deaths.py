@@ -16,13 +16,13 @@ from pipeline.redis.client import connect
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.replay import Tally, replay
 from pipeline.runtimes.replay_files import ReplayFiles
-from pipeline.stages.contract import Context, Limits
+from pipeline.stages.contract import Context, StageLimits
 
 pytestmark = pytest.mark.redis
 
 NOW = 1_795_348_800.0
 QUOTA = '[[quota]]\nid = "hour"\nscope = "project"\ncategories = ["error"]\nlimit = 100\nwindow_s = 3600\nreason_code = "over"\n'
-LIMITS = Limits(max_output_bytes=20_000)
+LIMITS = StageLimits(max_output_bytes=20_000)
 
 
 def record(number: int, *, large: bool) -> Record:

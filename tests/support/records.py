@@ -11,7 +11,7 @@ from pipeline.quotas.ledger import UncountedLedger
 from pipeline.rules.folder import load_rules
 from pipeline.rules.project import Project
 from pipeline.rules.snapshot import ProjectRules, Rules
-from pipeline.stages.contract import Context, Limits
+from pipeline.stages.contract import Context, StageLimits
 
 REPOSITORY = Path(__file__).parents[2]
 RECEIVED = 1_700_000_000.0
@@ -29,7 +29,7 @@ def make_record(
 def project_context(projects: Mapping[int, Project] | None = None, *, default: Project | None = None, **limits: Any) -> Context:
     """Return a context for stages that ask the rules for nothing but the project."""
     rules = Rules("test", _only(default or Project()), {number: _only(project) for number, project in (projects or {}).items()})
-    return Context(now=RECEIVED, rules=rules, ledger=UncountedLedger(), limits=Limits(**limits))
+    return Context(now=RECEIVED, rules=rules, ledger=UncountedLedger(), limits=StageLimits(**limits))
 
 
 def whole_context(rules: Path = REPOSITORY / "rules") -> Context:

@@ -1,4 +1,4 @@
-"""A stack-trace rule: one line of `enhancements.rules`. It prints back to its line.
+"""A stack-trace rule: one line of `enhancements.rules`. `str()` of a rule is its line.
 
 See docs/spec/stack-trace-rules.md, "Syntax".
 """

@@ -13,7 +13,7 @@ from pipeline.model.event import Event, ExceptionValue, Mechanism, NsError
 from pipeline.model.event import exceptions as exceptions_of
 
 
-def exception(event: Event, ctx: GroupingContext) -> Variants:
+def by_exception(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the only exception, or by the chain. Of an exception group the distinct members count."""
     exceptions = exceptions_of(event)
     if not exceptions:

@@ -9,7 +9,7 @@ from pipeline.model.event import Event
 STRIPPED = "stripped event-specific values"
 
 
-def message(event: Event, ctx: GroupingContext) -> Variants:
+def by_message(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the template of the log entry, else by the formatted text."""
     entry = event.get("logentry")
     if not entry:

@@ -18,7 +18,7 @@ _LOCAL = "'self'"
 _LOCAL_VIOLATIONS = ("'unsafe-inline'", "'unsafe-eval'")
 
 
-def csp(event: Event, ctx: GroupingContext) -> Variants:
+def by_csp(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the directive and by what was blocked. A script of the page itself counts by the way in which it is embedded."""
     del ctx
     report = event.get("csp")
@@ -75,6 +75,6 @@ def _by_hostname(interface: str, id: str) -> Strategy:  # noqa: A002 -- the cont
     return strategy
 
 
-hpkp = _by_hostname("hpkp", "hpkp")
-expect_staple = _by_hostname("expectstaple", "expect-staple")
-expect_ct = _by_hostname("expectct", "expect-ct")
+by_hpkp = _by_hostname("hpkp", "hpkp")
+by_expect_staple = _by_hostname("expectstaple", "expect-staple")
+by_expect_ct = _by_hostname("expectct", "expect-ct")

@@ -16,7 +16,7 @@ from pipeline.grouping.strategies.frame import frame_component, is_url
 from pipeline.model.event import Event
 
 
-def stacktrace(event: Event, ctx: GroupingContext) -> Variants:
+def by_stacktrace(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the stack of the event itself, which belongs to no exception and no thread."""
     interface = event.get("stacktrace")
     if not interface:

@@ -10,7 +10,7 @@ from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.model.event import Event
 
 
-def template(event: Event, ctx: GroupingContext) -> Variants:
+def by_template(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the file name and the source line, both unchanged."""
     del ctx
     interface = event.get("template")

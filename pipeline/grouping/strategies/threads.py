@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pipeline.grouping.component import Component
 from pipeline.grouping.strategies.context import GroupingContext, Variants
-from pipeline.model.event import Event, Thread
-from pipeline.model.event import threads as threads_of
+from pipeline.model.event import Event, Thread, threads
 
 
-def threads(event: Event, ctx: GroupingContext) -> Variants:
+def by_threads(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the stack of the only crashed thread, else of the only current one, else of the only one."""
     if not event.get("threads"):
         return {}
-    everyone = threads_of(event)
+    everyone = threads(event)
     for candidates in ([t for t in everyone if t.get("crashed")], [t for t in everyone if t.get("current")], everyone):
         if len(candidates) == 1:
             return _thread(candidates[0], ctx)

@@ -9,7 +9,7 @@ import cramjam
 import orjson
 
 from pipeline import __version__
-from pipeline.kafka.batch import FIRST_FAILURE_HEADER, Headers, place_of, print_token
+from pipeline.kafka.batch import FIRST_FAILURE_HEADER, Headers, encode_token, place_of
 from pipeline.kafka.config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES, dead_letter_bytes
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.item import Item
@@ -82,7 +82,7 @@ def dead_letter(letter: DeadLetter, headers: Headers, settings: Settings, now: f
         [
             *((name, value.encode("utf-8", "replace")) for name, value in described.items()),
             ("first-failure", first_failure),
-            ("token", print_token(record.token)),
+            ("token", encode_token(record.token)),
         ],
     )
 

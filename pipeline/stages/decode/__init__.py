@@ -19,7 +19,7 @@ from pipeline.model.scope import Scope
 from pipeline.stages.contract import Context
 from pipeline.stages.decode.categories import category_of_event, category_of_item
 from pipeline.stages.decode.event_json import InvalidJsonError, Parsed, parse_json, repair_numbers
-from pipeline.stages.decode.message import Message, RefusalError, is_message, key_number, read_message, unpack
+from pipeline.stages.decode.message import IngestMessage, RefusalError, is_message, key_number, read_message, unpack
 
 EVENT_ITEMS = frozenset({"event", "security"})
 """Types of envelope items whose payload is an event."""
@@ -64,7 +64,7 @@ def _decode_json(record: Record, ctx: Context) -> Item | Outcome:
     return _decode_event(record, parsed, scope, record.received, None, ctx)
 
 
-def _decode_message(record: Record, message: Message, ctx: Context) -> Item | Outcome:
+def _decode_message(record: Record, message: IngestMessage, ctx: Context) -> Item | Outcome:
     project_id = record.project_id if record.project_id is not None else message.project_id
     scope = _scope(project_id, None, ctx)
     received = message.received if message.received is not None else record.received

@@ -18,7 +18,7 @@ MAX_NAMED = 100
 """Repairs that an event's `errors` list by name. Further ones are made and not listed."""
 
 _PRINTED_DEPTH = 254
-"""Levels that orjson prints. An event that is wrapped in the difference is refused at MAX_DEPTH."""
+"""Levels that orjson encodes. An event that is wrapped in the difference is refused at MAX_DEPTH."""
 
 
 def _wrapped(value: Any, levels: int) -> Any:
@@ -28,7 +28,7 @@ def _wrapped(value: Any, levels: int) -> Any:
 
 
 _WRAPPED_EVENT = _wrapped(object(), _PRINTED_DEPTH - MAX_DEPTH)
-"""orjson does not know the object in the middle, so it asks what to print there."""
+"""orjson does not know the object in the middle, so it asks what to encode in its place."""
 
 _MAX_DIGITS = 4_000
 """Python refuses to convert much longer integers, because that takes quadratic time."""
@@ -66,8 +66,8 @@ def repair_numbers(event: dict[str, Any], *, is_lenient: bool) -> list[dict[str,
     """Null the numbers that cannot be stored, in place. Return an entry of the event's `errors` for each.
 
     Raises InvalidJsonError if the event is nested too deep or holds a lone surrogate.
-    A trial print decides, because it fails for depth, integers beyond 64 bits and lone surrogates. Looking for these in the text
-    costs more: for events of 10 kB the print takes 16 us, a search for long numbers 160 and one for surrogates 15.
+    A trial encoding decides, because it fails for depth, integers beyond 64 bits and lone surrogates. Searching the text for them
+    costs more: for events of 10 kB the encoding takes 16 us, a search for long numbers 160 and one for surrogates 15.
     """
     if not is_lenient and _can_be_stored(event):
         return []

@@ -47,7 +47,7 @@ class RefusalError(Exception):
         super().__init__(detail)
 
 
-class Message(NamedTuple):
+class IngestMessage(NamedTuple):
     """A message's checked fields. None stands for absent or unusable. `errors` name what was sent instead.
 
     `payload` is the event's JSON, or the event itself where it came parsed. `received` is in epoch seconds.
@@ -80,14 +80,14 @@ def unpack(body: bytes) -> dict[str, Any]:
     return message
 
 
-def read_message(root: dict[str, Any], *, is_lenient: bool = False) -> Message:
+def read_message(root: dict[str, Any], *, is_lenient: bool = False) -> IngestMessage:
     """Check a message's fields. Raises RefusalError if the type is unknown, the project unusable, or the payload missing."""
     kind = root.get("type")
     if kind != "event" and (not isinstance(kind, str) or kind not in OTHER_TYPES):
         raise RefusalError("payload", f"unknown message type: {describe(kind)}")
     project_id = root.get("project_id")
     errors: list[dict[str, Any]] = []
-    return Message(
+    return IngestMessage(
         kind,
         project_id if type(project_id) is int else None,
         _checked("event_id", root, parse_event_id, errors),

@@ -14,7 +14,7 @@ from pipeline.stages.normalize.release import ENVIRONMENT_LIMIT, dist, environme
 from pipeline.stages.normalize.remarks import MAX_ERRORS, Remarks, kept_meta
 from pipeline.stages.normalize.tags import LIMIT, MAX_TAGS, entries, key_of, settle_tags
 from pipeline.stages.normalize.user import name_user, settle_ip
-from pipeline.stages.normalize.values import as_uuid, printed, trim
+from pipeline.stages.normalize.values import as_text, as_uuid, trim
 
 PLATFORMS = frozenset({
     "as3", "c", "cfml", "cocoa", "csharp", "elixir", "go", "groovy", "haskell", "java", "javascript", "native", "node", "objc",
@@ -175,7 +175,7 @@ def _tags(event: dict[str, Any], result: dict[str, Any], remarks: Remarks, limit
     at = next((index for index, entry in enumerate(sent) if key_of(entry) == "environment"), None)
     if at is not None:
         _, named = sent.pop(at)
-        if "environment" not in result and (value := printed(named)) is not None:
+        if "environment" not in result and (value := as_text(named)) is not None:
             result["environment"] = trim(value, (None, "environment"), remarks, ENVIRONMENT_LIMIT)
     kept = settle_tags(sent, path, remarks, limit)
     for name, value in moved.items():

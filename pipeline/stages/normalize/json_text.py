@@ -9,7 +9,7 @@ import orjson
 
 
 def to_json_text(value: Any) -> str | None:
-    """Return a value as compact JSON, or None if it is nested too deep to be printed."""
+    """Return a value as compact JSON, or None if it is nested too deep to be encoded."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # integers beyond 64 bits, or nested deeper than orjson goes

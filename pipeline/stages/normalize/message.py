@@ -98,11 +98,11 @@ class _Filling:
         value = self.parameter(match["name"])
         if type(value) is int and conversion in "xXo":
             return format(value, f"#{conversion}" if "#" in match["flags"] else conversion)
-        return self.printed(value, quoted=conversion == "r")
+        return self.text_of(value, quoted=conversion == "r")
 
     def braces(self, match: re.Match[str]) -> str:
         """Return the text for a placeholder in braces. Doubled braces stand for one."""
-        return match[0][0] if match["name"] is None else self.printed(self.parameter(match["name"]))
+        return match[0][0] if match["name"] is None else self.text_of(self.parameter(match["name"]))
 
     def parameter(self, name: str | None) -> Any:
         """Return a parameter by name or index, or the next one."""
@@ -116,8 +116,8 @@ class _Filling:
         except (KeyError, IndexError, ValueError):
             raise _UnfilledError from None
 
-    def printed(self, value: Any, *, quoted: bool = False) -> str:
-        """Return a parameter as text. Anything but text is printed as JSON."""
+    def text_of(self, value: Any, *, quoted: bool = False) -> str:
+        """Return a parameter as text. A value of another type becomes its JSON."""
         if value is None:
             raise _UnfilledError
         if type(value) is float and value.is_integer():

@@ -9,7 +9,7 @@ from pipeline.model.event_path import EventPath
 from pipeline.stages.normalize.contexts import contexts
 from pipeline.stages.normalize.debug_images import debug_meta
 from pipeline.stages.normalize.exceptions import exceptions
-from pipeline.stages.normalize.remarks import Remarks, printable
+from pipeline.stages.normalize.remarks import Remarks, as_json_value
 from pipeline.stages.normalize.request import request
 from pipeline.stages.normalize.sdk import sdk
 from pipeline.stages.normalize.shapes import array, mapping, record, values
@@ -19,10 +19,10 @@ from pipeline.stages.normalize.timestamps import timestamp
 from pipeline.stages.normalize.user import user
 from pipeline.stages.normalize.values import (
     Parser,
+    as_text,
     boolean,
     level,
     primitive,
-    printed,
     string,
     text,
     thread_id,
@@ -78,13 +78,13 @@ def _fingerprint(value: Any, path: EventPath, remarks: Remarks) -> list[str] | N
         return None
     result, refused = [], []
     for entry in value:
-        part = printed(entry) if not (type(entry) is float and abs(entry) >= 2**53) else None
+        part = as_text(entry) if not (type(entry) is float and abs(entry) >= 2**53) else None
         if part is not None:
             result.append(part)
         elif entry is not None:
             refused.append(entry)
     if refused:
-        remarks.error(path, "invalid_data", value=[printable(entry) for entry in refused[:10]])
+        remarks.error(path, "invalid_data", value=[as_json_value(entry) for entry in refused[:10]])
         remarks.shortened(path, len(value))
     return result or None
 

@@ -49,7 +49,7 @@ class Remarks:
             and original is not None
             and estimate_size(original, MAX_KEPT_VALUE_BYTES) < MAX_KEPT_VALUE_BYTES
         ):
-            kept = printable(original)
+            kept = as_json_value(original)
             remark["val"] = kept
             error["value"] = kept
         self.errors.append(error)
@@ -102,7 +102,7 @@ def kept_meta(value: Any) -> dict[str, Any]:
     return kept if isinstance(kept, dict) else {}
 
 
-def printable(value: Any) -> Any:
+def as_json_value(value: Any) -> Any:
     """Return a value that every JSON writer accepts. Integers beyond 64 bits and NaN become text."""
     if isinstance(value, str | bool):
         return value

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.model.event_path import EventPath
 from pipeline.stages.normalize.remarks import Remarks
-from pipeline.stages.normalize.values import printed, trim
+from pipeline.stages.normalize.values import as_text, trim
 
 MAX_TAGS = 200
 """Tags of one event. SDKs send a dozen, and each is a row of the storage."""
@@ -35,7 +35,7 @@ def entries(value: Any, path: EventPath, remarks: Remarks) -> list[Any]:
 
 def key_of(entry: Any) -> str | None:
     """Return an entry's key as text, or None if the entry is not a pair."""
-    return printed(entry[0]) if type(entry) is list and len(entry) == 2 else None
+    return as_text(entry[0]) if type(entry) is list and len(entry) == 2 else None
 
 
 def settle_tags(sent: list[Any], path: EventPath, remarks: Remarks, limit: int | None = MAX_TAGS) -> list[Pair | None]:
@@ -65,7 +65,7 @@ def settle_tags(sent: list[Any], path: EventPath, remarks: Remarks, limit: int |
         key_path, value_path = (where, 0), (where, 1)
         if key is None:
             _refuse(entry[0], key_path, remarks)
-        value = printed(entry[1])
+        value = as_text(entry[1])
         if value is None:
             _refuse(entry[1], value_path, remarks)
         result.append([_key(key, key_path, remarks), _value(value, value_path, remarks)])

@@ -86,8 +86,8 @@ def text(limit: int, allowance: int = 0, *, deny: str = "", strip: bool = False)
     return parse if deny or strip else BoundedParser(parse, longest=most)
 
 
-def printed(value: Any) -> str | None:
-    """Return a primitive as Relay prints it: True -> "True", 2.0 -> "2". None for any other value."""
+def as_text(value: Any) -> str | None:
+    """Return a primitive as text, as Relay writes it: True -> "True", 2.0 -> "2". None for any other value."""
     if type(value) is str:
         return value
     if value is True or value is False:
@@ -100,10 +100,10 @@ def printed(value: Any) -> str | None:
 
 
 def primitive(limit: int = 0) -> Parser:
-    """Return a parser of text that prints numbers and booleans. `limit` is in characters, 0 for no limit."""
+    """Return a parser of text. Numbers and booleans become text (see `as_text`). `limit` is in characters, 0 for no limit."""
 
     def parse(value: Any, path: EventPath, remarks: Remarks) -> str | None:
-        result = printed(value)
+        result = as_text(value)
         if result is None:
             if value is not None:
                 remarks.invalid(path, "expected a primitive value", value)
@@ -114,7 +114,7 @@ def primitive(limit: int = 0) -> Parser:
 
 
 def json_string(value: Any, path: EventPath, remarks: Remarks) -> str | None:
-    """Parse a string. Any other value is printed as JSON."""
+    """Parse a string. A value of another type becomes its JSON."""
     if value is None or type(value) is str:
         return value
     result = to_json_text(value)

@@ -1,6 +1,6 @@
 """Publish: the event becomes a storage message. See docs/spec/storage-messages.md.
 
-Good means: no message that readers refuse, no column left empty that the event could fill, and one print of the JSON.
+Good means: no message that readers refuse, no column left empty that the event could fill, and the JSON is encoded once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pipeline.model.storage_message import (
     QUEUE,
     PostProcessState,
     StoredEvent,
+    encode_insert,
     post_process_state,
-    print_insert,
 )
 from pipeline.stages.contract import Context
 from pipeline.stages.publish.limits import fit_storage
@@ -61,7 +61,7 @@ def publish_event(item: Item, ctx: Context) -> Item | DeadLetter:
         "occurrence_id": None,
         "occurrence_data": {},
     }
-    value = print_insert(event, state)
+    value = encode_insert(event, state)
     if len(value) > ctx.limits.max_output_bytes - RECORD_OVERHEAD_BYTES:
         return item.died("publish", "too_large", f"{len(value)} bytes do not fit the storage topic")
     item.message = Output(str(project_id).encode(), value, _headers(item, group_id, primary_hash, state))

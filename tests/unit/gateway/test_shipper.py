@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from pipeline.gateway.shipper import ShippingWork, SpoolSource
-from pipeline.gateway.spooled import Arrival, Count, Refusals, print_head
+from pipeline.gateway.spooled import Arrival, Count, Refusals, encode_head
 from pipeline.kafka.batch import KafkaPositions
 from pipeline.model.category import DataCategory
 from pipeline.model.errors import CommitError, RetryableError
@@ -70,7 +70,7 @@ def source(spool: Spool, broker: Any) -> SpoolSource:
 def arrive(spool: Spool, number: int) -> None:
     for index in range(number):
         head = Arrival("envelope", 42, KEY, 1_700_000_000.0 + index, f"{index:032x}")
-        spool.append(print_head(head), BODY).result(10)
+        spool.append(encode_head(head), BODY).result(10)
 
 
 def test_nothing_is_read_before_the_broker_says_where_to_begin(spool: Spool) -> None:
@@ -124,7 +124,7 @@ def test_a_batch_becomes_messages_outcomes_and_dead_letters(spool: Spool, tmp_pa
     (rules_folder / "default" / "grouping.toml").write_text('enhancement_base = "none"\nbuiltin_fingerprints = false\n')
     rules = load_rules(rules_folder)
     arrive(spool, 2)
-    spool.append(print_head(Refusals(1.0, (Count(42, KEY, Fate.INVALID, "cors", DataCategory.ERROR, 3),))), b"").result(10)
+    spool.append(encode_head(Refusals(1.0, (Count(42, KEY, Fate.INVALID, "cors", DataCategory.ERROR, 3),))), b"").result(10)
     kafka = KafkaSettings()
     work = ShippingWork(kafka, lambda: rules, GatewayMetrics())
     batch = source(spool, Broker()).poll()

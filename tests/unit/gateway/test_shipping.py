@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from pipeline.gateway.shipping import Shipped, ship
-from pipeline.gateway.spooled import Arrival, Count, Refusals, print_head
+from pipeline.gateway.spooled import Arrival, Count, Refusals, encode_head
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.rules.folder import load_rules
@@ -39,7 +39,7 @@ def shipped(tmp_path: Path, rules: Rules, head: Arrival | Refusals, body: bytes 
     staged = spool.stage()
     staged.write(body)
     staged.finish()
-    spool.append(print_head(head), body if len(body) < 1_000_000 else staged).result(10)
+    spool.append(encode_head(head), body if len(body) < 1_000_000 else staged).result(10)
     batch = spool.reader(SpoolPosition(0, 0)).read(10, 1_000_000)
     spool.close()
     assert batch is not None

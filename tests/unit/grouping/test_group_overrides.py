@@ -70,13 +70,13 @@ def test_every_step_done_twice_is_done_once_and_survives_its_file(steps: list[tu
         else:
             others = {group for hash_, group in decisions.groups.items() if hash_ != first}
             assert decisions.groups[first] not in others
-    assert load(decisions.print_toml()) == decisions
+    assert load(decisions.to_toml()) == decisions
 
 
 def test_a_note_with_anything_in_it_survives() -> None:
     decisions = GroupOverrides().merged(PROJECT, A, [B], 'the "old" one\n\\ \x7f é')
 
-    assert load(decisions.print_toml()) == decisions
+    assert load(decisions.to_toml()) == decisions
 
 
 def test_events_follow_the_decision() -> None:
@@ -84,7 +84,7 @@ def test_events_follow_the_decision() -> None:
     undecided = Grouper.load([{}], {}).group(dict(event))
     decisions = GroupOverrides().merged(PROJECT, A, [undecided.primary_hash])
 
-    decided = Grouper.load([{}, {FILE: RuleFile(FILE, decisions.print_toml())}], {}).group(dict(event))
+    decided = Grouper.load([{}, {FILE: RuleFile(FILE, decisions.to_toml())}], {}).group(dict(event))
 
     assert decided.hashes == undecided.hashes
     assert decided.group_id(PROJECT) == derive_group_id(PROJECT, A) != undecided.group_id(PROJECT)
@@ -96,7 +96,7 @@ def test_a_decision_outlives_a_change_of_configuration() -> None:
     text = 'hash = "md5"\nprevious_hash = "xxh3_128"\nprevious_until = 2026-01-31\n'
     layer = {
         "grouping.toml": RuleFile("grouping.toml", text),
-        FILE: RuleFile(FILE, GroupOverrides().merged(PROJECT, A, [hash_of_before]).print_toml()),
+        FILE: RuleFile(FILE, GroupOverrides().merged(PROJECT, A, [hash_of_before]).to_toml()),
     }
 
     for day in ("2026-01-31", "2027-01-01"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from pipeline.kafka.batch import RECEIVED_HEADER, TOKEN_HEADER, make_record, print_token, project_of
+from pipeline.kafka.batch import RECEIVED_HEADER, TOKEN_HEADER, encode_token, make_record, project_of
 from pipeline.model.record import Form, Token
 
 HERE = Token("topic-id", 3, 17)
@@ -22,7 +22,7 @@ def test_a_record_carries_its_place_and_the_brokers_time() -> None:
 
 def test_a_replayed_dead_letter_keeps_its_first_token_and_arrival_but_not_its_place() -> None:
     first = Token("older/with-slash", 0, 5)
-    record = make_record(b"", Form.MSGPACK, "in", HERE, 12.5, {TOKEN_HEADER: print_token(first), RECEIVED_HEADER: b"7.25"})
+    record = make_record(b"", Form.MSGPACK, "in", HERE, 12.5, {TOKEN_HEADER: encode_token(first), RECEIVED_HEADER: b"7.25"})
     assert (record.token, record.received, record.position) == (first, 7.25, (3, 17))
 
 

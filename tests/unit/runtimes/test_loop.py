@@ -21,7 +21,7 @@ from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
 from pipeline.runtimes.loop import Loop, State, Timings
 from pipeline.runtimes.worker.work import Processed, StageWork, covered_by
 from pipeline.settings.schema import DeadLetterSettings, Settings
-from pipeline.stages.contract import Context, Limits
+from pipeline.stages.contract import Context, StageLimits
 
 CONTEXT = whole_context()
 
@@ -133,7 +133,7 @@ def make(
     *,
     check: Callable[[], None] = lambda: None,
     settings: Settings | None = None,
-    limits: Limits | None = None,
+    limits: StageLimits | None = None,
     timings: Timings | None = None,
 ) -> tuple[Loop[KafkaBatch, Processed], WorkerMetrics]:
     def context(polled: tuple[Polled, ...]) -> Context:
@@ -189,7 +189,7 @@ def test_commits_that_fail_again_and_again_are_said_and_waited_for() -> None:
 def test_a_record_whose_output_cannot_be_encoded_is_found_too() -> None:
     bodies = [event(n) for n in range(8)]
     source, sink = ListSource(bodies), ListSink()
-    loop, _ = make(source, sink, limits=Limits(max_output_bytes=10_000))
+    loop, _ = make(source, sink, limits=StageLimits(max_output_bytes=10_000))
     work = loop._work
     assert isinstance(work, StageWork)
     encoded = work._encoded
@@ -396,7 +396,7 @@ def test_over_the_dead_letter_limit_nothing_is_committed_until_it_is_mended() ->
 def test_what_is_too_large_for_its_topic_is_a_dead_letter_and_the_rest_goes_out() -> None:
     bodies = [event(n) for n in range(3)] + [event(3, extra={f"k{n}": "x" * 400 for n in range(30)})]
     source, sink = ListSource(bodies), ListSink()
-    loop, metrics = make(source, sink, limits=Limits(max_output_bytes=10_000))
+    loop, metrics = make(source, sink, limits=StageLimits(max_output_bytes=10_000))
     loop.run()
     (letter,) = sink.values("ingest-events-dlq")
     assert letter.value == bodies[3]

@@ -10,7 +10,7 @@ import pytest
 from pipeline.spool.errors import SpoolError, SpoolInUseError
 from pipeline.spool.files import DiskFiles
 from pipeline.spool.reader import SpoolBatch
-from pipeline.spool.segment import MAX_HEAD_BYTES, SpoolPosition, end_of_records, print_record, scan
+from pipeline.spool.segment import MAX_HEAD_BYTES, SpoolPosition, encode_record, end_of_records, scan
 from pipeline.spool.spool import Spool
 
 
@@ -162,7 +162,7 @@ def test_a_torn_tail_is_cut(tmp_path: Path) -> None:
     files.unlock()
     [segment] = tmp_path.glob("*.segment")
     with segment.open("ab") as file:
-        file.write(b"".join(print_record(b"torn", b"t" * 100))[:-10])
+        file.write(b"".join(encode_record(b"torn", b"t" * 100))[:-10])
     spool, _ = opened(tmp_path)
     append(spool, b"three")
     reader = spool.reader(SpoolPosition(0, 0))
@@ -284,12 +284,12 @@ def test_a_position_of_another_life_is_not_used(tmp_path: Path) -> None:
 
 
 def test_positions_are_printed_and_read() -> None:
-    assert SpoolPosition.parse(SpoolPosition(7, 4_096).print()) == (7, 4_096)
+    assert SpoolPosition.parse(SpoolPosition(7, 4_096).to_text()) == (7, 4_096)
     assert SpoolPosition.parse("") is SpoolPosition.parse("7") is SpoolPosition.parse("-1:2") is None
 
 
 def test_pieces_of_a_segment_are_cut_where_records_begin() -> None:
-    data = b"".join(b"".join(print_record(b"h", b"b" * size)) for size in (0, 10, 1_000))
+    data = b"".join(b"".join(encode_record(b"h", b"b" * size)) for size in (0, 10, 1_000))
     spans = list(scan(data, is_whole=True))
     assert [span.header is not None for span in spans] == [True] * 3
     assert end_of_records(data + b"tail") == len(data)
