@@ -45,7 +45,8 @@ def gateway(
     Example:
       PIPELINE_KAFKA_BROKERS=127.0.0.1:9092 pipeline gateway --listen 0.0.0.0:3000 --spool /var/lib/pipeline/spool
     """
-    from pipeline.gateway.process import parse_listen, run_gateway
+    from pipeline.gateway.process import LISTEN, run_gateway
+    from pipeline.http.server import parse_listen
     from pipeline.observability.logs import set_up_logs
     from pipeline.observability.prometheus_gateway import GatewayMetrics
     from pipeline.observability.sentry_reports import start_reporting
@@ -60,7 +61,7 @@ def gateway(
         ("web", "port"): web_port,
     }
     settings = load_settings(settings_file, flags, web_port=WEB_PORT)
-    parse_listen(settings.gateway.listen)
+    parse_listen(settings.gateway.listen, LISTEN)
     metrics = GatewayMetrics()
     set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)

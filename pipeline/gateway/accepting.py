@@ -13,18 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from pipeline.gateway.answers import RefusedRequestError
 from pipeline.gateway.auth import find_credentials
-from pipeline.gateway.decoding import Pieces, decoded, limited, parse_encodings
 from pipeline.gateway.envelope_stream import EnvelopeStream
 from pipeline.gateway.origins import is_origin_allowed
 from pipeline.gateway.routes import Endpoint, Route, find_route
 from pipeline.gateway.security_reports import CONTENT_TYPES, ReportOrigin, read_reports
-from pipeline.gateway.sizes import MAX_BODY_BYTES, MAX_EVENT_BYTES, body_too_large, too_large
+from pipeline.gateway.sizes import MAX_BODY_BYTES, MAX_EVENT_BYTES, too_large
 from pipeline.gateway.store_request import read_store_body
+from pipeline.http.answers import RefusedRequestError, body_too_large
+from pipeline.http.decoding import Pieces, decoded, limited, parse_encodings
+from pipeline.http.exchange import Request
 from pipeline.model.category import DataCategory
 from pipeline.model.envelope import Envelope, EnvelopeError
 from pipeline.rules.snapshot import Rules
@@ -48,15 +48,6 @@ UNSUPPORTED: Mapping[Endpoint, DataCategory] = {
     Endpoint.ATTACHMENTS: DataCategory.ATTACHMENT_ITEM,
 }
 """Endpoints that are answered and not processed: a request becomes one outcome `unsupported` of this category."""
-
-
-class Request(NamedTuple):
-    """A request without its body. `path` has its slashes folded; `headers` have names in lower case."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

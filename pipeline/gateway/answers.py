@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import NamedTuple
 
-import msgspec
-
+from pipeline.http.answers import JSON, TEXT, Answer, RefusedRequestError
 from pipeline.model.category import DataCategory
-
-JSON = ("content-type", "application/json")
-TEXT = ("content-type", "text/plain; charset=utf-8")
 
 CORS: tuple[tuple[str, str], ...] = (
     ("access-control-allow-origin", "*"),
@@ -33,42 +28,13 @@ PIXEL = bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c0
 """A GIF of one transparent pixel."""
 
 
-class Answer(NamedTuple):
-    """A response without its CORS headers."""
+class RefusedItemError(RefusedRequestError):
+    """A refusal for one item of a request. Its outcome counts `quantity` in the item's category."""
 
-    status: int
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-class RefusedRequestError(Exception):
-    """A request that is not accepted. `causes` go into the answer's body after `detail`.
-
-    `reason` is the outcome's, where the request belongs to a project; `category` and `quantity` are what it would have counted.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        detail: str,
-        *causes: str,
-        reason: str | None = None,
-        category: DataCategory = DataCategory.ERROR,
-        quantity: int = 1,
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.causes = causes
-        self.reason = reason
+    def __init__(self, status: int, detail: str, *causes: str, reason: str | None, category: DataCategory, quantity: int) -> None:
+        super().__init__(status, detail, *causes, reason=reason)
         self.category = category
         self.quantity = quantity
-
-    def answer(self) -> Answer:
-        """Return the answer that says so."""
-        body = {"detail": self.detail} | ({"causes": list(self.causes)} if self.causes else {})
-        said = "; ".join((self.detail, *self.causes)).encode("ascii", "replace").decode()
-        return Answer(self.status, msgspec.json.encode(body), (JSON, ("x-sentry-error", said.replace("\n", " ")[:500])))
 
 
 def accepted(event_id: str | None) -> Answer:

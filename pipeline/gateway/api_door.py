@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline.gateway.accepting import Request
-from pipeline.gateway.answers import JSON, Answer, RefusedRequestError
-from pipeline.gateway.bodies import Bodies
-from pipeline.gateway.decoding import decoded, limited, parse_encodings
-from pipeline.gateway.exchange import Exchange, content_length
-from pipeline.gateway.sizes import body_too_large
+from pipeline.http.answers import JSON, Answer, RefusedRequestError, body_too_large
+from pipeline.http.bodies import Bodies
+from pipeline.http.decoding import decoded, limited, parse_encodings
+from pipeline.http.exchange import Exchange, Request, content_length
+from pipeline.spool.writer import StagedBody
 from pipeline.uploads.access import may_use_api
 from pipeline.uploads.answers import ApiAnswer, ApiRequest
 from pipeline.uploads.api import UploadApi
@@ -23,7 +22,7 @@ API_THREADS = 2
 class ApiDoor:
     """Serves `/api/0/`. The artifact store may be slow, so it is asked in threads of this object."""
 
-    def __init__(self, api: UploadApi | None, tokens: tuple[str, ...], bodies: Bodies) -> None:
+    def __init__(self, api: UploadApi | None, tokens: tuple[str, ...], bodies: Bodies[StagedBody]) -> None:
         self._api = api
         self._tokens = tokens
         self._bodies = bodies

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from pipeline.gateway.answers import RefusedRequestError
+from pipeline.http.answers import RefusedRequestError
 
 CURRENT_VERSION = 7
 CACHED_QUERY_CHARS = 200

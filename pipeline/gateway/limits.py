@@ -12,8 +12,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.gateway.answers import JSON, Answer
 from pipeline.gateway.routes import Endpoint
+from pipeline.http.answers import JSON, Answer
 from pipeline.model.category import DataCategory
 from pipeline.model.errors import RetryableError
 from pipeline.model.scope import Scope

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
 import signal
-import socket
 import threading
 import time
 from typing import Any, NamedTuple
 
 from pipeline import __version__
-from pipeline.gateway.probes import Page, json_page, serve_probes
-from pipeline.gateway.server import Door, make_server
+from pipeline.gateway.server import Door
 from pipeline.gateway.shipper import ShipBatch, ShippingWork, ShipResult, SpoolSource
 from pipeline.gateway.spooled import Refusals, encode_head
-from pipeline.model.errors import SettingsError
+from pipeline.http.probes import Page, json_page, serve_probes
+from pipeline.http.server import allow_files, check_port, make_server, parse_listen
 from pipeline.observability.prometheus_gateway import GatewayMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.loop import Loop, State
@@ -26,6 +24,7 @@ from pipeline.spool.spool import Spool
 
 log = logging.getLogger(__name__)
 
+LISTEN = "gateway.listen"
 TICK_S = 1.0
 ANSWERED_WITHIN_S = 4.0
 """How long requests that are under way may take after SIGTERM."""
@@ -51,14 +50,6 @@ class Gateway(NamedTuple):
     metrics: GatewayMetrics
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """Read `host:port` or `[address]:port`. Raises SettingsError."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise SettingsError(f"gateway.listen: {text!r} is not host:port, such as 127.0.0.1:3000")
-    return host.strip("[]"), int(port)
-
-
 def run_gateway(gateway: Gateway) -> int:
     """Run until SIGTERM or SIGINT, and return the exit code. Raises SettingsError or OSError where a port cannot be had."""
     return asyncio.run(_Process(gateway).run())
@@ -74,16 +65,17 @@ class _Process:
         self._has_failed = False
 
     async def run(self) -> int:
-        _allow_files()
+        allow_files()
         gateway, settings = self._gateway, self._gateway.settings
-        host, port = parse_listen(settings.gateway.listen)
+        host, port = parse_listen(settings.gateway.listen, LISTEN)
         self._events = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._events.add_signal_handler(number, self._on_signal)
-        _check_port(host, port)
+        check_port(host, port, LISTEN)
         pages = {"/health": self._health, "/ready": self._ready, "/metrics": self._metrics_page}
         probes = serve_probes(settings.web.host, settings.web.port, pages)
-        server = make_server(gateway.door, settings.gateway, host, port)
+        own = settings.gateway
+        server = make_server(gateway.door, host, port, max_connections=own.max_connections, header_timeout_s=own.header_timeout_s)
         self._shipper.start()
         serving = asyncio.create_task(server.serve())
         ticking = asyncio.create_task(self._tick())
@@ -202,21 +194,6 @@ class _Process:
 
     def _metrics_page(self) -> Page:
         return Page(200, "text/plain; version=0.0.4; charset=utf-8", self._gateway.metrics.page())
-
-
-def _check_port(host: str, port: int) -> None:
-    """Try the port before anything starts: the server would end with a trace of its own. Raises SettingsError."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        socket.create_server(address[:2], family=family).close()
-    except OSError as error:
-        raise SettingsError(f"gateway.listen: {error.strerror}") from None
-
-
-def _allow_files() -> None:
-    """Allow this process as many open files as it may have: each connection is one, and many systems begin with 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def gateway_is_shipping(gateway: Gateway) -> bool:

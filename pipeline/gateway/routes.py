@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from pipeline.gateway.answers import RefusedRequestError
+from pipeline.http.answers import RefusedRequestError
 
 
 class Endpoint(StrEnum):
@@ -35,7 +35,6 @@ class Route(NamedTuple):
     path_key: str | None = None
 
 
-_SLASHES = re.compile("//+")
 _ID = r"/api/(?P<project>[^/]+)"
 _ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = tuple(
     (re.compile(f"{pattern}/?"), endpoint)
@@ -54,11 +53,6 @@ _ROUTES: tuple[tuple[re.Pattern[str], Endpoint], ...] = tuple(
     )
 )
 _PROJECT = re.compile("[0-9]{1,19}")
-
-
-def fold_slashes(path: str) -> str:
-    """Make one slash of a run: a DSN with a slash at its end posts to `//api/1/envelope/`."""
-    return _SLASHES.sub("/", path)
 
 
 def is_for_sdks(path: str) -> bool:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.gateway.answers import RefusedRequestError
 from pipeline.grouping.strategies.security import normalize_uri
+from pipeline.http.answers import RefusedRequestError
 
 MAX_REPORTS = 100
 CONTENT_TYPES = frozenset({"application/json", "application/csp-report", "application/reports+json"})

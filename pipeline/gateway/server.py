@@ -13,16 +13,10 @@ from collections.abc import AsyncIterable, AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
-
 from pipeline.gateway.abuse import RequestLimit
-from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect, report_origin
-from pipeline.gateway.answers import CORS, PREFLIGHT, Answer, RefusedRequestError, accepted, accepted_hyphenated, pixel
+from pipeline.gateway.accepting import Inspected, Sender, admit, inspect, report_origin
+from pipeline.gateway.answers import CORS, PREFLIGHT, RefusedItemError, accepted, accepted_hyphenated, pixel
 from pipeline.gateway.api_door import ApiDoor
-from pipeline.gateway.bodies import Bodies, Body
-from pipeline.gateway.exchange import Exchange, content_length
 from pipeline.gateway.limits import (
     ABUSE_REASON,
     UNLIMITED,
@@ -34,8 +28,13 @@ from pipeline.gateway.limits import (
 )
 from pipeline.gateway.origins import Network, sender_address
 from pipeline.gateway.refusals import RefusalCounts
-from pipeline.gateway.routes import Endpoint, fold_slashes, is_for_sdks
+from pipeline.gateway.routes import Endpoint, is_for_sdks
+from pipeline.gateway.sizes import MAX_BODY_BYTES
 from pipeline.gateway.spooled import Arrival, encode_head
+from pipeline.http.answers import Answer, RefusedRequestError
+from pipeline.http.bodies import Bodies, Body, BodyLimits
+from pipeline.http.exchange import Exchange, Request, content_length, peer_address, read_request
+from pipeline.http.server import keep_alive
 from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 from pipeline.model.scope import Scope
@@ -43,7 +42,9 @@ from pipeline.observability.prometheus_gateway import GatewayMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.settings.schema import GatewaySettings
 from pipeline.spool.errors import SpoolError
+from pipeline.spool.segment import MAX_INLINE_BODY_BYTES
 from pipeline.spool.spool import Spool
+from pipeline.spool.writer import StagedBody
 from pipeline.uploads.api import UploadApi
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,6 @@ INSPECTED_AT_ONCE_BYTES = 65_536
 UNPACKED_AT_ONCE_BYTES = 524_288
 """A body that unpacks to more is inspected anew in a thread."""
 _CHANCE = random.Random()  # noqa: S311 -- names, not secrets; it is seeded by the system
-BACKLOG = 1_024
-"""Connections that may wait to be accepted."""
 INSPECTING_THREADS = 2
 """How many large bodies are inspected at a time. Each holds 14 MB at most, whatever it unpacks to."""
 
@@ -80,13 +79,15 @@ class Door:
         self._limits = limits
         self._metrics = metrics
         self._is_unknown_refused = is_unknown_refused
-        # Node's client lets go of an idle connection in time where it is told; else it may send when the server closes it.
-        self._keep_alive = ("keep-alive", f"timeout={max(1, int(settings.header_timeout_s) - 1)}")
+        self._keep_alive = keep_alive(settings.header_timeout_s)
         self._trusted = trusted
         self._threads = ThreadPoolExecutor(INSPECTING_THREADS, thread_name_prefix="inspect")
         self._by_key = RequestLimit(settings.max_requests_per_s_by_key)
         self._by_address = RequestLimit(settings.max_requests_per_s_by_address)
-        self.bodies = Bodies(spool, settings)
+        limits_of_bodies = BodyLimits(
+            settings.body_timeout_s, settings.min_body_bytes_per_s, settings.memory_bytes, MAX_INLINE_BODY_BYTES
+        )
+        self.bodies = Bodies(spool.stage, limits_of_bodies)
         self._api = ApiDoor(api, tokens, self.bodies)
         self.refusals = RefusalCounts()
         self._round: Future[None] | None = None
@@ -96,33 +97,31 @@ class Door:
         """Answer one request, whatever comes."""
         if scope.proto != "http":
             return
-        path = fold_slashes(scope.path)
+        request = read_request(scope)
         started = time.perf_counter()
         try:
-            answer = await self._answer(scope, path, protocol)
+            answer = await self._answer(scope, request, protocol)
         except asyncio.CancelledError:
             raise
         except Exception:
             log.exception("a request could not be answered")
             answer = Answer(500, b'{"detail":"internal error"}')
         headers = list(answer.headers)
-        if is_for_sdks(path) and not any(name == "access-control-allow-origin" for name, _ in headers):
+        if is_for_sdks(request.path) and not any(name == "access-control-allow-origin" for name, _ in headers):
             headers += CORS
         headers.append(self._keep_alive)
         self._metrics.answered(answer.status, time.perf_counter() - started)
         protocol.response_bytes(answer.status, headers, answer.body)
 
-    async def _answer(self, scope: Any, path: str, protocol: Exchange) -> Answer:
-        headers = {name.lower(): value for name, value in scope.headers.items()}
-        request = Request(scope.method, path, scope.query_string, headers)
-        if path.startswith("/api/0/"):
-            return await self._api.answer(request, protocol, scope.client.rpartition(":")[0].strip("[]"))
-        if request.method == "OPTIONS" and is_for_sdks(path):
+    async def _answer(self, scope: Any, request: Request, protocol: Exchange) -> Answer:
+        if request.path.startswith("/api/0/"):
+            return await self._api.answer(request, protocol, peer_address(scope))
+        if request.method == "OPTIONS" and is_for_sdks(request.path):
             return Answer(200, b"", PREFLIGHT)
         sender: Sender | None = None
         try:
             sender = admit(request, self._rules.current, is_unknown_refused=self._is_unknown_refused)
-            address = sender_address(scope.client, headers, self._trusted)
+            address = sender_address(scope.client, request.headers, self._trusted)
             wait_s = self._by_address.wait_s(address) or self._by_key.wait_s(sender.public_key)
             if wait_s and sender.route.endpoint not in UNLIMITED:
                 self._metrics.refused(ABUSE_REASON)
@@ -142,7 +141,7 @@ class Door:
         is_sent = pieces is protocol
         declared = content_length(request.headers) if is_sent else None
         whole = protocol if is_sent else None
-        body = await self.bodies.receive(pieces, declared, whole=whole, has_trailers="trailer" in request.headers)
+        body = await self.bodies.receive(pieces, declared, MAX_BODY_BYTES, whole=whole, has_trailers="trailer" in request.headers)
         try:
             found = await self._inspect(sender, body)
             rules = self._rules.current
@@ -175,7 +174,7 @@ class Door:
         answer = _accepted(request, found)
         return answer._replace(headers=(*answer.headers, *headers_of(limits)))
 
-    async def _inspect(self, sender: Sender, body: Body) -> Inspected:
+    async def _inspect(self, sender: Sender, body: Body[StagedBody]) -> Inspected:
         """Inspect a body here where that is quick, else in a thread."""
         rules, refuse = self._rules.current, self._is_unknown_refused
         if isinstance(body.data, bytes) and len(body.data) <= INSPECTED_AT_ONCE_BYTES:
@@ -202,7 +201,8 @@ class Door:
         project_id = sender.project_id if sender is not None else _project_in(request.path)
         if project_id is not None:
             key = sender.public_key if sender is not None else None
-            self.refusals.add(project_id, key, Fate.INVALID, refused.reason, refused.category, refused.quantity)
+            counted = (refused.category, refused.quantity) if isinstance(refused, RefusedItemError) else (DataCategory.ERROR, 1)
+            self.refusals.add(project_id, key, Fate.INVALID, refused.reason, *counted)
 
 
 def _new_id() -> str:
@@ -241,23 +241,3 @@ def _accepted(request: Request, found: Inspected) -> Answer:
             return Answer(201)
         case _:
             return Answer(200)
-
-
-def make_server(door: Door, settings: GatewaySettings, host: str, port: int) -> Server:
-    """Return the HTTP server; `await serve()` runs it, `stop()` ends it. The event loop is the caller's.
-
-    It speaks HTTP/1.1 alone. Where the server also waits for the preface of HTTP/2, a connection that sends nothing is never cut.
-    A proxy in front speaks HTTP/2 to clients.
-    """
-    return Server(
-        door,
-        address=host,
-        port=port,
-        interface=Interfaces.RSGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=BACKLOG,
-        backpressure=settings.max_connections,
-        http1_settings=HTTP1Settings(header_read_timeout=round(settings.header_timeout_s * 1e3), max_buffer_size=65_536),
-        log_enabled=False,
-    )

@@ -14,13 +14,13 @@ import msgspec
 import orjson
 import xxhash
 
-from pipeline.gateway.answers import RefusedRequestError
-from pipeline.gateway.decoding import decoded
 from pipeline.gateway.envelope_stream import EnvelopeStream, StreamedItem
 from pipeline.gateway.routes import Endpoint
 from pipeline.gateway.security_reports import ReportOrigin, events_of, read_reports
 from pipeline.gateway.spooled import Arrival, Refusals, parse_head
 from pipeline.gateway.store_request import read_store_body
+from pipeline.http.answers import RefusedRequestError
+from pipeline.http.decoding import decoded
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.envelope import EnvelopeError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.gateway.answers import RefusedRequestError
+from pipeline.gateway.answers import RefusedItemError
 from pipeline.stages.decode.categories import category_of_item
 
 MIB = 1_048_576
@@ -50,7 +50,7 @@ class Sizes:
         return _CONTAINER if is_container else _LARGEST.get(kind, MAX_BODY_BYTES)
 
     def add(self, kind: str, size: int, *, is_container: bool = False) -> None:
-        """Count an item. Raises RefusedRequestError (413) where it is too large, or one too many."""
+        """Count an item. Raises RefusedItemError (413) where it is too large, or one too many."""
         self._counts[kind] += 1
         self._singles += kind in _SINGLE
         if kind in _ATTACHMENTS:
@@ -65,15 +65,10 @@ class Sizes:
             raise too_large(kind, size)
 
 
-def too_large(kind: str, size: int = 1) -> RefusedRequestError:
+def too_large(kind: str, size: int = 1) -> RefusedItemError:
     """Return the refusal of an envelope whose item of this type is too large."""
     category, quantity = category_of_item(kind, size)
     if kind not in _LARGEST:
         kind = "unknown"  # a sender must not choose what reasons there are
     detail, cause, reason = "envelope exceeded size limits", f"{kind} is too large", f"too_large:{kind}"
-    return RefusedRequestError(413, detail, cause, reason=reason, category=category, quantity=quantity)
-
-
-def body_too_large() -> RefusedRequestError:
-    """Return the refusal of a body that is too large as a whole."""
-    return RefusedRequestError(413, "request body is too large", reason="too_large:envelope")
+    return RefusedItemError(413, detail, cause, reason=reason, category=category, quantity=quantity)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.gateway.answers import RefusedRequestError
 from pipeline.gateway.sizes import MAX_EVENT_BYTES, too_large
+from pipeline.http.answers import RefusedRequestError
 from pipeline.model.event_id import parse_event_id
 
 

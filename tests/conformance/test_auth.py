@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from support.suites import Cases, suite_cases
 
-from pipeline.gateway.answers import RefusedRequestError
 from pipeline.gateway.auth import find_credentials
+from pipeline.http.answers import RefusedRequestError
 from pipeline.model.envelope import Dsn
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.gateway.accepting import Inspected, Request, Sender, admit, inspect
-from pipeline.gateway.answers import RefusedRequestError
+from pipeline.gateway.accepting import Inspected, Sender, admit, inspect
 from pipeline.gateway.origins import is_origin_allowed, sender_address
-from pipeline.gateway.routes import Endpoint, find_route, fold_slashes
+from pipeline.gateway.routes import Endpoint, find_route
+from pipeline.http.answers import RefusedRequestError
+from pipeline.http.exchange import Request, fold_slashes
 from pipeline.model.category import DataCategory
 from pipeline.rules.folder import load_rules
 from pipeline.rules.snapshot import Rules

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.gateway.answers import RefusedRequestError
 from pipeline.gateway.envelope_stream import KEPT, EnvelopeStream
+from pipeline.http.answers import RefusedRequestError
 from pipeline.model.envelope import EnvelopeError, parse_envelope
 
 HEADER = b'{"event_id":"9ec79c33ec9942ab8353589fcb2e04dc"}\n'

@@ -10,9 +10,8 @@ import brotli
 import pytest
 from backports import zstd
 
-from pipeline.gateway.answers import RefusedRequestError
-from pipeline.gateway.decoding import PIECE_BYTES, decoded, limited, parse_encodings
-from pipeline.gateway.sizes import body_too_large
+from pipeline.http.answers import RefusedRequestError, body_too_large
+from pipeline.http.decoding import PIECE_BYTES, decoded, limited, parse_encodings
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import brotli
 
-from pipeline.gateway.answers import RefusedRequestError
+from pipeline.http.answers import RefusedRequestError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

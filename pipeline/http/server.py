@@ -1,0 +1,72 @@
+"""The HTTP server: granian with its RSGI interface, embedded into this process and the caller's event loop."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from typing import Any, Protocol
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from pipeline.http.exchange import Exchange
+from pipeline.model.errors import SettingsError
+
+BACKLOG = 1_024
+"""Connections that may wait to be accepted."""
+
+
+class HttpApplication(Protocol):
+    """What the server serves. It is called for every request, on the event loop's thread."""
+
+    async def __rsgi__(self, scope: Any, protocol: Exchange) -> None:
+        """Answer one request, whatever comes."""
+
+
+def make_server(application: HttpApplication, host: str, port: int, *, max_connections: int, header_timeout_s: float) -> Server:
+    """Return the HTTP server; `await serve()` runs it, `stop()` ends it. The event loop is the caller's.
+
+    It speaks HTTP/1.1 alone. Where the server also waits for the preface of HTTP/2, a connection that sends nothing is never cut.
+    A proxy in front speaks HTTP/2 to clients.
+    """
+    return Server(
+        application,
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=max_connections,
+        http1_settings=HTTP1Settings(header_read_timeout=round(header_timeout_s * 1e3), max_buffer_size=65_536),
+        log_enabled=False,
+    )
+
+
+def keep_alive(header_timeout_s: float) -> tuple[str, str]:
+    """Return the header that makes Node's client let go of an idle connection before the server closes it."""
+    return "keep-alive", f"timeout={max(1, int(header_timeout_s) - 1)}"
+
+
+def parse_listen(text: str, setting: str) -> tuple[str, int]:
+    """Read `host:port` or `[address]:port`. Raises SettingsError that names the setting."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise SettingsError(f"{setting}: {text!r} is not host:port, such as 127.0.0.1:3000")
+    return host.strip("[]"), int(port)
+
+
+def check_port(host: str, port: int, setting: str) -> None:
+    """Try the port before anything starts: the server would end with a trace of its own. Raises SettingsError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        raise SettingsError(f"{setting}: {error.strerror}") from None
+
+
+def allow_files() -> None:
+    """Allow this process as many open files as it may have: each connection is one, and many systems begin with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
