@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from pipeline.kafka.start import log_mark
+from pipeline.kafka.start import encode_log_name
 from pipeline.model.record import Form, Position, Record, Token
 
 TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
@@ -42,8 +42,8 @@ class KafkaPositions(NamedTuple):
 class KafkaBatch:
     """Records in the order polled. `bases` are committed offsets, `ends` one past what was polled, both by partition.
 
-    `headers` are those of records that have any. `logs` names each partition's log (see `start.log_mark`). `membership` is the
-    consumer group's metadata of the time.
+    `headers` are those of records that have any. `logs` names each partition's log (see `start.encode_log_name`). `membership` is
+    the consumer group's metadata of the time.
     """
 
     records: Sequence[Record]
@@ -57,7 +57,7 @@ class KafkaBatch:
     @property
     def positions(self) -> KafkaPositions:
         """What a commit of this batch moves."""
-        metadata = {partition: log_mark(self.logs[partition]) for partition in self.ends}
+        metadata = {partition: encode_log_name(self.logs[partition]) for partition in self.ends}
         return KafkaPositions(self.topic, self.ends, self.membership, metadata)
 
     def halves(self) -> tuple[KafkaBatch, KafkaBatch]:

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pipeline.kafka.batch import NO_HEADERS, Headers, KafkaBatch, KafkaPositions, make_record
 from pipeline.kafka.config import consumer_config
 from pipeline.kafka.errors import note_error
-from pipeline.kafka.start import TopicHistory, log_mark
+from pipeline.kafka.start import TopicHistory, encode_log_name
 from pipeline.model.record import Form, Position, Record, Token
 from pipeline.settings.schema import BatchSettings, KafkaSettings
 
@@ -176,7 +176,7 @@ class KafkaConsumer:
             base = self._bases[place.partition]
             if base is not None and place.offset > base:
                 moved[place.partition] = place.offset
-        metadata = {partition: log_mark(self._logs[partition]) for partition in moved}
+        metadata = {partition: encode_log_name(self._logs[partition]) for partition in moved}
         return KafkaPositions(self._topic, moved, self._membership, metadata) if moved else None
 
     def close(self) -> None:
@@ -202,7 +202,7 @@ class KafkaConsumer:
                     self._on_break(start.broken, start.lost)
                 self._bases[partition], self._logs[partition] = start.base, start.log
                 if start.broken is not None:
-                    to_mark.append(TopicPartition(self._topic, partition, start.base, log_mark(start.log)))
+                    to_mark.append(TopicPartition(self._topic, partition, start.base, encode_log_name(start.log)))
                 if start.seek_to is not None:
                     self._read_from(partition, start.seek_to)
                     moved.add(partition)

@@ -27,23 +27,23 @@ ASK_WITHIN_S = 5.0
 ASK_FOR_ID_EVERY_S = 1.0
 CONFIRM_BACKWARDS_S = 3.0
 """A log that ends before the committed offset must look so for this long: a new leader may catch up yet."""
-_MARK = re.compile(r"log=(\S+)")
+_LOG_NAME = re.compile(r"log=(\S+)")
 
 
-def log_mark(name: str) -> str:
+def encode_log_name(name: str) -> str:
     """Return the metadata of a commit: the name of the log that its offset belongs to.
 
     A log is named by its topic's id, with a number behind it if it has lost its tail.
 
-    >>> read_log_mark(log_mark("xyz~1"))
+    >>> parse_log_name(encode_log_name("xyz~1"))
     'xyz~1'
     """
     return f"log={name}"
 
 
-def read_log_mark(metadata: str | None) -> str | None:
+def parse_log_name(metadata: str | None) -> str | None:
     """Return the name of the log in a commit's metadata. None for metadata that somebody else wrote, or none at all."""
-    found = _MARK.fullmatch(metadata or "")
+    found = _LOG_NAME.fullmatch(metadata or "")
     return found[1] if found else None
 
 
@@ -134,7 +134,7 @@ class TopicHistory:
             if place.error is not None:
                 raise KafkaException(place.error)
             committed = place.offset if place.offset >= 0 else None
-            start = find_start(committed, read_log_mark(place.metadata), *bounds[place.partition], self._id)
+            start = find_start(committed, parse_log_name(place.metadata), *bounds[place.partition], self._id)
             if start.broken is Break.WENT_BACKWARDS:
                 self._confirm(place.partition)
             if start.broken is not None:

@@ -1,4 +1,7 @@
-"""Items: what a record holds, one by one, on their way through the stages. A record has none, one or several."""
+"""Items: events on their way through the stages.
+
+A record holds at most one event. Other parts of an envelope end as outcomes when the record is decoded.
+"""
 
 from __future__ import annotations
 

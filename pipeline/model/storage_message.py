@@ -1,4 +1,4 @@
-"""The storage message: a stored event as Snuba and the store read it from the `events` topic.
+"""The storage message: a stored event in the form that the topic `events` holds, which Snuba and other stores read.
 
 The value is a JSON list of four: the version, the operation, the event's row with the event itself under `data`, and what the
 post-process forwarder reads. See docs/spec/storage-messages.md.

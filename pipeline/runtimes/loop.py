@@ -1,8 +1,8 @@
 """The one loop: take a batch from a source, do the work, and make results and positions durable together.
 
-A worker reads Kafka, runs the stages and writes Kafka. A shipper reads the spool and writes Kafka. A store reads Kafka and writes
-ClickHouse. An all-in-one reads the spool, runs the stages and writes ClickHouse. They differ in source, work and sink; readiness,
-waiting, halting and the search for a bad record are written here once. See docs/adr/0006-one-loop.md.
+Services differ in source, work and sink. A worker, for instance, reads Kafka, runs the stages and writes Kafka; a gateway's
+shipper reads the spool and writes Kafka. Readiness, waiting, halting and the search for a bad record are written here once.
+docs/adr/0006-one-loop.md lists the services that the interfaces were made for.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pipeline.kafka.consumer import KafkaConsumer
 from pipeline.kafka.errors import when_settled
 from pipeline.kafka.offsets import GroupOffsets
 from pipeline.kafka.producer import TransactionalProducer
-from pipeline.kafka.start import log_mark
+from pipeline.kafka.start import encode_log_name
 from pipeline.kafka.topics import create_topics
 from pipeline.kafka.topics import topic_id as find_topic_id
 from pipeline.model.errors import CommitError
@@ -273,7 +273,7 @@ def test_an_offset_that_means_another_log_is_not_trusted(
     produce(broker, settings.kafka.events_in, [b"x"] * 5)
     topic_id = find_topic_id(admin(broker), settings.kafka.events_in)
     member = Consumer({"bootstrap.servers": broker.address, "group.id": settings.kafka.consumer_group})
-    place = TopicPartition(settings.kafka.events_in, 0, offset, log_mark(log or topic_id))
+    place = TopicPartition(settings.kafka.events_in, 0, offset, encode_log_name(log or topic_id))
     when_settled(lambda: member.commit(offsets=[place], asynchronous=False), 20)
     member.close()
     breaks: list[tuple[str, int]] = []

@@ -1,4 +1,5 @@
 """Worker: batches from Kafka through the stages and back in one transaction each, in a process that Faust runs.
 
-`loop.py` is the order of it; `kafka_source.py` and `kafka_sink.py` are its two ends, `faust_process.py` is what is around it.
+`work.py` is what the loop does with a batch, `faust_process.py` the process around the loop. `pipeline/wiring/worker.py` puts
+them together with the Kafka source and sink.
 """

@@ -47,7 +47,7 @@ def _outcomes_topic(outcome: Outcome, kafka: KafkaSettings) -> str:
 def _dead_letters(
     letters: list[DeadLetter], headers: Mapping[Position, Headers], settings: Settings, now: float
 ) -> Iterator[Output]:
-    """Yield one dead letter for each record, however many of its items died. Its replay brings all of them back."""
+    """Yield one dead letter for each record, since it holds the whole record."""
     seen: set[Position] = set()
     for letter in letters:
         position = letter.record.position

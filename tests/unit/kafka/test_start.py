@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.kafka.start import Break, Start, find_start, log_mark, read_log_mark
+from pipeline.kafka.start import Break, Start, encode_log_name, find_start, parse_log_name
 
 
 @pytest.mark.parametrize("name", ["a", "a~2"])
 def test_a_mark_is_read_back(name: str) -> None:
-    assert read_log_mark(log_mark(name)) == name
+    assert parse_log_name(encode_log_name(name)) == name
 
 
 @pytest.mark.parametrize("metadata", [None, "", "somebody else's", "log=", "log=a b", "log=a tries=x"])
 def test_what_others_wrote_is_no_mark(metadata: str | None) -> None:
-    assert read_log_mark(metadata) is None
+    assert parse_log_name(metadata) is None
 
 
 @pytest.mark.parametrize(
