@@ -17,7 +17,9 @@ from urllib.parse import parse_qs
 
 from pipeline.gateway.auth import find_credentials
 from pipeline.gateway.envelope_stream import EnvelopeStream
+from pipeline.gateway.network_reports import read_network_reports
 from pipeline.gateway.origins import is_origin_allowed
+from pipeline.gateway.otlp import JSON_TYPE, MAX_OTLP_BYTES, PROTOBUF_TYPE, OtlpRequest, read_logs, read_traces
 from pipeline.gateway.routes import Endpoint, Route, find_route
 from pipeline.gateway.security_reports import CONTENT_TYPES, ReportOrigin, read_reports
 from pipeline.gateway.sizes import MAX_BODY_BYTES, MAX_EVENT_BYTES, too_large
@@ -39,15 +41,17 @@ _EVENT_ITEMS = frozenset({"event", "transaction", "security", "raw_security", "f
 _METHODS = {Endpoint.STORE: ("POST", "GET"), Endpoint.CRON: ()}
 """Methods of an endpoint, where they are not POST alone; none means any."""
 UNSUPPORTED: Mapping[Endpoint, DataCategory] = {
-    Endpoint.NEL: DataCategory.DEFAULT,
     Endpoint.MINIDUMP: DataCategory.ERROR,
     Endpoint.UNREAL: DataCategory.ERROR,
     Endpoint.CRON: DataCategory.MONITOR,
-    Endpoint.OTLP_TRACES: DataCategory.SPAN,
-    Endpoint.OTLP_LOGS: DataCategory.LOG_ITEM,
     Endpoint.ATTACHMENTS: DataCategory.ATTACHMENT_ITEM,
 }
 """Endpoints that are answered and not processed: a request becomes one outcome `unsupported` of this category."""
+OTLP: Mapping[Endpoint, tuple[Callable[[bytes, str], OtlpRequest], DataCategory]] = {
+    Endpoint.OTLP_TRACES: (read_traces, DataCategory.SPAN),
+    Endpoint.OTLP_LOGS: (read_logs, DataCategory.LOG_ITEM),
+}
+"""How the requests of OpenTelemetry are read, and what a span or a log record without an exception counts as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Sender:
     public_key: str | None
     encodings: tuple[str, ...]
     is_envelope: bool
+    content_type: str
+    """In lower case, without parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,11 @@ def admit(request: Request, rules: Rules, *, is_unknown_refused: bool) -> Sender
     is_envelope = route.endpoint is Endpoint.ENVELOPE or (
         route.endpoint is Endpoint.STORE and request.headers.get("content-type", "").startswith(ENVELOPE_TYPE)
     )
-    if route.endpoint is Endpoint.SECURITY and _content_type(request) not in CONTENT_TYPES:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if route.endpoint is Endpoint.SECURITY and content_type not in CONTENT_TYPES:
         raise RefusedRequestError(415, "unsupported content type of a security report")
+    if route.endpoint in OTLP and content_type not in {JSON_TYPE, PROTOBUF_TYPE}:
+        raise RefusedRequestError(415, "unsupported content type of an OTLP request", f"send {PROTOBUF_TYPE} or {JSON_TYPE}")
     public_key: str | None = None
     try:
         public_key = find_credentials(request.headers, request.query, route.path_key).public_key
@@ -95,7 +104,8 @@ def admit(request: Request, rules: Rules, *, is_unknown_refused: bool) -> Sender
         check_key(project_id, public_key, rules, is_unknown_refused=is_unknown_refused)
     if not is_origin_allowed(request.headers, rules.project(project_id).project.allowed_origins):
         raise RefusedRequestError(403, "event submission rejected with reason: cors", reason="cors")
-    return Sender(route, project_id, public_key, parse_encodings(request.headers.get("content-encoding", "")), is_envelope)
+    encodings = parse_encodings(request.headers.get("content-encoding", ""))
+    return Sender(route, project_id, public_key, encodings, is_envelope, content_type)
 
 
 def report_origin(request: Request) -> ReportOrigin:
@@ -105,10 +115,6 @@ def report_origin(request: Request) -> ReportOrigin:
         query.get(name, [""])[0][:MAX_NAME_CHARS] or None for name in ("sentry_release", "sentry_environment")
     )
     return ReportOrigin(request.headers.get("user-agent", "")[:MAX_USER_AGENT_CHARS] or None, release, environment)
-
-
-def _content_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def check_key(project_id: int, public_key: str, rules: Rules, *, is_unknown_refused: bool) -> None:
@@ -152,6 +158,15 @@ def inspect(
         count = category_of_item(event.type, len(text))
         return Inspected(sender.public_key, event.event_id or new_id(), (count,), Endpoint.STORE)
     endpoint = sender.route.endpoint
+    if endpoint is Endpoint.NEL:
+        found = read_network_reports(b"".join(limited(plain, MAX_EVENT_BYTES, lambda: too_large("nel"))))
+        return Inspected(sender.public_key, new_id(), ((DataCategory.ERROR, len(found)),), endpoint)
+    if endpoint in OTLP:
+        read, category_of_others = OTLP[endpoint]
+        sent = read(b"".join(limited(plain, MAX_OTLP_BYTES, body_too_large)), sender.content_type)
+        quantities = ((DataCategory.ERROR, len(sent.exceptions)), (category_of_others, sent.others))
+        counts = tuple((category, quantity) for category, quantity in quantities if quantity)
+        return Inspected(sender.public_key, new_id(), counts, endpoint)
     return Inspected(sender.public_key, new_id(), ((UNSUPPORTED[endpoint], 1),), endpoint)
 
 

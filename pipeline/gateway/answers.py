@@ -47,6 +47,11 @@ def accepted_hyphenated(event_id: str) -> Answer:
     return Answer(200, str(uuid.UUID(event_id)).encode(), (TEXT,))
 
 
+def accepted_otlp(*, is_json: bool) -> Answer:
+    """Answer an OTLP request in its own encoding: an empty message says that everything was taken."""
+    return Answer(200, b"{}", (JSON,)) if is_json else Answer(200, b"", (("content-type", "application/x-protobuf"),))
+
+
 def pixel() -> Answer:
     """Answer a GET on the store endpoint."""
     return Answer(200, PIXEL, (("content-type", "image/gif"), ("cache-control", "no-store")))

@@ -14,8 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from pipeline.gateway.abuse import RequestLimit
-from pipeline.gateway.accepting import Inspected, Sender, admit, inspect, report_origin
-from pipeline.gateway.answers import CORS, PREFLIGHT, RefusedItemError, accepted, accepted_hyphenated, pixel
+from pipeline.gateway.accepting import OTLP, Inspected, Sender, admit, inspect, report_origin
+from pipeline.gateway.answers import CORS, PREFLIGHT, RefusedItemError, accepted, accepted_hyphenated, accepted_otlp, pixel
 from pipeline.gateway.api_door import ApiDoor
 from pipeline.gateway.limits import (
     ABUSE_REASON,
@@ -27,8 +27,10 @@ from pipeline.gateway.limits import (
     too_many_requests,
 )
 from pipeline.gateway.origins import Network, sender_address
+from pipeline.gateway.otlp import JSON_TYPE
 from pipeline.gateway.refusals import RefusalCounts
 from pipeline.gateway.routes import Endpoint, is_for_sdks
+from pipeline.gateway.security_reports import ReportOrigin
 from pipeline.gateway.sizes import MAX_BODY_BYTES
 from pipeline.gateway.spooled import Arrival, encode_head
 from pipeline.http.answers import Answer, RefusedRequestError
@@ -156,6 +158,7 @@ class Door:
                     )
                 self._metrics.refused("rate_limited")
                 return too_many_requests(limits)
+            origin = report_origin(request) if found.endpoint is Endpoint.SECURITY else ReportOrigin()
             head = Arrival(
                 found.endpoint,
                 sender.project_id,
@@ -165,7 +168,10 @@ class Door:
                 sender.encodings,
                 address,
                 int(found.counts[0][0]) if found.counts else 0,
-                *(report_origin(request) if found.endpoint is Endpoint.SECURITY else ()),
+                origin.user_agent,
+                origin.release,
+                origin.environment,
+                sender.content_type if found.endpoint in OTLP else "",
             )
             await self._durable(self._spool.append(encode_head(head), body.data))
         finally:
@@ -239,5 +245,7 @@ def _accepted(request: Request, found: Inspected) -> Answer:
             return Answer(202)
         case Endpoint.ATTACHMENTS:
             return Answer(201)
+        case Endpoint.OTLP_TRACES | Endpoint.OTLP_LOGS:
+            return accepted_otlp(is_json=request.headers["content-type"].lower().startswith(JSON_TYPE))
         case _:
             return Answer(200)

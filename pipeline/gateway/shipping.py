@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 import msgspec
 import orjson
 import xxhash
 
+from pipeline.gateway import network_reports, otlp_events
+from pipeline.gateway.accepting import OTLP
 from pipeline.gateway.envelope_stream import EnvelopeStream, StreamedItem
 from pipeline.gateway.routes import Endpoint
 from pipeline.gateway.security_reports import ReportOrigin, events_of, read_reports
@@ -98,11 +100,33 @@ def _ship_arrival(head: Arrival, scope: Scope, entry: SpoolRecord, shipped: Ship
     elif head.endpoint == Endpoint.SECURITY:
         origin = ReportOrigin(head.user_agent, head.release, head.environment)
         for number, report_event in enumerate(events_of(read_reports(b"".join(pieces)), origin)):
-            own = msgspec.structs.replace(head, event_id=_id_of_report(head.event_id or "", number))
-            shipped.messages.append(KeyedMessage(own.event_id or "", _message(own, scope, orjson.dumps(report_event))))
+            _ship_event(head, scope, _id_of_report(head.event_id or "", number), report_event, shipped)
+    elif head.endpoint == Endpoint.NEL:
+        for number, report in enumerate(network_reports.read_network_reports(b"".join(pieces))):
+            event_id = _id_of_report(head.event_id or "", number)
+            _ship_event(head, scope, event_id, network_reports.event_of(report, head.received), shipped)
+    elif head.endpoint in OTLP:
+        _ship_otlp(head, scope, b"".join(pieces), shipped)
     else:
         category = DataCategory(head.event_category)
         shipped.outcomes.append(_outcome(head, scope, Fate.INVALID, "unsupported", category, 1))
+
+
+def _ship_otlp(head: Arrival, scope: Scope, body: bytes, shipped: Shipped) -> None:
+    """Ship each exception as an event. Spans and log records without one become an outcome `unsupported` together."""
+    read, category_of_others = OTLP[Endpoint(head.endpoint)]
+    request = read(body, head.content_type)
+    for number, found in enumerate(request.exceptions):
+        event_id = otlp_events.event_id_of(found, head.project_id) or _id_of_report(head.event_id or "", number)
+        _ship_event(head, scope, event_id, otlp_events.event_of(found, head.received), shipped)
+    if request.others:
+        outcome = _outcome(head, scope, Fate.INVALID, "unsupported", category_of_others, request.others)
+        shipped.outcomes.append(outcome._replace(event_id=None))
+
+
+def _ship_event(head: Arrival, scope: Scope, event_id: str, event: Mapping[str, Any], shipped: Shipped) -> None:
+    own = msgspec.structs.replace(head, event_id=event_id)
+    shipped.messages.append(KeyedMessage(event_id, _message(own, scope, orjson.dumps(event))))
 
 
 def _id_of_report(first: str, number: int) -> str:

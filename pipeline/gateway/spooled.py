@@ -27,6 +27,8 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, tag=1):
     release: str | None = None
     environment: str | None = None
     """These three are of browsers' reports, which do not name them."""
+    content_type: str = ""
+    """Of an OTLP request, which is protobuf or JSON."""
 
 
 class Count(msgspec.Struct, frozen=True, array_like=True):

@@ -13,7 +13,13 @@ import msgpack
 import orjson
 import pytest
 import sentry_sdk
-from support.gateway_process import GatewayProcess
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from support.gateway_process import KEY, GatewayProcess
 from support.installation import until
 from support.kafka_broker import Broker, fresh_settings, read_all
 
@@ -70,6 +76,32 @@ def test_python(gateway: GatewayProcess, broker: Broker, settings: Settings, pac
     client.flush(10)
     client.close()
     assert sorted(event["message"] for event in payloads(gateway, broker, settings, 2)) == ["large", "small"]
+
+
+def test_opentelemetry(gateway: GatewayProcess, broker: Broker, settings: Settings) -> None:
+    """Its own exporter for Python sends a batch of two exceptions twice, as after a lost answer."""
+    provider = TracerProvider(resource=Resource.create({"service.name": "shop", "service.version": "1"}))
+    collected = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(collected))
+    tracer = provider.get_tracer("shop.cart")
+    for number in (1, 2):
+        with pytest.raises(ValueError, match="card"), tracer.start_as_current_span("pay"):
+            raise ValueError(f"card {number}")
+    exporter = OTLPSpanExporter(
+        f"http://127.0.0.1:{gateway.port}/api/42/integration/otlp/v1/traces",
+        headers={"x-sentry-auth": f"sentry sentry_key={KEY}"},
+        compression=Compression.Gzip,
+    )
+    for _ in range(2):
+        assert exporter.export(collected.get_finished_spans()) is SpanExportResult.SUCCESS
+    exporter.shutdown()  # type: ignore[no-untyped-call]
+    provider.shutdown()
+    events = payloads(gateway, broker, settings, 4)
+    assert sorted(event["exception"]["values"][0]["value"] for event in events) == ["card 1", "card 1", "card 2", "card 2"]
+    assert {event["release"] for event in events} == {"shop@1"}
+    assert all(event["exception"]["values"][0]["stacktrace"]["frames"] for event in events)
+    messages = read_all(broker, settings.kafka.events_in)
+    assert len({msgpack.unpackb(message.value() or b"")["event_id"] for message in messages}) == 2
 
 
 def test_node(gateway: GatewayProcess, broker: Broker, settings: Settings) -> None:

@@ -91,7 +91,7 @@ def normalize_event(
     if sdk and "/" in sdk and type(event.get("sdk")) is not dict:
         name, _, version = sdk.partition("/")
         result["sdk"] = {"name": name, "version": version}
-    result["type"] = _kind(result)
+    result["type"] = _kind(result, event.get("type"))
     if result["type"] == "csp" and not result["logger"]:
         result["logger"] = "csp"
     errors = [*result.pop("errors", [])[:MAX_ERRORS], *remarks.errors]
@@ -193,7 +193,10 @@ def _lone_stacktrace(result: dict[str, Any], remarks: Remarks) -> None:
         remarks.moved("stacktrace", "exception", "values", str(present[0]), "stacktrace")
 
 
-def _kind(result: dict[str, Any]) -> str:
+def _kind(result: dict[str, Any], sent: object) -> str:
+    """Return the event's type by what it holds. A report of a network error has no interface of its own, only a context."""
     if (result.get("exception") or {}).get("values"):
         return "error"
+    if sent == "nel" and result["contexts"].get("nel"):
+        return "nel"
     return next((name for name in ("csp", "hpkp", "expectct", "expectstaple") if result.get(name)), "default")

@@ -152,10 +152,8 @@ def test_what_store_refuses(rules: Rules, body: bytes, status: int) -> None:
 @pytest.mark.parametrize(
     ("path", "endpoint", "category"),
     [
-        ("/api/42/nel/", Endpoint.NEL, DataCategory.DEFAULT),
         ("/api/42/minidump", Endpoint.MINIDUMP, DataCategory.ERROR),
         ("/api/42/cron/nightly/", Endpoint.CRON, DataCategory.MONITOR),
-        ("/api/42/integration/otlp/v1/logs", Endpoint.OTLP_LOGS, DataCategory.LOG_ITEM),
     ],
 )
 def test_what_is_answered_and_not_processed(rules: Rules, path: str, endpoint: Endpoint, category: DataCategory) -> None:
