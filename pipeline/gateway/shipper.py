@@ -131,14 +131,14 @@ class SpoolSource:
         self._reader = self._skipped = None
 
     def skipped(self) -> KafkaPositions | None:
-        """Return a position behind bytes that are no record."""
+        """Return the position after bytes that are no record, if such bytes were the last that was read. See `Source.skipped`."""
         if self._skipped is None:
             return None
         position, self._skipped = self._skipped, None
         return self._kept.positions(position.to_text())
 
     def unready(self) -> str:
-        """Return why the position is not known yet."""
+        """Return why nothing can be read yet, or "" once the broker has told where to begin."""
         return "" if self._reader is not None else self._away
 
     def close(self) -> None:

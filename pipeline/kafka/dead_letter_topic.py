@@ -126,12 +126,13 @@ def replay_letters(
     limit: int | None = None,
     per_second: float | None = None,
 ) -> Replayed:
-    """Bring dead letters back to the input topic, each once, whatever interrupts this. Raises KafkaException.
+    """Produce dead letters to the input topic again, at most `limit` of them, and mark each in the same transaction.
 
-    At most `limit` are brought back, and `per_second` on average if it is given; one second's are sent together.
+    An interruption leaves no letter half done, so each is replayed once even if this is called again. `per_second` limits the
+    average rate. `on_progress` is called after each transaction. Raises KafkaException.
 
-    The producer comes first: it ends what an interrupted replay left open and fences one that still runs,
-    so that the marks read afterwards are all there will be.
+    The producer is registered before the marks are read. That ends the open transaction of an interrupted replay and fences off
+    one that still runs, so no mark can appear later.
     """
     kafka = settings.kafka
     producer = Producer(transactional_config(kafka, f"{kafka.consumer_group}-dead-letters"))
@@ -155,9 +156,9 @@ def replay_letters(
 def preview_replay(
     settings: Settings, wanted: Wanted, on_letter: Callable[[StoredLetter], None], *, limit: int | None = None
 ) -> Replayed:
-    """Return what `replay_letters` would do now, and call `on_letter` for each letter that it would bring back.
+    """Return what `replay_letters` would return now, and call `on_letter` for each letter that it would replay.
 
-    Nothing is written, and a replay that runs meanwhile is not disturbed. Raises KafkaException.
+    Writes nothing, and does not disturb a replay that runs at the same time. Raises KafkaException.
     """
     topic = DeadLetterTopic(settings)
     progress = Replayed()
@@ -171,7 +172,7 @@ def preview_replay(
 
 
 def _pending(topic: DeadLetterTopic, wanted: Wanted, progress: Replayed, limit: int | None) -> Iterator[StoredLetter]:
-    """Yield the wanted letters that can be brought back, at most `limit`. Count the others in `progress`."""
+    """Yield the wanted letters that can be replayed, at most `limit`. Count the others in `progress`."""
     done = topic.replayed()
     number = 0
     for letter in topic.letters(wanted):

@@ -177,7 +177,10 @@ PATTERNS: Mapping[str, tuple[Pattern, ...]] = _KINDS | dict.fromkeys(("anything"
 
 
 def careful_patterns(patterns: tuple[Pattern, ...]) -> tuple[Pattern, ...]:
-    """Return the patterns that rule files use in place of published ones: they leave alone what only looks like a secret."""
+    """Return the patterns that rule files use instead of Relay's (docs/spec/scrubbing.md, "Other than Relay").
+
+    They leave alone what only looks like a secret. A kind without such patterns keeps those of `PATTERNS`.
+    """
     return next((careful for kind, careful in _CAREFUL.items() if patterns is PATTERNS[kind]), patterns)
 
 

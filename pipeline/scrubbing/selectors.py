@@ -67,7 +67,7 @@ class Selector(Protocol):
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Key to sort selectors by. The rules of the lowest one apply first."""
+        """Sort key of the selector. Rules of selectors with a lower rank run first."""
 
     @property
     def path_parts(self) -> tuple[PathPart, ...]:
@@ -85,7 +85,7 @@ class SelectorPath:
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Key to sort selectors by. The rules of the lowest one apply first."""
+        """Sort key of the selector. Rules of selectors with a lower rank run first."""
         kinds = ("type", "index", "key", "any", "deep")
         return (3, *((kinds.index(kind), str(value)) for kind, value in self.parts))
 
@@ -139,7 +139,7 @@ class Both:
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Key to sort selectors by. The rules of the lowest one apply first."""
+        """Sort key of the selector. Rules of selectors with a lower rank run first."""
         return (0, *(part.rank for part in self.parts))
 
     @property
@@ -160,7 +160,7 @@ class Either:
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Key to sort selectors by. The rules of the lowest one apply first."""
+        """Sort key of the selector. Rules of selectors with a lower rank run first."""
         return (1, *(part.rank for part in self.parts))
 
     @property
@@ -175,13 +175,13 @@ class Either:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Selects every value that may hold personal data and that its part does not select (`!`)."""
+    """`!part`: selects every value that `part` does not select, except fields that never hold personal data."""
 
     part: Selector
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Key to sort selectors by. The rules of the lowest one apply first."""
+        """Sort key of the selector. Rules of selectors with a lower rank run first."""
         return (2, self.part.rank)
 
     @property

@@ -23,7 +23,11 @@ _MAX_PROBE_RESULTS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ParseResult:
-    """A map, or why there is none. `reason` is the probe's result that cost the map, or only the names of its scopes."""
+    """A parsed map, or None and the reason.
+
+    `malformed` says, for people, why there is no map. `reason` is set if the probe did not let the files pass. There is then
+    either no map, or one that was parsed without the built file and finds no names of functions.
+    """
 
     map: ParsedMap | None
     malformed: str = ""

@@ -38,10 +38,10 @@ def symbolicate_events(items: Items, ctx: Context) -> StageResult:
 
 
 def is_app_symbolicated(event: Event) -> bool | None:
-    """Whether all JavaScript frames of the app were resolved by a source map. None if the event has no such frame.
+    """Whether all in-app JavaScript frames of an event were resolved by a source map.
 
-    Looks at the frames of the exceptions, or at the stack besides them. Only events of JavaScript's platforms are looked at.
-    To be asked once stack-trace rules have decided which frames are the app's.
+    Returns None for an event without such a frame, and for events of other platforms. Looks at the frames of the exceptions, or
+    at those of the event's own stack if there are no exceptions. Call it after the stack-trace rules have set `in_app`.
     """
     platform = event.get("platform")
     if platform not in PLATFORMS:

@@ -1,4 +1,4 @@
-"""Normalizes SDK names for rules: one name for each SDK, without its framework, and also for its former package names."""
+"""Normalizes SDK names for rules. Former package names of an SDK become its name of today, and most frameworks are left out."""
 
 from __future__ import annotations
 
@@ -49,12 +49,14 @@ _KNOWN = frozenset(
 
 
 def normalize_sdk_name(name: str | None) -> str:
-    """Return the SDK's name without its framework. JavaScript keeps its framework, and native the first part of it.
+    """Return the SDK's name as rules see it: `sentry.<language>`, and `other` for None and for unknown SDKs.
 
-    The name of an unknown SDK becomes `other`, and so does None.
+    JavaScript SDKs keep all further parts of the name, and native SDKs keep one.
 
-    >>> normalize_sdk_name("sentry.python.flask")
-    'sentry.python'
+    >>> normalize_sdk_name("sentry.python.flask"), normalize_sdk_name("sentry.javascript.react.native")
+    ('sentry.python', 'sentry.javascript.react.native')
+    >>> normalize_sdk_name("sentry.native.unity.ios")
+    'sentry.native.unity'
     """
     if name is None:
         return "other"

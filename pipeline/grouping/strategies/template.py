@@ -11,7 +11,7 @@ from pipeline.model.event import Event
 
 
 def by_template(event: Event, ctx: GroupingContext) -> Variants:
-    """Group by the file name and the source line, both unchanged."""
+    """Group by `filename` and `context_line` of the event's `template`. Neither is normalized. No template: no variants."""
     del ctx
     interface = event.get("template")
     if not interface:

@@ -128,7 +128,7 @@ class _Sections:
 
 
 class SourcemapEngine:
-    """Finds positions. With a reader of names, it finds those of the functions in the original text; else no names."""
+    """An engine in Python. It finds positions, and names of functions only if it gets `names`, which reads the original text."""
 
     name = "sourcemap"
 
