@@ -12,6 +12,9 @@ from pipeline.settings.loading import load_settings
 
 log = logging.getLogger(__name__)
 
+BROKER_ANSWERS_WITHIN_S = 2.0
+"""A worker that starts waits so long for a broker to say that a topic is missing. After that, it starts without."""
+
 
 @click.command()
 @settings_options
@@ -25,7 +28,8 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     """Read raw events from Kafka, run all stages, and commit the results together with the offsets.
 
     Kafka and Redis are named in the settings (PIPELINE_KAFKA_BROKERS, PIPELINE_REDIS_URL). The topics must exist:
-    `pipeline topics create` makes them. The web views are /health, /ready, /metrics and /counts.
+    `pipeline topics create` makes them. While Kafka or Redis is away, a worker waits, and /ready says for what. The web views are
+    /health, /ready, /metrics, /counts and /rules.
 
     SIGTERM ends the worker after the present batch, with exit code 0. A second SIGTERM ends it at once; no record is lost then
     either, since what was not committed is read again.
@@ -35,7 +39,8 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
       PIPELINE_REDIS_URL=redis://127.0.0.1:6379/0 pipeline worker --rules rules/
     """
     from pipeline.kafka.errors import broker_errors
-    from pipeline.kafka.topics import count_partitions, outcome_topics
+    from pipeline.kafka.topics import find_missing
+    from pipeline.model.errors import BrokerError
     from pipeline.observability.logs import set_up_logs
     from pipeline.observability.prometheus_metrics import WorkerMetrics
     from pipeline.observability.sentry_reports import start_reporting
@@ -54,10 +59,12 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)
     rules_folder = RulesFolder(find_rules(settings, log.warning))
-    kafka, outcomes = settings.kafka, outcome_topics(settings.kafka)
-    partitions = {}
-    for topic in (kafka.events_in, kafka.events_out, kafka.dead_letters, *outcomes):
-        with broker_errors(topic):
-            partitions[topic] = count_partitions(settings, topic)
-    processor = make_worker(settings, rules_folder, metrics)
-    run_process(settings, processor, rules_folder, metrics, outcome_partitions={topic: partitions[topic] for topic in outcomes})
+    missing = []
+    try:
+        with broker_errors("list the topics"):
+            missing = find_missing(settings, BROKER_ANSWERS_WITHIN_S)
+    except BrokerError as error:
+        log.warning("the worker starts and waits for Kafka", extra={"why": str(error)})
+    if missing:
+        raise BrokerError(f"{missing[0]}: there is no such topic (pipeline topics check names what is missing)")
+    run_process(settings, make_worker(settings, rules_folder, metrics), rules_folder, metrics)

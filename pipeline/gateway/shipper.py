@@ -197,7 +197,7 @@ class ShippingWork:
         rules = self._rules()
         return self._result([ship(entry, rules) for entry in batch.entries])
 
-    def give_up(self, batch: ShipBatch, error: Exception) -> ShipResult:
+    def give_up(self, batch: ShipBatch, error: BaseException) -> ShipResult:
         """Return the dead letter of a record that nothing can be made of: its head and the beginning of its body."""
         [entry], [record] = batch.entries, batch.records
         body = entry.head + (entry.body or b"")[:KEPT_OF_OVERSIZED]

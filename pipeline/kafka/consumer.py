@@ -27,7 +27,9 @@ TYPICAL_RECORD_BYTES = 20_000
 """The first guess. Afterwards the last batch's average decides how many records are asked for at once."""
 ANSWER_WITHIN_S = 0.2
 BROKERS_AWAY = "kafka: no broker can be reached"
+BROKERS_BACK = "kafka: a broker answers again, but not yet to the consumer group"
 JOINING = "kafka: joining the consumer group"
+WITHOUT_PARTITIONS = "kafka: the consumer group has given this worker no partitions yet"
 
 
 class KafkaConsumer:
@@ -66,7 +68,11 @@ class KafkaConsumer:
         self._on_revoke = on_revoke
         self._on_error = on_error
         self._on_break = on_break
-        self._brokers_away = False
+        self._brokers_away = True
+        self._answered_at: float | None = None
+        """When a broker answered for the first time since all were away; None while they are."""
+        self._settles_in_s = kafka.session_timeout_s
+        self._without_partitions_since = time.monotonic()
         config = consumer_config(kafka, group, max_record_bytes=max_record_bytes)
         self._consumer = Consumer(config | {"error_cb": self._note})
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
@@ -79,13 +85,23 @@ class KafkaConsumer:
     def unready(self) -> str:
         """Return why no batch can come at the moment, or "" if one can.
 
-        Brokers that went away count as away until one of them has answered.
+        Brokers that went away count as away until something has succeeded: the group has assigned partitions, a batch was
+        committed, or the group has kept this member for its session's time-out. A member without partitions is ready if the
+        group has left it without any for as long: then there are more members than partitions.
         """
-        if self._brokers_away:
-            self._brokers_away = not self._has_broker_answered()
-        if self._brokers_away:
-            return BROKERS_AWAY
-        return "" if self._membership is not None else JOINING
+        if self._brokers_away and self._answered_at is None:
+            if not self._has_broker_answered():
+                return BROKERS_AWAY
+            self._answered_at = time.monotonic()
+        if self._membership is None:
+            return JOINING
+        if self._answered_at is not None and self._brokers_away:
+            if time.monotonic() - self._answered_at < self._settles_in_s:
+                return BROKERS_BACK
+            self._brokers_away = False
+        if not self._bases and time.monotonic() - self._without_partitions_since < self._settles_in_s:
+            return WITHOUT_PARTITIONS
+        return ""
 
     def poll(self) -> KafkaBatch | None:
         """Collect a batch by count, bytes and time. None if nothing came, or if the group moved meanwhile.
@@ -258,7 +274,7 @@ class KafkaConsumer:
     def _note(self, error: KafkaError) -> None:
         """Log and count an error that the client lives with."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- the client's name
-            self._brokers_away = True
+            self._brokers_away, self._answered_at = True, None
         note_error(error)
         self._on_error(error.name())
 
@@ -287,6 +303,7 @@ class KafkaConsumer:
         # a partition that it has lost. Without a member id (lost again already) the broker would not check it at all.
         membership = consumer.consumer_group_metadata()
         self._membership = membership if consumer.memberid() else None
+        self._brokers_away = False
         if places:
             # `pause` survives a revoke and the next assign.
             (consumer.pause if self._paused else consumer.resume)(places)
@@ -299,15 +316,18 @@ class KafkaConsumer:
         for partition in gone:
             self._bases.pop(partition, None)
             self._logs.pop(partition, None)
+        if not self._bases:
+            self._without_partitions_since = time.monotonic()
         consumer.incremental_unassign(places)
         log.info("partitions revoked", extra={"revoked": gone, "owned": self.partitions})
 
     def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Drop the membership: the group went on without this member, and its partitions belong to others."""
         self._membership = None
-        log.warning(
-            "partitions lost: the group went on without this worker, which was silent for too long or could not reach its broker"
+        why = (
+            "no broker could be reached" if self._brokers_away else "this worker was silent for too long, or its coordinator was"
         )
+        log.warning("partitions lost: %s, and the group went on without it", why)
         self._revoked(consumer, places)
 
 

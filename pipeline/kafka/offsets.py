@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
@@ -125,14 +124,3 @@ class GroupOffsets:
             dict.fromkeys(places, spec), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT_S
         )
         return {place.partition: future.result().offset for place, future in asked.items()}
-
-
-def begin_at(kafka: KafkaSettings, group: str, topics: Iterable[str], epoch_s: float) -> None:
-    """Let a group that nobody is a member of begin with the records that arrived from a moment on. Raises KafkaException."""
-    for topic in topics:
-        offsets = GroupOffsets(kafka, topic, group)
-        try:
-            begin = when_settled(partial(offsets.at_time, epoch_s), TIMEOUT_S)
-            when_settled(partial(offsets.write, begin), TIMEOUT_S)
-        finally:
-            offsets.close()

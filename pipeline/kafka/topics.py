@@ -94,12 +94,10 @@ def outcome_topics(kafka: KafkaSettings) -> list[str]:
     return list(dict.fromkeys(name for name in (kafka.outcomes, kafka.outcomes_billing) if name))
 
 
-def count_partitions(settings: Settings, name: str) -> int:
-    """Return a topic's number of partitions. Raises KafkaException if there is no broker or no such topic."""
-    topic = AdminClient(admin_config(settings.kafka)).list_topics(name, timeout=TIMEOUT_S).topics[name]
-    if topic.error is not None:
-        raise KafkaException(topic.error)
-    return len(topic.partitions)
+def find_missing(settings: Settings, within_s: float) -> list[str]:
+    """Return the topics of a worker that the broker does not have. Raises KafkaException if no broker answers in time."""
+    known = AdminClient(admin_config(settings.kafka)).list_topics(timeout=within_s).topics
+    return [topic.name for topic in wanted_topics(settings) if topic.name not in known]
 
 
 def topic_id(admin: AdminClient, name: str) -> str:

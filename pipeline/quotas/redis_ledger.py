@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, cast
 
@@ -96,6 +97,7 @@ class RedisLedger:
         self._asked_again_at = 0.0
         """By the monotonic clock."""
         self._is_batch_counted = True
+        self._asking_since: float | None = None
         self.uncounted = 0
         """How many events went on without being counted by admit, by count or by both."""
 
@@ -140,14 +142,30 @@ class RedisLedger:
 
     def look_for_losses(self) -> None:
         """Ask Redis now and then whether it keeps its data. May be called often. Logs what is wrong, and counts evictions."""
-        if time.monotonic() >= self._asked_again_at and self._losses.look():
-            self._memory.forget_full_limits()
+        if time.monotonic() >= self._asked_again_at:
+            with self._asking():
+                has_lost = self._losses.look()
+            if has_lost:
+                self._memory.forget_full_limits()
 
     def check(self) -> None:
         """Raise RetryableError if Redis does not answer and events would wait for it."""
         if not self._accepts_when_away:
-            with reaching_redis():
+            with self._asking(), reaching_redis():
                 self._client.ping()
+
+    def silent_s(self) -> float:
+        """Return how long the call that is under way has been waiting for Redis, 0 if there is none. Any thread may ask."""
+        since = self._asking_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self._asking_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asking_since = None
 
     def forget(self) -> None:
         """Forget what is known about partitions. Call this when some are revoked: another worker may decide their offsets."""
@@ -223,7 +241,8 @@ class RedisLedger:
         began = now + self._calls_at_now * _MOMENT_S
         options = [self._prefix, secrets.token_hex(8), self._ledger_s, self._late_s, began, settings]
         try:
-            replies = read_replies(script.run(call.pack(options, self._prefix, per_section=is_cluster(self._client))))
+            with self._asking():
+                replies = read_replies(script.run(call.pack(options, self._prefix, per_section=is_cluster(self._client))))
         except RetryableError as error:
             error.retry_in_s = RETRY_S
             if self._accepts_when_away:

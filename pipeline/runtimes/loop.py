@@ -3,6 +3,8 @@
 Services differ in source, work and sink. A worker, for instance, reads Kafka, runs the stages and writes Kafka; a gateway's
 shipper reads the spool and writes Kafka. Readiness, waiting, halting and the search for a bad record are written here once.
 docs/adr/0006-one-loop.md lists the services that the interfaces were made for.
+
+This file is long because the order of these is the point of it, and is read in one place.
 """
 
 from __future__ import annotations
@@ -90,6 +92,8 @@ class Loop(Generic[B, R]):
         self._held_at = 0.0
         self._away = ""
         """The service that is away while no batch is at hand, with what is known of it."""
+        self.batches = 0
+        """How many batches became durable."""
         self.state = State.STARTING
         self.why = ""
         """Why the loop is starting, waiting or halted."""
@@ -107,6 +111,8 @@ class Loop(Generic[B, R]):
                     batch = self._source.poll()
                     if batch is not None:
                         self._settle(batch)
+                    else:
+                        self._look_at_source()
                     if not self._stopping.is_set():
                         self._do_chores()
                     self._garbage.after_batch()
@@ -136,7 +142,9 @@ class Loop(Generic[B, R]):
                 continue
             except StaleBatchError as error:
                 return self._drop_stale(error)
-            except Exception as error:  # noqa: BLE001 -- one bad record must not stop its neighbours
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 -- one bad record must not stop its neighbours; a panic of a library in Rust is no Exception
                 if len(batch.records) > 1:
                     first, second = batch.halves()
                     return self._settle(first) and self._settle(second)
@@ -146,7 +154,8 @@ class Loop(Generic[B, R]):
             why = f"over {self._limit.max_ratio:.0%} dead letters: {_describe(result.dead)}"
             if not self._hold(State.HALTED, why, self._timings.halted_retry_s):
                 return False
-        self._enter(State.RUNNING)
+        if self.state is not State.STARTING and self.why != self._away:
+            self._enter(State.RUNNING)
         return self._commit(batch, result, started)
 
     def _commit(self, batch: B, result: R, started: float) -> bool:
@@ -158,6 +167,9 @@ class Loop(Generic[B, R]):
         except CommitError as error:
             return self._drop_uncommitted(batch, error)
         self._source.committed(positions)
+        self.batches += 1
+        self._away = ""
+        self._enter(State.RUNNING)
         self._stale_in_a_row = self._failed_in_a_row = 0
         self._committed_at = self._clock.monotonic()
         self._limit.add(len(batch.records), len(result.dead), self._clock.now())
@@ -190,6 +202,8 @@ class Loop(Generic[B, R]):
         self._metrics.batch_dropped("commit")
         log.warning("batch not committed, read again: %s", error, extra=batch.describe())
         self._failed_in_a_row += 1
+        self._away = str(error)  # until the next chores: they ask whether it still is
+        self._enter(State.WAITING, self._away)
         self._source.rewind()
         if self._failed_in_a_row >= self._timings.failed_commits_before_waiting:
             self._hold(State.WAITING, str(error), self._timings.retry_s)
@@ -223,17 +237,27 @@ class Loop(Generic[B, R]):
         is_held = self.state in {State.WAITING, State.HALTED} and self.why != self._away
         return is_held and now - self._held_at > self._timings.held_batch_is_gone_after_s
 
+    def _look_at_source(self) -> None:
+        """Show at once that no batch can come."""
+        if self.state is State.RUNNING and (why := self._source.unready()):
+            self._show_away(why)
+
     def _look_at_services(self, now: float) -> None:
         """Show that a service is away, also while no batch is at hand that fails because of it."""
         if self.state in {State.WAITING, State.HALTED} and self.why != self._away:
             return  # a batch is held and shows what it waits for
-        before, self._away = self._away, self._find_away(now)
-        if self.state is State.STARTING and self._away:
-            self._enter(State.STARTING, self._away)
-        elif self._away:
-            if self._away != before:
-                log.error("consumption stands still", extra={"state": State.WAITING, "why": self._away})
-            self._enter(State.WAITING, self._away)
+        self._show_away(self._find_away(now))
+
+    def _show_away(self, why: str) -> None:
+        before, self._away = self._away, why
+        if self.state is State.STARTING and why:
+            if why != before:
+                log.info("not started yet", extra={"why": why})
+            self._enter(State.STARTING, why)
+        elif why:
+            if why != before:
+                log.error("consumption stands still", extra={"state": State.WAITING, "why": why})
+            self._enter(State.WAITING, why)
         elif before or self.state is State.STARTING:
             self._enter(State.RUNNING)
 

@@ -86,7 +86,7 @@ class Work(Protocol[_Taken_contra, R]):
         exception makes the loop cut the batch until the record at fault is alone.
         """
 
-    def give_up(self, batch: _Taken_contra, error: Exception) -> R:
+    def give_up(self, batch: _Taken_contra, error: BaseException) -> R:
         """Return the results of a batch of one record that cannot be processed: its dead letter."""
 
     def committed(self, batch: _Taken_contra, result: R, run_s: float, commit_s: float) -> None:

@@ -37,9 +37,10 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
     work = StageWork(settings, worker_context(settings, rules, ledger, store), metrics, check=ledger.check)
     source = input_consumer(settings, metrics, ledger)
     sink = TransactionalProducer(kafka, transactional_id(kafka, kafka.consumer_group), metrics.kafka_error)
-    return assemble_worker(
+    worker = assemble_worker(
         settings, source, work, sink, metrics, watch=lambda: _watch(metrics, ledger, store, rules.grouping_caches)
     )
+    return worker._replace(redis_silent_s=ledger.silent_s)
 
 
 def input_consumer(settings: Settings, metrics: WorkerMetrics, ledger: RedisLedger) -> KafkaConsumer:

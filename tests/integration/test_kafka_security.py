@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from support.kafka_broker import Broker, open_consumer, open_producer
 from support.secure import make_certificate
@@ -15,7 +14,6 @@ from pipeline.kafka.batch import KafkaPositions
 from pipeline.kafka.config import client_config
 from pipeline.kafka.topics import check_topics, create_topics
 from pipeline.model.record import Output
-from pipeline.runtimes.worker.faust_process import make_app
 from pipeline.settings.schema import KafkaSettings, Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -77,20 +75,6 @@ def test_a_batch_goes_through_tls_and_sasl(secure_settings: Settings) -> None:
     assert [record.body for record in batch.records] == [b"x"]
     source.close()
     sink.close()
-
-
-def test_faust_gets_the_same_credentials(tmp_path: Path) -> None:
-    make_certificate(tmp_path)
-    kafka = KafkaSettings(
-        security_protocol="SASL_SSL", ssl_ca_file=str(tmp_path / "cert.pem"), sasl_username="u", sasl_password="p"
-    )
-    credentials = make_app(Settings(kafka=kafka)).conf.broker_credentials
-    assert (credentials.username, credentials.password, credentials.protocol.value) == ("u", "p", "SASL_SSL")
-    assert credentials.mechanism.value == "SCRAM-SHA-512"
-    assert credentials.ssl_context is not None
-    tls_only = msgspec.structs.replace(kafka, security_protocol="SSL")
-    assert make_app(Settings(kafka=tls_only)).conf.broker_credentials.protocol.value == "SSL"
-    assert make_app(Settings()).conf.broker_credentials is None
 
 
 def test_what_is_not_set_is_left_to_the_client() -> None:

@@ -18,7 +18,7 @@ import orjson
 import pytest
 from confluent_kafka import Producer
 from support.installation import ROOT, Installation, free_port, until
-from support.kafka_broker import produce, read_all
+from support.kafka_broker import admin, produce, read_all
 from support.snuba import check_outcome, check_published_event
 
 from pipeline.runtimes.generated_events import generate_events, ingest_message
@@ -203,6 +203,41 @@ def test_a_broker_that_is_away_is_said_though_nothing_is_to_do(installation: Ins
     installation.feed(20, seed=2)
     until(lambda: len(installation.stored()) == 40)
     assert [line for line in installation.log().splitlines() if line.startswith("%")] == [], "every line is JSON"
+
+
+def test_a_worker_that_starts_while_kafka_is_away_says_so_and_waits(installation: Installation) -> None:
+    installation.broker.kill()
+    try:
+        process = installation.start_worker()
+        until(lambda: "why" in installation.ready(), 15, installation.log)
+        until(lambda: installation.ready()["why"] == "kafka: no broker can be reached", 10)
+        assert (installation.ready()["state"], installation.ready()["ready"]) == ("starting", False)
+        assert json.loads(installation.get("/health"))["alive"] is True
+        lines = len(installation.log().splitlines())
+        time.sleep(10)
+        assert len(installation.log().splitlines()) - lines < 10
+        assert process.poll() is None
+    finally:
+        installation.broker.start()
+    until(lambda: installation.ready().get("ready") is True)
+    installation.feed(20)
+    until(lambda: len(installation.stored()) == 20)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0
+    assert "the worker has ended" in installation.log().splitlines()[-1]
+
+
+def test_a_worker_leaves_no_consumer_group_but_its_own_and_shows_nothing_of_fausts(installation: Installation) -> None:
+    installation.worker()
+    installation.feed(5)
+    until(lambda: installation.counted() == 5)
+    client = admin(installation.broker)
+    groups = [group.group_id for group in client.list_consumer_groups().result().valid]
+    assert [name for name in groups if installation.settings.kafka.consumer_group in name] == [
+        installation.settings.kafka.consumer_group
+    ]
+    for path in ("/router/", "/table/", "/graph/", "/"):
+        assert installation.status(path) == 404, path
 
 
 def test_a_broken_edit_of_rules_is_refused_and_a_good_one_is_taken(installation: Installation) -> None:

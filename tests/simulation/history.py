@@ -199,7 +199,7 @@ class Worker:
                 places.append(Place(token.partition, token.offset, "outcome"))
         return Result(places)
 
-    def give_up(self, batch: KafkaBatch, error: Exception) -> Result:
+    def give_up(self, batch: KafkaBatch, error: BaseException) -> Result:
         token = batch.records[0].token
         letter = DeadLetter(batch.records[0], "worker", "internal", str(error))
         return Result([Place(token.partition, token.offset, "dead letter")], [letter])

@@ -20,7 +20,6 @@ from pipeline.kafka.batch import KafkaBatch, KafkaPositions
 from pipeline.kafka.config import transactional_id
 from pipeline.kafka.consumer import KafkaConsumer
 from pipeline.kafka.producer import TransactionalProducer
-from pipeline.kafka.topics import count_partitions
 from pipeline.model.record import Outputs
 from pipeline.observability.logs import set_up_logs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
@@ -133,8 +132,7 @@ def main(settings_file: str, *fault: Any) -> None:
     work = StageWork(settings, context, metrics)
     source, sink = FaultySource(settings, at, ledger.forget), FaultySink(settings, at)
     worker = assemble_worker(settings, source, work, sink, metrics)
-    partitions = {settings.kafka.outcomes: count_partitions(settings, settings.kafka.outcomes)}
-    run_process(settings, worker, rules, metrics, outcome_partitions=partitions)
+    run_process(settings, worker, rules, metrics)
 
 
 if __name__ == "__main__":

@@ -53,11 +53,16 @@ class Installation:
 
     def worker(self, code: Path = ROOT) -> subprocess.Popen[bytes]:
         """Start a worker with the settings as they are now, and wait until it is ready. `code` holds the package to run."""
+        process = self.start_worker(code)
+        until(lambda: self.ready().get("ready") is True, what=self.log)
+        return process
+
+    def start_worker(self, code: Path = ROOT) -> subprocess.Popen[bytes]:
+        """Start a worker without waiting."""
         command = [sys.executable, "-m", "pipeline", "worker", "--settings", str(self.folder / "settings.toml")]
         with (self.folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=code)
         self.processes.append(process)
-        until(lambda: self.ready().get("ready") is True, what=self.log)
         return process
 
     def log(self) -> str:
@@ -71,6 +76,14 @@ class Installation:
             return bytes(error.read())
         except OSError:
             return b"{}"
+
+    def status(self, path: str) -> int:
+        """Return the status of an answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def ready(self) -> dict[str, Any]:
         return dict(json.loads(self.get("/ready")))

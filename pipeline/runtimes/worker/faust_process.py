@@ -1,6 +1,6 @@
-"""The worker's process: a Faust application with its signals, web views and the agent on outcomes; the hot path runs inside it.
+"""The worker's process: a Faust application with its signals, services and web views; the hot path runs inside it.
 
-Why the hot path is no agent of Faust's: docs/adr/0004-faust-around-librdkafka.md.
+Why the hot path and the live counts are no agents of Faust's: docs/adr/0004-faust-around-librdkafka.md.
 """
 
 from __future__ import annotations
@@ -8,32 +8,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import signal
 import socket
-import ssl
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import faust
+from faust.app import BootStrategy
 from mode import Service
 
 from pipeline import __version__
-from pipeline.kafka.errors import broker_errors
-from pipeline.kafka.offsets import begin_at
+from pipeline.kafka.tail import TopicTail
+from pipeline.kafka.topics import outcome_topics
 from pipeline.model.errors import SettingsError
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
-from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, WINDOW_S, count_outcomes
-from pipeline.runtimes.worker.faust_transport import CommittedTransport
 from pipeline.runtimes.worker.faust_views import add_views
+from pipeline.runtimes.worker.live_counts import LiveCounts
 from pipeline.runtimes.worker.work import Worker
-from pipeline.settings.schema import KafkaSettings, Settings, WebSettings
+from pipeline.settings.schema import Settings, WebSettings
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +39,7 @@ RULES_POLL_S = 1.0
 BATCH_ENDS_WITHIN_S = 6.0
 """How long a batch may take to end after SIGTERM."""
 FAUST_LEAVES_WITHIN_S = 3.0
-"""How long Faust may take after that: amid a rebalance of its own group it can take half a minute."""
+"""How long Faust may take after that."""
 
 EXIT_AT_ONCE = 130
 
@@ -89,6 +87,22 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
             log.exception("the worker stopped")
             _leave_after_crash()
             self._loop.call_soon_threadsafe(self._loop.create_task, self.crash(error))
+
+
+class Counting(Service):  # type: ignore[misc]  # mode has no types here
+    """The live counts, which read in a thread of their own."""
+
+    def __init__(self, counts: LiveCounts, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._counts = counts
+
+    async def on_start(self) -> None:
+        """Start the thread."""
+        self._counts.start()
+
+    async def on_stop(self) -> None:
+        """End the thread."""
+        await asyncio.to_thread(self._counts.stop)
 
 
 class RulesWatch(Service):  # type: ignore[misc]  # mode has no types here
@@ -142,29 +156,29 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
         """End the process ten seconds after the signal at the latest. Another worker takes up what is not committed by then."""
         has_ended = self._hot_path.join(BATCH_ENDS_WITHIN_S)
         time.sleep(FAUST_LEAVES_WITHIN_S)
-        log.warning("leaving without waiting for Faust to end", extra={"batch_ended": has_ended})
+        log.warning("the worker ends without waiting for Faust", extra={"batch_ended": has_ended})
         logging.shutdown()
         os._exit(0 if has_ended else 1)
 
 
-def run_process(
-    settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, *, outcome_partitions: Mapping[str, int]
-) -> NoReturn:
-    """Run until a signal, then end the process. `outcome_partitions` names the outcome topics with their numbers of partitions.
+def run_process(settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics) -> NoReturn:
+    """Run until a signal, then end the process.
 
-    Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal. Raises BrokerError.
+    Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal.
     """
     log.info("starting", extra=_facts(settings, rules))
     app = make_app(settings)
+    services: list[Service] = [RulesWatch(rules, metrics)]
+    counts = None
     if settings.web.live_counts:
-        with broker_errors("begin the live counts"):
-            begin_at(settings.kafka, app.conf.id, outcome_partitions, time.time() - WINDOW_S * KEPT_WINDOWS)
-        counts = count_outcomes(app, outcome_partitions)
-    else:  # the agent listens to a topic that nobody writes: an application without any agent does not start
-        counts = count_outcomes(app, {f"{settings.kafka.consumer_group}-live-counts-idle": 1})
+        counts = LiveCounts(partial(TopicTail, settings.kafka, outcome_topics(settings.kafka)))
+        services.append(Counting(counts))
     add_views(app, worker, rules, metrics, counts, settings)
-    process = Process(app, HotPath(worker), RulesWatch(rules, metrics))
-    process.execute_from_commandline()
+    process = Process(app, HotPath(worker), *services)
+    try:
+        process.execute_from_commandline()
+    finally:
+        log.info("the worker has ended", extra={"partitions_left": worker.partitions(), "batches": worker.loop.batches})
     sys.exit(0)
 
 
@@ -194,45 +208,29 @@ def check_port(web: WebSettings) -> None:
         raise SettingsError(f"web.host and web.port: {error.strerror}") from None
 
 
-def make_app(settings: Settings) -> faust.App:
-    """Return the application. Faust uses its id as consumer group, so each process has its own, which is not the hot path's."""
-    kafka = settings.kafka
-    session_timeout_s = max(30.0, kafka.session_timeout_s)
-    app = faust.App(
-        f"{kafka.consumer_group}-live-counts-{secrets.token_hex(4)}",
-        broker=[f"kafka://{address.strip()}" for address in kafka.brokers.split(",")],
-        broker_credentials=_credentials(kafka),
-        broker_session_timeout=session_timeout_s,
-        broker_request_timeout=max(90.0, session_timeout_s + 10),  # Faust wants it to be the longer one
+class WithoutKafka(BootStrategy):  # type: ignore[misc]  # faust has no types here
+    """What Faust starts by itself: web views and sensors. Its Kafka clients stay off, so it needs no broker and no group."""
+
+    enable_kafka = False
+
+
+class Application(faust.App):  # type: ignore[misc]  # faust has no types here
+    """The worker's application: web views, and the services around the hot path."""
+
+    BootStrategy = WithoutKafka
+
+
+def make_app(settings: Settings) -> Application:
+    """Return the application. Faust's own views, which nobody asked for, are off."""
+    return Application(
+        settings.kafka.consumer_group,
         store="memory://",
         datadir=tempfile.gettempdir(),
-        topic_disable_leader=True,  # it would be a topic for each process
-        topic_replication_factor=kafka.replication_factor,
         web_bind=settings.web.host,
         web_port=settings.web.port,
         web_host="127.0.0.1",
-        consumer_auto_offset_reset="earliest",  # of a partition that is added
-        stream_wait_empty=False,
-        producer_compression_type=None,
-    )
-    app.transport = CommittedTransport(app.conf.broker, app, app.loop)
-    return app
-
-
-def _credentials(kafka: KafkaSettings) -> Any:
-    """Return in Faust's form the credentials that `pipeline.kafka.config` gives librdkafka."""
-    if kafka.security_protocol == "PLAINTEXT":
-        return None
-    context = None
-    if kafka.security_protocol.endswith("SSL"):
-        context = ssl.create_default_context(cafile=kafka.ssl_ca_file)
-        if kafka.ssl_certificate_file is not None:
-            context.load_cert_chain(kafka.ssl_certificate_file, kafka.ssl_key_file, kafka.ssl_key_password)
-    if not kafka.security_protocol.startswith("SASL"):
-        return faust.SSLCredentials(context)
-    return faust.SASLCredentials(
-        username=kafka.sasl_username,
-        password=kafka.sasl_password,
-        mechanism=kafka.sasl_mechanism,
-        ssl_context=context,
+        web_router_enabled=False,
+        web_tables_enabled=False,
+        web_graph_enabled=False,
+        web_stats_enabled=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -12,26 +13,27 @@ from pipeline import __version__
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.loop import State
-from pipeline.runtimes.worker.faust_counts import KEPT_WINDOWS, MinuteTable
+from pipeline.runtimes.worker.live_counts import KEPT_WINDOWS, LiveCounts
 from pipeline.runtimes.worker.work import Worker
 from pipeline.settings.schema import Settings
 
-BATCH_TAKES_S = 5.0
-"""A worker whose step takes longer is not ready. Most likely it is a commit whose broker is away."""
-
+COUNTS_WITHIN_S = 3.0
+"""How long the first question for live counts waits until all outcomes were read."""
+SERVICE_TAKES_S = 1.0
+"""A worker whose batch waits longer than this for a service names it."""
 
 _STEPS = {
-    "start": "the worker has been starting for {:.0f} s",
-    "poll": "kafka: the client has not answered for {:.0f} s",
-    "run": "a batch has been in its stages for {:.0f} s",
-    "commit": "kafka: a commit has taken {:.0f} s so far",
-    "hold": "kafka: the client has not answered for {:.0f} s while a batch is held",
+    "start": (5.0, "the worker has been starting for {:.0f} s"),
+    "poll": (2.0, "kafka: the client has not answered for {:.0f} s"),
+    "run": (5.0, "a batch has been in its stages for {:.0f} s"),
+    "commit": (2.0, "kafka: a commit has taken {:.0f} s so far"),
+    "hold": (2.0, "kafka: the client has not answered for {:.0f} s while a batch is held"),
 }
-"""Explanation of a step that takes long."""
+"""For each step of the loop: after how many seconds the worker is not ready, and why."""
 
 
 def add_views(
-    app: faust.App, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, counts: MinuteTable, settings: Settings
+    app: faust.App, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics, counts: LiveCounts | None, settings: Settings
 ) -> None:
     """Register the views on Faust's web server."""
     loop = worker.loop
@@ -47,9 +49,10 @@ def add_views(
     async def ready(self: View, _: Request) -> Response:
         """Ready: in the group and working. Not ready is no reason for a restart: the body says what is awaited."""
         body = {"ready": loop.state is State.RUNNING, "state": loop.state, "why": loop.why, "partitions": worker.partitions()}
-        silent_s = time.monotonic() - loop.last_beat
-        if body["ready"] and silent_s > BATCH_TAKES_S:
-            body |= {"ready": False, "why": _STEPS[loop.step].format(silent_s)}
+        if body["ready"]:
+            why = slow_step(loop.step, time.monotonic() - loop.last_beat, worker.redis_silent_s())
+            if why:
+                body |= {"ready": False, "state": State.WAITING, "why": why}
         return self.json(body, status=200 if body["ready"] else 503)
 
     @app.page("/metrics")  # type: ignore[untyped-decorator]  # faust has no types here
@@ -59,15 +62,28 @@ def add_views(
 
     @app.page("/counts")  # type: ignore[untyped-decorator]  # faust has no types here
     async def live_counts(self: View, request: Request) -> Response:
-        """Outcomes per project, category and reason, by minute; `?minutes=5` for more than the last two, up to 15."""
+        """Outcomes of all workers by minute; `?minutes=5` for more than the last two, up to 15."""
+        if counts is None:
+            return self.json({"complete": False, "minutes": [], "why": "web.live_counts is off"}, status=404)
         wanted = request.query.get("minutes", "2")
-        number = min(int(wanted), KEPT_WINDOWS) if wanted.isdecimal() else 2
-        return self.json({"minutes": counts.minutes(number)})
+        number = max(1, min(int(wanted), KEPT_WINDOWS)) if wanted.isdecimal() else 2
+        return self.json(await asyncio.to_thread(counts.ask, number, COUNTS_WITHIN_S))
 
     @app.page("/rules")  # type: ignore[untyped-decorator]  # faust has no types here
     async def rules_in_force(self: View, _: Request) -> Response:
         """Rules in force: their version, the projects that have their own, and why an edit was refused."""
         return self.json(describe_rules(rules))
+
+
+def slow_step(step: str, seconds: float, redis_silent_s: float) -> str:
+    """Return why a worker whose loop has been in a step for some seconds is not ready, or "" if it is.
+
+    `redis_silent_s` is how long the call to Redis that is under way has been waiting, 0 if there is none.
+    """
+    if redis_silent_s > SERVICE_TAKES_S:
+        return f"redis: no answer for {redis_silent_s:.0f} s"
+    longest, why = _STEPS[step]
+    return why.format(seconds) if seconds > longest else ""
 
 
 def describe_rules(rules: RulesFolder) -> dict[str, Any]:

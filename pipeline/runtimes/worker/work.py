@@ -65,7 +65,7 @@ class StageWork:
         """Return what the stages made of the batch. Raises what they raise."""
         return self._encoded(batch, run(batch.records, self._context(covered_by(batch)), ERRORS))
 
-    def give_up(self, batch: KafkaBatch, error: Exception) -> Processed:
+    def give_up(self, batch: KafkaBatch, error: BaseException) -> Processed:
         """Return the dead letter of a record that the stages cannot survive."""
         record = batch.records[0]
         about = batch.describe() | {"project_id": project_of(record.body)}  # reports of the reporting project must not loop
@@ -97,11 +97,15 @@ class StageWork:
 
 
 class Worker(NamedTuple):
-    """A worker put together: its loop, the partitions that it owns now, and the watch of its group's lag."""
+    """A worker put together: its loop, the partitions that it owns now, and the watch of its group's lag.
+
+    `redis_silent_s` returns how long the call to Redis that is under way has been waiting, 0 if there is none.
+    """
 
     loop: Loop[KafkaBatch, Processed]
     partitions: Callable[[], list[int]]
     lag_watch: LagWatch
+    redis_silent_s: Callable[[], float] = lambda: 0.0
 
 
 def covered_by(batch: KafkaBatch) -> tuple[Polled, ...]:

@@ -186,6 +186,60 @@ def test_commits_that_fail_again_and_again_are_said_and_waited_for() -> None:
     assert len(sink.commits) == 1
 
 
+def test_a_commit_that_failed_is_not_running_until_the_next_look() -> None:
+    source, sink = ListSource([event(1)]), ListSink(failures=1)
+    loop, _ = make(source, sink)
+    loop._next_chores = 1e12
+    poll, said = source.poll, list[tuple[State, str]]()
+
+    def watched_poll() -> KafkaBatch | None:
+        said.append((loop.state, loop.why))
+        return poll()
+
+    source.poll = watched_poll  # type: ignore[method-assign]
+    loop.run()
+    assert said[1] == (State.WAITING, "kafka: refused")
+    assert said[-1] == (State.RUNNING, "")
+
+
+def test_a_source_that_cannot_deliver_is_said_at_once() -> None:
+    source, sink = ListSource([event(1)]), ListSink()
+    loop, _ = make(source, sink, timings=Timings(chores_every_s=1e9))
+    polls = 0
+
+    def lost() -> None:
+        nonlocal polls
+        polls += 1
+        source.why_unready = "kafka: joining the consumer group"
+        if polls == 3:
+            assert (loop.state, loop.why) == (State.WAITING, "kafka: joining the consumer group")
+            loop.stop()
+
+    source.on_idle = lost
+    loop.run()
+    assert polls == 3
+
+
+def test_a_panic_of_a_library_is_one_records_fault_too() -> None:
+    """A panic in Rust reaches Python as a BaseException."""
+
+    class PanicError(BaseException):
+        pass
+
+    bad = event(3)
+
+    def panic(batch: KafkaBatch) -> Exception | None:
+        if any(record.body == bad for record in batch.records):
+            raise PanicError("called `Option::unwrap()` on a `None` value")
+        return None
+
+    source, sink = ListSource([event(1), event(2), bad, event(4)]), ListSink()
+    loop, _ = make(source, sink, fault=panic)
+    loop.run()
+    assert len(events(sink)) == 3
+    assert [output.value for output in sink.values("ingest-events-dlq")] == [bad]
+
+
 def test_a_record_whose_output_cannot_be_encoded_is_found_too() -> None:
     bodies = [event(n) for n in range(8)]
     source, sink = ListSource(bodies), ListSink()
