@@ -89,7 +89,7 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
             self._loop.call_soon_threadsafe(self._loop.create_task, self.crash(error))
 
 
-class Counting(Service):  # type: ignore[misc]  # mode has no types here
+class LiveCountsService(Service):  # type: ignore[misc]  # mode has no types here
     """The live counts, which read in a thread of their own."""
 
     def __init__(self, counts: LiveCounts, **kwargs: Any) -> None:
@@ -172,7 +172,7 @@ def run_process(settings: Settings, worker: Worker, rules: RulesFolder, metrics:
     counts = None
     if settings.web.live_counts:
         counts = LiveCounts(partial(TopicTail, settings.kafka, outcome_topics(settings.kafka)))
-        services.append(Counting(counts))
+        services.append(LiveCountsService(counts))
     add_views(app, worker, rules, metrics, counts, settings)
     process = Process(app, HotPath(worker), *services)
     try:
@@ -214,15 +214,15 @@ class WithoutKafka(BootStrategy):  # type: ignore[misc]  # faust has no types he
     enable_kafka = False
 
 
-class Application(faust.App):  # type: ignore[misc]  # faust has no types here
+class WorkerApplication(faust.App):  # type: ignore[misc]  # faust has no types here
     """The worker's application: web views, and the services around the hot path."""
 
     BootStrategy = WithoutKafka
 
 
-def make_app(settings: Settings) -> Application:
+def make_app(settings: Settings) -> WorkerApplication:
     """Return the application. Faust's own views, which nobody asked for, are off."""
-    return Application(
+    return WorkerApplication(
         settings.kafka.consumer_group,
         store="memory://",
         datadir=tempfile.gettempdir(),
