@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 
 from hypothesis import HealthCheck, settings
+from support.clickhouse import chdb
+
+__all__ = ["chdb"]
 
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")

@@ -132,6 +132,9 @@ def test_imports_point_one_way(file: Path) -> None:
         ("pipeline/cli/quotas.py", "def f():\n    from pipeline.redis.client import connect"),
         ("pipeline/cli/offsets.py", "from pipeline.quotas.redis_ledger import RedisLedger"),
         ("pipeline/wiring/worker.py", "from pipeline.cli import main"),
+        ("pipeline/store/rows.py", "import clickhouse_connect"),
+        ("pipeline/store/rows.py", "from pipeline.api import routes"),
+        ("pipeline/clickhouse/client.py", "from pipeline.store.rows import read_outcome"),
     ],
 )
 def test_a_planted_violation_is_found(path: str, source: str) -> None:
