@@ -17,14 +17,14 @@ _Id = int | str | None
 _Column = Annotated[int, Meta(ge=0, lt=2**32)] | None
 
 
-class Mechanism(msgspec.Struct):
+class StoredMechanism(msgspec.Struct):
     """How the SDK caught an exception."""
 
     type: Any = None
     handled: Any = None
 
 
-class Frame(msgspec.Struct):
+class StoredFrame(msgspec.Struct):
     """One call of a stack trace."""
 
     function: Any = None
@@ -37,42 +37,42 @@ class Frame(msgspec.Struct):
     in_app: bool | None = None
 
 
-class Stacktrace(msgspec.Struct):
+class StoredStacktrace(msgspec.Struct):
     """The frames of an exception, the newest last."""
 
-    frames: list[Frame | None] | None = None
+    frames: list[StoredFrame | None] | None = None
 
 
-class RaisedException(msgspec.Struct):
+class StoredException(msgspec.Struct):
     """One exception of an event."""
 
     type: Any = None
     value: Any = None
-    mechanism: Mechanism | None = None
-    stacktrace: Stacktrace | None = None
+    mechanism: StoredMechanism | None = None
+    stacktrace: StoredStacktrace | None = None
     thread_id: _Id = None
 
 
-class Exceptions(msgspec.Struct):
+class StoredExceptions(msgspec.Struct):
     """The exceptions of an event."""
 
-    values: list[RaisedException | None] | None = None
+    values: list[StoredException | None] | None = None
 
 
-class Thread(msgspec.Struct):
+class StoredThread(msgspec.Struct):
     """One thread of a process."""
 
     id: _Id = None
     main: bool | None = None
 
 
-class Threads(msgspec.Struct):
+class StoredThreads(msgspec.Struct):
     """The threads of a process."""
 
-    values: list[Thread | None] | None = None
+    values: list[StoredThread | None] | None = None
 
 
-class Request(msgspec.Struct):
+class StoredRequest(msgspec.Struct):
     """The HTTP request that an event is about."""
 
     method: Any = None
@@ -80,7 +80,7 @@ class Request(msgspec.Struct):
     headers: list[tuple[Any, Any] | None] | None = None
 
 
-class Sdk(msgspec.Struct):
+class StoredSdk(msgspec.Struct):
     """What sent the event."""
 
     name: Any = None
@@ -88,23 +88,23 @@ class Sdk(msgspec.Struct):
     integrations: list[Any] | None = None
 
 
-class Geo(msgspec.Struct):
+class StoredGeo(msgspec.Struct):
     """Where a user is."""
 
     country_code: Any = None
 
 
-class User(msgspec.Struct):
+class StoredUser(msgspec.Struct):
     """Whom an event happened to."""
 
     id: Any = None
     email: Any = None
     username: Any = None
     ip_address: str | None = None
-    geo: Geo | None = None
+    geo: StoredGeo | None = None
 
 
-class EventData(msgspec.Struct):
+class StoredData(msgspec.Struct):
     """The event itself."""
 
     type: str | None = None
@@ -116,12 +116,12 @@ class EventData(msgspec.Struct):
     received: float | None = None
     tags: list[tuple[Any, Any] | None] | None = None
     contexts: dict[str, dict[str, Any] | None] | None = None
-    exception: Exceptions | None = None
-    exception_alias: Exceptions | None = msgspec.field(default=None, name="sentry.interfaces.Exception")
-    threads: Threads | None = None
-    request: Request | None = None
-    sdk: Sdk | None = None
-    user: User | None = None
+    exception: StoredExceptions | None = None
+    exception_alias: StoredExceptions | None = msgspec.field(default=None, name="sentry.interfaces.Exception")
+    threads: StoredThreads | None = None
+    request: StoredRequest | None = None
+    sdk: StoredSdk | None = None
+    user: StoredUser | None = None
     modules: dict[str, str | None] | None = None
     errors: list[Any] | None = None
     symbolicated_in_app: bool | None = None

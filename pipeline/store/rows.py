@@ -23,14 +23,14 @@ from pipeline.store.columns import NIL, ZERO_TIME, NoRowError, Reason, check_id,
 from pipeline.store.messages import (
     DEFAULT_RETENTION_DAYS,
     ControlBody,
-    EventData,
-    Exceptions,
     InsertMessage,
-    RaisedException,
-    Request,
-    Sdk,
-    Threads,
-    User,
+    StoredData,
+    StoredException,
+    StoredExceptions,
+    StoredRequest,
+    StoredSdk,
+    StoredThreads,
+    StoredUser,
 )
 
 
@@ -59,7 +59,7 @@ class Control(NamedTuple):
 _envelope = msgspec.json.Decoder(list[msgspec.Raw])
 _text_of = msgspec.json.Decoder(str)
 _insert = msgspec.json.Decoder(InsertMessage)
-_data = msgspec.json.Decoder(EventData)
+_data = msgspec.json.Decoder(StoredData)
 _control = msgspec.json.Decoder(ControlBody)
 
 CONTROL_OPERATIONS = frozenset(
@@ -194,7 +194,7 @@ def _event_row(message: InsertMessage, record: Record) -> EventRow:
     return EventRow(message.project_id, message.group_id, received, orjson.dumps(row), orjson.dumps(body))
 
 
-_NO_EXCEPTIONS, _NO_REQUEST, _NO_USER, _NO_SDK = Exceptions(), Request(), User(), Sdk()
+_NO_EXCEPTIONS, _NO_REQUEST, _NO_USER, _NO_SDK = StoredExceptions(), StoredRequest(), StoredUser(), StoredSdk()
 
 
 def _first_seen(written: str) -> str:
@@ -280,7 +280,7 @@ def _replay_id(context: Any, tag: str | None) -> str:
         return NIL
 
 
-def _is_in_main_thread(exceptions: Sequence[RaisedException], threads: Threads | None) -> int | None:
+def _is_in_main_thread(exceptions: Sequence[StoredException], threads: StoredThreads | None) -> int | None:
     """Return whether the exception was raised in the main thread. None if the event does not say."""
     ids = {each.thread_id for each in exceptions if each.thread_id is not None}
     for thread in (threads and threads.values) or ():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import secrets
 import tempfile
-from collections.abc import Iterator
 
 import pytest
 
@@ -25,13 +25,18 @@ def open_chdb() -> Client:
     return client
 
 
+def fresh_token() -> str:
+    """Return a token that no insert has had. Emptying a table does not make it forget its tokens."""
+    return secrets.token_hex(8)
+
+
 @pytest.fixture
-def chdb() -> Iterator[Client]:
+def chdb() -> Client:
     """Return a client of empty tables."""
     pytest.importorskip("chdb")
     client = open_chdb()
-    yield client
     for (table,) in client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'migrations'"
     ).rows:
         client.command(f"TRUNCATE TABLE {table}")
+    return client

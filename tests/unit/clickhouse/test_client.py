@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.clickhouse import open_chdb
+from support.clickhouse import fresh_token, open_chdb
 
 from pipeline.clickhouse.client import Client, check_version
 from pipeline.clickhouse.errors import AwayError, RefusedError, TooExpensiveError, WrongRowError, sort_error
@@ -32,7 +32,7 @@ def test_calls_at_the_same_time_do_not_wait_for_each_other_s_connection(chdb: Cl
 )
 def test_a_row_that_cannot_be_read_stops_its_insert(chdb: Client, row: bytes) -> None:
     with pytest.raises(WrongRowError):
-        chdb.insert("events", b'{"project_id":1}\n' + row + b"\n", "t")
+        chdb.insert("events", b'{"project_id":1}\n' + row + b"\n", fresh_token())
     assert chdb.query("SELECT count() FROM events").rows == [(0,)]
 
 

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.clickhouse import fresh_token
 
 from pipeline.clickhouse.client import Client
 from pipeline.model.record import Form, Record, Token
@@ -81,8 +82,8 @@ def refusal(message: Record) -> Reason:
 
 def test_a_row_is_stored_and_read_back(chdb: Client) -> None:
     row = rows_of(EVENT)
-    chdb.insert("events", row.event, "events/3/41-41")
-    chdb.insert("event_bodies", row.body, "events/3/41-41")
+    chdb.insert("events", row.event, fresh_token())
+    chdb.insert("event_bodies", row.body, fresh_token())
 
     [found] = chdb.query("SELECT * FROM events").dicts()
     assert (found["project_id"], found["group_id"], found["retention_days"]) == (7, 2**64 - 1, 400)
@@ -123,9 +124,10 @@ def test_an_outcome_is_stored_and_counted(chdb: Client) -> None:
 
 
 def test_the_same_token_stores_once_in_the_table_and_in_its_views(chdb: Client) -> None:
+    token = fresh_token()
     for _ in range(3):
-        chdb.insert("events", rows_of(EVENT).event, "events/3/41-41")
-    chdb.insert("events", rows_of(changed(event_id="1" * 32)).event, "events/3/42-42")
+        chdb.insert("events", rows_of(EVENT).event, token)
+    chdb.insert("events", rows_of(changed(event_id="1" * 32)).event, fresh_token())
 
     assert chdb.query("SELECT count() FROM events").rows == [(2,)]
     assert chdb.query("SELECT sum(count) FROM group_hours").rows == [(2,)]
@@ -225,7 +227,7 @@ def test_any_message_is_a_row_that_is_taken_or_a_refusal(data: dict[str, Any], m
     assert isinstance(row, EventRow)
     client = open_chdb()
     client.command("TRUNCATE TABLE events")
-    client.insert("events", row.event, event["event_id"] + str(hash(row.event)))
-    client.insert("event_bodies", row.body, event["event_id"] + str(hash(row.body)))
+    client.insert("events", row.event, fresh_token())
+    client.insert("event_bodies", row.body, fresh_token())
     [(tags,)] = client.query("SELECT arrayZip(tag_keys, tag_values) FROM events").rows
     assert [list(pair) for pair in tags] == sorted(list(pair) for pair in tags)
