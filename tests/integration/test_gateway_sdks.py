@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +21,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from support.gateway_process import KEY, GatewayProcess
 from support.installation import until
 from support.kafka_broker import Broker, fresh_settings, read_all
+from support.programs import npm_packages
 
 from pipeline.settings.schema import Settings
 
 pytestmark = pytest.mark.kafka
 
-CACHE = Path("~/.cache/event-pipeline/sentry-node").expanduser()
 NODE_SDK = "@sentry/node@11.12.0"
 NODE_PROGRAM = """
 import * as Sentry from "@sentry/node";
@@ -105,15 +104,10 @@ def test_opentelemetry(gateway: GatewayProcess, broker: Broker, settings: Settin
 
 
 def test_node(gateway: GatewayProcess, broker: Broker, settings: Settings) -> None:
-    npm = shutil.which("npm")
-    if not (CACHE / "node_modules" / "@sentry" / "node").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = [npm or "npm", "install", "--no-audit", "--no-fund", "--prefix", str(CACHE), NODE_SDK]
-        if npm is None or subprocess.run(command, capture_output=True, check=False, timeout=200).returncode != 0:
-            pytest.skip(f"{NODE_SDK} cannot be installed: npm and its registry are needed")
-    (CACHE / "program.mjs").write_text(NODE_PROGRAM)
+    folder = npm_packages("sentry-node", NODE_SDK)
+    (folder / "program.mjs").write_text(NODE_PROGRAM)
     done = subprocess.run(
-        ["node", "program.mjs"], cwd=CACHE, env={**os.environ, "DSN": gateway.dsn}, capture_output=True, text=True, check=False
+        ["node", "program.mjs"], cwd=folder, env={**os.environ, "DSN": gateway.dsn}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     events = payloads(gateway, broker, settings, 2)

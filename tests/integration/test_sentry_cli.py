@@ -10,25 +10,16 @@ from pathlib import Path
 
 import pytest
 from support.gateway_process import GatewayProcess
+from support.programs import npm_packages
 
 from pipeline.settings.schema import KafkaSettings, Settings
 from pipeline.sourcemaps.bundle import read_bundle
 from pipeline.sourcemaps.stores.folder_store import FolderStore
 
-CACHE = Path("~/.cache/event-pipeline/sentry-cli").expanduser()
-
 
 @pytest.fixture(params=["3.8.0", "2.58.6"])
 def sentry_cli(request: pytest.FixtureRequest) -> Path:
-    folder = CACHE / str(request.param)
-    program = folder / "node_modules" / ".bin" / "sentry-cli"
-    if not program.exists():
-        npm = shutil.which("npm")
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [npm or "npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), f"@sentry/cli@{request.param}"]
-        if npm is None or subprocess.run(command, capture_output=True, check=False, timeout=200).returncode != 0:
-            pytest.skip("sentry-cli cannot be installed: npm and its registry are needed")
-    return program
+    return npm_packages(f"sentry-cli-{request.param}", f"@sentry/cli@{request.param}") / "node_modules" / ".bin" / "sentry-cli"
 
 
 @pytest.fixture
