@@ -6,13 +6,14 @@ See docs/spec/storage-messages.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.model.event import Event, exceptions, user_tag
 from pipeline.model.storage_message import PROMOTED_TAGS
 from pipeline.model.title import cut
+from pipeline.stages.tag_remarks import move_tag_remarks
 
 MAX_VALUE_CHARS = 200
 """The limit of a sender's tags holds for derived ones too."""
@@ -32,19 +33,35 @@ def set_derived_tags(event: dict[str, Any]) -> None:
     """Set `tags` to the sender's tags, the derived ones and those that become columns.
 
     A tag that the sender set under the name of a derived one is replaced, except `url`: a sender's `url` stays. A tag whose name
-    was refused is dropped, because without a name it says nothing. Setting them twice gives the same result.
+    was refused is dropped, because nobody can search for it, and the event's `errors` keep it. Setting them twice gives the same
+    result.
     """
-    sent = [tag for tag in event.get("tags") or () if tag and tag[0] is not None]
+    listed = event.get("tags") or ()
     derived = {name: cut(value, MAX_VALUE_CHARS) for name, value in _derived(event)}
-    if any(name == "url" for name, _ in sent):
+    if any(tag and tag[0] == "url" for tag in listed):
         derived.pop("url", None)
     promoted = dict(_promoted(event))
     own = derived.keys() | promoted.keys()
+    kept = [(place, tag) for place, tag in enumerate(listed) if tag and tag[0] is not None and tag[0] not in own]
+    if "tags" in (event.get("_meta") or ()):
+        _keep_nameless(event, listed)
+        move_tag_remarks(event, {str(old): new for new, (old, _) in enumerate(kept)})
     event["tags"] = [
-        *(tag for tag in sent if tag[0] not in own),
+        *(tag for _, tag in kept),
         *([name, value] for name, value in derived.items() if name not in promoted),
         *([name, value] for name, value in promoted.items()),
     ]
+
+
+def _keep_nameless(event: dict[str, Any], listed: Sequence[Any]) -> None:
+    """Put the values of tags whose names were refused into the errors about these names."""
+    for error in event.get("errors") or ():
+        name, sent = error.get("name"), error.get("value")
+        if isinstance(name, str) and isinstance(sent, str) and name.startswith("tags.") and name.endswith(".0"):
+            place = name[5:-2]
+            tag = listed[int(place)] if place.isdecimal() and int(place) < len(listed) else None
+            if tag and tag[0] is None and tag[1] is not None:
+                error["value"] = {sent: tag[1]}
 
 
 def _promoted(event: Event) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.raw_descriptions import name_runtime, name_system
 from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.request import cookies, headers
 from pipeline.stages.normalize.shapes import array, record
@@ -170,9 +171,13 @@ def _flags(raw: Any, path: EventPath, remarks: Remarks) -> list[Any] | None:
 
 
 def _describe(kind: str, context: dict[str, Any]) -> None:
-    """Add the text that people search for, such as `browser.browser: "Chrome 120.0.0"`."""
+    """Name what only a raw description names, and add the text to search for, such as `browser.browser: "Chrome 120.0.0"`."""
     if kind not in {"browser", "runtime", "os"}:
         return
+    if kind == "os":
+        name_system(context)
+    elif kind == "runtime":
+        name_runtime(context)
     name, version = context.get("name"), context.get("version")
     if context.get(kind) or type(name) is not str or not name:
         return

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.model.event_path import EventPath
 from pipeline.stages.normalize.clock import correct_clock
 from pipeline.stages.normalize.contexts import ensure_trace
+from pipeline.stages.normalize.mechanisms import name_numbers
 from pipeline.stages.normalize.message import logentry
 from pipeline.stages.normalize.protocol import ALIASES, FIELDS
 from pipeline.stages.normalize.release import ENVIRONMENT_LIMIT, dist, environment, release
@@ -15,6 +16,7 @@ from pipeline.stages.normalize.remarks import MAX_ERRORS, Remarks, kept_meta
 from pipeline.stages.normalize.tags import LIMIT, MAX_TAGS, entries, key_of, settle_tags
 from pipeline.stages.normalize.user import name_user, settle_ip
 from pipeline.stages.normalize.values import as_text, as_uuid, trim
+from pipeline.stages.tag_remarks import move_tag_remarks
 
 PLATFORMS = frozenset({
     "as3", "c", "cfml", "cocoa", "csharp", "elixir", "go", "groovy", "haskell", "java", "javascript", "native", "node", "objc",
@@ -83,6 +85,7 @@ def normalize_event(
     _message(event, result, remarks)
     _tags(event, result, remarks, max_tags)
     _lone_stacktrace(result, remarks)
+    name_numbers(result)
     settle_ip(result, client_ip, infer=infer_ip)
     name_user(result)
     _drop_empty(result, remarks)
@@ -171,17 +174,36 @@ def _tags(event: dict[str, Any], result: dict[str, Any], remarks: Remarks, limit
     path: EventPath = (None, "tags")
     moved = {name: value for name in ("site", "server_name") if type(value := event.get(name)) is str and value}
     _identity(result, remarks)
-    sent = [entry for entry in entries(event.get("tags"), path, remarks) if key_of(entry) not in moved]
-    at = next((index for index, entry in enumerate(sent) if key_of(entry) == "environment"), None)
+    known = remarks.meta.pop("tags", None)
+    sent = [(place, entry) for place, entry in enumerate(entries(event.get("tags"), path, remarks)) if key_of(entry) not in moved]
+    at = next((index for index, (_, entry) in enumerate(sent) if key_of(entry) == "environment"), None)
     if at is not None:
-        _, named = sent.pop(at)
+        _, named = sent.pop(at)[1]
         if "environment" not in result and (value := as_text(named)) is not None:
             result["environment"] = trim(value, (None, "environment"), remarks, ENVIRONMENT_LIMIT)
-    kept = settle_tags(sent, path, remarks, limit)
+    kept, places = settle_tags(sent, path, remarks, limit)
+    if known or result.get("errors"):
+        _move_known(known, places, result, remarks)
     for name, value in moved.items():
         kept.append([name, trim(value, ((path, len(kept)), 1), remarks, LIMIT)])
     if kept or type(event.get("tags")) not in (list, dict, NoneType):
         result["tags"] = kept
+
+
+def _move_known(known: Any, places: list[int], result: dict[str, Any], remarks: Remarks) -> None:
+    """Move what the sender's `_meta` and `errors` say of tags along with them. `places` are where the kept tags were sent."""
+    sent = {"_meta": {"tags": known}, "errors": result.get("errors")}
+    move_tag_remarks(sent, {str(old): new for new, old in enumerate(places)})
+    moved = (sent.get("_meta") or {}).get("tags")
+    if moved:
+        remarks.meta["tags"] = _joined(moved, remarks.meta.get("tags"))
+
+
+def _joined(earlier: Any, later: Any) -> Any:
+    """Return what an earlier and a later pass said of the same value."""
+    if isinstance(earlier, dict) and isinstance(later, dict):
+        return {**later, **{key: _joined(child, later.get(key)) for key, child in earlier.items()}}
+    return earlier + later if isinstance(earlier, list) and isinstance(later, list) else earlier
 
 
 def _lone_stacktrace(result: dict[str, Any], remarks: Remarks) -> None:

@@ -1,4 +1,4 @@
-"""Exceptions: type, value, mechanism and stack, in whatever form they were sent."""
+"""Exceptions: type, value and stack, in whatever form they were sent."""
 
 from __future__ import annotations
 
@@ -6,58 +6,14 @@ import re
 from typing import Any
 
 from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.mechanisms import mechanism
 from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import record, values
-from pipeline.stages.normalize.size_limits import free_value, sized_object
 from pipeline.stages.normalize.stacktraces import stacktrace
-from pipeline.stages.normalize.values import Parser, boolean, json_string, signed, string, text, thread_id, trim, unsigned
+from pipeline.stages.normalize.values import Parser, json_string, string, text, thread_id, trim
 
 _TYPED_VALUE = re.compile(r"(\w+):(.*)")
 _VALUE_LIMIT, _VALUE_ALLOWANCE = 8192, 200
-
-
-def _help_link(value: Any, path: EventPath, remarks: Remarks) -> str | None:
-    link = string(value, path, remarks)
-    if link is None or link.startswith(("http://", "https://")):
-        return link and trim(link, path, remarks, 256, 40)
-    remarks.invalid(path, "expected http URL", link)
-    return None
-
-
-_cerror = record({"number": signed, "name": string}, "cerror")
-_mach = record({"exception": signed, "code": unsigned, "subcode": unsigned, "name": string}, "machexception")
-_posix = record({"number": signed, "code": signed, "name": string, "code_name": string}, "posixsignal")
-_mechanism_meta = record(
-    {
-        "errno": _cerror,
-        "signal": _posix,
-        "mach_exception": _mach,
-        "ns_error": record({"code": signed, "domain": string}, "nserror"),
-    },
-    "mechanismmeta",
-    keep=free_value(2048, 5),
-)
-_mechanism_fields = record(
-    {
-        "type": text(128),
-        "synthetic": boolean,
-        "description": text(8192, 200),
-        "help_link": _help_link,
-        "handled": boolean,
-        "source": string,
-        "is_exception_group": boolean,
-        "exception_id": unsigned,
-        "parent_id": unsigned,
-        "data": sized_object(2048, 5),
-        "meta": _mechanism_meta,
-    },
-    "mechanism",
-)
-
-
-def mechanism(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
-    """Parse `mechanism`. An empty object counts as absent."""
-    return _mechanism_fields(value, path, remarks) or None
 
 
 _FIELDS: dict[str, Parser] = {
@@ -73,7 +29,10 @@ _exception_fields = record(_FIELDS, "exception")
 
 
 def exception(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
-    """Parse one exception. A value such as `TypeError: x` without a type is split into both. None if it has neither."""
+    """Parse one exception. A value such as `TypeError: x` without a type is split into both.
+
+    One that has neither is named in the errors. It stays if it has frames, because these say where it happened; else it is None.
+    """
     result: dict[str, Any] | None = _exception_fields(value, path, remarks)
     if result is None:
         return None
@@ -84,6 +43,9 @@ def exception(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] |
             result["type"], result["value"] = match[1], match[2].strip()
             kind, said = result["type"], result["value"]
     if not kind and not said:
+        if has_frames(result):
+            remarks.error(path, "missing_attribute", attribute="type or value")
+            return result
         remarks.error(path, "missing_attribute", {name: result.get(name) for name in _FIELDS}, attribute="type or value")
         return None
     if kind is not None:
@@ -91,6 +53,11 @@ def exception(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] |
     if said is not None:
         result["value"] = trim(said, (path, "value"), remarks, _VALUE_LIMIT, _VALUE_ALLOWANCE)
     return result
+
+
+def has_frames(parsed: dict[str, Any]) -> bool:
+    """Whether a parsed exception has a stack with at least one frame."""
+    return any(((parsed.get(name) or {}).get("frames") or ()) for name in ("stacktrace", "raw_stacktrace"))
 
 
 exceptions = values(exception)

@@ -38,14 +38,18 @@ def key_of(entry: Any) -> str | None:
     return as_text(entry[0]) if type(entry) is list and len(entry) == 2 else None
 
 
-def settle_tags(sent: list[Any], path: EventPath, remarks: Remarks, limit: int | None = MAX_TAGS) -> list[Pair | None]:
-    """Return the tags that are kept: the first of equal keys, none of the reserved ones, at most `limit`.
+def settle_tags(
+    sent: list[tuple[int, Any]], path: EventPath, remarks: Remarks, limit: int | None = MAX_TAGS
+) -> tuple[list[Pair | None], list[int]]:
+    """Return the tags that are kept, and the place at which each was sent. `sent` are places and tags.
 
-    What is refused is null in its place, and named by the place where it is stored.
+    Kept are the first of equal keys, none of the reserved ones, at most `limit`. What is refused is null in its place, and named
+    by the place where it is stored.
     """
     result: list[Pair | None] = []
+    places: list[int] = []
     seen: set[str] = set()
-    for entry in sent:
+    for place, entry in sent:
         if entry is None:
             continue
         key = key_of(entry)
@@ -58,6 +62,7 @@ def settle_tags(sent: list[Any], path: EventPath, remarks: Remarks, limit: int |
             remarks.shortened(path, len(sent))
             break
         where = (path, len(result))
+        places.append(place)
         if type(entry) is not list or len(entry) != 2:
             remarks.invalid(where, "expected a tuple", entry)
             result.append(None)
@@ -69,7 +74,7 @@ def settle_tags(sent: list[Any], path: EventPath, remarks: Remarks, limit: int |
         if value is None:
             _refuse(entry[1], value_path, remarks)
         result.append([_key(key, key_path, remarks), _value(value, value_path, remarks)])
-    return result
+    return result, places
 
 
 def _refuse(raw: Any, path: EventPath, remarks: Remarks) -> None:

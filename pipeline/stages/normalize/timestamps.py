@@ -15,11 +15,11 @@ LATEST = 253402300799.0
 _AS_FLOAT = 2**1023
 _DAYS_BEFORE_1970 = date(1970, 1, 1).toordinal()
 
-_ZONE = r"(?:[Zz]|[+-]\d\d:?\d\d)"
+_ZONE = "(?:[Zz]|[Uu][Tt][Cc]|[+\N{MINUS SIGN}-]\\d\\d ?:? ?\\d\\d)"
 _ISO = re.compile(
-    rf"(\d{{4}})-(\d\d?)-(\d\d?)(?:[Tt]| (?=.*{_ZONE}\Z))(\d\d?):(\d\d?):(\d\d?)(?:\.(\d{{1,12}}))?\s?({_ZONE})?", re.ASCII
+    rf"(\d{{4}})-(\d\d?)-(\d\d?)(?:[Tt]| +(?=.*{_ZONE}\Z))(\d\d?):(\d\d?):(\d\d?)(?:\.(\d{{1,12}}))? *({_ZONE})?", re.ASCII
 )
-"""A blank may stand for the T if a zone follows."""
+"""Blanks may stand for the T if a zone follows."""
 _BEGUN = re.compile(r"(\d{1,4}(-(\d\d?(-(\d\d?([Tt](\d\d?(:(\d\d?:?)?)?)?)?)?)?)?)?)?", re.ASCII)
 """Beginnings of such a text."""
 
@@ -66,9 +66,9 @@ def _from_text(match: re.Match[str]) -> float | None:
 
 def _offset_s(zone: str | None) -> int | None:
     """Return how far a zone is ahead of UTC, or None for a day or more."""
-    if zone is None or zone in "Zz":
+    if zone is None or zone.upper() in {"Z", "UTC"}:
         return 0
     offset_s = (int(zone[1:3]) * 60 + int(zone[-2:])) * 60
     if offset_s >= 86_400:
         return None
-    return -offset_s if zone[0] == "-" else offset_s
+    return offset_s if zone[0] == "+" else -offset_s
