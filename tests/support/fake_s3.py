@@ -1,4 +1,4 @@
-"""As much of S3 as the artifact store needs, on loopback: get with ranges, put, delete, list. Nothing is signed or checked."""
+"""As much of S3 as the artifact store needs, on loopback: get with ranges, head, put, delete, list. Nothing is signed or checked."""
 
 from __future__ import annotations
 
@@ -56,6 +56,15 @@ class _S3(http.server.BaseHTTPRequestHandler):
         part = content[first : last + 1]
         self._answer(206, part, **described, **{"Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(content)}"})
 
+    def do_HEAD(self) -> None:
+        content = self.server.objects.get(self._key)
+        self.send_response(200 if content is not None else 404)
+        if content is not None:
+            described = {"ETag": _etag(content), "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+            for name, value in {**described, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+        self.end_headers()
+
     def _listing(self, query: dict[str, list[str]]) -> bytes:
         prefix = query.get("prefix", [""])[0]
         keys = sorted(key for key in self.server.objects if key.startswith(prefix))
@@ -94,7 +103,7 @@ def _etag(content: bytes) -> str:
 
 @contextmanager
 def fake_s3() -> Iterator[str]:
-    """Serve a bucket; give its endpoint."""
+    """Serve a bucket and return its endpoint."""
     with _Server(("127.0.0.1", 0), _S3) as server:
         server.objects = {}
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
