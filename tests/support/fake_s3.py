@@ -1,4 +1,4 @@
-"""As much of S3 as the artifact store needs, on loopback: get with ranges, head, put, delete, list. Nothing is signed or checked."""
+"""As much of S3 as the artifact store needs, on loopback: get with ranges, head, put, delete, list. Nothing is signed."""
 
 from __future__ import annotations
 
