@@ -1,4 +1,4 @@
-"""Checks of a rule's pattern: too costly to be used, written so that nothing can match it, or probably not what was meant."""
+"""Checks of a rule's pattern: whether it is too costly, cannot match anything, or is probably not what its author meant."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pipeline.globs.parser import RULE, RULE_PATH, CharacterClass, Choice, Diale
 
 MAX_PATTERN_CHARS = 1_024
 MAX_STARS = 64
-"""Patterns beyond these are refused. Within them the worst one takes about a millisecond on the longest value; with 2,000 stars
-it takes seconds."""
+"""Patterns with more stars are refused. The worst pattern within the limit takes about a millisecond on the longest value. One
+with 2,000 stars takes seconds."""
 
 
 def too_costly(pattern: str) -> str | None:

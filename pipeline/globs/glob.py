@@ -21,7 +21,7 @@ MAX_ALTERNATIVES = 1_000
 """Braces multiply: a pattern of a filter with more alternatives is refused."""
 
 MAX_RULE_VALUE_CHARS = 8_392
-"""Rules look at no more than the first characters of a value."""
+"""Rules look at so many characters of a value, from its beginning."""
 
 _Alternative = tuple[SimpleToken, ...]
 Match = Callable[[str], bool]
@@ -46,7 +46,7 @@ class Glob:
         """Whether the pattern has no wildcard."""
 
     def fold(self, value: str) -> str:
-        """Return a value without the differences that the dialect ignores. `accepts` needs it so."""
+        """Return a value without the differences that the dialect ignores, in the form that `accepts` takes."""
         dialect = self.dialect
         if dialect.in_rules:
             value = value[:MAX_RULE_VALUE_CHARS]
@@ -107,7 +107,7 @@ def lenient_glob(pattern: str, dialect: Dialect) -> Glob:
 def literal_texts(tokens: Iterable[Token]) -> list[str]:
     """Return the texts between the wildcards, classes and choices of a pattern, empty ones included.
 
-    Each text occurs in every value that matches, but for slashes beside `**`.
+    Each text occurs in every value that matches, except for slashes beside `**`, which may be missing.
 
     >>> literal_texts(parse_glob("src/*[ab]c", FILTER))
     ['src/', '', 'c']
@@ -143,7 +143,7 @@ def _filter_match(tokens: tuple[Token, ...]) -> Match:
 
 
 def _expand(tokens: tuple[Token, ...]) -> list[_Alternative]:
-    """Return a pattern's alternatives. A choice of nothing but empty options has none."""
+    """Return a pattern's alternatives. A choice whose options are all empty has none."""
     alternatives: list[_Alternative] = [()]
     for token in tokens:
         if isinstance(token, Choice):

@@ -1,6 +1,6 @@
 r"""Parser of globs: one syntax, `* ? [abc] [!a-z] {a,b}` with `\` as escape, in the dialects of its users.
 
-The dialects agree on everything but these cases:
+The dialects differ in these cases only:
 
 | pattern | filters (as in Sentry Relay) | rules (as in ophio, which uses globset) |
 |---|---|---|
@@ -12,7 +12,7 @@ The dialects agree on everything but these cases:
 | `[[a]` | error | the class of `[` and `a` |
 | `a]` | error | the text `a]` |
 | `a{b` | the text `a`; the rest is ignored | error |
-| `a}` | error | no error; what it matches is the engine's affair |
+| `a}` | error | no error; the engine decides what it matches |
 
 In paths (`path` and `package` of rules) case does not matter, a backslash is a slash, `*` stops at a slash and `**` does not.
 """

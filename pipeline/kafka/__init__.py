@@ -1,1 +1,1 @@
-"""The Kafka edge: what the broker does for us. Topics and groups are arguments; no business is decided here."""
+"""The Kafka edge: consumer, transactional producer, topics and offsets. Topics and groups are arguments. It knows no business."""

@@ -1,4 +1,4 @@
-"""A batch of records from Kafka: what was polled together, and what of each partition it covers."""
+"""A batch of records from Kafka: records that were polled together, and the range of offsets that they cover per partition."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pipeline.kafka.start import encode_log_name
 from pipeline.model.record import Form, Position, Record, Token
 
 TOKEN_HEADER = "pipeline-token"  # noqa: S105 -- no secret
-"""Header of a replayed dead letter: `topic id/partition/offset` of its first life, so that its effects are known again."""
+"""Header of a replayed dead letter: `topic id/partition/offset` of its first life, so that the ledger recognizes it."""
 MAX_TOKEN_BYTES = 500
-"""A token has a tenth of this. Python refuses to read a number of thousands of digits."""
+"""Longest header that is parsed. A token takes a tenth of it, and Python refuses to parse numbers of thousands of digits."""
 RECEIVED_HEADER = "pipeline-received"
 """Header of a replayed dead letter: when it first arrived, in epoch seconds."""
 FIRST_FAILURE_HEADER = "pipeline-first-failure"
@@ -28,8 +28,8 @@ NO_HEADERS: Headers = MappingProxyType({})
 class KafkaPositions(NamedTuple):
     """Offsets to commit, by partition: each is one past the last record of the batch.
 
-    `membership` is the consumer group's metadata of the time when the batch was polled: a commit with it fails if the group has
-    moved on. `metadata` is text that the broker keeps beside the offsets, by partition.
+    `membership` is the consumer group's metadata when the batch was polled. A commit with it fails if the group was rebalanced
+    since then. `metadata` is text that the broker keeps beside the offsets, by partition.
     """
 
     topic: str
@@ -56,12 +56,12 @@ class KafkaBatch:
 
     @property
     def positions(self) -> KafkaPositions:
-        """What a commit of this batch moves."""
+        """The positions that a commit of this batch makes durable."""
         metadata = {partition: encode_log_name(self.logs[partition]) for partition in self.ends}
         return KafkaPositions(self.topic, self.ends, self.membership, metadata)
 
     def halves(self) -> tuple[KafkaBatch, KafkaBatch]:
-        """Cut in two. The second half stands on what the first commits, so they are settled one after the other."""
+        """Cut in two. The second half begins where the first one's commit ends, so the first must be committed before it."""
         middle = len(self.records) // 2
         first, second = self.records[:middle], self.records[middle:]
         between: dict[int, int] = {}
@@ -78,7 +78,10 @@ class KafkaBatch:
 
 
 def place_of(record: Record) -> tuple[int, int]:
-    """Return the partition and the offset of a broker's record. The token of a replayed dead letter names others."""
+    """Return the partition and offset of a record from Kafka.
+
+    (The token of a replayed dead letter names those of its first life.)
+    """
     assert isinstance(record.position, tuple), "only files have line numbers"  # noqa: S101
     return record.position
 

@@ -1,4 +1,4 @@
-"""librdkafka's configuration, made from the settings. A comment says what each value costs and what it buys."""
+"""librdkafka's configuration, made from the settings. Comments give the reason for each value that is not the default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.settings.schema import KafkaSettings, Settings
 Config = dict[str, Any]
 
 REQUEST_OVERHEAD_BYTES = 1_000_000
-"""Bytes that a fetch response may hold beside its records. One above `receive.message.max.bytes` kills the connection."""
+"""Bytes that a fetch response may hold beside its records. A response above `receive.message.max.bytes` kills the connection."""
 
 LARGEST_RECORD_BYTES = 100_000_000
 """Largest record that the client sends. The topics set the real limits: events are checked before, and dead letters are as large
@@ -32,7 +32,7 @@ WORKER_REQUEST_BYTES = 10_000_000
 def client_config(kafka: KafkaSettings) -> Config:
     """Return the configuration that every client needs: addresses and credentials.
 
-    Consumers and producers write to our logs. Admin clients are silent, see `admin_config`.
+    Consumers and producers log through `logging`. Admin clients are silent, see `admin_config`.
     """
     config: Config = {
         "bootstrap.servers": kafka.brokers,
@@ -60,7 +60,7 @@ def client_config(kafka: KafkaSettings) -> Config:
 
 
 def admin_config(kafka: KafkaSettings) -> Config:
-    """Return the configuration of an admin client. It logs nothing: nobody polls it, so it would write past our logs."""
+    """Return the configuration of an admin client. It is silent: nobody polls it, so it would write to stderr past `logging`."""
     return client_config(kafka) | {"log_level": 0}
 
 
@@ -79,10 +79,10 @@ def consumer_config(kafka: KafkaSettings, group: str, *, max_record_bytes: int) 
         "enable.auto.offset.store": False,
         "enable.partition.eof": False,
         "auto.offset.reset": "earliest",  # with `latest`, the first records of an added partition would be lost
-        "queued.min.messages": 2_000,  # two full batches; the default of 100,000 is memory without use
+        "queued.min.messages": 2_000,  # two full batches; the default of 100,000 only takes memory
         "queued.max.messages.kbytes": max(1, kafka.prefetch_bytes // 1_000),
         "fetch.max.bytes": fetch_bytes,
-        "max.partition.fetch.bytes": min(fetch_bytes, 4_000_000),  # a larger record still comes, alone (KIP-74)
+        "max.partition.fetch.bytes": min(fetch_bytes, 4_000_000),  # a larger record is still delivered, alone (KIP-74)
         "fetch.wait.max.ms": 50,
         "receive.message.max.bytes": max(RECEIVE_BYTES, 2 * fetch_bytes + max_record_bytes + REQUEST_OVERHEAD_BYTES),
     }
@@ -108,7 +108,7 @@ def producer_config(kafka: KafkaSettings) -> Config:
         "compression.type": kafka.compression,
         "enable.idempotence": True,
         "linger.ms": 5,
-        "batch.size": 1_000_000,  # small beside what topics take: a request is cut by the first record that does not fit
+        "batch.size": 1_000_000,  # well below the topics' limit: the first record that does not fit ends a request
         "message.max.bytes": LARGEST_RECORD_BYTES,
         "queue.buffering.max.kbytes": QUEUE_BYTES // 1_000,
         "queue.buffering.max.messages": 100_000,
@@ -118,12 +118,12 @@ def producer_config(kafka: KafkaSettings) -> Config:
 
 
 def transactional_config(kafka: KafkaSettings, transactional_id: str) -> Config:
-    """Return the configuration of a producer whose records appear all or not at all."""
+    """Return the configuration of a transactional producer: a transaction's records become visible together or not at all."""
     timeout_ms = round(kafka.transaction_timeout_s * 1e3)
     return producer_config(kafka) | {
         "transactional.id": transactional_id,
         "transaction.timeout.ms": timeout_ms,
-        "delivery.report.only.error": True,  # a callback for each event would be our dearest line
+        "delivery.report.only.error": True,  # a callback for each event would cost more than anything else in the worker
         "delivery.timeout.ms": timeout_ms,  # a record that is not delivered by then has lost its transaction anyway
         "socket.timeout.ms": min(10_000, timeout_ms),
     }
@@ -153,8 +153,8 @@ def dead_letter_bytes(settings: Settings) -> int:
 
 
 def transactional_id(kafka: KafkaSettings, group: str) -> str:
-    """Return the name of this process's transactions in a group.
+    """Return the transactional id of this process in a group.
 
-    With a slot the name stays over a restart, so that the next life ends at once what this one left open.
+    With a slot the id stays the same over a restart, and the restarted process ends at once the transaction that it left open.
     """
     return f"{group}-{kafka.slot or secrets.token_hex(8)}"

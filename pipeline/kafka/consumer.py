@@ -1,8 +1,8 @@
-"""A topic as batches: a member of a consumer group that reads committed records.
+"""The consumer: reads a topic as batches, as a member of a consumer group. It sees committed records only.
 
-Each trap of librdkafka is named where this file steps around it; tests/integration/test_kafka_consumer.py has one test each.
+Comments name each trap of librdkafka that the code avoids. tests/integration/test_kafka_consumer.py has a test for each.
 
-This file is long because what a rebalance, a rewind and a break of the log do to the same partitions is read in one place.
+This file is long because a rebalance, a rewind and a break of the log change the same state of the same partitions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.settings.schema import BatchSettings, KafkaSettings
 log = logging.getLogger(__name__)
 
 TYPICAL_RECORD_BYTES = 20_000
-"""The first guess. Afterwards the last batch's average decides how many records are asked for at once."""
+"""First guess of a record's size. Later the last batch's average decides how many records are requested at once."""
 ANSWER_WITHIN_S = 0.2
 BROKERS_AWAY = "kafka: no broker can be reached"
 BROKERS_BACK = "kafka: a broker answers again, but not yet to the consumer group"
@@ -35,9 +35,9 @@ WITHOUT_PARTITIONS = "kafka: the consumer group has given this worker no partiti
 class KafkaConsumer:
     """One topic as batches, read as a member of a consumer group. Not thread-safe: one thread polls, and callbacks run in it.
 
-    `form` is how the topic's records are to be read. `on_revoke` is called with the partitions that were taken away, before they
-    are given up. `on_error` is called with the name of each error that the client lives with, and `on_break` with the name of a
-    `Break` and the number of records that nobody can read any more.
+    `form` is the form of the topic's records. `on_revoke` is called with partitions that are taken away, before they are given
+    up. `on_error` is called with the name of each error after which the client goes on, and `on_break` with the name of a `Break`
+    and the number of records that are lost.
     """
 
     def __init__(
@@ -58,9 +58,10 @@ class KafkaConsumer:
         self._form = form
         self._history = TopicHistory(kafka, topic)
         self._bases: dict[int, int | None] = {}
-        """Owned partitions and their committed offset. None until the first record comes: then `_take_on` asks for it."""
+        """Owned partitions and their committed offsets. An offset is None until the first record comes and `_take_on` asks for
+        it."""
         self._logs: dict[int, str] = {}
-        """Names of the owned partitions' logs, as far as they were taken on."""
+        """Log names of the owned partitions that `_take_on` has handled."""
         self._membership: Any = None
         self._rebalances = 0
         self._paused = False
@@ -104,7 +105,7 @@ class KafkaConsumer:
         return ""
 
     def poll(self) -> KafkaBatch | None:
-        """Collect a batch by count, bytes and time. None if nothing came, or if the group moved meanwhile.
+        """Collect a batch by count, bytes and time. None if nothing came, or if the group was rebalanced meanwhile.
 
         Raises KafkaException if the client cannot go on.
         """
@@ -125,7 +126,7 @@ class KafkaConsumer:
             messages += came
             size += sum(map(len, came))
         if self._rebalances != before or (messages and self._membership is None):
-            # Some of what came may be of a partition that is no longer ours, or that was ours twice: read it all again.
+            # Some records may be of a partition that was lost, or lost and assigned again: read all of them again.
             self.rewind()
             return None
         if not messages:
@@ -145,23 +146,23 @@ class KafkaConsumer:
         return self._batch(messages) if messages else None
 
     def wait(self, seconds: float) -> bool:
-        """Pause all partitions and go on polling, so that the group keeps this member. False if the group moved meanwhile."""
+        """Pause all partitions and go on polling, so that the group keeps this member. False if there was a rebalance."""
         before = self._rebalances
         self._pause()
-        passed = self._good(self._consumer.consume(1, seconds))  # what was on its way when we paused: it is read again
+        passed = self._good(self._consumer.consume(1, seconds))  # records that were under way when we paused: they are read again
         if self._rebalances == before and not passed:
             return True
         self.rewind()
         return False
 
     def resume(self) -> None:
-        """Let records come again after `wait`."""
+        """Resume all partitions after `wait`."""
         self._paused = False
         if self._bases:
             self._consumer.resume(self._owned())
 
     def committed(self, positions: KafkaPositions) -> None:
-        """Take note of offsets that a confirmed commit has moved."""
+        """Take note of the offsets of a confirmed commit."""
         self._brokers_away = False
         for partition, end in positions.ends.items():
             if partition in self._bases:
@@ -196,18 +197,24 @@ class KafkaConsumer:
         return KafkaPositions(self._topic, moved, self._membership, metadata) if moved else None
 
     def close(self) -> None:
-        """Leave the group, so that others take over at once. A static member leaves silently: it may come back."""
+        """Leave the group, so that others take over at once.
+
+        A static member does not tell the broker, because it may come back.
+        """
         self._consumer.close()
 
     def _is_unknown(self, message: Message) -> bool:
-        """Whether it is not known how the message's partition goes on. An offset below the base means that it went backwards."""
+        """Whether `_take_on` must look at the message's partition first.
+
+        That is so if the partition is new, or if its log went backwards (the offset is below the base).
+        """
         base = self._bases[message.partition()]
         return base is None or message.offset() < base
 
     def _take_on(self, partitions: Collection[int]) -> set[int] | None:
         """Find out where partitions are read from, and begin there.
 
-        Return those whose reading was moved, or None if the broker does not say yet.
+        Return the partitions whose position was moved, or None if the broker does not know yet.
         """
         moved: set[int] = set()
         to_mark: list[TopicPartition] = []
@@ -250,7 +257,7 @@ class KafkaConsumer:
             token = Token(self._logs[partition], partition, offset)
             records.append(make_record(message.value() or b"", self._form, self._topic, token, _arrived(message), own))
         ends = {partition: message.offset() + 1 for partition, message in last.items()}
-        # The position, not the last offset + 1: behind transaction markers the latter would leave a lag of 1 for ever.
+        # Commit the position, not the last offset + 1: transaction markers take offsets too, and would leave a lag of 1 for ever.
         for place in self._consumer.position([TopicPartition(self._topic, partition) for partition in ends]):
             ends[place.partition] = max(place.offset, ends[place.partition])
         bases = {partition: base for partition in ends if (base := self._bases[partition]) is not None}
@@ -272,14 +279,14 @@ class KafkaConsumer:
         return good
 
     def _note(self, error: KafkaError) -> None:
-        """Log and count an error that the client lives with."""
+        """Log and count an error after which the client goes on."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- the client's name
             self._brokers_away, self._answered_at = True, None
         note_error(error)
         self._on_error(error.name())
 
     def _has_broker_answered(self) -> bool:
-        """Ask any broker for the topic, and wait no longer than a moment."""
+        """Ask any broker about the topic, with a short time-out. Return whether one answered."""
         try:
             self._consumer.list_topics(self._topic, timeout=ANSWER_WITHIN_S)
         except KafkaException:
@@ -305,7 +312,7 @@ class KafkaConsumer:
         self._membership = membership if consumer.memberid() else None
         self._brokers_away = False
         if places:
-            # `pause` survives a revoke and the next assign.
+            # `pause` lasts over a revocation and the next assignment.
             (consumer.pause if self._paused else consumer.resume)(places)
         log.info("partitions assigned", extra={"assigned": [p.partition for p in places], "owned": self.partitions})
 
@@ -322,7 +329,7 @@ class KafkaConsumer:
         log.info("partitions revoked", extra={"revoked": gone, "owned": self.partitions})
 
     def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Drop the membership: the group went on without this member, and its partitions belong to others."""
+        """Drop the membership. The group has gone on without this member, and others own its partitions."""
         self._membership = None
         why = (
             "no broker could be reached" if self._brokers_away else "this worker was silent for too long, or its coordinator was"
@@ -332,7 +339,7 @@ class KafkaConsumer:
 
 
 def _headers(message: Message) -> Sequence[tuple[str, bytes | None]]:
-    """Return the headers, or none if a name is not UTF-8: then the client can read none of them. Our own names are ASCII."""
+    """Return the headers, or an empty list if a name is not UTF-8, because the client then fails to read any."""
     try:
         return message.headers() or ()
     except (SystemError, UnicodeDecodeError):

@@ -18,32 +18,35 @@ from pipeline.settings.schema import KafkaSettings, Settings
 
 TIMEOUT_S = 15.0
 BROKERS_SWEEP_S = 10.0
-"""How long a broker may take to end a transaction after its time-out."""
+"""How long a broker may take to abort a transaction after its time-out."""
 READ_FOR_S = 0.05
-"""The client fills its answer for so long, also where a partition has come to its end."""
+"""How long one `consume` call collects records, even at the end of a partition."""
 LETTERS_PER_TRANSACTION = 500
 BYTES_PER_TRANSACTION = 16_000_000
-"""Bounds the memory of a replay. What goes over it is one letter, which the client's queue has room for."""
+"""Bounds the memory of a replay. A transaction exceeds it by at most one letter, for which the client's queue has room."""
 
 
 @dataclass(slots=True)
 class Replayed:
-    """How far a replay has come."""
+    """Counts of a replay so far. `letters` were replayed."""
 
     letters: int = 0
     already: int = 0
-    """Wanted, but replayed before."""
+    """Letters that the filters select and that were replayed before."""
     cut: int = 0
-    """Wanted, but only their beginning was kept."""
+    """Letters that the filters select but that were not kept whole."""
     has_more: bool = False
-    """Whether others are left because of a limit."""
+    """Whether the limit left out further letters."""
 
 
 class DeadLetterTopic:
     """The dead letters that are on the topic now. Opened for one command and closed after it."""
 
     def __init__(self, settings: Settings, *, is_settled: bool = False) -> None:
-        """Open it as it is, or once nothing that was produced by now is still undecided. Raises KafkaException."""
+        """Open the topic.
+
+        With `is_settled`, wait first until all transactions that are open now have ended. Raises KafkaException.
+        """
         self._kafka = settings.kafka
         self._topic = settings.kafka.dead_letters
         self._consumer = Consumer(reader_config(settings.kafka, max_record_bytes=settings.input.max_record_bytes))
@@ -54,7 +57,7 @@ class DeadLetterTopic:
         return {place for message in self._messages(self._first()) if (place := read_mark(_headers(message))) is not None}
 
     def letters(self, wanted: Wanted) -> Iterator[StoredLetter]:
-        """Read the dead letters that are wanted, replayed or not, partition by partition in their order."""
+        """Yield the dead letters that `wanted` selects, replayed or not, partition by partition, in the order of offsets."""
         for message in self._messages(self._first() if wanted.places is None else _starts(self._first(), wanted.places)):
             headers = _headers(message)
             if read_mark(headers) is None:
@@ -77,7 +80,7 @@ class DeadLetterTopic:
         }
 
     def _find_settled_ends(self) -> dict[int, tuple[int, int]]:
-        """Wait for the end of transactions that are open: marks may stand behind one, where no reader sees them yet."""
+        """Wait for the end of open transactions, because no reader sees marks behind an open one. Return the ends."""
         ends = self._find_ends()
         latest = dict.fromkeys((TopicPartition(self._topic, partition) for partition in ends), OffsetSpec.latest())
         admin = AdminClient(admin_config(self._kafka))
@@ -99,7 +102,7 @@ class DeadLetterTopic:
         return {partition: low for partition, (low, high) in self._ends.items() if low < high}
 
     def _messages(self, starts: dict[int, int]) -> Iterator[Message]:
-        """Read each partition from its start to where it ended when this was opened."""
+        """Yield the messages of each partition from its start to where it ended when the topic was opened."""
         for partition, start in starts.items():
             self._consumer.assign([TopicPartition(self._topic, partition, start)])
             silent_since = time.monotonic()
@@ -222,7 +225,7 @@ def _headers(message: Message) -> dict[str, bytes]:
 
 
 def _starts(first: dict[int, int], places: frozenset[LetterAddress]) -> dict[int, int]:
-    """Start at the first place that is wanted of each partition."""
+    """Return where to start in each partition: at the first address of `places`."""
     starts: dict[int, int] = {}
     for place in places:
         if place.partition in first:

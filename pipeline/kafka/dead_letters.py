@@ -18,16 +18,16 @@ class LetterAddress(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        """Print as `partition:offset`."""
+        """Return `partition:offset`."""
         return f"{self.partition}:{self.offset}"
 
 
 REPLAYED_HEADER = "pipeline-replayed"
-"""A record of the topic with this header and no value is a mark: the dead letter at that place was replayed.
+"""A record of the topic with this header and no value is a mark: the dead letter at that address was replayed.
 
-Marks are written in the transaction that replays, so that a replay can be interrupted at any instruction, run again,
-with other filters or by two people at once, and still brings each dead letter back once. A mark goes to its dead letter's
-partition: retention deletes from the front, so that it never outlives its mark.
+A mark is written in the transaction that replays its letter. So a replay can be interrupted at any instruction, run again with
+other filters, or run by two people at once, and still replays each letter once. A mark goes to its letter's partition. Retention
+deletes from the front, so a letter never outlives its mark.
 """
 
 
@@ -46,7 +46,7 @@ class StoredLetter:
 
     @property
     def project_id(self) -> int | None:
-        """The project, where the bytes can be read."""
+        """The project, or None if the bytes cannot be read."""
         return project_of(self.body)
 
     def to_json(self) -> dict[str, Any]:
@@ -66,11 +66,14 @@ class StoredLetter:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all bytes were kept. A record too large for any topic was cut, and would only die again."""
+        """Whether all bytes were kept.
+
+        Of a record that is too large for any topic only the beginning is kept, which cannot be replayed.
+        """
         return "truncated-from" not in self.headers
 
     def replayed(self) -> Output:
-        """Return the record that brings the dead letter back: its bytes, with the identity of its first life in the headers."""
+        """Return the record to produce to the input topic: the bytes, with the identity of the first life in the headers."""
         carried = {TOKEN_HEADER: "token", RECEIVED_HEADER: "received", FIRST_FAILURE_HEADER: "first-failure"}
         headers = [(name, self.headers[own]) for name, own in carried.items() if own in self.headers]
         return Output(None, self.body, headers)
@@ -78,7 +81,7 @@ class StoredLetter:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Filters. One that is None lets everything pass. Times are epoch seconds of the failure; `until` is excluded."""
+    """Filters of dead letters. One that is None selects all. Times are epoch seconds of the failure; `until` is excluded."""
 
     stage: str | None = None
     reason: str | None = None

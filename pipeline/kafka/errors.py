@@ -1,4 +1,4 @@
-"""The client's errors, as the commands say them."""
+"""Turns errors of the Kafka client into messages for people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTLING = frozenset(
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     }
 )
-"""A broker answers so for a moment about a partition or a group that has just been made, or is moving."""
+"""Errors that pass by themselves: the partition or group was just created, or is moving to another broker."""
 _SILENT = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT, KafkaError._RESOLVE}  # noqa: SLF001 -- the client's names
 )
@@ -35,7 +35,7 @@ ASK_AGAIN_S = 0.1
 
 @contextmanager
 def broker_errors(what: str) -> Iterator[None]:
-    """Turn the client's exceptions into BrokerError. `what` says what was tried; a hint says what to look at."""
+    """Turn the client's exceptions into BrokerError. `what` names the operation that failed."""
     try:
         yield
     except KafkaException as error:
@@ -61,5 +61,5 @@ def when_settled(ask: Callable[[], Answer], within_s: float) -> Answer:
 
 
 def note_error(error: KafkaError) -> None:
-    """Log an error that the client lives with."""
+    """Log an error after which the client goes on."""
     log.warning("kafka: %s", error.str(), extra={"kafka_error": error.name()})

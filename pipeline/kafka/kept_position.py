@@ -19,7 +19,7 @@ from pipeline.settings.schema import KafkaSettings
 
 TIMEOUT_S = 5.0
 PARTITION = 0
-"""The offset stands for nothing; a broker keeps metadata only beside one."""
+"""The partition whose metadata holds the position. A broker keeps metadata only beside an offset, which has no meaning here."""
 
 
 class KeptPosition:
@@ -38,7 +38,7 @@ class KeptPosition:
         self._commits = 0
 
     def read(self) -> str:
-        """Return the committed position, "" where there is none. Raises RetryableError where the broker does not say."""
+        """Return the committed position, or "" if there is none. Raises RetryableError if the broker does not answer."""
         place = TopicPartition(self._topic, PARTITION)
 
         def ask() -> TopicPartition:
@@ -55,7 +55,10 @@ class KeptPosition:
         return found.metadata or ""
 
     def positions(self, text: str) -> KafkaPositions:
-        """Return what a transaction commits to keep a position. The offset grows, so that lag watchers see movement."""
+        """Return what a transaction commits to keep a position.
+
+        The offset grows with each, so that monitors of lag see progress.
+        """
         self._commits += 1
         return KafkaPositions(self._topic, {PARTITION: self._commits}, self._membership, {PARTITION: text})
 

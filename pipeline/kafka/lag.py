@@ -1,6 +1,6 @@
 """Lag: how far a group's committed offsets are behind a topic's ends, in records and in seconds, for every partition.
 
-One member of a group watches for all: the one that owns partition 0. So each partition has a series, also if nobody owns it or
+The member of the group that owns partition 0 watches all partitions. So each partition has a series, even if nobody owns it or
 nothing was read of it yet. The series go on while a batch hangs, because the watch has a thread of its own.
 """
 
@@ -52,7 +52,7 @@ class LagWatch:
         self._thread = threading.Thread(target=self._run, name="lag-watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -67,8 +67,8 @@ class LagWatch:
             if self._is_elected():
                 try:
                     self.look()
-                except Exception:  # a watch that ended silently would look like a lag that stays the same
-                    log.exception("the lag could not be looked at")
+                except Exception:  # if the thread ended silently, the lag would seem to stay the same
+                    log.exception("the lag could not be measured")
                 self._on_lag(self.lag(time.time()))
                 was_elected = True
             elif was_elected:

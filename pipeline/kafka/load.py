@@ -12,11 +12,11 @@ from pipeline.settings.schema import KafkaSettings
 
 REPORT_EVERY_S = 1.0
 DELIVERED_WITHIN_MS = 30_000
-"""A broker that is away for longer ends the command: the client's own five minutes would look like work."""
+"""If the broker is away for longer, the command ends. The client's default is five minutes, in which it would seem to work."""
 FLUSH_POLL_S = 0.02
-"""Between two looks at what is still on its way: the client's own `flush` takes Ctrl-C for a bug of its caller's."""
+"""Pause between checks for outstanding messages. The client's own `flush` reports Ctrl-C as an error of its caller."""
 APPEARS_WITHIN_MS = 5_000
-"""A topic that was just created is unknown for a moment; one that is unknown for longer is missing."""
+"""A topic that was just created may be unknown for this long. One that is unknown for longer does not exist."""
 
 
 def produce(
@@ -26,7 +26,9 @@ def produce(
     per_second: float | None,
     on_progress: Callable[[int, float], None],
 ) -> int:
-    """Produce (key, value) pairs to the input topic, as fast as the broker takes them or at a rate. Return how many arrived.
+    """Produce (key, value) pairs to the input topic, and return how many were delivered.
+
+    `per_second` is the rate; None means as fast as the broker takes them.
 
     `on_progress` is called once a second with the number that the broker has acknowledged so far, and the seconds taken. What is
     still in the client's queue does not count. Raises KafkaException once one is known not to have arrived.
@@ -40,7 +42,7 @@ def produce(
     arrived = 0
 
     def delivered(error: KafkaError | None, _: Message) -> None:
-        """Count a message, or raise from the `poll` that learns of its failure."""
+        """Count a delivered message. Raises KafkaException from within `poll` for one that failed."""
         nonlocal arrived
         if error is not None:
             raise KafkaException(error)

@@ -15,7 +15,7 @@ from pipeline.kafka.topics import TIMEOUT_S, topic_id
 from pipeline.settings.schema import KafkaSettings
 
 FIRST_RECORDS_WITHIN_S = 2.0
-"""How long one look waits for the oldest unread records."""
+"""How long one call waits for the oldest unread records."""
 
 
 class Standing(NamedTuple):
@@ -44,7 +44,7 @@ class GroupOffsets:
             "group.id": group,
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
-            "fetch.message.max.bytes": 1_000,  # a larger record still comes, alone
+            "fetch.message.max.bytes": 1_000,  # a larger record is still delivered, alone
         }
         self._consumer = Consumer(admin_config(kafka) | settled)
 
@@ -57,7 +57,7 @@ class GroupOffsets:
         return topic_id(self._admin, self._topic)
 
     def read(self) -> dict[int, Standing]:
-        """Return where every partition stands. A committed offset past its end is one that the topic does not have."""
+        """Return the standing of every partition. A committed offset may be past the end if the topic was made again."""
         places = self._places()
         firsts = self._find(places, OffsetSpec.earliest())
         committed = self._committed(places)
@@ -79,7 +79,7 @@ class GroupOffsets:
         return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
 
     def write(self, offsets: dict[int, int]) -> None:
-        """Move the group. Fails while a member of the group runs."""
+        """Set the group's committed offsets. The broker refuses this while the group has members."""
         places = [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
         request = ConsumerGroupTopicPartitions(self._group, places)
         future = self._admin.alter_consumer_group_offsets([request], request_timeout=TIMEOUT_S)
@@ -102,7 +102,7 @@ class GroupOffsets:
         return arrived
 
     def _committed(self, places: list[TopicPartition]) -> dict[int, int]:
-        """Return what is committed, negative where nothing is. Waits for the end of an open transaction."""
+        """Return the committed offsets, negative for partitions without one. Waits for the end of an open transaction."""
 
         def ask() -> dict[int, int]:
             found = self._consumer.committed(places, timeout=TIMEOUT_S)

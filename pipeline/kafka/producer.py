@@ -1,7 +1,7 @@
-"""Transactions: all that a batch produced, and the offsets that it consumed, become visible together.
+"""The transactional producer: all that a batch produced, and the offsets that it consumed, become visible together.
 
-Every failure is a CommitError: nothing of the batch is visible, or the broker did not answer and only the committed offsets tell.
-In both cases the reader goes on from the committed offsets.
+Every failure is a CommitError. Either nothing of the batch is visible, or the broker did not answer and only the committed
+offsets show what happened. In both cases reading goes on at the committed offsets.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 FENCES_BEFORE_GIVING_UP = 5
 FENCES_WITHIN_S = 60.0
-"""A sleep past the transaction's time-out fences a producer once. One that is fenced so often shares its slot."""
+"""Period for FENCES_BEFORE_GIVING_UP. A worker that slept past the transaction's time-out is fenced once. One that is fenced
+again and again shares its slot with another worker."""
 
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001 -- the client's name for it
 
@@ -31,10 +32,10 @@ _LOST_BROKER = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}) 
 
 
 class TransactionalProducer:
-    """A producer whose records and offsets appear all or not at all. Not thread-safe.
+    """A producer whose records and offsets become visible together or not at all. Not thread-safe.
 
-    The client is built anew when the broker has fenced it off, or was lost. `on_error` is called with the name of each error that
-    the client lives with.
+    A new client is built after the broker has fenced it off or was away. `on_error` is called with the name of each error after
+    which the client goes on.
     """
 
     def __init__(self, kafka: KafkaSettings, transactional_id: str, on_error: Callable[[str], None] = lambda _: None) -> None:
@@ -47,9 +48,9 @@ class TransactionalProducer:
         self._report_error = on_error
 
     def commit(self, outputs: Outputs | None, positions: KafkaPositions) -> None:
-        """Produce and commit. Raises CommitError; SlotTakenError where another worker keeps fencing us off.
+        """Produce and commit. Raises CommitError, or SlotTakenError if another worker keeps fencing this one off.
 
-        Called after stages and ledger are done: a transaction that is open while they work would run into its time-out.
+        Call it after stages and ledger are done. A transaction that is open while they work would run into its time-out.
         """
         producer = self._ready_producer()
         deadline = time.monotonic() + self._kafka.transaction_timeout_s
@@ -70,7 +71,10 @@ class TransactionalProducer:
             raise self._aborted(producer, KafkaError(KafkaError._QUEUE_FULL)) from None  # noqa: SLF001 -- the client's name for it
 
     def register(self) -> None:
-        """End what a former life of this transactional id left open. Raises CommitError. A commit does it by itself."""
+        """End the transaction that an earlier process with this transactional id left open.
+
+        `commit` does it too. Raises CommitError.
+        """
         self._ready_producer()
 
     def produce(self, producer: Producer, outputs: Outputs, deadline: float) -> None:
@@ -104,13 +108,13 @@ class TransactionalProducer:
         may wait for ever, whatever time-out it was given (librdkafka 2.16, after outages longer than the session).
         """
         if self._producer is not None:
-            self._producer.poll(0)  # now it tells what happened since the last commit
+            self._producer.poll(0)  # the client now reports what happened since the last commit
         if self._producer is None or self._lost_broker:
             self._discard_producer()
             callbacks = {"error_cb": self._on_error, "on_delivery": self._on_delivery}
             producer = Producer(worker_producer_config(self._kafka, self._id) | callbacks)
             try:
-                # Ends what a former life of this slot left open, whatever it came to.
+                # Ends the transaction that an earlier process with this slot left open.
                 producer.init_transactions(self._kafka.transaction_timeout_s)
             except KafkaException as error:
                 self._note(error.args[0])

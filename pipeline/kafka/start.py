@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 ASK_WITHIN_S = 5.0
 ASK_FOR_ID_EVERY_S = 1.0
 CONFIRM_BACKWARDS_S = 3.0
-"""A log that ends before the committed offset must look so for this long: a new leader may catch up yet."""
+"""How long a log must seem to end before the committed offset until this is believed. A new leader may still catch up."""
 _LOG_NAME = re.compile(r"log=(\S+)")
 
 
 def encode_log_name(name: str) -> str:
     """Return the metadata of a commit: the name of the log that its offset belongs to.
 
-    A log is named by its topic's id, with a number behind it if it has lost its tail.
+    A log's name is its topic's id, followed by a number if the log has lost its tail.
 
     >>> parse_log_name(encode_log_name("xyz~1"))
     'xyz~1'
@@ -42,7 +42,7 @@ def encode_log_name(name: str) -> str:
 
 
 def parse_log_name(metadata: str | None) -> str | None:
-    """Return the name of the log in a commit's metadata. None for metadata that somebody else wrote, or none at all."""
+    """Return the name of the log in a commit's metadata. None if there is no metadata, or if another program wrote it."""
     found = _LOG_NAME.fullmatch(metadata or "")
     return found[1] if found else None
 
@@ -55,13 +55,13 @@ class Break(StrEnum):
     RECREATED = "recreated"
     """The topic was deleted and made again under the same name. It is read from its beginning."""
     WENT_BACKWARDS = "went_backwards"
-    """The log ends before the committed offset: the broker lost what stood behind. What it takes now is read as a new log."""
+    """The log ends before the committed offset, because the broker lost its tail. What comes now is read as a new log."""
 
 
 class Start(NamedTuple):
-    """Where reading begins. `base` is the offset that the ledger and the next commit stand on, `log` the name of the log.
+    """Where reading begins. `base` is the committed offset for the ledger and the next commit, `log` the name of the log.
 
-    `seek_to` is set if the client must be moved there. `lost` counts the offsets that nobody can read any more.
+    `seek_to` is set if the client must be moved there. `lost` is the number of offsets that were deleted before they were read.
     """
 
     base: int
@@ -75,7 +75,7 @@ def find_start(committed: int | None, log_name: str | None, first: int, end: int
     """Decide where a partition is read from.
 
     `committed` is the group's offset, None if there is none, and `log_name` the log that it belongs to. The broker has the
-    offsets from `first` up to and without `end`. A commit without a name is from a version that wrote none, and is trusted.
+    offsets from `first` up to `end`, excluded. A commit without a log name is from an older version, and is trusted.
     """
     if committed is None:
         return Start(first, topic_id)
@@ -121,8 +121,8 @@ class TopicHistory:
     def find_starts(self, consumer: Consumer, partitions: Collection[int]) -> dict[int, Start]:
         """Return where each partition is read from, and log what happened to it.
 
-        `consumer` is a member of the group. Raises KafkaException if the broker does not answer, or if its answer needs a
-        second look.
+        `consumer` is a member of the group. Raises KafkaException if the broker does not answer, or if the log
+        seems to have gone backwards and must be looked at again.
         """
         places = [TopicPartition(self._topic, partition) for partition in partitions]
         self._id = topic_id(self._admin, self._topic)

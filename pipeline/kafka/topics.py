@@ -1,4 +1,4 @@
-"""The topics of an installation: how they are made, whether existing ones fit, and their ids."""
+"""The topics of an installation: creating them, checking existing ones, and their ids."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def check_topics(settings: Settings) -> Iterator[str]:
 
 
 def outcome_topics(kafka: KafkaSettings) -> list[str]:
-    """Return the topics that outcomes go to, each once."""
+    """Return the names of the topics that outcomes go to, without repeats."""
     return list(dict.fromkeys(name for name in (kafka.outcomes, kafka.outcomes_billing) if name))
 
 

@@ -14,11 +14,11 @@ V = TypeVar("V")
 class ByteBoundedLru(Generic[K, V]):
     """Holds values that together use at most `max_bytes`, as far as callers estimate their size.
 
-    The least recently used entry is dropped first. An entry larger than `max_entry_bytes` is not stored, so one giant cannot push
-    out everything else; `max_entry_bytes` is `max_bytes` unless given. Not safe for use by several threads at once.
+    The least recently used entry is dropped first. An entry larger than `max_entry_bytes` (default: `max_bytes`) is not stored,
+    so that one large entry cannot push out all others. Not thread-safe.
 
-    `cachetools` takes a quarter of a microsecond a look-up. Caches that are asked for every frame use `lru-dict`, which takes a
-    tenth and bounds the number of entries.
+    A look-up takes a quarter of a microsecond, most of it in `cachetools`. Caches that are asked for every frame use `lru-dict`,
+    which takes a tenth of a microsecond and bounds the number of entries.
     """
 
     def __init__(self, max_bytes: int, *, max_entry_bytes: int | None = None) -> None:

@@ -22,7 +22,10 @@ class DeadLetter:
     quantity: int = 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line of `dead_letters.jsonl`. `size` is the whole size of a record of which only the beginning was kept."""
+        """Return the object of a line of `dead_letters.jsonl`.
+
+        If only the beginning of the record was kept, `size` is its full size.
+        """
         body: dict[str, Any] = {
             "bytes": base64.b64encode(self.record.body).decode(),
             "stage": self.stage,

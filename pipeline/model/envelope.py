@@ -18,7 +18,7 @@ _DECODER = json.JSONDecoder()
 
 
 class EnvelopeError(Exception):
-    """An envelope that must be refused as a whole. The text is Relay's."""
+    """An envelope that must be refused as a whole. The message is worded as Relay words it."""
 
 
 class Dsn(NamedTuple):
@@ -44,7 +44,7 @@ class EnvelopeItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A parsed envelope. `event_id` has 32 hex digits. `header` is the whole header, with the fields that are not used too."""
+    """A parsed envelope. `event_id` has 32 hex digits. `header` is the whole header, including fields that nobody reads."""
 
     header: dict[str, Any]
     event_id: str | None
@@ -82,7 +82,7 @@ def parse_envelope(body: bytes) -> Envelope:
 
 
 def _read_item(body: bytes, offset: int) -> tuple[EnvelopeItem, int]:
-    """Read one item: its header's line, then a payload of the stated length, or up to the end of the line if none is stated."""
+    """Read one item: a header, then a payload of `length` bytes. Without `length` the payload ends with its line."""
     header, start = read_header(body, offset, "invalid item header")
     kind, length = header.get("type"), header.get("length")
     if not isinstance(kind, str) or (length is not None and (type(length) is not int or length < 0)):
@@ -99,7 +99,7 @@ def _read_item(body: bytes, offset: int) -> tuple[EnvelopeItem, int]:
 
 
 def read_header(body: bytes, offset: int, refusal: str) -> tuple[dict[str, Any], int]:
-    """Read the JSON object at `offset`. Return it with the offset after its newline, or the end of the body."""
+    """Read the JSON object at `offset`. Return it, and the offset after the newline that follows it (or the end of the body)."""
     end = body.find(b"\n", offset)
     end = len(body) if end < 0 else end
     line = body[offset:end]

@@ -1,4 +1,4 @@
-"""Errors that cross borders: a rule file that does not parse, a service that is away, a batch that is no longer ours."""
+"""Errors that one part of the package raises and another handles, such as a rule file that does not parse."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class RuleError:
     text: str = ""
 
     def __str__(self) -> str:
-        """Print as compilers do: `file:line:column: message`."""
+        """Return `file:line:column: message` as compilers write it, with the offending line below."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         return f"{place}: {self.message}" + (f"\n    {self.text}" if self.text else "")
 
 
 class InvalidRulesError(Exception):
-    """Rule files that must not be used; carries every mistake found, not only the first."""
+    """Rule files that must not be used. `errors` holds every mistake that was found, not only the first."""
 
     def __init__(self, errors: list[RuleError]) -> None:
         self.errors = errors
@@ -32,45 +32,51 @@ class InvalidRulesError(Exception):
 
 
 class RetryableError(Exception):
-    """A service is away: nothing is wrong with the batch; run it again in `retry_in_s` seconds."""
+    """A service is away. The batch itself is good, and should be run again in `retry_in_s` seconds."""
 
     def __init__(self, service: str, detail: str, retry_in_s: float = 1.0) -> None:
-        super().__init__(service, detail, retry_in_s)  # what pickle makes it again from
+        super().__init__(service, detail, retry_in_s)  # pickle calls the class with these
         self.service = service
         self.detail = detail
         self.retry_in_s = retry_in_s
 
     def __str__(self) -> str:
-        """Print as `redis: what it said`."""
+        """Return `<service>: <detail>`, such as `redis: connection refused`."""
         return f"{self.service}: {self.detail}"
 
 
 class GiveUpError(Exception):
-    """The run cannot go on, and no part of its input is to blame; the text says what a person can do."""
+    """The run cannot go on, and its input is not at fault. The message says what a person can do."""
 
 
 class StaleBatchError(Exception):
-    """Another worker has gone past this batch: drop it, and read again from what is committed."""
+    """Another worker has already processed later records.
+
+    The batch must be dropped, and reading starts at the committed offsets.
+    """
 
 
 class SettingsError(Exception):
-    """A settings file, variable or flag that cannot be used; the text names it."""
+    """A settings file, variable or option that cannot be used. The message names it."""
 
 
 class CommitError(Exception):
-    """A batch was not committed, or nobody can say: read again from what is committed, and do it again."""
+    """A commit failed, or its result is unknown. Reading must start again at the committed positions."""
 
 
 class SlotTakenError(Exception):
-    """Another worker uses this one's slot; going on would only be a fight over it."""
+    """Another worker uses the same slot. Going on would make each fence the other off again and again."""
 
 
 class BrokerError(Exception):
-    """Kafka said no, or nothing at all, to a command; the text says what was tried."""
+    """A Kafka request of a command failed or timed out. The message says what was tried."""
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return what went wrong and where in this package: `KeyError: 'frames' (pipeline/model/title.py:64 in culprit)`."""
+    """Return an exception's text and where in this package it was raised.
+
+    For instance `KeyError: 'frames' (pipeline/model/title.py:64 in culprit)`.
+    """
     said = f"{type(error).__name__}: {error}"
     package = Path(__file__).parents[1]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

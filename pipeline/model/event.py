@@ -1,8 +1,8 @@
 """A normalized event: what every stage after normalization may rely on, and the accessors for it.
 
-A field is absent, or null, or of the type given here. Normalization sees to the types, and scrubbing replaces a value by null or
-by a value of the same type. Lists may contain null: an item that was refused or removed. Accessors skip these. Stages after
-normalization do not check types again. See docs/spec/normalization.md.
+A field is absent, or null, or of the type given here. Normalization guarantees the types, and scrubbing replaces a value by null
+or by a value of the same type. Lists may contain null, which stands for an item that was refused or removed. Accessors skip
+these. Stages after normalization do not check types again. See docs/spec/normalization.md.
 
 Events are plain dicts, because they are JSON and stages write to them. These types describe their content to readers and to mypy.
 """

@@ -29,7 +29,7 @@ def parse_event_id(value: Any) -> str | None:
 def derive_event_id(record: Record) -> str:
     """Return the id of an event that was sent without one. The same record of the same input gets the same id.
 
-    Equal records of two files, or at two positions, get two ids: nobody said that they are one event.
+    Equal records in two files, or at two positions, get different ids, because they may be two events.
     """
     place = record.token if isinstance(record.position, tuple) else (record.source, record.position)
     digest = xxhash.xxh3_128(record.body)

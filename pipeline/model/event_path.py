@@ -1,4 +1,4 @@
-"""Where a value of an event stands."""
+"""The path of a value in an event."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ import xxhash
 class Grouping:
     """The group of one event.
 
-    `hashes` are this configuration's, the primary first. During a change `secondary_hashes` are those of the configuration
-    before. `decided_group_id` is set if a person's decision (merge, split) names the group. Else it follows from project and
-    primary hash.
+    `hashes` are those of the present configuration, the primary hash first. While a project changes its configuration,
+    `secondary_hashes` are those of the previous one. `decided_group_id` is set if a person merged or split the group. Otherwise
+    the id follows from project and primary hash.
     """
 
     hashes: tuple[str, ...]
@@ -21,7 +21,7 @@ class Grouping:
     secondary_hashes: tuple[str, ...] = ()
     decided_group_id: int | None = None
     previous_primary_hash: str | None = None
-    """During a change of configuration: the primary hash of before, which still names the group."""
+    """During a change of configuration: the primary hash under the previous one, which still names the group."""
     title: str | None = None
     """The `title` of the fingerprint rule that matched, if it has one."""
 
@@ -31,7 +31,10 @@ class Grouping:
         return self.hashes[0]
 
     def group_id(self, project_id: int) -> int:
-        """Return the group's id, which is below 2**63. No database assigns it, so every worker and every replay agrees."""
+        """Return the group's id, which is below 2**63.
+
+        It is computed, not assigned, so every worker and every replay gets the same.
+        """
         if self.decided_group_id is not None:
             return self.decided_group_id
         return derive_group_id(project_id, self.previous_primary_hash or self.primary_hash)

@@ -18,7 +18,7 @@ from pipeline.model.scope import Scope
 
 @dataclass(slots=True)
 class Item:
-    """An event on its way. The stages that are named below fill in the later fields.
+    """An event on its way through the stages. Fields with a default are set by the stage that their comment names.
 
     `event` is a plain dict, so that unknown keys survive. `received` is the arrival in epoch seconds.
     """
@@ -40,10 +40,10 @@ class Item:
     sample_rate: float | None = None
     """Set by count if a group quota keeps a sample: each stored event stands for 1/rate events."""
     reserve_reason: str | None = None
-    """Set by admit for an event over its limits that was let through in case its group is new. If it is not, count rejects it for
-    this reason."""
+    """Set by admit for an event that is over a limit and was let through because its group may be new. If the group is known,
+    count rejects the event for this reason."""
     is_uncounted: bool = False
-    """Set by admit and count: whether Redis was away and the settings say to go on."""
+    """Set by admit and count: whether the event was not counted, because Redis was away and the settings allow that."""
     message: Output | None = None
     """Set by publish: the record for the storage topic. See model/storage_message.py."""
 

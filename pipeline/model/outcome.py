@@ -29,7 +29,7 @@ class Fate(IntEnum):
 
 
 class Outcome(NamedTuple):
-    """The fate of a `quantity` of a category. `timestamp` is in epoch seconds. A count of several records has no `record`."""
+    """What became of a `quantity` of a category. `timestamp` is in epoch seconds. A sum over several records has no `record`."""
 
     timestamp: float
     scope: Scope
@@ -60,5 +60,8 @@ class Outcome(NamedTuple):
 
 
 def format_datetime(epoch_s: float) -> str:
-    """Return epoch seconds in the one form that Snuba reads, `%Y-%m-%dT%H:%M:%S.%fZ`. `strftime` takes four times as long."""
+    """Return epoch seconds as `2026-11-22T12:00:00.000000Z`, the only form that Snuba reads.
+
+    `strftime` takes four times as long.
+    """
     return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

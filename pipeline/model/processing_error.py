@@ -19,7 +19,7 @@ def invalid_data(name: str, value: Any) -> dict[str, Any]:
 
 
 def describe(value: Any) -> str:
-    """Return a value's text or kind, at most one line of it."""
+    """Return a description of a value in at most one line: a text itself, or the kind of any other value."""
     if isinstance(value, dict | list | bytes):
         return {dict: "an object", list: "a list", bytes: "bytes"}[type(value)]
     text = value if isinstance(value, str) else json.dumps(value, default=repr)

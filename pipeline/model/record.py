@@ -32,7 +32,7 @@ class Token(NamedTuple):
 
 
 KEPT_OF_OVERSIZED = 65_536
-"""Bytes that a dead letter keeps of a record that is too large to be held or produced whole."""
+"""How many bytes a dead letter keeps of a record that is too large to be held in memory, or to be produced."""
 
 Position = int | tuple[int, int]
 
@@ -42,7 +42,7 @@ class Record(msgspec.Struct, frozen=True):
 
     `source` is the input as given, or the topic; `position` the line or record number from 1, or (partition, offset).
     `received` is the arrival in epoch seconds, for forms that do not carry their own.
-    `truncated_from` is the full size in bytes where `body` holds only the beginning of a record over the size limit.
+    `truncated_from` is set if `body` holds only the beginning of a record over the size limit: its full size in bytes.
     """
 
     body: bytes
@@ -58,7 +58,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Output(NamedTuple):
-    """A record to produce: key, value and headers. Whoever produces it knows the topic."""
+    """A record to produce: key, value and headers. The topic is kept beside it, see `Outputs`."""
 
     key: bytes | None
     value: bytes

@@ -13,14 +13,17 @@ from pipeline.model.errors import InvalidRulesError, RuleError
 
 
 class RuleFile(NamedTuple):
-    """`path` is how errors and explanations name the file: under the rules folder as it was given."""
+    """A file's path and text.
+
+    `path` begins with the rules folder as it was given; errors and explanations name the file by it.
+    """
 
     path: str
     text: str
 
 
 Layer = Mapping[str, RuleFile]
-"""File name (`filters.toml`, `enhancements.rules`, ...) to file. Layers are given the default's first, then the project's."""
+"""Maps file names (`filters.toml`, `enhancements.rules`, ...) to files. Lists of layers begin with the default's layer."""
 
 
 T = TypeVar("T")
@@ -59,7 +62,10 @@ def convert(values: dict[str, Any], file: RuleFile, kind: type[T]) -> T:
 
 
 def read_layers(name: str, layers: Sequence[Layer], kind: type[T]) -> T:
-    """Read a file of each layer. Later values win, key by key. Each layer is checked on its own, so that errors name its file."""
+    """Read the file `name` of each layer into one value of type `kind`. Later layers win, key by key.
+
+    Each layer is checked on its own, so that errors name its file.
+    """
     values: dict[str, Any] = {}
     result = msgspec.convert({}, kind)
     for layer in layers:
@@ -92,6 +98,6 @@ def find_key(text: str, path: str) -> int | None:
 
 
 def _quoted(message: str) -> str:
-    """Return the field's name in a message such as "Object contains unknown field `x`"."""
+    """Return the name between backticks in a message such as "Object contains unknown field `x`"."""
     name = re.search(r"`([^`]+)`", message)
     return name[1] if name else ""

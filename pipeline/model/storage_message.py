@@ -15,23 +15,26 @@ INSERT = "insert"
 QUEUE = "post_process_errors"
 
 PROMOTED_TAGS = ("level", "environment", "transaction", "sentry:release", "sentry:dist", "sentry:user")
-"""Columns that readers fill from the tags of these names and from nowhere else."""
+"""Tags from which readers fill columns. They read the values nowhere else in the message."""
 
 MAX_SEARCH_CHARS = 8_192
-"""Readers cut nothing, so the limit is applied by the writer."""
+"""Limit of the search message. Readers do not cut it, so the writer must."""
 
 LAST_SECOND = 2**32
-"""Readers hold seconds as 32 bits. A timestamp is below this."""
+"""Upper bound of timestamps (excluded): readers store seconds in 32 bits."""
 
 LAST_LINE = 2**32
-"""Readers hold lines and columns of frames as 32 bits. A number is below this."""
+"""Upper bound of line and column numbers of frames (excluded): readers store them in 32 bits."""
 
 REFUSED_ALIASES = tuple(f"sentry.interfaces.{name}" for name in ("Exception", "Http", "Threads", "User"))
-"""Old names of fields. Readers take them for the same field, and refuse an event that has both."""
+"""Old names of fields. Readers treat them as aliases, and refuse an event that has a field under both names."""
 
 
 class StoredEvent(TypedDict):
-    """The row. `datetime` and `group_first_seen` are UTC, `data` is the normalized event with tags, hashes and ids added."""
+    """The event's row.
+
+    `datetime` and `group_first_seen` are UTC. `data` is the normalized event with tags, hashes and ids added.
+    """
 
     group_id: int
     group_ids: list[int]
@@ -50,7 +53,7 @@ class StoredEvent(TypedDict):
 
 
 class GroupState(TypedDict):
-    """Novelty of one group."""
+    """Whether one group is new, and whether it came back after it was resolved."""
 
     id: str
     is_new: bool
@@ -59,7 +62,7 @@ class GroupState(TypedDict):
 
 
 class PostProcessState(TypedDict):
-    """What the post-process forwarder reads."""
+    """The fourth element of the message, which Sentry's post-process forwarder reads."""
 
     is_new: bool
     is_regression: bool
@@ -88,5 +91,5 @@ def post_process_state(group_id: int, *, is_new: bool) -> PostProcessState:
 
 
 def encode_insert(event: StoredEvent, state: PostProcessState) -> bytes:
-    """Return the value of an insert."""
+    """Return the bytes of an insert message."""
     return orjson.dumps([PROTOCOL_VERSION, INSERT, event, state])

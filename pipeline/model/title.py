@@ -78,7 +78,7 @@ def culprit(event: Event) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return a text, cut to `limit` characters with the three dots included."""
+    """Return a text of at most `limit` characters. A longer one ends in three dots."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

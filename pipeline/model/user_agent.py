@@ -8,7 +8,8 @@ from typing import NamedTuple
 from ua_parser import parse
 
 MAX_LENGTH = 1_000
-"""Characters that are looked at. Real headers have some 150. The limit bounds the cost of a hostile header and of the cache."""
+"""Characters of a header that are read. Real headers have about 150. The limit bounds the cost of hostile headers and of the
+cache."""
 
 CACHED = 4_096
 """Headers that are remembered. A parse costs some 200 µs, and floods repeat a few hundred headers."""

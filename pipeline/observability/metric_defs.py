@@ -46,7 +46,7 @@ LAG_SECONDS = Metric(
     "seconds",
     ("partition",),
     "Age of the last committed record while there are newer ones; 0 if there are none.",
-    "Users see errors so much later. Above a minute, see pipeline_state and pipeline_stage_seconds_total, then add workers.",
+    "Users see errors this much later. Above a minute, see pipeline_state and pipeline_stage_seconds_total, then add workers.",
 )
 INPUT_BREAKS = Metric(
     "pipeline_input_breaks",
@@ -144,7 +144,7 @@ OUTCOMES = Metric(
     Kind.COUNTER,
     "quantity of the category",
     ("outcome", "reason", "category"),
-    "Outcomes of what was received. The sum of all is what was received, without dead letters.",
+    "Outcomes of what was received. Their sum is everything received, except dead letters.",
     "rate_limited: a quota is used up, see `pipeline quotas show`. invalid: an SDK or a proxy sends damaged events.",
 )
 DEAD_LETTERS = Metric(
@@ -256,7 +256,7 @@ GATEWAY_ACCEPTED = Metric(
     "requests",
     ("endpoint",),
     "Requests that were made durable and answered with success.",
-    "Its rate is what clients send; many times the usual rate is somebody's error storm.",
+    "The rate is what clients send. Many times the usual rate: an application fails in a loop.",
 )
 GATEWAY_REFUSED = Metric(
     "pipeline_gateway_refused",
@@ -271,7 +271,7 @@ GATEWAY_SPOOL_BYTES = Metric(
     Kind.GAUGE,
     "bytes",
     (),
-    "Size of the spool's files: what is not yet in Kafka, and at most a segment more.",
+    "Size of the spool's files: what is not yet in Kafka, and at most one segment more.",
     "Grows steadily: Kafka is away or too slow, see pipeline_state and the log. Events are refused once the disk is full.",
 )
 GATEWAY_SPOOL_AGE = Metric(
@@ -279,8 +279,8 @@ GATEWAY_SPOOL_AGE = Metric(
     Kind.GAUGE,
     "seconds",
     (),
-    "Age of the last record that reached Kafka while there are newer ones; 0 where all of them did.",
-    "This is how late the gateway makes events. Above a minute: as for pipeline_gateway_spool_bytes.",
+    "Age of the last record that reached Kafka while there are newer ones; 0 if all have reached it.",
+    "Events reach the workers so much later. Above a minute: as for pipeline_gateway_spool_bytes.",
 )
 GATEWAY_SPOOL_SYNC = Metric(
     "pipeline_gateway_spool_sync_seconds",
@@ -296,14 +296,14 @@ GATEWAY_SPOOL_BROKEN = Metric(
     "records",
     (),
     "Records of the spool that could not be read. Their bytes are in the spool's *.broken files.",
-    "Any: the disk returns other bytes than were written. Replace it.",
+    "Above 0: the disk returns other bytes than were written. Replace it.",
 )
 GATEWAY_SHIPPED = Metric(
     "pipeline_gateway_shipped",
     Kind.COUNTER,
     "records",
     (),
-    "Records of the spool whose Kafka transaction is through.",
+    "Records of the spool whose Kafka transaction was committed.",
     "Follows pipeline_gateway_accepted_total; the difference is in the spool.",
 )
 GATEWAY_BODY_BYTES = Metric(
@@ -311,7 +311,7 @@ GATEWAY_BODY_BYTES = Metric(
     Kind.GAUGE,
     "bytes",
     (),
-    "What bodies that are arriving take in memory.",
+    "Memory that arriving request bodies take.",
     "At gateway.memory_bytes: bodies go to the disk as they come. Many slow senders at once.",
 )
 

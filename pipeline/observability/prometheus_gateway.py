@@ -21,7 +21,7 @@ class GatewayMetrics:
         self.registry = CollectorRegistry()
         self._metrics: dict[str, Any] = {metric.name: make_metric(metric, self.registry) for metric in defs.GATEWAY_METRICS}
         self._broken = 0
-        for result in ("loaded", "refused"):  # a series that is born with its first refusal shows no increase
+        for result in ("loaded", "refused"):  # A series that begins with its first refusal shows no increase.
             self._of(defs.RULES_RELOADS).labels(result)
         self._by_status: dict[int, Any] = {}
 
@@ -41,7 +41,7 @@ class GatewayMetrics:
         self._of(defs.GATEWAY_REFUSED).labels(reason).inc()
 
     def spool(self, *, stored_bytes: int, age_s: float, sync_s: float, broken: int, body_bytes: int) -> None:
-        """Set how the spool stands. `broken` is the total since the start."""
+        """Set the gauges of the spool: size, age of what waits, time of the last sync. `broken` is the total since the start."""
         self._of(defs.GATEWAY_SPOOL_BYTES).set(stored_bytes)
         self._of(defs.GATEWAY_SPOOL_AGE).set(age_s)
         self._of(defs.GATEWAY_SPOOL_SYNC).set(sync_s)
@@ -59,7 +59,7 @@ class GatewayMetrics:
         run_s: float,
         commit_s: float,
     ) -> None:
-        """Count a batch whose transaction is through. `dead` holds stage and reason of each dead letter."""
+        """Count a batch whose transaction was committed. `dead` holds stage and reason of each dead letter."""
         self._of(defs.GATEWAY_SHIPPED).inc(records)
         self._of(defs.EVENTS).inc(events)
         self._of(defs.BATCH_SECONDS).labels("run").observe(run_s)
@@ -73,7 +73,7 @@ class GatewayMetrics:
             self._of(defs.DEAD_LETTERS).labels(stage, reason).inc(number)
 
     def state(self, state: str) -> None:
-        """Set the one state of the shipping loop that holds."""
+        """Set the present state of the shipping loop."""
         for name in STATES:
             self._of(defs.STATE).labels(name).set(name == state)
 
@@ -94,7 +94,7 @@ class GatewayMetrics:
         self._of(defs.RULES_RELOADS).labels(result).inc()
 
     def report_suppressed(self) -> None:
-        """Count a report of our own failures that was not sent."""
+        """Count a report of a failure that was not sent because of the limit."""
         self._of(defs.REPORTS_SUPPRESSED).inc()
 
     def page(self) -> bytes:
@@ -106,5 +106,8 @@ class GatewayMetrics:
 
 
 def _bounded(outcome: Outcome) -> str:
-    """Return an outcome's reason as a label. What a client reports has reasons of its own, as many as it likes."""
+    """Return an outcome's reason as a label.
+
+    Reasons of client reports are left out, because clients can make up any number of them.
+    """
     return "" if outcome.reason is None else outcome.reason if outcome.fate.label == "invalid" else "(reported)"

@@ -88,7 +88,7 @@ class WorkerMetrics:
         self._of(defs.PARTITIONS).set(len(partitions))
 
     def lag(self, lags: Mapping[int, tuple[int, float]]) -> None:
-        """Set the lag (records, seconds) of each partition. A partition that is not named any more leaves no series behind."""
+        """Set the lag (records, seconds) of each partition, and remove the series of partitions that `lags` does not name."""
         for gone in self._seen_partitions - lags.keys():
             for metric in (defs.LAG_RECORDS, defs.LAG_SECONDS):
                 self._of(metric).remove(str(gone))
@@ -121,7 +121,7 @@ class WorkerMetrics:
     def recent_totals(self, metric: Metric, totals: Mapping[Labels, float]) -> None:
         """Show totals that are kept elsewhere, by labels, and remove the series of all other labels.
 
-        A total that is lower than before began anew, and so does its series; Prometheus takes that for a restart.
+        A total that is lower than before was started anew. Its series then starts anew too, which Prometheus treats as a restart.
         """
         series, before = self._of(metric), self._recent_totals.get(metric.name, {})
         now: dict[tuple[str, ...], float] = {tuple(labels): total for labels, total in totals.items()}

@@ -27,8 +27,8 @@ def is_cluster(client: Client) -> bool:
 _AWAY = {
     "ASK": "the Redis cluster is moving a slot",
     "BUSY": "Redis is busy with a script that takes long; SCRIPT KILL ends it",
-    "CLUSTERDOWN": "the Redis cluster is not whole",
-    "FOREIGN": "",  # from our own scripts, which name the key that does not hold what it should
+    "CLUSTERDOWN": "the Redis cluster is down, because some of its slots have no server",
+    "FOREIGN": "",  # raised by our own scripts, whose message names the key with an unexpected value
     "LOADING": "Redis is loading its data from disk",
     "MASTERDOWN": "this Redis is a replica that has lost its primary",
     "MISCONF": "Redis cannot save its data to disk, so it takes no writes; its log says why",
@@ -41,7 +41,7 @@ _AWAY = {
     "Script killed": "somebody has ended the script",  # Redis ends only scripts that have written nothing
     "TRYAGAIN": "the Redis cluster is moving a slot",
 }
-"""The codes of errors that mean "not now", and what they mean."""
+"""Codes of errors that go away by waiting or by an operator's work, and what each means."""
 _CODE = re.compile(r"(?:Error running script \(call to \w+\): )?(?:@?user_script: ?\d+: )*-?([A-Z]+\b|Script killed) ?")
 """Finds the code of an error. Before version 7, Redis wraps the error of a command that a script ran."""
 _SCRIPT = re.compile(r" ?script: \w+, on @user_script:\d+\.?$")
@@ -54,9 +54,9 @@ _OF_THE_CALL = re.compile(
 
 @contextmanager
 def reaching_redis() -> Iterator[None]:
-    """Turn every error that means "not now" into RetryableError: Redis is away, slow, full, loading, a replica, ...
+    """Turn an error that may go away into RetryableError: Redis is away, slow, full, loading, a replica, ...
 
-    An error about the call itself (a bug in a script, a key of a wrong type) passes unchanged, because waiting does not help.
+    An error about the call itself (a bug in a script, a key of a wrong type) stays as it is, because waiting does not help.
     """
     try:
         yield
@@ -68,7 +68,7 @@ def reaching_redis() -> Iterator[None]:
 
 @contextmanager
 def expecting(what: str, key: str) -> Iterator[None]:
-    """Raise RetryableError where the key does not hold what it should (`what`), as our scripts do. A person must look at it."""
+    """Raise RetryableError if a key does not hold what it should. The error names the key and `what` was expected in it."""
     try:
         yield
     except (ResponseError, ValueError) as error:
@@ -78,7 +78,7 @@ def expecting(what: str, key: str) -> Iterator[None]:
 
 
 def read_number(client: Client, key: str) -> int:
-    """Return the number in a key, 0 where there is no key. Raises RetryableError with its name if it holds no number."""
+    """Return the number in a key, 0 if there is no such key. Raises RetryableError, which names the key, for any other value."""
     with expecting("number", key):
         return int(cast("bytes | None", client.get(key)) or 0)
 
@@ -92,8 +92,8 @@ def _is_away(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> str | None:
-    """Return the code of an error if it means "not now"."""
-    status: str | None = getattr(error, "status_code", None)  # also of BusyLoadingError, which is no ResponseError
+    """Return the code of an error if it is one of `_AWAY`, else None."""
+    status: str | None = getattr(error, "status_code", None)  # BusyLoadingError has it too, and is not a ResponseError
     if status in _AWAY:
         return status
     code = _CODE.match(str(error))
@@ -101,7 +101,7 @@ def _code(error: Exception) -> str | None:
 
 
 def _sentence(error: Exception) -> str:
-    """Return what an error means, without the traces of the script that met it."""
+    """Return the meaning of an error, without what Redis adds about the script that raised it."""
     code = _code(error)
     if code is None:
         return f"{type(error).__name__}: {error}"
@@ -120,7 +120,7 @@ def connect(url: str | None, timeout_s: float) -> Client:
     `url` is redis://, rediss:// (TLS) or unix://. `redis+cluster://` and `rediss+cluster://` name any one node of a cluster.
     The client repeats a call once, without a pause, if the connection was closed: a server closes idle connections. A call that
     gets no answer in `timeout_s` is not repeated. Waiting is left to the caller.
-    Raises SettingsError where there is no URL, or it cannot be understood.
+    Raises SettingsError if there is no URL, or if it cannot be parsed.
     """
     if url is None:
         raise SettingsError("redis.url (PIPELINE_REDIS_URL) is needed: workers share their quotas and counts there")

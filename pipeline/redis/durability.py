@@ -1,4 +1,4 @@
-"""Whether a Redis keeps what it acknowledges: what it evicts, how it writes to disk, and what a failover would lose."""
+"""Checks whether a Redis keeps what it acknowledges: what it evicts, how it writes to disk, and what a failover would lose."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pipeline.redis.client import Client, reaching_redis
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What one server says of itself. `appendfsync` and `min_replicas` are None where CONFIG GET is not allowed.
+    """What one server reports about itself. `appendfsync` and `min_replicas` are None if CONFIG GET is not allowed.
 
-    `run_id` changes when the server is restarted; `evicted_keys` counts since then. `node` is empty unless it is a cluster's.
+    `run_id` changes when the server is restarted; `evicted_keys` counts from then on. `node` is empty outside of a cluster.
     """
 
     node: str
@@ -31,7 +31,7 @@ class Durability:
     min_replicas: int | None
 
     def problems(self) -> Iterator[str]:
-        """Yield in a sentence each what makes this server lose what it has acknowledged."""
+        """Yield a sentence for each reason why this server may lose what it has acknowledged."""
         where = f"{self.node}: " if self.node else ""
         if self.is_replica:
             yield f"{where}this is a replica; connect to the primary"
@@ -43,7 +43,7 @@ class Durability:
             yield f"{where}appendfsync is {self.appendfsync}: a crash loses the last writes; set it to always"
 
     def remarks(self) -> Iterator[str]:
-        """Yield what is worth knowing, but not wrong by itself."""
+        """Yield a sentence for each thing that is worth knowing but no fault."""
         where = f"{self.node}: " if self.node else ""
         if self.evicted_keys:
             yield f"{where}{self.evicted_keys} keys were evicted since the server started: counts are too low by what they held"
@@ -51,7 +51,7 @@ class Durability:
             yield f"{where}appendfsync cannot be read, because CONFIG GET is not allowed; it should be always"
         if self.replicas and not self.min_replicas:
             yield (
-                f"{where}{self.replicas} replicas follow without being waited for: a failover loses what they have not received; "
+                f"{where}{self.replicas} replicas are not waited for: a failover loses what they have not received; "
                 "min-replicas-to-write and min-replicas-max-lag limit that"
             )
 

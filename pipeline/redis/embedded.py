@@ -23,12 +23,12 @@ from pipeline.model.errors import GiveUpError
 
 START_TIMEOUT_S = 10.0
 LONGEST_SOCKET_PATH = 103
-"""In bytes: what a socket's address holds on macOS, without its final zero. Linux has room for four more."""
+"""The longest path of a Unix socket on macOS, in bytes and without the final zero. Linux takes four more."""
 _SOCKET_NAME = "redis.sock"
 
 
 class NoRedisError(GiveUpError):
-    """There is no Redis server to start, or it has died. The text says how to get one."""
+    """There is no Redis server to start, or it has died. The message says how to get one."""
 
 
 class EmbeddedRedis:
@@ -69,7 +69,7 @@ class EmbeddedRedis:
             return probe.connect_ex(str(self.socket)) == 0
 
     def check(self) -> None:
-        """Raise NoRedisError where the server has died: nobody will start it again."""
+        """Raise NoRedisError if the server has died, since it is not started again."""
         if self._guard.poll() is not None:
             raise NoRedisError("the run's redis-server has died (out of memory?); set PIPELINE_REDIS_URL to use another Redis")
 
@@ -78,7 +78,7 @@ class EmbeddedRedis:
         if self._guard.stdin is not None:
             self._guard.stdin.close()
         self._guard.wait()
-        shutil.rmtree(self.socket.parent, ignore_errors=True)  # a guard that was killed has left it
+        shutil.rmtree(self.socket.parent, ignore_errors=True)  # a guard that was killed did not remove it
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +90,8 @@ class EmbeddedRedis:
 def short_folder() -> Path:
     """Make and return a new folder whose path is short enough for a socket in it.
 
-    It lies in the folder for temporary files (TMPDIR) where that path is short, else in the first short place that is writable.
-    Raises NoRedisError where none of the usual places is short and can be written to.
+    It is made in the folder for temporary files (TMPDIR) if that path is short enough, else in the first place that is short and
+    writable. Raises NoRedisError if no place is.
     """
     places = [tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/dev/shm", "/var/tmp"]  # noqa: S108 -- mkdtemp picks the name
     for place in places:

@@ -18,8 +18,8 @@ ScriptCall = tuple[str, Sequence[bytes]]
 class RedisScript:
     """One Lua script, called by the SHA-1 of its text.
 
-    Nothing is loaded ahead of time. A call is an EVALSHA; where the server answers NOSCRIPT (its first call ever, a restart,
-    SCRIPT FLUSH, a node that has just joined), the same call is made again as an EVAL with the text, which also loads it.
+    The script is not loaded ahead of time. A call is an EVALSHA. If the server answers NOSCRIPT (on its first call, after a
+    restart or SCRIPT FLUSH, on a new node), the same call is made again as an EVAL with the text, which also loads it.
     """
 
     def __init__(self, client: Client, text: str) -> None:
@@ -31,7 +31,7 @@ class RedisScript:
         """Return the replies to all calls, in their order.
 
         A single server is called once for each call; a cluster is sent all calls in one pipeline.
-        Raises RetryableError where Redis cannot answer. Calls that did arrive keep their effect.
+        Raises RetryableError if Redis cannot answer. Calls that have arrived keep their effect.
         """
         with reaching_redis():
             if isinstance(self._client, RedisCluster):

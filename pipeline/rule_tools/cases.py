@@ -33,9 +33,9 @@ def run_cases(cases: Iterable[LocatedCase], ctx: Context, subject: Subject) -> I
 
 
 def base_rules(folder: Path, loaded: Rules) -> Rules:
-    """Return rules by which every project is grouped by the newest base rules of a folder alone.
+    """Return rules whose grouping has only the newest base rules of a folder, for every project.
 
-    All but grouping is as in `loaded`, the rules of the whole folder.
+    Everything but grouping is taken from `loaded`, the rules of the whole folder.
     """
     files = sorted((folder / "bases").glob("*.rules"))
     bases = {file.name: RuleFile(str(file.relative_to(folder.parent)), file.read_text()) for file in files}

@@ -78,7 +78,7 @@ class GroupChange:
 
     @property
     def changed(self) -> int:
-        """The number of events whose group is another afterwards."""
+        """The number of events that are in another group afterwards."""
         return sum(flow.events for flow in self.flows if flow.before.group_id != flow.after.group_id)
 
     def groups(self, *, after: bool) -> list[tuple[GroupRef, int]]:
@@ -112,7 +112,7 @@ class GroupDiff:
 
     @property
     def changed(self) -> int:
-        """The number of events whose group is another afterwards."""
+        """The number of events that are in another group afterwards."""
         return sum(change.changed for change in self.changes)
 
     def to_json(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class RulesDiff:
 
     @property
     def is_changed(self) -> bool:
-        """Whether any event becomes something else."""
+        """Whether the two versions differ for any event."""
         return bool(self.groups.changes) or any(effect.is_changed for effect in (*self.filters, *self.scrubbing))
 
     def to_json(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _prepare(record: Record, ctx: Context, on_lost: Callable[[str], None]) -> li
 
 
 def _remarks(event: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield rule, field and present value for everything that `_meta` says was removed."""
+    """Yield rule, field and present value of each redaction that `_meta` lists."""
     meta = event.get("_meta")
     stack: list[tuple[Any, Any, tuple[str, ...]]] = [(meta, event, ())]
     while stack:
@@ -202,7 +202,7 @@ def _count(effect: RuleEffect, is_before: bool, is_after: bool, example: EffectE
 
 
 def _in_order(effects: dict[str, RuleEffect]) -> tuple[RuleEffect, ...]:
-    """Return the effects, those that change most first."""
+    """Return the effects, the largest changes first."""
     return tuple(sorted(effects.values(), key=lambda effect: (-effect.added - effect.gone, -effect.after, effect.name)))
 
 

@@ -28,9 +28,9 @@ TRUTHS = frozenset({"1", "yes", "true", "0", "no", "false"})
 
 
 def suspicions(rules: Iterable[StackTraceRule | FingerprintRule]) -> Iterator[RuleError]:
-    """Yield a warning for everything in a rule that cannot be meant as it is written.
+    """Yield a warning for each part of a rule that probably does not do what its author meant.
 
-    Such are matchers that nothing can satisfy (or everything, if they are negated), brackets and braces that read as text, and
+    These are matchers that nothing can match (or everything, if they are negated), brackets and braces that read as text, and
     variables that do not exist or are not replaced.
     """
     for rule in rules:

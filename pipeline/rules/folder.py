@@ -37,7 +37,7 @@ _PROJECT_ID = re.compile("[1-9][0-9]{0,18}")
 """Without leading zeros, because `7` and `07` would be two folders for one project."""
 _SUFFIXES = (".toml", ".rules")
 _NO_FILE = -1
-"""The size of something that has the name of a rule file but is no file, so that it differs from a file that is absent."""
+"""Stands for the size of a folder (or other non-file) with the name of a rule file, so that it differs from an absent file."""
 
 
 class _Part(NamedTuple):
@@ -79,7 +79,7 @@ class RulesFolder:
         """Shared by the groupers of all projects and of all versions of the rules."""
         self._folders: dict[str, _Folder] = {}
         self._is_unread = False
-        """Whether a file could not be read at the last attempt. Unlike a mistake in a file, that may pass without an edit."""
+        """Whether a file could not be read at the last attempt. Unlike a mistake in a file, this may pass without an edit."""
         self._seen = _scan(path)
         self.current = self._load()
         self.refused: str | None = None

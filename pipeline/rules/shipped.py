@@ -1,11 +1,11 @@
-"""The rules that the package ships: what holds where there is no rules folder."""
+"""The rules that the package ships. They are used if there is no rules folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 SHIPPED_RULES = Path(__file__).parents[1] / "shipped_rules"
-"""In the repository a link to `rules/`, which the wheel holds a copy of."""
+"""In the repository this is a link to `rules/`. The wheel holds a copy."""
 USUAL_FOLDER = Path("rules")
 
 

@@ -1,1 +1,1 @@
-"""Runtimes: what drives the stages. They read records, call `run(batch)`, write what it came to, and hold no business rules."""
+"""Runtimes: what drives the stages. They read records, call `run` for each batch and write its results. They hold no rules."""

@@ -8,7 +8,7 @@ from pipeline.settings.schema import DeadLetterSettings
 
 
 class DeadLetterLimit:
-    """Records and dead letters of the last `window_s` seconds. While the limit is exceeded, none of them is forgotten."""
+    """Counts records and dead letters of the last `window_s` seconds. While the limit is exceeded, the window does not move."""
 
     def __init__(self, settings: DeadLetterSettings) -> None:
         self._settings = settings
@@ -17,11 +17,11 @@ class DeadLetterLimit:
 
     @property
     def max_ratio(self) -> float:
-        """The part of the records, from 0 to 1, that may be dead letters."""
+        """The share of records, from 0 to 1, that may become dead letters."""
         return self._settings.max_ratio
 
     def would_exceed(self, records: int, dead: int, now: float) -> bool:
-        """Whether committing this batch too would go over the limit. A batch that keeps the ratio by itself always passes."""
+        """Whether committing this batch would exceed the limit. A batch that is within the ratio by itself never does."""
         if not self._is_exceeded:
             self._forget(now)
         all_records = records + sum(batch[1] for batch in self._batches)

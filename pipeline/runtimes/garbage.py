@@ -1,6 +1,6 @@
-"""Garbage collection between batches. A batch builds trees, which are freed without a search for cycles.
+"""Garbage collection between batches only. Events are trees, which Python frees without searching for cycles.
 
-Measured on recorded events: the interpreter's own schedule takes 30 % of the pipeline's CPU, this one 1 %.
+Measured on recorded events: the interpreter's own schedule takes 30 % of the pipeline's CPU, this one takes 1 %.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import gc
 from typing import Self
 
 EVERY_BATCHES = 50
-"""A search through everything that lives between batches (caches, rules) costs some 30 ms. Cycles are few and can wait."""
+"""How often to collect. A collection searches caches and rules too, and costs some 30 ms. Cycles are few and can wait."""
 
 
 class GarbageBetweenBatches:
-    """Turns the interpreter's own schedule off inside the `with` block. Objects that exist at its start are never searched."""
+    """A context manager that turns the interpreter's own schedule off. Objects that exist at its start are never searched."""
 
     def __init__(self) -> None:
         self._batches = 0

@@ -17,7 +17,10 @@ LIBRARIES = ("django.core.handlers.base", "django.db.backends.utils", "urllib3.c
 
 
 def generate_events(seed: int, *, kinds: int = 50, frames: int = 25, locals_per_frame: int = 6) -> Iterator[dict[str, Any]]:
-    """Yield events without end and without id and time: `kinds` different failures, the first ones the most frequent."""
+    """Yield events for ever, without id and time.
+
+    There are `kinds` different failures, of which the first are the most frequent.
+    """
     rng = random.Random(seed)  # noqa: S311 -- made-up data
     shapes = [_shape(rng, frames) for _ in range(kinds)]
     weights = [1 / (rank + 1) for rank in range(kinds)]

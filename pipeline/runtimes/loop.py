@@ -45,20 +45,20 @@ class Timings:
 
     chores_every_s: float = 1.0
     beat_s: float = 0.25
-    """While a batch is held, the loop looks this often whether it was stopped or the batch was taken away."""
+    """While a batch is held, how often the loop checks whether it was stopped or the batch was taken away."""
     failed_commits_before_waiting: int = 3
-    """Fewer commits that fail in a row are a rebalance or a broker's restart."""
+    """Fewer failed commits in a row are normal during a rebalance or a broker's restart."""
     stale_before_waiting: int = 5
     retry_s: float = 2.0
     """Pause between tries of a commit that keeps failing, or of a batch that stays stale."""
     halted_retry_s: float = 15.0
-    """A batch over the dead-letter limit rests this long before it is tried again: somebody may have mended the rules."""
+    """How long a batch over the dead-letter limit rests before it is tried again, since somebody may have mended the rules."""
     held_batch_is_gone_after_s: float = 5.0
-    """Without a batch at hand for this long, the reason that a dropped batch waited for no longer describes the loop."""
+    """If no batch came for this long after one was dropped, the reason why that batch waited is no longer shown."""
 
 
 class Loop(Generic[B, R]):
-    """Runs in the thread that calls `run`. `stop` may be called from any thread.
+    """The loop. It runs in the thread that calls `run`; `stop` may be called from any thread.
 
     `chores` are called about once a second, also while a batch is held.
     """
@@ -91,7 +91,7 @@ class Loop(Generic[B, R]):
         self._committed_at = 0.0
         self._held_at = 0.0
         self._away = ""
-        """The service that is away while no batch is at hand, with what is known of it."""
+        """The error of a service that does not answer while no batch is at hand, or ""."""
         self.batches = 0
         """How many batches became durable."""
         self.state = State.STARTING
@@ -100,10 +100,10 @@ class Loop(Generic[B, R]):
         self.step = "start"
         """What the loop's thread is doing: poll, run, commit or hold."""
         self.last_beat = clock.monotonic()
-        """When the loop last turned. An old beat means that `step` takes long."""
+        """When the loop last made progress. If this is long ago, `step` takes long."""
 
     def run(self) -> None:
-        """Work until `stop`. A batch that was begun is finished, so leaving loses and repeats nothing."""
+        """Process batches until `stop` is called. A batch that was begun is finished, so nothing is lost or repeated."""
         try:
             with self._garbage:
                 while not self._stopping.is_set():
@@ -129,7 +129,7 @@ class Loop(Generic[B, R]):
         self.step, self.last_beat = step, self._clock.monotonic()
 
     def _settle(self, batch: B) -> bool:
-        """Bring a batch to its end. False if it was dropped: it is read again from what is durable."""
+        """Process a batch until it is committed. False if it was dropped, to be read again from the durable positions."""
         started = self._clock.monotonic()
         while True:
             self._beat("run")
@@ -177,7 +177,7 @@ class Loop(Generic[B, R]):
         return True
 
     def _hold(self, state: State, why: str, seconds: float) -> bool:
-        """Keep the batch for a while with the source standing still. False if the batch is to be dropped."""
+        """Wait with the batch at hand while the source delivers nothing. False if the batch must be dropped."""
         if self.state is not state or self.why != why:
             log.error("consumption stands still", extra={"state": state, "why": why})
         self._enter(state, why)
@@ -194,11 +194,14 @@ class Loop(Generic[B, R]):
                 return False
             self._do_chores()
             self._garbage.after_batch()
-        self._source.rewind()  # or the positions of the dropped batch could be committed as if it were done
+        self._source.rewind()  # else the positions of the dropped batch could be committed as if it were done
         return False
 
     def _drop_uncommitted(self, batch: B, error: CommitError) -> bool:
-        """Read a batch again that did not become durable. If that goes on, say so and pause between the tries."""
+        """Drop a batch whose commit failed, so that it is read again.
+
+        If this repeats, report it and pause between the attempts.
+        """
         self._metrics.batch_dropped("commit")
         log.warning("batch not committed, read again: %s", error, extra=batch.describe())
         self._failed_in_a_row += 1
@@ -210,7 +213,10 @@ class Loop(Generic[B, R]):
         return False
 
     def _drop_stale(self, error: StaleBatchError) -> bool:
-        """Drop a batch that another reader has gone past. If that goes on, nobody has: the positions were moved back."""
+        """Drop a batch because another reader is ahead of it.
+
+        If this repeats, there is none, and positions were moved back by hand.
+        """
         self._metrics.batch_dropped("stale")
         self._stale_in_a_row += 1
         self._source.rewind()
@@ -219,7 +225,7 @@ class Loop(Generic[B, R]):
         return False
 
     def _do_chores(self) -> None:
-        """About once a second: commit skipped positions, find out whether a batch could come, and call the chores."""
+        """About once a second, commit skipped positions, check the services, and call the chores."""
         now = self._clock.monotonic()
         if now < self._next_chores:
             return
@@ -243,9 +249,9 @@ class Loop(Generic[B, R]):
             self._show_away(why)
 
     def _look_at_services(self, now: float) -> None:
-        """Show that a service is away, also while no batch is at hand that fails because of it."""
+        """Show that a service is away also while no batch is at hand that would fail because of it."""
         if self.state in {State.WAITING, State.HALTED} and self.why != self._away:
-            return  # a batch is held and shows what it waits for
+            return  # the batch that is held shows what it waits for
         self._show_away(self._find_away(now))
 
     def _show_away(self, why: str) -> None:
@@ -262,7 +268,7 @@ class Loop(Generic[B, R]):
             self._enter(State.RUNNING)
 
     def _find_away(self, now: float) -> str:
-        """Return what keeps a batch from coming or from being done, or ""."""
+        """Return why no batch can come or be processed at the moment, or ""."""
         if why := self._source.unready():
             return why
         if now - self._committed_at > self._timings.chores_every_s:
@@ -294,7 +300,7 @@ class Loop(Generic[B, R]):
 
 
 def _describe(dead: Sequence[DeadLetter]) -> str:
-    """Count dead letters by stage and reason, the most frequent first, each kind with one example."""
+    """Return counts of dead letters by stage and reason as text, the most frequent first, each kind with one example."""
     kinds = Counter((letter.stage, letter.reason) for letter in dead)
     examples = {(letter.stage, letter.reason): letter.detail[:200] for letter in dead}
     return ", ".join(

@@ -1,6 +1,6 @@
 """What a loop is made of: the interfaces of source, work and sink, and of what passes between them.
 
-Tried on paper against four services before it was cut: docs/adr/0006-one-loop.md.
+docs/adr/0006-one-loop.md lists the services that these interfaces serve, and what is durable when in each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pipeline.model.record import Record
 
 
 class Batch(Protocol):
-    """Records that are handled together, and the positions that their commit moves."""
+    """Records that are handled together, and the positions that become durable with their results."""
 
     @property
     def records(self) -> Sequence[Record]:
@@ -21,21 +21,21 @@ class Batch(Protocol):
 
     @property
     def positions(self) -> Any:
-        """What the sink makes durable with the results. Source and sink agree on its type; the loop does not look inside."""
+        """What the sink makes durable with the results. Source and sink agree on its type; the loop only passes it on."""
 
     def halves(self) -> tuple[Self, Self]:
-        """Cut a batch of two or more records in two. The second half stands on what the first half commits."""
+        """Cut a batch of two or more records in two. The first half must be committed before the second."""
 
     def describe(self) -> dict[str, Any]:
         """Return the fields by which a log line names the batch."""
 
 
 class Result(Protocol):
-    """What the work made of a batch."""
+    """The results of the work for one batch."""
 
     @property
     def outputs(self) -> Any:
-        """What the sink makes durable."""
+        """The results in the form that the sink makes durable."""
 
     @property
     def dead(self) -> Sequence[DeadLetter]:
@@ -55,7 +55,7 @@ class Source(Protocol[_Read_co]):
         """Return the next batch, or None if nothing came within the source's own short time limit."""
 
     def wait(self, seconds: float) -> bool:
-        """Deliver nothing for `seconds`, but stay alive. False if the batch at hand was taken away meanwhile."""
+        """Deliver nothing for `seconds`, but keep the connection alive. False if the batch at hand was taken away meanwhile."""
 
     def resume(self) -> None:
         """Deliver again after `wait`."""
@@ -67,13 +67,13 @@ class Source(Protocol[_Read_co]):
         """Read again from the durable positions."""
 
     def skipped(self) -> Any | None:
-        """Return positions that moved although no record was delivered, or None. The loop commits them while it is idle."""
+        """Return positions behind input that holds no records, or None. The loop commits them while it is idle."""
 
     def unready(self) -> str:
         """Return why no batch can come at the moment, or "" if one can."""
 
     def close(self) -> None:
-        """Release everything. Records that were delivered and not committed go to the next reader."""
+        """Release all resources. Records that were delivered and not committed will be read again."""
 
 
 class Work(Protocol[_Taken_contra, R]):
@@ -82,15 +82,18 @@ class Work(Protocol[_Taken_contra, R]):
     def run(self, batch: _Taken_contra) -> R:
         """Return the batch's results. Running a batch twice, whole or cut otherwise, has the effect of running it once.
 
-        Raises RetryableError if a service is away, StaleBatchError if another reader has gone past the batch. Any other
-        exception makes the loop cut the batch until the record at fault is alone.
+        Raises RetryableError if a service is away, StaleBatchError if another reader has already processed later records. Any
+        other exception makes the loop cut the batch until the record at fault is alone.
         """
 
     def give_up(self, batch: _Taken_contra, error: BaseException) -> R:
-        """Return the results of a batch of one record that cannot be processed: its dead letter."""
+        """Return the results for a batch of one record that made `run` fail with `error`: its dead letter."""
 
     def committed(self, batch: _Taken_contra, result: R, run_s: float, commit_s: float) -> None:
-        """Take note of a batch that is durable now, with the seconds that work and commit took."""
+        """Take note of a batch that is durable now, for instance in metrics.
+
+        `run_s` and `commit_s` are what work and commit took.
+        """
 
     def check(self) -> None:
         """Ask the services that the work needs. Called while no batch is at hand. Raises RetryableError."""
@@ -102,7 +105,7 @@ class Sink(Protocol):
     def commit(self, outputs: Any | None, positions: Any) -> None:
         """Make outputs and positions durable, both or neither. Without outputs only positions move.
 
-        Raises CommitError if nothing became durable, or if nobody can tell: the source then reads from what is durable.
+        Raises CommitError if nothing became durable, or if that is unknown. The loop then calls `Source.rewind`.
         """
 
     def close(self) -> None:
@@ -113,7 +116,7 @@ class LoopMetrics(Protocol):
     """What the loop counts by itself."""
 
     def state(self, state: str) -> None:
-        """Set the one state that holds."""
+        """Set the present state."""
 
     def batch_dropped(self, why: str) -> None:
         """Count a batch that is read again."""

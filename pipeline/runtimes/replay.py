@@ -80,9 +80,9 @@ def replay(
     on_batch: Callable[[Tally], None],
     check_services: Callable[[], None] = lambda: None,
 ) -> Tally:
-    """Take every record through the stages and write the results. `context` makes a batch's context from what it covers.
+    """Take every record through the stages and write the results. `context` returns a batch's context, given what it covers.
 
-    `check_services` raises GiveUpError if there is no point in waiting for a service that is away.
+    `check_services` raises GiveUpError if a service that is away will not come back.
     """
     tally = Tally()
     with GarbageBetweenBatches() as garbage:
@@ -119,7 +119,7 @@ def cut_batches(records: Iterable[Record], max_records: int, max_bytes: int) -> 
 def _run_patiently(
     batch: list[Record], context: Callable[[tuple[Polled, ...]], Context], check_services: Callable[[], None]
 ) -> BatchResult:
-    """Run a batch, waiting for services that are away. A batch that fails is cut until the record at fault is alone."""
+    """Run a batch, and wait if a service is away. A batch that fails is cut in halves until the record at fault is alone."""
     first, last = batch[0].token, batch[-1].token
     ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
     while True:
@@ -133,7 +133,7 @@ def _run_patiently(
             raise
         except Exception as error:
             if len(batch) == 1:
-                log.exception("a record that cannot be processed")
+                log.exception("a record could not be processed")
                 return BatchResult(dead=[DeadLetter(batch[0], "replay", "internal", describe_failure(error))])
             middle = len(batch) // 2
             left, right = (_run_patiently(half, context, check_services) for half in (batch[:middle], batch[middle:]))

@@ -17,11 +17,11 @@ _PARTIAL = ".partial"
 
 
 class OutputError(Exception):
-    """The output folder cannot be written; the text names it."""
+    """The output folder cannot be written. The message names it."""
 
 
 class ReplayFiles:
-    """Open files of one run, a context manager. On any error the partial files are removed and nothing else is touched.
+    """The open files of one run, as a context manager. After an error the partial files are removed; no other file is changed.
 
     Raises OutputError if something cannot be written (a full disk, a folder that is gone).
     """
@@ -47,7 +47,10 @@ class ReplayFiles:
         self._write(DEAD_LETTERS, orjson.dumps(letter.to_json(), option=orjson.OPT_APPEND_NEWLINE))
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Rename the files, the summary last: if it exists, the others are complete."""
+        """Write the summary and give the files their names.
+
+        The summary is renamed last, so if it exists the others are complete.
+        """
         try:
             (self.folder / SUMMARY).unlink(missing_ok=True)
             for name, file in self._files.items():

@@ -51,7 +51,10 @@ def open_store(settings: ArtifactSettings) -> ArtifactStore:
 
 
 def open_blobs(settings: ArtifactSettings) -> Blobs:
-    """Open what the store keeps beside the bundles. Raises SettingsError as `open_store` does."""
+    """Open the part of the store that keeps uploads and releases beside the bundles.
+
+    Raises SettingsError as `open_store` does.
+    """
     url = settings.url or ""
     if (folder := _folder(url)) is not None:
         return FolderBlobs(folder)
@@ -65,20 +68,20 @@ def open_blobs(settings: ArtifactSettings) -> Blobs:
 
 
 def _folder(url: str) -> Path | None:
-    """Return the folder that a URL names; None for an object store."""
+    """Return the folder that a URL names, or None for an object store."""
     if "://" not in url:
         return Path(url)
     return Path(url.removeprefix("file://")) if url.startswith("file://") else None
 
 
 def _open_engine(settings: ArtifactSettings) -> tuple[Engine, Probe | None]:
-    """Return the engine, and the probe for the one that a hostile file can kill."""
+    """Return the configured engine. The engine `symbolic` can be killed by a hostile file, so it comes with a probe."""
     names = _open_name_reader(settings)
     if settings.engine == "symbolic":
         try:
             from pipeline.sourcemaps.engines.symbolic_engine import SymbolicEngine  # noqa: PLC0415 -- it may be missing
         except ImportError as error:
-            log.warning("symbolic cannot be loaded, so frames get positions and no scope names: %s", error)
+            log.warning("symbolic cannot be loaded, so frames get positions but no function names: %s", error)
         else:
             return SymbolicEngine(names), Probe(settings.parse_cpu_s, settings.parse_memory_bytes)
     from pipeline.sourcemaps.engines.sourcemap_engine import SourcemapEngine  # noqa: PLC0415 -- used by choice only

@@ -14,7 +14,7 @@ from pipeline.stages.contract import Context, StageLimits
 from pipeline.wiring.artifacts import open_artifacts
 
 MakeContext = Callable[[tuple[Polled, ...]], Context]
-"""Returns the context of one batch. It is given the offsets that the batch was polled from, empty outside Kafka."""
+"""Returns the context of one batch, given the ranges of offsets that the batch covers (empty outside of Kafka)."""
 
 
 def configured_artifacts(settings: Settings) -> Artifacts | None:
@@ -23,7 +23,7 @@ def configured_artifacts(settings: Settings) -> Artifacts | None:
 
 
 def worker_context(settings: Settings, rules: RulesFolder, ledger: Ledger, store: Artifacts | None) -> MakeContext:
-    """Return a maker of contexts that hold the time of their batch and the rules in force at that time."""
+    """Return a function that makes the context of a batch: with the present time, and the rules in force now."""
     limits = _limits(settings)
 
     def context(polled: tuple[Polled, ...]) -> Context:
@@ -33,7 +33,7 @@ def worker_context(settings: Settings, rules: RulesFolder, ledger: Ledger, store
 
 
 def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: float) -> MakeContext:
-    """Return a maker of contexts that all hold the same time and the same version of the rules."""
+    """Return a function that makes the context of a batch: always with the same time and the same rules."""
     store = configured_artifacts(settings)
     limits = _limits(settings)
 
@@ -44,7 +44,7 @@ def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: flo
 
 
 def explain_context(settings: Settings, rules: Rules, *, now: float) -> Context:
-    """Return the one context of a command that counts and stores nothing."""
+    """Return the context of a command that counts and stores nothing."""
     return replay_context(settings, rules, UncountedLedger(), now=now)(())
 
 

@@ -1,4 +1,4 @@
-"""A gateway: HTTP into the spool, and the spool into Kafka."""
+"""Puts a gateway together: HTTP into the spool, and the spool into Kafka."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ from pipeline.wiring.redis import connect_redis
 
 
 def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics) -> Gateway:
-    """Return a gateway that does not listen yet. Raises SettingsError for a spool that another process uses, or no networks."""
+    """Return a gateway that does not listen yet.
+
+    Raises SettingsError if another process uses the spool, or if `trusted_proxies` holds something that is not a network.
+    """
     own, kafka = settings.gateway, settings.kafka
     try:
         spool = Spool(DiskFiles(Path(own.spool)), segment_bytes=own.spool_segment_bytes)
@@ -59,7 +62,10 @@ def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics
 
 
 def _used_up(settings: Settings) -> FindUsedUp:
-    """Return what asks the workers' Redis for used-up quotas. A client is made when it is first needed, so Redis may be away."""
+    """Return a function that asks the workers' Redis for used-up quotas.
+
+    It connects at its first call, so Redis may be away now.
+    """
     clients: list[Client] = []
 
     def find(senders: Senders, now: float) -> Mapping[Scope, tuple[UsedUp, ...]]:
@@ -71,7 +77,7 @@ def _used_up(settings: Settings) -> FindUsedUp:
 
 
 def _upload_api(settings: Settings, rules: RulesFolder) -> UploadApi | None:
-    """Return the endpoints of sentry-cli; None without an artifact store."""
+    """Return the endpoints of sentry-cli, or None if no artifact store is configured."""
     if not settings.artifacts.url:
         return None
     return UploadApi(

@@ -1,4 +1,4 @@
-"""A replay: a ledger of its own, on the configured Redis or on a server that lives as long as the run."""
+"""The ledger of a replay: on the configured Redis, or on a server that lives as long as the run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _run_ledger(client: Client, settings: Settings) -> Iterator[Ledger]:
 def replay_batch_records(settings: Settings, rules: Rules) -> int:
     """Return how many records a replay handles together.
 
-    It is 1 if a quota gives charges back: what is given back can only be used by later batches, so with larger batches their
-    size would change what is stored. One record at a time costs about a millisecond more per event.
+    It is 1 if a quota gives charges back: what is given back can only be used by later batches, so the
+    size of larger batches would change what is stored. One record at a time costs about a millisecond more per event.
     """
     return 1 if any(quota.gives_back for quota in rules.all_quotas()) else settings.batch.max_records

@@ -1,4 +1,4 @@
-"""A worker: Kafka on both ends, Redis for the ledger, and what its metrics are read from."""
+"""Puts a worker together: Kafka on both ends, Redis for the ledger, and the sources of its metrics."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
 
 
 def input_consumer(settings: Settings, metrics: WorkerMetrics, ledger: RedisLedger) -> KafkaConsumer:
-    """Return the reader of the input topic. Partitions that go take the ledger's memory of them along."""
+    """Return the consumer of the input topic. When a partition is taken away, the ledger forgets what it knew about it."""
     kafka = settings.kafka
     return KafkaConsumer(
         kafka,
@@ -66,7 +66,7 @@ def assemble_worker(
     metrics: WorkerMetrics,
     watch: Callable[[], None] = lambda: None,
 ) -> Worker:
-    """Put a worker together. `watch` is called about once a second, to bring metrics up to date that others keep."""
+    """Put a worker together. `watch` is called about once a second, to update metrics from totals that other objects keep."""
     chores = (watch, lambda: metrics.owned(source.partitions))
     loop = Loop(source, work, sink, metrics, DeadLetterLimit(settings.dead_letters), chores=chores)
     kafka = settings.kafka
@@ -76,7 +76,7 @@ def assemble_worker(
 
 
 def _watch(metrics: WorkerMetrics, ledger: RedisLedger, store: Artifacts | None, caches: GroupingCaches) -> None:
-    """Bring the counters up to the totals that the ledger and the caches keep."""
+    """Raise the counters to the totals that the ledger and the caches keep."""
     ledger.look_for_losses()
     metrics.totals(metric_defs.DATA_LOSSES, {(): ledger.losses})
     metrics.totals(metric_defs.UNCOUNTED, {(): ledger.uncounted})

@@ -1,1 +1,1 @@
-"""Recorded events: files and folders of them, in whatever form they were written down, as records."""
+"""Recorded events: files and folders in several forms, read as records."""

@@ -27,7 +27,7 @@ class Cut:
 
 
 def cut_lines(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
-    """Cut at newlines. Blank lines are not records, but they count as lines."""
+    """Cut at newlines. Blank lines are skipped, but counted in line numbers."""
     number = 0
     while line := stream.readline(max_bytes + 2):
         number += 1
@@ -63,7 +63,7 @@ def cut_whole(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
 
 
 def cut_msgpack(stream: BufferedReader, max_bytes: int) -> Iterator[Cut]:
-    """Cut a stream of msgpack values. Garbage ends the stream: the rest is one damaged record."""
+    """Cut a stream of msgpack values. Bytes that are not msgpack end the stream, and the rest becomes one damaged record."""
     values = _MsgpackValues(stream, max_bytes)
     number, damage = 0, None
     while damage is None:
@@ -87,13 +87,13 @@ def _drain(stream: BufferedReader) -> int:
 
 
 class _MsgpackValues:
-    """The values of a stream, one after the other. Little more than `max_bytes` of each is kept."""
+    """Reads the values of a stream one after the other. Little more than `max_bytes` of each is kept in memory."""
 
     def __init__(self, stream: BufferedReader, max_bytes: int) -> None:
         self._stream = stream
         self._max_bytes = max_bytes
         self._ahead = b""
-        """Bytes read from the stream. Those before `_at` are done with."""
+        """Bytes read from the stream. Those before `_at` are processed."""
         self._at = 0
         self.kept = bytearray()
         self.size = 0

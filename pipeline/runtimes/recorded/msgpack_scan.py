@@ -17,7 +17,8 @@ _NUMBER_BYTES = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 
 _FIXED_BYTES = _NUMBER_BYTES | {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
 
 NO_MESSAGE = frozenset({*range(0x80), *range(0xE0, 0x100), *_NUMBER_BYTES, 0x90, 0xA0, 0xC0, 0xC2, 0xC3})
-"""First bytes of values that garbage is full of: numbers, nil, false and true, an empty array or text."""
+"""First bytes of values that are no messages but occur all over in random bytes: numbers, nil, booleans, empty arrays and
+texts."""
 
 
 class GarbageError(Exception):
@@ -25,12 +26,12 @@ class GarbageError(Exception):
 
 
 def scan(data: bytes, at: int, open_values: int) -> tuple[int, int]:
-    """Pass so many values, and those inside them, from `at` on.
+    """Skip `open_values` values from offset `at` on, with the values inside them.
 
-    Gives where the last one that begins in `data` ends, which may be beyond it, and how many are left. One whose length is cut
-    off does not begin. Raises GarbageError.
+    Return the offset where the last value that begins in `data` ends (which may be beyond `data`), and how many values are left.
+    A value whose length field is cut off counts as not begun. Raises GarbageError.
     """
-    widths, opened, number_bytes, size = _WIDTHS, _OPENED, _NUMBER_SIZES, len(data)  # local: this loop is all that counts
+    widths, opened, number_bytes, size = _WIDTHS, _OPENED, _NUMBER_SIZES, len(data)  # local names make the loop faster
     while open_values and at < size:
         first = data[at]
         width = widths[first]
@@ -44,7 +45,7 @@ def scan(data: bytes, at: int, open_values: int) -> tuple[int, int]:
         else:
             start = at + 1 + number_bytes[first]
             if start == at + 1:
-                raise GarbageError(f"byte 0x{first:02x} begins no value")
+                raise GarbageError(f"no value begins with the byte 0x{first:02x}")
             if start > size:
                 break
             (number,) = _READ[start - at - 1](data, at + 1)
@@ -61,7 +62,7 @@ def _run_length(data: bytes, at: int, open_values: int) -> int:
     """Return how many values in a row are the same byte, at most the number of open values if each one closes a value."""
     first = data[at]
     run = _run_of(first).match(data, at, at + open_values if _OPENED[first] < 0 else len(data))
-    assert run is not None, "no byte at all is a run, too"  # noqa: S101
+    assert run is not None, "the pattern also matches an empty run"  # noqa: S101
     return run.end() - at
 
 
@@ -71,7 +72,10 @@ def _run_of(first: int) -> re.Pattern[bytes]:
 
 
 def _width(first: int) -> int:
-    """Return the size of a value without the values inside it. 0 if a number must be read first, or if no value begins so."""
+    """Return the size of a value without the values inside it, by its first byte.
+
+    0 if a length must be read first, or if no value begins with this byte.
+    """
     if 0xA0 <= first <= 0xBF:
         return 1 + first - 0xA0
     if first == 0xC1 or _NUMBER_SIZES[first]:
@@ -80,7 +84,7 @@ def _width(first: int) -> int:
 
 
 def _inside(first: int) -> int:
-    """Return how many values are inside one whose first byte says it."""
+    """Return how many values are inside a value, if its first byte tells; else 0."""
     if 0x80 <= first <= 0x8F:
         return 2 * (first - 0x80)
     return first - 0x90 if 0x90 <= first <= 0x9F else 0
@@ -90,4 +94,4 @@ _READ = {size: Struct(form).unpack_from for size, form in ((1, ">B"), (2, ">H"),
 _NUMBER_SIZES = [(_LENGTH_BYTES | _COUNT_BYTES).get(first, 0) for first in range(256)]
 _WIDTHS = [_width(first) for first in range(256)]
 _OPENED = [_inside(first) - 1 for first in range(256)]
-"""How many values more are open after a value with this first byte."""
+"""How a first byte changes the number of open values: minus the value itself, plus those inside it."""

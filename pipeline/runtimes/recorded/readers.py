@@ -1,6 +1,6 @@
-"""Recorded input: files and folders, compressed or not, as a stream of records. Memory stays bounded whatever a file holds.
+"""Recorded input: files and folders, compressed or not, as a stream of records. Memory is bounded for any content.
 
-The suffix decides the form. Compression, and the form behind an unknown suffix, are recognized by the first bytes.
+A file's suffix decides its form. Compression, and the form of a file with another suffix, are recognized by the first bytes.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ SUFFIXES = {".jsonl": "lines", ".json": "whole", ".msgpack": "msgpack", ".envelo
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
-"""After a first byte of 0x50 to 0x5f: a frame to be skipped, with which parallel compressors begin."""
+"""What follows the first byte (0x50 to 0x5f) of a skippable frame. The output of parallel compressors begins with one."""
 _ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 27}
-"""128 MiB, which `zstd --ultra` needs. A frame that asks for more is refused."""
+"""A window of 128 MiB, which `zstd --ultra` needs. A frame that needs more is refused."""
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 
 
 class InputError(Exception):
-    """An input that cannot be read at all. The text names it."""
+    """An input that cannot be read at all. The message names it."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a stream of records has come, in bytes of the files as they lie on disk."""
+    """How far reading has come, in bytes of the files on disk."""
 
     total_bytes: int = 0
     read_bytes: int = 0
 
 
 class Inputs:
-    """The records of all inputs, in order. Iterate once. `position` moves along, for a progress bar."""
+    """The records of all inputs, in order. It can be iterated once. `position` is kept up to date for a progress bar."""
 
     def __init__(
         self, paths: Sequence[str], *, now: float, project_id: int | None = None, max_record_bytes: int = 10_000_000
@@ -113,7 +113,7 @@ class Inputs:
         try:
             status = path.stat()
             if stat.S_ISREG(status.st_mode):
-                with path.open("rb"):  # not a pipe: that one can be opened once only
+                with path.open("rb"):  # a pipe is not tried, because it can be opened only once
                     pass
         except OSError as error:
             raise InputError(f"{_printable(path)}: {error.strerror}") from None
@@ -128,7 +128,7 @@ class Inputs:
 
 
 def _with_damage(cuts: Iterator[Cut], stream: io.BufferedReader) -> Iterator[Cut]:
-    """End a damaged compressed file with one damaged record: the one that was cut off, else an empty one after the last."""
+    """End a damaged compressed file with one damaged record: the one that was cut off, or an empty one if none was."""
     number = 0
     for cut in cuts:
         damage = _damage(stream)
@@ -172,7 +172,7 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
 
 
 class _Piecewise(io.RawIOBase):
-    """Yield what can be decompressed before the damage, then end. An exception would lose the last piece."""
+    """A stream that ends at damage instead of raising, because an exception would lose the last piece that was decompressed."""
 
     def __init__(self, source: gzip.GzipFile | zstd.ZstdFile) -> None:
         self._source = source

@@ -20,11 +20,14 @@ from pipeline.stages.runner import BatchResult
 
 MAX_DETAIL_CHARS = 500
 PACKED_SHARE = 0.9
-"""Of the room, what lz4 may fill: the topic's own compression packs about as well, or better."""
+"""The share of the limit that a dead letter may take when packed with lz4. Other compressions pack about as well, or better."""
 
 
 def encode(result: BatchResult, headers: Mapping[Position, Headers], settings: Settings, now: float) -> dict[str, list[Output]]:
-    """Return a batch's outputs by topic. `publish` has checked that events fit. `headers` are those of records that had any."""
+    """Return a batch's outputs by topic.
+
+    `publish` has checked that events fit. `headers` maps positions of records to their headers.
+    """
     kafka = settings.kafka
     outputs: defaultdict[str, list[Output]] = defaultdict(list)
     outputs[kafka.events_out] = [_published(item) for item in result.events]
@@ -88,9 +91,9 @@ def dead_letter(letter: DeadLetter, headers: Headers, settings: Settings, now: f
 
 
 def _fits(body: bytes, settings: Settings) -> bool:
-    """Whether the topic takes a dead letter. A well packed record may unpack to a hundred megabytes and pack worse here.
+    """Whether the dead-letter topic accepts a dead letter of these bytes. A record may pack worse here than where it came from.
 
-    A dead letter that its topic refuses would be refused for ever, and its batch with it.
+    A dead letter that its topic refuses would make its batch fail again and again.
     """
     room = dead_letter_bytes(settings) - REQUEST_OVERHEAD_BYTES
     if len(body) <= room:

@@ -45,7 +45,7 @@ EXIT_AT_ONCE = 130
 
 
 def _leave_after_crash() -> None:
-    """End the process soon, whatever Faust still waits for. A supervisor starts a process again only after it has ended."""
+    """End the process soon, even if Faust still waits for something. A supervisor can only restart a process that has ended."""
     leave = threading.Timer(BATCH_ENDS_WITHIN_S + FAUST_LEAVES_WITHIN_S, os._exit, (1,))
     leave.daemon = True
     leave.start()
@@ -66,10 +66,10 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
         self._worker.lag_watch.start()
 
     async def on_stop(self) -> None:
-        """Join the thread: one that still ran when Faust closes its loop would fail in the middle of a batch."""
+        """Wait for the thread. If it still ran when Faust closes its event loop, it would fail in the middle of a batch."""
         self.finish_batch()
         if not await asyncio.to_thread(self.join, BATCH_ENDS_WITHIN_S):
-            log.error("the batch did not end in time; another worker takes it up")
+            log.error("the batch did not end in time; another worker will process it")
 
     def finish_batch(self) -> None:
         """Ask the loop to end after its batch."""
@@ -83,7 +83,7 @@ class HotPath(Service):  # type: ignore[misc]  # mode has no types here
     def _run(self) -> None:
         try:
             self._worker.loop.run()
-        except Exception as error:  # whatever it is, the process ends and says so
+        except Exception as error:  # after any error the process logs it and ends
             log.exception("the worker stopped")
             _leave_after_crash()
             self._loop.call_soon_threadsafe(self._loop.create_task, self.crash(error))
@@ -106,7 +106,7 @@ class LiveCountsService(Service):  # type: ignore[misc]  # mode has no types her
 
 
 class RulesWatch(Service):  # type: ignore[misc]  # mode has no types here
-    """Reads the rules folder again while the worker runs. It reads in a thread, so that the web views stay quick."""
+    """Watches the rules folder while the worker runs. It reads in a thread, so that the web views are not delayed."""
 
     def __init__(self, rules: RulesFolder, metrics: WorkerMetrics, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -127,11 +127,11 @@ class RulesWatch(Service):  # type: ignore[misc]  # mode has no types here
 
 
 class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
-    """Faust's worker with other signals: the first SIGTERM ends after the batch, the second at once. Neither loses anything."""
+    """Faust's worker with its own signal handling: the first SIGTERM ends it after the batch, the second at once."""
 
     def __init__(self, app: faust.App, hot_path: HotPath, *services: Service) -> None:
         super().__init__(app, hot_path, *services, override_logging=False, redirect_stdouts=False, quiet=True)
-        self.spinner = None  # it draws on stdout, terminal or not
+        self.spinner = None  # the spinner writes to stdout even without a terminal
         self._hot_path = hot_path
         self._signals = 0
 
@@ -144,7 +144,7 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
     def _leave(self, by: signal.Signals) -> None:
         self._signals += 1
         if self._signals > 1:
-            log.warning("second signal: leaving at once; the open batch is taken up by another worker")
+            log.warning("second signal: leaving at once; another worker will process the open batch")
             logging.shutdown()
             os._exit(EXIT_AT_ONCE)
         log.info("leaving after this batch")
@@ -153,7 +153,7 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
         self._schedule_shutdown(by)
 
     def _leave_in_time(self) -> None:
-        """End the process ten seconds after the signal at the latest. Another worker takes up what is not committed by then."""
+        """End the process at most ten seconds after the signal. Another worker processes what is not committed by then."""
         has_ended = self._hot_path.join(BATCH_ENDS_WITHIN_S)
         time.sleep(FAUST_LEAVES_WITHIN_S)
         log.warning("the worker ends without waiting for Faust", extra={"batch_ended": has_ended})
@@ -183,7 +183,7 @@ def run_process(settings: Settings, worker: Worker, rules: RulesFolder, metrics:
 
 
 def _facts(settings: Settings, rules: RulesFolder) -> dict[str, Any]:
-    """Return what a person asks first about a worker that misbehaves: brokers, group, Redis, rules, version."""
+    """Return what the log line at the start says: version, brokers, group, Redis and rules."""
     kafka = settings.kafka
     redis = urlsplit(settings.redis.url or "")
     return {
@@ -200,7 +200,7 @@ def _facts(settings: Settings, rules: RulesFolder) -> dict[str, Any]:
 
 
 def check_port(web: WebSettings) -> None:
-    """Try the port before anything starts. Faust would fail later, with a stack trace. Raises SettingsError."""
+    """Check that the port is free before anything starts. Faust would fail later, with a stack trace. Raises SettingsError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
         socket.create_server(address[:2], family=family).close()

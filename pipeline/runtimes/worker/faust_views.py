@@ -18,9 +18,9 @@ from pipeline.runtimes.worker.work import Worker
 from pipeline.settings.schema import Settings
 
 COUNTS_WITHIN_S = 3.0
-"""How long the first question for live counts waits until all outcomes were read."""
+"""How long the first request for live counts waits until all outcomes were read."""
 SERVICE_TAKES_S = 1.0
-"""A worker whose batch waits longer than this for a service names it."""
+"""A service that a batch waits for longer than this is named as the reason why the worker is not ready."""
 
 _STEPS = {
     "start": (5.0, "the worker has been starting for {:.0f} s"),
@@ -29,7 +29,7 @@ _STEPS = {
     "commit": (2.0, "kafka: a commit has taken {:.0f} s so far"),
     "hold": (2.0, "kafka: the client has not answered for {:.0f} s while a batch is held"),
 }
-"""For each step of the loop: after how many seconds the worker is not ready, and why."""
+"""For each step of the loop: the seconds after which the worker counts as not ready, and the reason to show."""
 
 
 def add_views(
@@ -40,14 +40,17 @@ def add_views(
 
     @app.page("/health")  # type: ignore[untyped-decorator]  # faust has no types here
     async def health(self: View, _: Request) -> Response:
-        """Live: the hot path's loop turns. A probe that fails here should restart the process."""
+        """Return 200 while the loop makes progress. If this fails, the process should be restarted."""
         silent_s = time.monotonic() - loop.last_beat
         alive = silent_s < settings.kafka.max_poll_interval_s and loop.state is not State.STOPPED
         return self.json({"alive": alive, "silent_s": round(silent_s, 3)}, status=200 if alive else 503)
 
     @app.page("/ready")  # type: ignore[untyped-decorator]  # faust has no types here
     async def ready(self: View, _: Request) -> Response:
-        """Ready: in the group and working. Not ready is no reason for a restart: the body says what is awaited."""
+        """Ready: whether the worker is in its group and processes batches.
+
+        If not, the body says what it waits for; do not restart it.
+        """
         body = {"ready": loop.state is State.RUNNING, "state": loop.state, "why": loop.why, "partitions": worker.partitions()}
         if body["ready"]:
             why = slow_step(loop.step, time.monotonic() - loop.last_beat, worker.redis_silent_s())
@@ -57,7 +60,7 @@ def add_views(
 
     @app.page("/metrics")  # type: ignore[untyped-decorator]  # faust has no types here
     async def metrics_page(self: View, _: Request) -> Response:
-        """Prometheus's page."""
+        """Return the metrics in the form that Prometheus reads."""
         return self.bytes(metrics.page(), content_type="text/plain")
 
     @app.page("/counts")  # type: ignore[untyped-decorator]  # faust has no types here
@@ -71,7 +74,7 @@ def add_views(
 
     @app.page("/rules")  # type: ignore[untyped-decorator]  # faust has no types here
     async def rules_in_force(self: View, _: Request) -> Response:
-        """Rules in force: their version, the projects that have their own, and why an edit was refused."""
+        """Return the rules in force: their version, the projects with rules of their own, and why an edit was refused."""
         return self.json(describe_rules(rules))
 
 
@@ -87,7 +90,7 @@ def slow_step(step: str, seconds: float, redis_silent_s: float) -> str:
 
 
 def describe_rules(rules: RulesFolder) -> dict[str, Any]:
-    """Describe the rules in force."""
+    """Return the body of `/rules`."""
     current = rules.current
     return {
         "version": current.version,

@@ -1,7 +1,7 @@
 """Live counts: the outcomes of all workers per project, category and reason, by minute, for `/counts`.
 
-Outcomes are read only while somebody asks: a question starts the reading, and IDLE_S seconds without one end it. So the counts
-cost nothing where nobody looks at them, and each partition is read once, by the worker that is asked.
+Outcomes are read only on demand: a request starts the reading, and IDLE_S seconds without one end it. So the counts cost nothing
+if nobody looks at them, and each partition is read once, by the worker that is asked.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ class MinuteTable:
         self._windows: dict[int, Counter[CountKey]] = {}
 
     def count(self, records: Iterable[tuple[float, bytes]]) -> None:
-        """Count outcomes, each with the moment of its arrival (epoch seconds). Those of a minute that is over are left out."""
+        """Count outcomes, each with the moment of its arrival (epoch seconds).
+
+        Those of minutes that are no longer kept are skipped.
+        """
         oldest = int(time.time() // WINDOW_S) - KEPT_WINDOWS + 1
         for moment, value in records:
             window = int(moment // WINDOW_S)
@@ -63,7 +66,7 @@ class MinuteTable:
 
 
 def _minute(window: int, counts: Counter[CountKey]) -> dict[str, Any]:
-    totals = sorted(counts.copy().items(), key=str)  # the reader's thread may be counting meanwhile
+    totals = sorted(counts.copy().items(), key=str)  # the reader's thread may change them meanwhile
     return {"start": int(window * WINDOW_S), "counts": [{**key._asdict(), "quantity": quantity} for key, quantity in totals]}
 
 
@@ -98,14 +101,14 @@ class OutcomeReader(Protocol):
 
 
 class LiveCounts:
-    """Counts in a thread of its own while `ask` is called now and then. `open_reader` gets the moment to begin at."""
+    """Counts in a thread of its own as long as `ask` is called now and then. `open_reader` is given the time to begin at."""
 
     def __init__(self, open_reader: Callable[[float], OutcomeReader], clock: Callable[[], float] = time.monotonic) -> None:
         self._open_reader = open_reader
         self._clock = clock
         self._asked_at = float("-inf")
         self._minutes = 0
-        """Number of minutes that are read back to."""
+        """How many minutes back the reading began."""
         self._is_wanted = threading.Event()
         self._is_complete = threading.Event()
         self._stopping = threading.Event()
@@ -124,7 +127,7 @@ class LiveCounts:
             self._thread.join(STOPS_WITHIN_S)
 
     def ask(self, minutes: int, within_s: float) -> dict[str, Any]:
-        """Return the last minutes, and whether they hold all outcomes. The first question waits for that, at most `within_s`."""
+        """Return the last minutes, and whether they hold all outcomes. The first call waits for that, at most `within_s`."""
         self._asked_at = self._clock()
         if minutes > self._minutes:
             self._minutes = minutes
@@ -141,7 +144,7 @@ class LiveCounts:
             except RetryableError as error:
                 log.warning("live counts stand still: %s", error)
                 self._stopping.wait(RETRY_S)
-            except Exception:  # /counts would stand still, and nobody would know why
+            except Exception:  # else /counts would stand still, and nobody would know why
                 log.exception("the live counts could not be read")
                 self._stopping.wait(RETRY_S)
 

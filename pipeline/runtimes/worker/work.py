@@ -1,4 +1,4 @@
-"""A worker's work: run the stages over a batch and encode what it came to for Kafka."""
+"""A worker's work: run the stages over a batch, and encode the results for Kafka."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MakeContext = Callable[[tuple[Polled, ...]], Context]
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """What the stages made of a batch, and the same as records for Kafka."""
+    """The result of the stages for a batch, and the same encoded as records for Kafka."""
 
     result: BatchResult
     outputs: Outputs
@@ -41,9 +41,9 @@ class Processed:
 
 
 class StageWork:
-    """Runs all stages. `context` makes a batch's context of what it covers. `check` raises RetryableError if Redis is away.
+    """Runs all stages. `context` returns a batch's context, given what it covers. `check` raises RetryableError if Redis is away.
 
-    What "good" looks like: at most 40 us of CPU an event beside the stages.
+    Its own cost should stay below 40 us of CPU an event.
     """
 
     def __init__(
@@ -62,19 +62,19 @@ class StageWork:
         self.check = check
 
     def run(self, batch: KafkaBatch) -> Processed:
-        """Return what the stages made of the batch. Raises what they raise."""
+        """Run the stages and encode their results. Raises what the stages raise."""
         return self._encoded(batch, run(batch.records, self._context(covered_by(batch)), ERRORS))
 
     def give_up(self, batch: KafkaBatch, error: BaseException) -> Processed:
-        """Return the dead letter of a record that the stages cannot survive."""
+        """Return the dead letter of a record that makes the whole run fail, even alone."""
         record = batch.records[0]
-        about = batch.describe() | {"project_id": project_of(record.body)}  # reports of the reporting project must not loop
-        log.error("a record that cannot be processed", extra=about, exc_info=error)
+        about = batch.describe() | {"project_id": project_of(record.body)}  # reports must not loop
+        log.error("a record could not be processed", extra=about, exc_info=error)
         letter = DeadLetter(record, "worker", "internal", describe_failure(error))
         return self._encoded(batch, BatchResult(dead=[letter]))
 
     def committed(self, batch: KafkaBatch, result: Processed, run_s: float, commit_s: float) -> None:
-        """Count a batch whose transaction is through."""
+        """Count a batch whose transaction was committed."""
         done = result.result
         _log_own_failures(done.dead)
         self._metrics.batch_committed(
@@ -109,14 +109,14 @@ class Worker(NamedTuple):
 
 
 def covered_by(batch: KafkaBatch) -> tuple[Polled, ...]:
-    """Return what each partition's part of a batch covers, as the ledger takes it."""
+    """Return the range of offsets that a batch covers in each partition, as the ledger takes it."""
     return tuple(
         Polled(batch.logs[partition], partition, batch.bases[partition], end) for partition, end in sorted(batch.ends.items())
     )
 
 
 def _log_own_failures(dead: Iterable[DeadLetter]) -> None:
-    """Log what died of a bug of ours, one line for each kind, with the project of the first one."""
+    """Log dead letters that are faults of the pipeline: one line for each kind, with the project and position of one of them."""
     kinds = {(letter.stage, letter.detail.partition(":")[0]): letter for letter in dead if letter.reason == "internal"}
     for (stage, kind), letter in kinds.items():
         place = {"project_id": project_of(letter.record.body), "position": letter.record.position}
