@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.filters.releases import compare_versions
 from pipeline.globs.glob import GlobSet
 from pipeline.model.event import Event, sent_headers
+from pipeline.model.ip_address import parse_ip
 
 MAX_DEPTH = 50
 """How deep conditions nest. Deeper ones are refused, because they would overflow the stack."""
@@ -242,8 +243,5 @@ class IpNetworks:
 
     def contains(self, text: str) -> bool:
         """Whether an address is in one of the networks. A text that is no address is in none."""
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        return any(address in network for network in self._networks)
+        address = parse_ip(text)
+        return address is not None and any(address in network for network in self._networks)

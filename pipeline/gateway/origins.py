@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from pipeline.filters.origins import Origin
+from pipeline.model.ip_address import IpAddress, parse_ip
 
-LONGEST_ADDRESS = 64
-"""An IPv6 address with the name of an interface has no more characters, and with brackets and blanks few more."""
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -44,16 +41,10 @@ def sender_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Netw
     return None if address is None else str(address)
 
 
-@lru_cache(maxsize=4_096)
-def _address(text: str) -> Address | None:
-    if len(text) > LONGEST_ADDRESS:
-        return None
-    try:
-        address = ipaddress.ip_address(text.strip().strip("[]"))
-    except ValueError:
-        return None
+def _address(text: str) -> IpAddress | None:
+    address = parse_ip(text.strip().strip("[]"))
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+def _is_in(address: IpAddress, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 from pipeline.grouping.algorithm import DEFAULT_FINGERPRINT, Algorithm, AlgorithmResult, Fingerprint, load_algorithm
 from pipeline.grouping.caches import GroupingCaches
@@ -22,12 +22,13 @@ from pipeline.grouping.stack_cache import StackCache
 from pipeline.grouping.stack_normalization import Stack, find_stacks, mark_frames, write_back
 from pipeline.grouping.stacktrace_rules.rule import StackTraceRule
 from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.model.event import Event
 from pipeline.model.grouping import Grouping
 from pipeline.model.rule_file import Layer, RuleFile
 
 T = TypeVar("T")
 
-FINGERPRINT_INFO = "_fingerprint_info"
+FINGERPRINT_INFO: Final = "_fingerprint_info"
 """The field of an event that holds the sender's fingerprint and the rule that matched, if they are not the default."""
 
 EMPTY_SETTINGS = GroupingToml(enhancement_base="none", builtin_fingerprints=False)
@@ -76,7 +77,7 @@ class Grouper:
         """Every rule in force: stack-trace rules in the order in which they run, then fingerprint rules in the order of trial."""
         return (*self._algorithm.stacks.rules.rules, *self._fingerprints.rules)
 
-    def group(self, event: dict[str, Any], now: float | None = None) -> Grouping:
+    def group(self, event: Event, now: float | None = None) -> Grouping:
         """Group a normalized event.
 
         Writes `in_app`, function names, `main_exception_id` and the fingerprint in force to the event. `_fingerprint_info` keeps
@@ -86,7 +87,7 @@ class Grouper:
         """
         return self._group(event, now, whole=False).grouping
 
-    def explain(self, event: dict[str, Any], now: float | None = None) -> Explanation:
+    def explain(self, event: Event, now: float | None = None) -> Explanation:
         """Return why an event groups as it does. Changes the event as `group` does."""
         grouped = self._group(event, now, whole=True)
         rule = grouped.fingerprint.match.rule if grouped.fingerprint.match is not None else None
@@ -102,7 +103,7 @@ class Grouper:
             touched_frames=[touched for stack in grouped.stacks.values() for touched in trace(stack, rules)],
         )
 
-    def _group(self, event: dict[str, Any], now: float | None, *, whole: bool) -> _Grouped:
+    def _group(self, event: Event, now: float | None, *, whole: bool) -> _Grouped:
         stacks = find_stacks(event)
         processed = self._algorithm.process(stacks)
         for one in processed.values():
@@ -131,7 +132,7 @@ class Grouper:
         )
         return _Grouped(grouping, result, fingerprint, stacks)
 
-    def _fingerprint(self, event: dict[str, Any], sent: list[str]) -> Fingerprint:
+    def _fingerprint(self, event: Event, sent: list[str]) -> Fingerprint:
         match = self._fingerprints.match(event)
         values = sent if match is None else match.values
         return Fingerprint(values or list(DEFAULT_FINGERPRINT), match, sent)
@@ -141,7 +142,7 @@ class Grouper:
         return self._previous is not None and now is not None and now < self._previous[1]
 
     def _previous_hashes(
-        self, event: dict[str, Any], fingerprint: Fingerprint, stacks: dict[int, Stack], now: float | None
+        self, event: Event, fingerprint: Fingerprint, stacks: dict[int, Stack], now: float | None
     ) -> tuple[str, ...]:
         """Return the hashes of the previous configuration if they are needed, else none.
 
@@ -177,7 +178,7 @@ class _Grouped(NamedTuple):
     stacks: dict[int, Stack]
 
 
-def _sent_fingerprint(event: dict[str, Any]) -> list[str]:
+def _sent_fingerprint(event: Event) -> list[str]:
     """Return the fingerprint that the sender wrote, even if an earlier run replaced it in the event."""
     info = event.get(FINGERPRINT_INFO)
     sent = info.get("client_fingerprint") if info else event.get("fingerprint")

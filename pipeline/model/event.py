@@ -4,13 +4,20 @@ A field is absent, or null, or of the type given here. Normalization guarantees 
 or by a value of the same type. Lists may contain null, which stands for an item that was refused or removed. Accessors skip
 these. Stages after normalization do not check types again. See docs/spec/normalization.md.
 
-Events are plain dicts, because they are JSON and stages write to them. These types describe their content to readers and to mypy.
+Events are plain dicts, because they are JSON and stages write to them. These types describe their content to readers and to mypy,
+and cost nothing at run time. mypy knows an event as `RawEvent` before normalization and as `Event` after it, and takes neither
+for the other.
+
+This file is long because it lists every field that some stage reads, and each reader of such a field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Any, TypedDict, cast
+
+RawEvent = dict[str, Any]
+"""An event as it was sent: a JSON object of which nothing is known."""
 
 
 class FrameData(TypedDict, total=False):
@@ -21,6 +28,7 @@ class FrameData(TypedDict, total=False):
 
     sourcemap: str | None
     symbolicated: bool | None
+    resolved_with: str | None
     orig_in_app: int | None
     category: str | None
 
@@ -98,8 +106,122 @@ class Thread(TypedDict, total=False):
     raw_stacktrace: Stacktrace | None
 
 
-Event = Mapping[str, Any]
-"""A normalized event, for those who only read it."""
+class ExceptionInterface(TypedDict, total=False):
+    """`exception`."""
+
+    values: list[ExceptionValue | None] | None
+
+
+class ThreadInterface(TypedDict, total=False):
+    """`threads`."""
+
+    values: list[Thread | None] | None
+
+
+class LogEntry(TypedDict, total=False):
+    """`logentry`: the message as it was logged, and the template that it was made of."""
+
+    formatted: str | None
+    message: str | None
+    params: Any
+
+
+class User(TypedDict, total=False):
+    """`user`, as far as stages read it."""
+
+    id: str | None
+    username: str | None
+    email: str | None
+    ip_address: str | None
+
+
+class RequestData(TypedDict, total=False):
+    """`request`, as far as stages read it. Pairs are a name and a value."""
+
+    url: str | None
+    fragment: str | None
+    query_string: list[list[str | None] | None] | None
+    headers: list[list[str | None] | None] | None
+
+
+class DebugImage(TypedDict, total=False):
+    """One entry of `debug_meta.images`, as far as stages read it."""
+
+    type: str | None
+    code_file: str | None
+    debug_id: str | None
+
+
+class DebugMeta(TypedDict, total=False):
+    """`debug_meta`, as far as stages read it."""
+
+    images: list[DebugImage | None] | None
+
+
+class Sdk(TypedDict, total=False):
+    """`sdk`, as far as stages read it."""
+
+    name: str | None
+    version: str | None
+
+
+class Event(TypedDict, total=False):
+    """A normalized event. Fields of free form, or that no stage reads, are `Any`.
+
+    The fields that are never null are always there, `key_id` excepted, and those that later stages set. Scrubbing removes none of
+    them.
+    """
+
+    event_id: str
+    project: int
+    key_id: str
+    received: float
+    version: str
+    timestamp: float
+    type: str
+    platform: str
+    level: str
+    logger: str
+    logentry: LogEntry | None
+    exception: ExceptionInterface | None
+    threads: ThreadInterface | None
+    stacktrace: Stacktrace | None
+    template: dict[str, Any] | None
+    csp: dict[str, Any] | None
+    hpkp: dict[str, Any] | None
+    expectct: dict[str, Any] | None
+    expectstaple: dict[str, Any] | None
+    breadcrumbs: dict[str, Any] | None
+    contexts: dict[str, Any]
+    request: RequestData | None
+    user: User | None
+    sdk: Sdk | None
+    debug_meta: DebugMeta | None
+    extra: dict[str, Any] | None
+    modules: dict[str, str] | None
+    tags: Sequence[Sequence[str | None] | None] | None
+    fingerprint: list[str] | None
+    checksum: str | None
+    release: str | None
+    dist: str | None
+    environment: str | None
+    transaction: str | None
+    errors: list[dict[str, Any]]
+    _meta: dict[str, Any]
+    # Set by later stages:
+    metadata: dict[str, Any]
+    title: str
+    culprit: str | None
+    location: str
+    main_exception_id: int
+    symbolicated_in_app: bool
+    scraping_attempts: list[dict[str, Any]]
+    _fingerprint_info: dict[str, Any]
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """Return the same event for code that follows paths and not fields: scrubbing, and what prints it."""
+    return cast("dict[str, Any]", event)
 
 
 def platform_of(event: Event) -> str:
@@ -129,9 +251,14 @@ def threads(event: Event) -> list[Thread]:
     return [one for one in interface.get("values") or () if one is not None] if interface else []
 
 
+def frame_slots(stacktrace: Stacktrace | None) -> Sequence[Frame | None]:
+    """Return the frames with the nulls among them, for those who write the list back or name a frame by its index."""
+    return (stacktrace.get("frames") or ()) if stacktrace else ()
+
+
 def frames_in(stacktrace: Stacktrace | None) -> list[Frame]:
     """Return the frames of a stack trace, the oldest first."""
-    return [frame for frame in stacktrace.get("frames") or () if frame is not None] if stacktrace else []
+    return [frame for frame in frame_slots(stacktrace) if frame is not None]
 
 
 def frames_besides_exceptions(event: Event) -> list[Frame]:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import xxhash
 
+from pipeline.model.ids import parse_uuid
 from pipeline.model.record import Record
 
-_FORM = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NIL = "0" * 32
 
 
 def has_event_id_form(value: Any) -> bool:
     """Whether a value has the form of an event id. The nil UUID has it, although it names no event."""
-    return isinstance(value, str) and _FORM.fullmatch(value) is not None
+    return parse_uuid(value) is not None
 
 
 def parse_event_id(value: Any) -> str | None:
     """Parse an event id, with or without dashes, in any case. None for any other value, and for the nil UUID."""
-    if not has_event_id_form(value):
-        return None
-    event_id: str = value.replace("-", "").lower()
+    event_id = parse_uuid(value)
     return None if event_id == _NIL else event_id
 
 

@@ -6,21 +6,26 @@ A record holds at most one event. Other parts of an envelope end as outcomes whe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.event import Event, RawEvent
 from pipeline.model.grouping import Grouping
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Output, Record
 from pipeline.model.scope import Scope
 
+E = TypeVar("E", RawEvent, Event)
+
 
 @dataclass(slots=True)
-class Item:
+class Item(Generic[E]):
     """An event on its way through the stages. Fields with a default are set by the stage that their comment names.
 
-    `event` is a plain dict, so that unknown keys survive. `received` is the arrival in epoch seconds.
+    `Item[RawEvent]` is what decode returns, `Item[Event]` what normalize makes of it. `event_id` has 32 hex digits, `received` is
+    the arrival in epoch seconds. Decode settles both and the scope, and normalize writes them into the event: later stages read
+    them from either and do not set them.
     """
 
     record: Record
@@ -29,7 +34,7 @@ class Item:
     quantity: int
     received: float
     event_id: str
-    event: dict[str, Any]
+    event: E
     client_ip: str | None = None
     grouping: Grouping | None = None
     """Set by group."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model.event import ExceptionValue, Frame, exceptions, frames_besides_exceptions, frames_in, newest_of_app
+from pipeline.model.event import Event, ExceptionValue, Frame, exceptions, frames_besides_exceptions, frames_in, newest_of_app
 
 MAX_TITLE = 100
 MAX_CULPRIT = 200
@@ -16,8 +16,6 @@ MAX_VALUE = 1024
 
 _NATIVE = frozenset({"objc", "cocoa", "native"})
 _NAMELESS = frozenset({None, "", "<redacted>", "<unknown>"})
-
-Event = dict[str, Any]
 
 
 def name_event(event: Event, rule_title: str | None = None) -> None:

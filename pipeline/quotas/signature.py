@@ -9,44 +9,37 @@ is rejected by count.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import xxhash
+
+from pipeline.model.event import Event, ExceptionValue, exceptions, frames_in
 
 _FRAMES = 4
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|[0-9a-fA-F]{8,}")
 _MESSAGE_CHARS = 200
 
 
-def signature(event: dict[str, Any]) -> bytes:
+def signature(event: Event) -> bytes:
     """Return 8 bytes for a normalized event: a hash of its fingerprint, exception types and innermost frames or message."""
-    fingerprint = event.get("fingerprint")
-    parts = [str(value)[:_MESSAGE_CHARS] for value in (fingerprint if isinstance(fingerprint, list) else [])[:_FRAMES]]
+    parts = [str(value)[:_MESSAGE_CHARS] for value in (event.get("fingerprint") or ())[:_FRAMES]]
     has_frames = False
-    for exception in _values(event.get("exception"))[-2:]:
+    found = exceptions(event)
+    for exception in found[-2:]:
         parts.append(str(exception.get("type"))[:_MESSAGE_CHARS])
         frames = _frames(exception)
         has_frames = has_frames or bool(frames)
         parts += frames
     if not has_frames:
-        entry = event.get("logentry")
-        message = entry.get("message") or entry.get("formatted") if isinstance(entry, dict) else None
-        for exception in _values(event.get("exception"))[-1:]:
-            message = exception.get("value") or message
+        entry = event.get("logentry") or {}
+        message = entry.get("message") or entry.get("formatted")
+        if found:
+            message = found[-1].get("value") or message
         parts.append(_VARYING.sub("", str(message)[:_MESSAGE_CHARS]))
     return xxhash.xxh3_64_digest("\0".join(parts).encode("utf-8", "surrogatepass"))
 
 
-def _values(interface: Any) -> list[dict[str, Any]]:
-    values = interface.get("values") if isinstance(interface, dict) else None
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def _frames(exception: dict[str, Any]) -> list[str]:
-    stacktrace = exception.get("stacktrace")
-    frames = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
+def _frames(exception: ExceptionValue) -> list[str]:
     return [
         f"{frame.get('module') or frame.get('filename')}:{frame.get('lineno')}:{frame.get('colno')} {frame.get('function')}"
-        for frame in (frames if isinstance(frames, list) else [])[-_FRAMES:]
-        if isinstance(frame, dict)
+        for frame in frames_in(exception.get("stacktrace"))[-_FRAMES:]
     ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from pipeline.grouping.explain.explanation import Explanation
 from pipeline.grouping.grouper import Grouper
 from pipeline.model.errors import RuleError
-from pipeline.model.event import crash_stack
+from pipeline.model.event import Event, crash_stack
 from pipeline.model.record import Form, Record, Token
 from pipeline.model.rule_file import RuleFile
 from pipeline.rule_tools.case_file import Expectation, LocatedCase, Subject
@@ -44,10 +43,10 @@ def base_rules(folder: Path, loaded: Rules) -> Rules:
 
 def _run(located: LocatedCase, ctx: Context, project_id: int) -> Iterator[str]:
     lost: list[str] = []
-    explained: list[tuple[dict[str, Any], Explanation]] = []
-    for number, event in enumerate(located.case.all_events, 1):
+    explained: list[tuple[Event, Explanation]] = []
+    for number, sent in enumerate(located.case.all_events, 1):
         record = Record(
-            orjson.dumps(event, default=str), Form.JSON, located.file, number, ctx.now, Token("cases", 0, number), project_id
+            orjson.dumps(sent, default=str), Form.JSON, located.file, number, ctx.now, Token("cases", 0, number), project_id
         )
         explained += [(item.event, explain_item(item, ctx)) for item in ungrouped_items([record], ctx, lost.append)]
     if lost:
@@ -65,7 +64,7 @@ def _run(located: LocatedCase, ctx: Context, project_id: int) -> Iterator[str]:
             yield f"expected a group for each, the {len(explained)} events are in {len(groups)}"
 
 
-def _differences(expect: Expectation, event: dict[str, Any], found: Explanation) -> Iterator[str]:
+def _differences(expect: Expectation, event: Event, found: Explanation) -> Iterator[str]:
     if expect.fingerprint is not None and expect.fingerprint != found.fingerprint:
         yield f"expected fingerprint {list(expect.fingerprint)}, got {list(found.fingerprint)}"
     if expect.title is not None and expect.title != found.title:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.grouping.explain.explanation import Explanation
+from pipeline.model.event import Event
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Record
@@ -16,7 +17,7 @@ from pipeline.stages.runner import run
 
 def ungrouped_items(
     records: Iterable[Record], ctx: Context, on_lost: Callable[[str], None], order: Order = EXPLAINED
-) -> Iterator[Item]:
+) -> Iterator[Item[Event]]:
     """Yield each event as the stage of grouping would receive it.
 
     `on_lost` is called with a line of text for each event that a stage before grouping refused. Items that are no error events,
@@ -37,7 +38,7 @@ def explain_records(records: Iterable[Record], ctx: Context, on_lost: Callable[[
     return (explain_item(item, ctx) for item in ungrouped_items(records, ctx, on_lost))
 
 
-def explain_item(item: Item, ctx: Context) -> Explanation:
+def explain_item(item: Item[Event], ctx: Context) -> Explanation:
     """Explain the grouping of an item from `ungrouped_items`.
 
     Sets the title of the item's event, as the stage of grouping does.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pipeline.model.event import Event
 from pipeline.model.grouping import Grouping
 from pipeline.model.item import Item
 from pipeline.model.outcome import Outcome
@@ -91,7 +92,7 @@ class RulesDiff:
 class _Prepared(NamedTuple):
     """An event before grouping, and what the rules did to it on the way."""
 
-    item: Item
+    item: Item[Event]
     filtered_by: str | None
     removed: Mapping[tuple[str, str], str]
     """The new value of each field that scrubbing changed, by rule and field."""
@@ -126,13 +127,13 @@ def _prepare(record: Record, ctx: Context, on_lost: Callable[[str], None]) -> li
     noted: dict[str, set[tuple[str, str]]] = {}
     removed: dict[str, dict[tuple[str, str], str]] = {}
 
-    def look_before_scrubbing(item: Item, ctx: Context) -> Item:
+    def look_before_scrubbing(item: Item[Event], ctx: Context) -> Item[Event]:
         outcome = filter_inbound(item, ctx)
         filtered[item.event_id] = outcome.reason if isinstance(outcome, Outcome) else None
         noted[item.event_id] = {(rule, path) for rule, path, _ in _remarks(item.event)}
         return item
 
-    def look_after_scrubbing(item: Item, _: Context) -> Item:
+    def look_after_scrubbing(item: Item[Event], _: Context) -> Item[Event]:
         known = noted[item.event_id]
         removed[item.event_id] = {(rule, path): text for rule, path, text in _remarks(item.event) if (rule, path) not in known}
         return item
@@ -147,7 +148,7 @@ def _prepare(record: Record, ctx: Context, on_lost: Callable[[str], None]) -> li
     return [_Prepared(item, filtered[item.event_id], removed[item.event_id]) for item in items]
 
 
-def _remarks(event: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _remarks(event: Event) -> Iterator[tuple[str, str, str]]:
     """Yield rule, field and present value of each redaction that `_meta` lists."""
     meta = event.get("_meta")
     stack: list[tuple[Any, Any, tuple[str, ...]]] = [(meta, event, ())]
@@ -206,15 +207,15 @@ def _in_order(effects: dict[str, RuleEffect]) -> tuple[RuleEffect, ...]:
     return tuple(sorted(effects.values(), key=lambda effect: (-effect.added - effect.gone, -effect.after, effect.name)))
 
 
-def _group(item: Item, ctx: Context) -> Grouping:
+def _group(item: Item[Event], ctx: Context) -> Grouping:
     return ctx.rules.project(item.scope.project_id).grouper.group(item.event, ctx.now)
 
 
-def _group_ref(item: Item, grouping: Grouping) -> GroupRef:
+def _group_ref(item: Item[Event], grouping: Grouping) -> GroupRef:
     project_id = item.scope.project_id
     return GroupRef(project_id, grouping.group_id(project_id), grouping.primary_hash)
 
 
-def _title(item: Item, grouping: Grouping) -> str:
+def _title(item: Item[Event], grouping: Grouping) -> str:
     kind = item.event.get("type")
     return grouping.title or title(kind if isinstance(kind, str) else None, metadata(item.event))

@@ -5,16 +5,16 @@ Which rules apply to a value follows from its position, the keys on the way to i
 
 from __future__ import annotations
 
-import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Self
 
 import msgspec
 
+from pipeline.model.event import Event, as_json
 from pipeline.model.event_path import EventPath, path_keys
+from pipeline.model.ip_address import parse_ip
 from pipeline.model.rule_file import Layer
 from pipeline.scrubbing.defaults import from_relay
 from pipeline.scrubbing.field_positions import Application, FieldPosition, FieldPositions, TextCheck, TextChecks
@@ -63,10 +63,10 @@ class Scrubber:
             groups.append(from_relay(settings).to_applications())
         return cls(groups)
 
-    def scrub(self, event: dict[str, Any]) -> None:
+    def scrub(self, event: Event) -> None:
         """Scrub a normalized event in place, and note in its `_meta` what was removed. Never raises for an event's content."""
         for positions in self._groups:
-            _Scrubbing(event).run(positions.event)
+            _Scrubbing(as_json(event)).run(positions.event)
 
 
 class _Scrubbing:
@@ -79,7 +79,7 @@ class _Scrubbing:
     def run(self, event_position: FieldPosition) -> None:
         user = self.event.get("user")
         address = user.get("ip_address") if user else None
-        was_address = isinstance(address, str) and _is_address(address)
+        was_address = isinstance(address, str) and parse_ip(address) is not None
         self._visit_object(self.event, event_position, None)
         self._visit_notes(event_position)
         for text_checks, found in self.found.items():
@@ -266,20 +266,10 @@ def _keep_pseudonym(user: dict[str, Any], note: Any) -> None:
     address = user.get("ip_address")
     if not address or any(user.get(name) for name in ("id", "username", "email")):
         return
-    if _is_address(address):
+    if parse_ip(address) is not None:
         return
     user["id"] = user.pop("ip_address")
     noted = note((None, "user"), "ip_address")
     note((None, "user"), "id").update(noted)
     noted.clear()
     noted["rem"] = [["pii:ip_address", "x"]]
-
-
-@lru_cache(maxsize=4_096)
-def _is_address(text: str) -> bool:
-    """Whether a text is an IP address. Cached, because addresses repeat."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from pipeline.model.event import Event, Frame, frame_slots, platform_of
 from pipeline.sourcemaps.advice import (
     WantedFile,
     add_command,
@@ -48,7 +48,7 @@ class FrameDiagnosis:
         return "\n".join(lines)
 
 
-def diagnose_event(event: dict[str, Any], project_id: int, artifacts: Artifacts) -> list[FrameDiagnosis]:
+def diagnose_event(event: Event, project_id: int, artifacts: Artifacts) -> list[FrameDiagnosis]:
     """Resolve a copy of a normalized event, and return what happened to each frame, the caller first."""
     resolved = copy.deepcopy(event)
     selection = select_frames(resolved, project_id)
@@ -61,26 +61,28 @@ def diagnose_event(event: dict[str, Any], project_id: int, artifacts: Artifacts)
     index, (_, images) = artifacts.index(project_id), read_build(event, project_id)
     diagnoses = []
     for selected in selection.stacktraces:
-        for raw, key, frame in zip(selected.frames, selected.modules, selected.stacktrace["frames"], strict=True):
+        for raw, key, frame in zip(selected.frames, selected.modules, frame_slots(selected.stacktrace), strict=True):
+            if raw is None or frame is None:
+                continue  # a frame that was refused
             if key is None:
-                diagnoses.append(_not_looked_up(raw, resolved.get("platform")))
+                diagnoses.append(_not_looked_up(raw, platform_of(resolved)))
             else:
                 diagnoses.append(_diagnose_frame(raw, frame, modules.get(key), index, images))
     return diagnoses
 
 
-def _describe(frame: dict[str, Any]) -> str:
-    place = ":".join(str(frame[key]) for key in ("lineno", "colno") if frame.get(key) is not None)
+def _describe(frame: Frame) -> str:
+    place = ":".join(str(number) for number in (frame.get("lineno"), frame.get("colno")) if number is not None)
     return f"{frame.get('function') or '?'}  {frame.get('abs_path') or frame.get('filename') or '?'}{':' if place else ''}{place}"
 
 
-def _not_looked_up(frame: dict[str, Any], platform: object) -> FrameDiagnosis:
+def _not_looked_up(frame: Frame, platform: str) -> FrameDiagnosis:
     abs_path = frame.get("abs_path")
-    if not isinstance(abs_path, str) or not abs_path:
+    if not abs_path:
         why = "it names no file"
     elif is_builtin(abs_path, frame.get("platform") or platform):
         why = "it is in the engine or the runtime itself"
-    elif not isinstance(frame.get("lineno"), int):
+    elif frame.get("lineno") is None:
         why = "it names no line"
     elif len(abs_path) > MAX_PATH:
         why = f"its path is longer than {MAX_PATH} characters"
@@ -90,11 +92,12 @@ def _not_looked_up(frame: dict[str, Any], platform: object) -> FrameDiagnosis:
 
 
 def _diagnose_frame(
-    raw: dict[str, Any], frame: dict[str, Any], module: Module | None, index: ProjectIndex, images: Mapping[str, str]
+    raw: Frame, frame: Frame, module: Module | None, index: ProjectIndex, images: Mapping[str, str]
 ) -> FrameDiagnosis:
     diagnosis = FrameDiagnosis(_describe(raw), "unresolved")
-    if module is None or raw["lineno"] <= 0:
-        diagnosis.found.append(f"line {raw['lineno']} is not in any file: lines count from 1")
+    line = raw.get("lineno") or 0
+    if module is None or line <= 0:
+        diagnosis.found.append(f"line {line} is not in any file: lines count from 1")
         diagnosis.action = "look at what made the stack trace: the SDK, or code that changes events before they are sent"
         return diagnosis
     code = WantedFile(module, "the built file", module.key.url, module.key.debug_id, "minified_source", index, images)
@@ -114,8 +117,7 @@ def _diagnose_frame(
     elif module.map is None:
         advice = explain_no_reference(code)
     else:
-        column = raw.get("colno")
-        advice = explain_position(raw["lineno"], column if isinstance(column, int) else 0, code)
+        advice = explain_position(line, raw.get("colno") or 0, code)
     diagnosis.found += advice.found
     diagnosis.action = advice.action
     return diagnosis
@@ -146,7 +148,7 @@ def _where(found: FoundFile | None) -> str:
     return f"in {found.bundle.stored.name}" if found is not None else "not found"
 
 
-def _explain_resolved(diagnosis: FrameDiagnosis, module: Module, frame: dict[str, Any]) -> None:
+def _explain_resolved(diagnosis: FrameDiagnosis, module: Module, frame: Frame) -> None:
     """Write what the frame was resolved to, and what is missing: its context lines or the name of its function."""
     diagnosis.outcome, diagnosis.resolved_to = "resolved", _describe(frame)
     if "context_line" not in frame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.model.event import Event
 from pipeline.sourcemaps.module import Module, Problem
 
 SENTRY_TYPES = {
@@ -41,10 +42,10 @@ class EventErrors:
     def _add(self, identity: tuple[object, ...], kind: str, fields: dict[str, Any]) -> None:
         self._errors.setdefault(identity, {"type": SENTRY_TYPES[kind], "symbolicator_type": kind, **fields})
 
-    def write_to(self, event: dict[str, Any]) -> None:
+    def write_to(self, event: Event) -> None:
         """Write the errors into the event. They replace those of an earlier attempt, and others stay."""
         listed = event.get("errors")
-        others = [error for error in listed if not _is_of_source_maps(error)] if isinstance(listed, list) else []
+        others = [error for error in listed or () if error.get("symbolicator_type") not in SENTRY_TYPES]
         errors = others + list(self._errors.values())
         if errors:
             event["errors"] = errors
@@ -57,8 +58,3 @@ def _fields(problem: Problem) -> dict[str, Any]:
     if problem.reason is not None:
         fields["reason"] = problem.reason
     return fields
-
-
-def _is_of_source_maps(error: object) -> bool:
-    kind = error.get("symbolicator_type") if isinstance(error, dict) else None
-    return isinstance(kind, str) and kind in SENTRY_TYPES

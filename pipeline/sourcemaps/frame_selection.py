@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pipeline.sourcemaps.map_references import normalize_debug_id
+from pipeline.model.event import (
+    Event,
+    ExceptionValue,
+    Frame,
+    Stacktrace,
+    Thread,
+    exceptions,
+    frame_slots,
+    platform_of,
+    threads,
+)
 from pipeline.sourcemaps.module import EventBuild, ModuleKey
 from pipeline.sourcemaps.urls import decode_url
 
@@ -24,12 +34,11 @@ class SelectedStacktrace:
     """A stacktrace and, for each of its frames, the module to look in. It is None for a frame that is not looked up.
 
     `container` is the exception or thread that gets the `raw_stacktrace`. It is None for the event's own stacktrace.
-    `frames` may hold values that are no frames, which are left as they are.
     """
 
-    container: dict[str, Any] | None
-    stacktrace: dict[str, Any]
-    frames: list[Any]
+    container: ExceptionValue | Thread | None
+    stacktrace: Stacktrace
+    frames: Sequence[Frame | None]
     modules: list[ModuleKey | None]
 
 
@@ -41,9 +50,9 @@ class FrameSelection:
     module_keys: set[ModuleKey]
 
 
-def select_frames(event: dict[str, Any], project_id: int) -> FrameSelection | None:
+def select_frames(event: Event, project_id: int) -> FrameSelection | None:
     """Return the frames to look up. None if there are none, and the event then stays as it is."""
-    platform = event.get("platform")
+    platform = platform_of(event)
     found = _stacktraces(event)
     looked_up = [[is_looked_up(frame, platform) for frame in frames] for _, _, frames in found]
     if not any(map(any, looked_up)):
@@ -55,7 +64,7 @@ def select_frames(event: dict[str, Any], project_id: int) -> FrameSelection | No
                 container,
                 stacktrace,
                 frames,
-                [keys.of(frame) if wanted else None for frame, wanted in zip(frames, each, strict=True)],
+                [keys.of(frame) if frame and wanted else None for frame, wanted in zip(frames, each, strict=True)],
             )
             for (container, stacktrace, frames), each in zip(found, looked_up, strict=True)
         ],
@@ -66,76 +75,67 @@ def select_frames(event: dict[str, Any], project_id: int) -> FrameSelection | No
 class _ModuleKeys:
     """The modules of one event's frames. Each is made once, because the frames of a stack are in few files."""
 
-    def __init__(self, event: dict[str, Any], project_id: int) -> None:
+    def __init__(self, event: Event, project_id: int) -> None:
         self.needed: set[ModuleKey] = set()
         self._build, self._images = read_build(event, project_id)
         self._by_path: dict[str, ModuleKey] = {}
 
-    def of(self, frame: dict[str, Any]) -> ModuleKey:
+    def of(self, frame: Frame) -> ModuleKey:
         """Return the module to look in for a frame."""
-        abs_path = frame["abs_path"]
+        abs_path = frame.get("abs_path") or ""
         key = self._by_path.get(abs_path)
         if key is None:
             url = abs_path.removeprefix("async ")
             debug_id = self._images.get(abs_path) or find_debug_id(self._images, url)
             key = self._by_path[abs_path] = ModuleKey(self._build, url, debug_id)
-        if frame["lineno"] != 0:
+        if frame.get("lineno"):
             self.needed.add(key)
         return key
 
 
-def is_looked_up(frame: object, event_platform: object) -> bool:
+def is_looked_up(frame: Frame | None, event_platform: str) -> bool:
     """Whether a frame names a line of a file that may have been built. Line 0 counts, and becomes an `invalid_location`."""
-    if type(frame) is not dict:
+    if frame is None:
         return False
     platform = frame.get("platform") or event_platform
     if platform not in PLATFORMS:
         return False
     abs_path = frame.get("abs_path")
-    return (
-        isinstance(abs_path, str)
-        and 0 < len(abs_path) <= MAX_PATH
-        and isinstance(frame.get("lineno"), int)
-        and not is_builtin(abs_path, platform)
-    )
+    if not abs_path or len(abs_path) > MAX_PATH or frame.get("lineno") is None:
+        return False
+    return not is_builtin(abs_path, platform)
 
 
-def is_builtin(abs_path: str, platform: object) -> bool:
+def is_builtin(abs_path: str, platform: str) -> bool:
     """Whether a frame is in the JavaScript engine or in the runtime."""
     return abs_path in _NATIVE or (platform == "node" and _NODE_FILE.match(abs_path) is None)
 
 
-def _stacktraces(event: dict[str, Any]) -> list[tuple[dict[str, Any] | None, dict[str, Any], list[Any]]]:
+def _stacktraces(event: Event) -> list[tuple[ExceptionValue | Thread | None, Stacktrace, Sequence[Frame | None]]]:
     """Return the event's stacktraces, each with the object that holds it and with its frames as they were before resolving."""
-    found: list[tuple[dict[str, Any] | None, dict[str, Any], list[Any]]] = []
-    for interface in ("exception", "threads"):
-        values = event.get(interface)
-        values = values.get("values") if isinstance(values, dict) else None
-        for container in values if isinstance(values, list) else ():
-            frames = _frames(container.get("stacktrace")) if isinstance(container, dict) else None
-            if frames:
-                found.append((container, container["stacktrace"], _unresolved(frames, container)))
-    frames = _frames(event.get("stacktrace"))
-    if frames:
-        found.append((None, event["stacktrace"], frames))
+    found: list[tuple[ExceptionValue | Thread | None, Stacktrace, Sequence[Frame | None]]] = []
+    containers: list[ExceptionValue | Thread] = [*exceptions(event), *threads(event)]
+    for container in containers:
+        stacktrace = container.get("stacktrace")
+        frames = frame_slots(stacktrace)
+        if stacktrace and frames:
+            found.append((container, stacktrace, _unresolved(frames, container)))
+    stacktrace = event.get("stacktrace")
+    frames = frame_slots(stacktrace)
+    if stacktrace and frames:
+        found.append((None, stacktrace, frames))
     return found
 
 
-def _frames(stacktrace: object) -> list[Any]:
-    frames = stacktrace.get("frames") if isinstance(stacktrace, dict) else None
-    return frames if isinstance(frames, list) else []
-
-
-def _unresolved(frames: list[Any], container: dict[str, Any]) -> list[Any]:
+def _unresolved(frames: Sequence[Frame | None], container: ExceptionValue | Thread) -> Sequence[Frame | None]:
     """Return the frames. An event that was resolved before keeps them as `raw_stacktrace`, so resolving it again is harmless."""
-    raw = _frames(container.get("raw_stacktrace"))
+    raw = frame_slots(container.get("raw_stacktrace"))
     was_resolved = raw and len(raw) == len(frames) and any(map(_is_symbolicated, frames))
     return raw if was_resolved else frames
 
 
-def _is_symbolicated(frame: object) -> bool:
-    data = frame.get("data") if isinstance(frame, dict) else None
-    return isinstance(data, dict) and data.get("symbolicated") is True
+def _is_symbolicated(frame: Frame | None) -> bool:
+    return bool(frame and (frame.get("data") or {}).get("symbolicated"))
 
 
 def find_debug_id(images: dict[str, str], url: str) -> str | None:
@@ -165,21 +165,13 @@ def _path(url: str) -> str:
     return decode_url(url.split("#", 1)[0].split("?", 1)[0]).replace("\\", "/")
 
 
-def read_build(event: dict[str, Any], project_id: int) -> tuple[EventBuild, dict[str, str]]:
+def read_build(event: Event, project_id: int) -> tuple[EventBuild, dict[str, str]]:
     """Return the event's build, and the debug ids of its images by their `code_file`."""
-    meta = event.get("debug_meta")
-    listed = meta.get("images") if isinstance(meta, dict) else None
     images: dict[str, str] = {}
-    for image in listed[:_MAX_IMAGES] if isinstance(listed, list) else ():
-        if isinstance(image, dict) and image.get("type") == "sourcemap" and isinstance(image.get("code_file"), str):
-            debug_id = normalize_debug_id(image.get("debug_id"))
-            if debug_id is not None:
-                images[image["code_file"]] = debug_id
-    release, dist = event.get("release"), event.get("dist")
-    build = EventBuild(
-        project_id,
-        release if isinstance(release, str) and release else None,
-        dist if isinstance(dist, str) and dist else None,
-        tuple(sorted(set(images.values()))[:_MAX_DEBUG_IDS]),
-    )
-    return build, images
+    for image in ((event.get("debug_meta") or {}).get("images") or ())[:_MAX_IMAGES]:
+        if image and image.get("type") == "sourcemap":
+            code_file, debug_id = image.get("code_file"), image.get("debug_id")
+            if code_file is not None and debug_id is not None:
+                images[code_file] = debug_id
+    debug_ids = tuple(sorted(set(images.values()))[:_MAX_DEBUG_IDS])
+    return EventBuild(project_id, event.get("release") or None, event.get("dist") or None, debug_ids), images

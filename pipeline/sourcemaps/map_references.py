@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import binascii
 import codecs
-import re
 from base64 import b64decode
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
+from pipeline.model.ids import parse_debug_id
 from pipeline.sourcemaps.comment_search import find_last_comment
-
-_NORMAL_DEBUG_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_DEBUG_ID = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})(?:-?([0-9a-f]{1,8}))?")
 
 _MAX_REFERENCE = 4_096
 
@@ -22,21 +19,12 @@ class InvalidDataUrlError(ValueError):
 
 
 def normalize_debug_id(value: object) -> str | None:
-    """Return a debug id in lower case, with dashes, and with an appendix only if that is not zero. None for anything else.
+    """Parse a debug id as build tools write it, with blanks around it or without. None for anything else.
 
-    >>> normalize_debug_id("DFB8E43AF2423D73A4538AEB6A777EF7-0")
+    >>> normalize_debug_id(" DFB8E43AF2423D73A4538AEB6A777EF7-0")
     'dfb8e43a-f242-3d73-a453-8aeb6a777ef7'
     """
-    if not isinstance(value, str) or len(value) >= 64:
-        return None
-    if _NORMAL_DEBUG_ID.fullmatch(value):
-        return value
-    match = _DEBUG_ID.fullmatch(value.strip().lower())
-    if match is None:
-        return None
-    *parts, appendix = match.groups()
-    age = int(appendix or "0", 16)
-    return "-".join(parts) + (f"-{age:x}" if age else "")
+    return parse_debug_id(value.strip()) if isinstance(value, str) else None
 
 
 def find_map_reference(minified: bytes, headers: Mapping[str, str]) -> str | None:

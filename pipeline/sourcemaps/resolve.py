@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from pipeline.model.event import Event, Frame, platform_of
 from pipeline.sourcemaps.engines.contract import SourcePosition
 from pipeline.sourcemaps.event_errors import EventErrors
 from pipeline.sourcemaps.frame_selection import FrameSelection, SelectedStacktrace, is_builtin
@@ -23,7 +24,7 @@ class FrameCounts(NamedTuple):
 
 
 def resolve_event(
-    event: dict[str, Any], selection: FrameSelection, modules: Mapping[ModuleKey, Module], find_source: SourceLookup
+    event: Event, selection: FrameSelection, modules: Mapping[ModuleKey, Module], find_source: SourceLookup
 ) -> FrameCounts:
     """Resolve the selected frames in place, and add to the event's errors why others could not be resolved.
 
@@ -32,7 +33,7 @@ def resolve_event(
     errors = EventErrors()
     looked_up = resolved = 0
     for selected in selection.stacktraces:
-        raw, frames, count = _resolve_stacktrace(selected, event.get("platform"), modules, find_source, errors)
+        raw, frames, count = _resolve_stacktrace(selected, platform_of(event), modules, find_source, errors)
         selected.stacktrace["frames"] = frames
         if selected.container is not None:
             selected.container["raw_stacktrace"] = {**selected.stacktrace, "frames": raw}
@@ -43,7 +44,7 @@ def resolve_event(
     return FrameCounts(looked_up, resolved)
 
 
-def _write_fetches(event: dict[str, Any], modules: Iterable[Module]) -> None:
+def _write_fetches(event: Event, modules: Iterable[Module]) -> None:
     """Write which files public servers were asked for, with what came of it. Write nothing if no server was asked."""
     attempts = {url: attempt for module in modules for url, attempt in module.attempts.items() if attempt.was_fetched}
     if attempts:
@@ -52,25 +53,25 @@ def _write_fetches(event: dict[str, Any], modules: Iterable[Module]) -> None:
 
 def _resolve_stacktrace(
     selected: SelectedStacktrace,
-    platform: object,
+    platform: str,
     modules: Mapping[ModuleKey, Module],
     find_source: SourceLookup,
     errors: EventErrors,
-) -> tuple[list[Any], list[Any], int]:
+) -> tuple[list[Frame | None], list[Frame | None], int]:
     """Return the raw frames, the resolved frames, and the number of frames that were resolved."""
-    raw_frames: list[Any] = []
-    frames: list[Any] = []
+    raw_frames: list[Frame | None] = []
+    frames: list[Frame | None] = []
     resolved = 0
     callsite: str | None = None
     for frame, key in zip(selected.frames, selected.modules, strict=True):
-        if key is None:
+        if frame is None or key is None:
             raw_frames.append(frame)
-            frames.append(_as_skipped(frame, platform))
+            frames.append(frame and _as_skipped(frame, platform))
             continue
         caller_name, callsite = callsite, None
-        line, column = frame["lineno"], _column(frame)
+        line, column = frame.get("lineno") or 0, _column(frame)
         module = modules.get(key)
-        raw = {**frame, "abs_path": key.url}
+        raw: Frame = {**frame, "abs_path": key.url}
         if module is None or line <= 0:
             errors.add_invalid_location(key.url, line, column)
         elif module.minified is not None:
@@ -84,7 +85,7 @@ def _resolve_stacktrace(
                 if position is None:
                     errors.add_invalid_location(key.url, line, column)
         if module is None or position is None:
-            frames.append(dict(raw))
+            frames.append(raw.copy())
             continue
         frames.append(_resolved_frame(raw, module, position, caller_name, find_source, errors))
         callsite = position.name
@@ -92,21 +93,18 @@ def _resolve_stacktrace(
     return raw_frames, frames, resolved
 
 
-def _as_skipped(frame: Any, platform: object) -> Any:
-    if not isinstance(frame, dict):
-        return frame
+def _as_skipped(frame: Frame, platform: str) -> Frame:
     abs_path = frame.get("abs_path")
-    if isinstance(abs_path, str) and is_builtin(abs_path, frame.get("platform") or platform):
+    if abs_path is not None and is_builtin(abs_path, frame.get("platform") or platform):
         return {**frame, "in_app": False}
-    return dict(frame)
+    return frame.copy()
 
 
-def _column(frame: dict[str, Any]) -> int:
-    column = frame.get("colno")
-    return max(column, 0) if isinstance(column, int) else 0
+def _column(frame: Frame) -> int:
+    return max(frame.get("colno") or 0, 0)
 
 
-def _put_context(frame: dict[str, Any], context: SourceContext | None) -> None:
+def _put_context(frame: Frame, context: SourceContext | None) -> None:
     """Put context lines on a frame. Without any, those that the SDK sent stay."""
     if context is None:
         return
@@ -118,20 +116,21 @@ def _put_context(frame: dict[str, Any], context: SourceContext | None) -> None:
         frame["post_context"] = list(context.after)
 
 
-def _drop_context(frame: dict[str, Any]) -> None:
-    for name in ("pre_context", "context_line", "post_context"):
-        frame.pop(name, None)
+def _drop_context(frame: Frame) -> None:
+    frame.pop("pre_context", None)
+    frame.pop("context_line", None)
+    frame.pop("post_context", None)
 
 
 def _resolved_frame(
-    raw: dict[str, Any],
+    raw: Frame,
     module: Module,
     position: SourcePosition,
     callsite: str | None,
     find_source: SourceLookup,
     errors: EventErrors,
-) -> dict[str, Any]:
-    frame = dict(raw)
+) -> Frame:
+    frame = raw.copy()
     _drop_context(frame)
     minified_name = raw.get("function") or None
     name = scoped_name(position.scope, position.name, minified_name)
@@ -153,9 +152,8 @@ def _resolved_frame(
             if context is None:
                 errors.add_missing_source_content(module, position.source)
     _put_context(frame, context)
-    data = raw.get("data")
     frame["data"] = {
-        **(data if isinstance(data, dict) else {}),
+        **(raw.get("data") or {}),
         "sourcemap": module.map_url,
         "resolved_with": module.resolved_with,
         "symbolicated": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.model.event import Event
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.quotas.ledger import Claim
@@ -28,7 +29,7 @@ def admit_events(items: Items, ctx: Context) -> StageResult:
     return result
 
 
-def _claim(item: Item, ctx: Context) -> Claim:
+def _claim(item: Item[Event], ctx: Context) -> Claim:
     quotas = ctx.rules.project(item.scope.project_id).quotas
     return Claim(
         item.record.token,

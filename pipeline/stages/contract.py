@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
+from pipeline.model.event import Event, RawEvent
 from pipeline.model.item import Item
 from pipeline.model.outcome import Outcome
 from pipeline.model.record import Record
@@ -22,7 +23,11 @@ from pipeline.sourcemaps.artifacts import Artifacts
 
 T = TypeVar("T")
 
-Items = Sequence[Item]
+Items = Sequence[Item[Event]]
+"""What every stage after normalize takes."""
+
+AnyItem = Item[Any]
+"""An item before or after normalize, for those who do not look into its event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,11 @@ class Context:
 class StageResult:
     """Where the items went: on to the next stage, to an outcome, or to a dead letter."""
 
-    kept: list[Item] = field(default_factory=list)
+    kept: list[AnyItem] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
 
-    def add(self, result: Item | Outcome | DeadLetter) -> None:
+    def add(self, result: AnyItem | Outcome | DeadLetter) -> None:
         """Add one item's result to the right list."""
         if isinstance(result, Item):
             self.kept.append(result)
@@ -65,8 +70,8 @@ class StageResult:
             self.dead.append(result)
 
 
-StageFunction = Callable[[Items, Context], StageResult]
-ItemFunction = Callable[[Item, Context], Item | Outcome | DeadLetter]
+StageFunction = Callable[[Sequence[AnyItem], Context], StageResult]
+ItemFunction = Callable[[AnyItem, Context], AnyItem | Outcome | DeadLetter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Stage:
     counts: bool = False
 
 
-DecodeFunction = Callable[[Record, Context], Sequence[Item | Outcome | DeadLetter]]
+DecodeFunction = Callable[[Record, Context], Sequence[Item[RawEvent] | Outcome | DeadLetter]]
 """Takes one record apart. Never empty: everything in the record ends somewhere."""
 
 
@@ -97,7 +102,7 @@ class Order:
 def each(name: str, function: ItemFunction) -> Stage:
     """Return a stage that calls a function for each item. The function may change its item: a failed item is never run again."""
 
-    def run(batch: Items, ctx: Context) -> StageResult:
+    def run(batch: Sequence[AnyItem], ctx: Context) -> StageResult:
         result = StageResult()
         for item in batch:
             try:
@@ -111,12 +116,14 @@ def each(name: str, function: ItemFunction) -> Stage:
     return Stage(name, run)
 
 
-def prepare(name: str, batch: Items, question: Callable[[Item], T], result: StageResult) -> tuple[list[Item], list[T]]:
+def prepare(
+    name: str, batch: Items, question: Callable[[Item[Event]], T], result: StageResult
+) -> tuple[list[Item[Event]], list[T]]:
     """Make each item's question to the ledger for the stage `name`. Return the items that ask and their questions, same order.
 
     The ledger is asked for the whole batch at once. So an item whose question cannot be made leaves here, as a dead letter.
     """
-    asking: list[Item] = []
+    asking: list[Item[Event]] = []
     questions: list[T] = []
     for item in batch:
         try:

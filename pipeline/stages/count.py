@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.model.event import user_tag
+from pipeline.model.event import Event, user_tag
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate
 from pipeline.quotas.ledger import Sighting
@@ -30,7 +30,7 @@ def count_events(items: Items, ctx: Context) -> StageResult:
     return result
 
 
-def _sighting(item: Item, ctx: Context) -> Sighting:
+def _sighting(item: Item[Event], ctx: Context) -> Sighting:
     grouping = item.grouping
     assert grouping is not None, "group comes before count"  # noqa: S101
     rules = ctx.rules.project(item.scope.project_id)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from pipeline.model.event import Event, exceptions, user_tag
+from pipeline.model.event import Event, RequestData, as_json, exceptions, user_tag
 from pipeline.model.storage_message import PROMOTED_TAGS
 from pipeline.model.title import cut
 from pipeline.stages.tag_remarks import move_tag_remarks
@@ -29,7 +29,7 @@ _CONTEXT_TAGS: dict[str, tuple[tuple[str, str], ...]] = {
 """By a context's type: what is added to the context's own name, and the field that gives the value."""
 
 
-def set_derived_tags(event: dict[str, Any]) -> None:
+def set_derived_tags(event: Event) -> None:
     """Set `tags` to the sender's tags, the derived ones and those that become columns.
 
     A tag that the sender set under the name of a derived one is replaced, except `url`: a sender's `url` stays. A tag whose name
@@ -45,7 +45,7 @@ def set_derived_tags(event: dict[str, Any]) -> None:
     kept = [(place, tag) for place, tag in enumerate(listed) if tag and tag[0] is not None and tag[0] not in own]
     if "tags" in (event.get("_meta") or ()):
         _keep_nameless(event, listed)
-        move_tag_remarks(event, {str(old): new for new, (old, _) in enumerate(kept)})
+        move_tag_remarks(as_json(event), {str(old): new for new, (old, _) in enumerate(kept)})
     event["tags"] = [
         *(tag for _, tag in kept),
         *([name, value] for name, value in derived.items() if name not in promoted),
@@ -53,7 +53,7 @@ def set_derived_tags(event: dict[str, Any]) -> None:
     ]
 
 
-def _keep_nameless(event: dict[str, Any], listed: Sequence[Any]) -> None:
+def _keep_nameless(event: Event, listed: Sequence[Any]) -> None:
     """Put the values of tags whose names were refused into the errors about these names."""
     for error in event.get("errors") or ():
         name, sent = error.get("name"), error.get("value")
@@ -66,7 +66,7 @@ def _keep_nameless(event: dict[str, Any], listed: Sequence[Any]) -> None:
 
 def _promoted(event: Event) -> Iterator[tuple[str, str]]:
     """Yield the tags that readers turn into columns, from the event's own fields."""
-    fields = (event.get(name) for name in ("level", "environment", "transaction", "release", "dist"))
+    fields = (event.get("level"), event.get("environment"), event.get("transaction"), event.get("release"), event.get("dist"))
     for name, value in zip(PROMOTED_TAGS, (*fields, user_tag(event)), strict=True):
         if value:
             yield name, value
@@ -94,9 +94,9 @@ def _derived(event: Event) -> Iterator[tuple[str, str]]:
             yield "handled", "yes" if handled else "no"
 
 
-def _full_url(request: dict[str, Any]) -> str | None:
+def _full_url(request: RequestData) -> str | None:
     """Return the address of a request with its query and fragment, as scrubbing left them."""
-    url: str | None = request.get("url")
+    url = request.get("url")
     if not url:
         return None
     query = [(pair[0], pair[1] or "") for pair in request.get("query_string") or () if pair and pair[0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipeline.model.event import sent_headers
+from pipeline.model.event import Event, sent_headers
 from pipeline.model.item import Item
 from pipeline.model.user_agent import UserAgent, parse_user_agent
 from pipeline.stages.contract import Context
@@ -16,7 +16,7 @@ _FROZEN = {("Windows", "10"), ("Mac OS X", "10.15.7")}
 """Versions that browsers have stopped raising. They mean "this one or later"."""
 
 
-def enrich_event(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage has this form
+def enrich_event(item: Item[Event], ctx: Context) -> Item[Event]:  # noqa: ARG001 -- every stage has this form
     """Add contexts that the request's headers name, and the tags that follow from the event.
 
     Takes    normalized, scrubbed events. Returns all of them; rejects nothing.
@@ -27,7 +27,7 @@ def enrich_event(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every sta
     return item
 
 
-def add_client_contexts(event: dict[str, Any]) -> None:
+def add_client_contexts(event: Event) -> None:
     """Add the contexts `browser`, `device` and the system's if the sender gave none.
 
     The system is `os` if the program runs in the browser, else `client_os`: a server's `os` is its own.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pipeline.model.event import Event
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.stages.contract import Context
 
 
-def filter_inbound(item: Item, ctx: Context) -> Item | Outcome:
+def filter_inbound(item: Item[Event], ctx: Context) -> Item[Event] | Outcome:
     """Reject an event that a filter matches.
 
     Takes    normalized events. Returns the others untouched.

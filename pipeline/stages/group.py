@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pipeline.model.event import Event
 from pipeline.model.item import Item
 from pipeline.model.title import name_event
 from pipeline.stages.contract import Context
 from pipeline.stages.symbolicate import is_app_symbolicated
 
 
-def group_event(item: Item, ctx: Context) -> Item:
+def group_event(item: Item[Event], ctx: Context) -> Item[Event]:
     """Compute the event's hashes under its project's rules.
 
     Takes    normalized, symbolicated events. Returns every one of them; rejects nothing.

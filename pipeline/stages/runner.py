@@ -11,12 +11,13 @@ from time import perf_counter
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
+from pipeline.model.event import Event, RawEvent
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Record
 from pipeline.model.scope import Scope
 from pipeline.quotas.ledger import Polled
-from pipeline.stages.contract import Context, DecodeFunction, Items, Order, Stage, StageResult
+from pipeline.stages.contract import AnyItem, Context, DecodeFunction, Order, Stage, StageResult
 
 
 class AccountingError(Exception):
@@ -30,7 +31,7 @@ class BatchResult:
     Each list is in the order of the records, so that the size of batches does not show in what is written.
     """
 
-    events: list[Item] = field(default_factory=list)
+    events: list[Item[Event]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     stage_s: dict[str, float] = field(default_factory=dict)
@@ -92,7 +93,7 @@ def _attempt(records: Sequence[Record], ctx: Context, order: Order) -> tuple[Bat
     result.outcomes += decoded.outcomes
     result.dead += decoded.dead
 
-    items: Items = decoded.kept
+    items: Sequence[AnyItem] = decoded.kept
     ctx = replace(ctx, polled=_with_organizations(ctx.polled, items))
     for stage in order.stages:
         started = finished
@@ -107,7 +108,7 @@ def _attempt(records: Sequence[Record], ctx: Context, order: Order) -> tuple[Bat
     return result, ctx
 
 
-def accepted(events: Iterable[Item], now: float) -> list[Outcome]:
+def accepted(events: Iterable[Item[Event]], now: float) -> list[Outcome]:
     """Return the accepted outcomes: one for each project, key and category of the batch. See docs/spec/outcomes.md.
 
     Events that passed uncounted while Redis was away have the reason `uncounted`.
@@ -121,7 +122,7 @@ def accepted(events: Iterable[Item], now: float) -> list[Outcome]:
     ]
 
 
-def _with_organizations(polled: Sequence[Polled], items: Items) -> tuple[Polled, ...]:
+def _with_organizations(polled: Sequence[Polled], items: Sequence[AnyItem]) -> tuple[Polled, ...]:
     """Add the organizations whose events each partition's part holds, before any filter.
 
     The ledger takes back what is not asked for again. Organizations that are named already stay, although their last record was
@@ -135,7 +136,7 @@ def _with_organizations(polled: Sequence[Polled], items: Items) -> tuple[Polled,
     )
 
 
-def _decoded(record: Record, ctx: Context, decode: DecodeFunction) -> Sequence[Item | Outcome | DeadLetter]:
+def _decoded(record: Record, ctx: Context, decode: DecodeFunction) -> Sequence[Item[RawEvent] | Outcome | DeadLetter]:
     """Decode one record. An exception becomes a dead letter, so no record is lost."""
     try:
         parts = decode(record, ctx)
@@ -146,7 +147,7 @@ def _decoded(record: Record, ctx: Context, decode: DecodeFunction) -> Sequence[I
     return parts
 
 
-def _run_isolated(stage: Stage, items: Items, ctx: Context) -> StageResult:
+def _run_isolated(stage: Stage, items: Sequence[AnyItem], ctx: Context) -> StageResult:
     """Run a stage. If it fails, halve the items until the one at fault is alone: it becomes a dead letter.
 
     A stage that counts takes back what a call does not name, so its items are not halved here. The runtime cuts the records.
@@ -168,14 +169,14 @@ def _run_isolated(stage: Stage, items: Items, ctx: Context) -> StageResult:
     return StageResult(first.kept + second.kept, first.outcomes + second.outcomes, first.dead + second.dead)
 
 
-def _check_accounting(name: str, before: Items, after: StageResult) -> None:
+def _check_accounting(name: str, before: Sequence[AnyItem], after: StageResult) -> None:
     """Raise AccountingError unless items in = items kept + outcomes + dead letters, for each category."""
     if len(after.kept) == len(before) and not (after.outcomes or after.dead) and all(map(is_, before, after.kept)):
         return  # what most stages do to most batches
     left: Counter[DataCategory] = Counter()
     for item in before:
         left[item.category] += item.quantity
-    parts: list[Item | Outcome | DeadLetter] = [*after.kept, *after.outcomes, *after.dead]
+    parts: list[AnyItem | Outcome | DeadLetter] = [*after.kept, *after.outcomes, *after.dead]
     for part in parts:
         left[part.category] -= part.quantity
     lost = {category.label: quantity for category, quantity in left.items() if quantity}

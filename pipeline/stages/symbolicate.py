@@ -26,7 +26,7 @@ def symbolicate_events(items: Items, ctx: Context) -> StageResult:
             selections[id(item)] = selection
     modules = artifacts.look_up(key for selection in selections.values() for key in selection.module_keys)
 
-    def resolve(item: Item, _: Context) -> Item:
+    def resolve(item: Item[Event], _: Context) -> Item[Event]:
         selection = selections.get(id(item))
         if selection is not None:
             artifacts.count(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Mapping, Sequence
+
+from pipeline.model.ip_address import parse_ip
 
 
 def may_use_api(headers: Mapping[str, str], peer: str, tokens: Sequence[str]) -> bool:
@@ -31,8 +32,6 @@ def _host_of(header: str) -> str:
 def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or bool(getattr(address, "ipv4_mapped", None) and address.ipv4_mapped.is_loopback)  # type: ignore[union-attr]
+    address = parse_ip(host)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address is not None and address.is_loopback

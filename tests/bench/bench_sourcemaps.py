@@ -148,12 +148,12 @@ def rounds(artifacts: Artifacts, events: list[tuple[int, dict[str, Any]]]) -> fl
     return statistics.median(seconds(partial(resolve_all, artifacts, each)) for each in copies) / len(events) * 1e6
 
 
-def frames_of(event: dict[str, Any]) -> list[Any]:
+def frames_of(event: Any) -> list[Any]:
     """Return all frames of an event's exceptions."""
     return [frame for value in event["exception"]["values"] for frame in (value.get("stacktrace") or {}).get("frames", ())]
 
 
-def recorded_events() -> list[tuple[int, dict[str, Any]]]:
+def recorded_events() -> list[tuple[int, Any]]:
     """Return the recorded browser and node events with their projects, normalized."""
     context = explain_context(load_settings(None, {}, {}), load_rules(ROOT / "rules"), now=time.time())
     inputs = tuple(str(FIXTURES / "recorded" / sdk) for sdk in ("browser", "node"))

@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -23,7 +24,7 @@ from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import Inputs
 from pipeline.settings.loading import load_settings
 from pipeline.stages import ERRORS
-from pipeline.stages.contract import Context, Items
+from pipeline.stages.contract import Context
 from pipeline.wiring.contexts import replay_context
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ def one_round(records: Sequence[Record], ctx: Context) -> dict[str, float]:
     """Take the corpus through every stage once; gives each stage's seconds."""
     seconds: dict[str, float] = {}
     watch = Stopwatch()
-    items: Items = [part for record in records for part in ERRORS.decode(record, ctx) if isinstance(part, Item)]
+    items: Any = [part for record in records for part in ERRORS.decode(record, ctx) if isinstance(part, Item)]
     seconds["decode"] = watch.lap()
     for stage in ERRORS.stages:
         items = stage.run(items, ctx).kept
@@ -70,7 +71,7 @@ def one_round(records: Sequence[Record], ctx: Context) -> dict[str, float]:
 
 def all_filters(records: Sequence[Record], ctx: Context) -> float:
     """Return the seconds for asking every filter of every event; the shipped rules turn none on."""
-    items: Items = [part for record in records for part in ERRORS.decode(record, ctx) if isinstance(part, Item)]
+    items: Any = [part for record in records for part in ERRORS.decode(record, ctx) if isinstance(part, Item)]
     items = ERRORS.stages[0].run(items, ctx).kept  # normalized
     watch = Stopwatch()
     for item in items:

@@ -55,7 +55,7 @@ def _outline(component: dict[str, Any]) -> Any:
     return {"id": component["id"], "contributes": component["contributes"], "values": values}
 
 
-def _printed(component: dict[str, Any]) -> dict[str, Any]:
+def _printed(component: dict[str, Any]) -> Any:
     """Return a component without its empty children, as the snapshots print it."""
     values = [value for value in component["values"] if not isinstance(value, dict) or value["values"] or value["hint"]]
     return component | {"values": [_printed(value) if isinstance(value, dict) else value for value in values]}
@@ -103,7 +103,7 @@ def test_reaches_the_snapshots_of_2025(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", suite_cases("grouping/oracle-sample.jsonl"))
 def test_agrees_with_the_oracle(case: dict[str, Any]) -> None:
     grouper = _reference(case["rules"]["enhancements"], case["rules"]["fingerprints"], builtin=True)
-    event = normalize_event(case["event"], received=RECEIVED, project_id=1, event_id=case["event"]["event_id"])
+    event: Any = normalize_event(case["event"], received=RECEIVED, project_id=1, event_id=case["event"]["event_id"])
     expected = case["expected"]
 
     explained = grouper.explain(copy.deepcopy(event)).to_json()
@@ -139,7 +139,7 @@ def test_groups_by_the_fingerprint_of_a_rule(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", suite_cases("grouping/enhancer-apply.json", _named))
 def test_applies_a_rule(case: dict[str, Any]) -> None:
     frame = dict(case["frame_in"])
-    event = {"platform": case["platform"], "stacktrace": {"frames": [frame]}}
+    event: Any = {"platform": case["platform"], "stacktrace": {"frames": [frame]}}
     before = make_grouper().group(copy.deepcopy(event)).hashes
 
     hashes = make_grouper(enhancements=case["rules"]).group(event).hashes
@@ -164,7 +164,7 @@ def test_matches_frames(case: dict[str, Any]) -> None:
     ]
 
 
-def _dump(rule: StackTraceRule) -> dict[str, Any]:
+def _dump(rule: StackTraceRule) -> Any:
     actions = [
         {"var": action.name, "value": action.value}
         if isinstance(action, SettingAction)
@@ -195,7 +195,7 @@ def test_parses_rules_and_refuses_others(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", suite_cases("grouping/in-app-normalization.json", _named))
 def test_sets_in_app_where_nobody_did(case: dict[str, Any]) -> None:
-    event = case["input"]
+    event: Any = case["input"]
 
     make_grouper().group(event)
 

@@ -43,7 +43,7 @@ def test_normalizes_as_published(case: dict[str, Any]) -> None:
         assert not any(isinstance(end, Item) for end in ends)
         return
     config, expected = case["config"], case["output"]
-    event = normalize_event(
+    event: Any = normalize_event(
         json.loads(_body(case)),
         received=datetime.fromisoformat(config["received_at"]).timestamp(),
         project_id=config["project_id"],

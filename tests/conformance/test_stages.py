@@ -109,15 +109,15 @@ def ends(*results: BatchResult) -> Ends:
     return events, outcomes, [letter.to_json() for result in results for letter in result.dead]
 
 
-def before(name: str, records: list[Record], ctx: Context) -> list[Item]:
+def before(name: str, records: list[Record], ctx: Context) -> list[Item[Any]]:
     """Return the items that reach a stage."""
     return run(records, ctx, Order(ERRORS.decode, ERRORS.stages[: NAMES.index(name)])).events
 
 
-def recorded_event(file: Path) -> dict[str, Any]:
+def recorded_event(file: Path) -> Any:
     """Return the event of a recorded envelope."""
     [payload] = [item.payload for item in parse_envelope(file.read_bytes()).items if item.type == "event"]
-    event: dict[str, Any] = json.loads(payload)
+    event: Any = json.loads(payload)
     return event
 
 
@@ -203,9 +203,9 @@ def failing(stage: Stage, position: Any, *, after: bool) -> Stage:
     if stage.name in WHOLE_BATCH:
         return Stage(stage.name, fail)
 
-    def fail_alone(item: Item, ctx: Context) -> Item | Outcome | DeadLetter:
+    def fail_alone(item: Item[Any], ctx: Context) -> Item[Any] | Outcome | DeadLetter:
         result = fail([item], ctx)
-        parts: list[Item | Outcome | DeadLetter] = [*result.kept, *result.outcomes, *result.dead]
+        parts: list[Item[Any] | Outcome | DeadLetter] = [*result.kept, *result.outcomes, *result.dead]
         return parts[0]
 
     return each(stage.name, fail_alone)

@@ -32,7 +32,7 @@ def truths() -> list[Any]:
 
 
 @cache
-def recorded(sdk: str) -> dict[str, dict[str, Any]]:
+def recorded(sdk: str) -> dict[str, Any]:
     """Return the events of an SDK by id, after symbolication."""
     settings = load_settings(None, {("artifacts", "url"): str(FIXTURES / "artifacts")}, {})
     context = explain_context(settings, load_rules(RULES), now=NOW)

@@ -54,7 +54,7 @@ def test_every_snapshot_has_its_event() -> None:
     assert {path.relative_to(SNAPSHOTS).with_suffix("") for path in SNAPSHOTS.rglob("*.txt")} == events
 
 
-def describe(item: Item, ctx: Context) -> Iterator[str]:
+def describe(item: Item[Any], ctx: Context) -> Iterator[str]:
     """Print what a reader wants to see of an event: what it says, where it broke, how it groups and why."""
     event = item.event
     explanation = ctx.rules.project(item.scope.project_id).grouper.explain(event)

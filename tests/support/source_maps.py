@@ -58,7 +58,7 @@ URL = "https://shop.example/static/app.min.js"
 FILES = [BuiltFile("~/static/app.min.js", CODE), BuiltFile("~/static/app.min.js.map", MAP, "source_map")]
 
 
-def event(*frames: dict[str, Any], release: str | None = "shop@1", **more: Any) -> dict[str, Any]:
+def event(*frames: dict[str, Any], release: str | None = "shop@1", **more: Any) -> Any:
     """Make a normalized event of a browser; by default its frame is the one that throws in `CODE`."""
     crashed = {"abs_path": URL, "filename": "/static/app.min.js", "function": "a", "lineno": 1, "colno": 15}
     values = [{"type": "Error", "value": "no 1", "stacktrace": {"frames": list(frames) or [crashed]}}]

@@ -9,7 +9,7 @@ from pipeline.sourcemaps.frame_selection import select_frames
 from pipeline.sourcemaps.resolve import FrameCounts, resolve_event
 
 
-def resolve(artifacts: Artifacts, event: dict[str, Any], project_id: int = 7) -> FrameCounts:
+def resolve(artifacts: Artifacts, event: Any, project_id: int = 7) -> FrameCounts:
     """Resolve an event in place."""
     selection = select_frames(event, project_id)
     if selection is None:
@@ -17,6 +17,6 @@ def resolve(artifacts: Artifacts, event: dict[str, Any], project_id: int = 7) ->
     return resolve_event(event, selection, artifacts.look_up(selection.module_keys), artifacts.source)
 
 
-def kinds(event: dict[str, Any]) -> list[str]:
+def kinds(event: Any) -> list[str]:
     """Return the kinds of an event's errors."""
     return [error["symbolicator_type"] for error in event.get("errors", [])]

@@ -5,6 +5,7 @@ See docs/spec/grouping.md, "Security reports and templates".
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.grouping.component import Component
@@ -64,7 +65,7 @@ def _local_violation(directive: str) -> str | None:
     return next((violation for violation in _LOCAL_VIOLATIONS if violation in directive), None)
 
 
-def _by_hostname(interface: str, id: str) -> Strategy:  # noqa: A002 -- the contract's name
+def _by_hostname(interface: Literal["hpkp", "expectct", "expectstaple"], id: str) -> Strategy:  # noqa: A002 -- the contract's name
     def strategy(event: Event, ctx: GroupingContext) -> Variants:
         del ctx
         report = event.get(interface)

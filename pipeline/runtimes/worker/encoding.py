@@ -12,6 +12,7 @@ from pipeline import __version__
 from pipeline.kafka.batch import FIRST_FAILURE_HEADER, Headers, encode_token, place_of
 from pipeline.kafka.config import LARGEST_RECORD_BYTES, REQUEST_OVERHEAD_BYTES, dead_letter_bytes
 from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.event import Event
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome, format_datetime
 from pipeline.model.record import KEPT_OF_OVERSIZED, Output, Position
@@ -37,7 +38,7 @@ def encode(result: BatchResult, headers: Mapping[Position, Headers], settings: S
     return outputs
 
 
-def _published(item: Item) -> Output:
+def _published(item: Item[Event]) -> Output:
     assert item.message is not None, "publish is the last stage"  # noqa: S101
     return item.message
 

@@ -5,11 +5,10 @@ Good means: nothing disappears, nothing raises, and the cost is that of parsing.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.envelope import Envelope, EnvelopeError, EnvelopeItem, parse_envelope
+from pipeline.model.event import RawEvent
 from pipeline.model.event_id import derive_event_id, parse_event_id
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
@@ -24,7 +23,7 @@ from pipeline.stages.decode.message import IngestMessage, RefusalError, is_messa
 EVENT_ITEMS = frozenset({"event", "security"})
 """Types of envelope items whose payload is an event."""
 
-End = Item | Outcome | DeadLetter
+End = Item[RawEvent] | Outcome | DeadLetter
 
 
 def decode_record(record: Record, ctx: Context) -> list[End]:
@@ -55,7 +54,7 @@ def _require_whole(record: Record, ctx: Context) -> None:
         raise RefusalError("too_large", f"{record.truncated_from or len(record.body)} bytes are too many for a record")
 
 
-def _decode_json(record: Record, ctx: Context) -> Item | Outcome:
+def _decode_json(record: Record, ctx: Context) -> Item[RawEvent] | Outcome:
     parsed = _parse(record.body)
     root = _require_object(parsed)
     if is_message(root):
@@ -64,7 +63,7 @@ def _decode_json(record: Record, ctx: Context) -> Item | Outcome:
     return _decode_event(record, parsed, scope, record.received, None, ctx)
 
 
-def _decode_message(record: Record, message: IngestMessage, ctx: Context) -> Item | Outcome:
+def _decode_message(record: Record, message: IngestMessage, ctx: Context) -> Item[RawEvent] | Outcome:
     project_id = record.project_id if record.project_id is not None else message.project_id
     scope = _scope(project_id, None, ctx)
     received = message.received if message.received is not None else record.received
@@ -118,7 +117,7 @@ def _decode_item(record: Record, envelope: Envelope, item: EnvelopeItem, scope: 
 
 def _decode_event(
     record: Record, parsed: Parsed, scope: Scope, received: float, event_id: str | None, ctx: Context
-) -> Item | Outcome:
+) -> Item[RawEvent] | Outcome:
     """Return the item of a parsed event. `event_id` is the envelope's or message's, which outranks the event's own."""
     event = _require_object(parsed)
     try:
@@ -147,7 +146,7 @@ def _parse(text: bytes) -> Parsed:
         raise RefusalError("invalid_json", str(error)) from None
 
 
-def _require_object(parsed: Parsed) -> dict[str, Any]:
+def _require_object(parsed: Parsed) -> RawEvent:
     if not isinstance(parsed.value, dict):
         raise RefusalError("payload", f"an event is an object, not {describe(parsed.value)}")
     return parsed.value

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgpack
 
 from pipeline.model.event_id import parse_event_id
+from pipeline.model.ip_address import parse_ip
 from pipeline.model.processing_error import describe, invalid_data
 from pipeline.stages.decode.event_json import Parsed
 
@@ -32,8 +31,6 @@ _EVENT_KEYS = frozenset(
     ]
 )
 """Fields that only an event has at its root."""
-_LONGEST_IP = 64
-"""Length of the longest address: IPv6 with an embedded IPv4 address and the name of an interface."""
 _LONGEST_NUMBER = 19
 _LAST_ARRIVAL = 2**32
 """The latest arrival, in epoch seconds, that the storage's columns can hold."""
@@ -137,13 +134,5 @@ def _arrival(value: Any) -> float | None:
 
 
 def _ip_address(value: Any) -> str | None:
-    return _canonical_ip(value) if isinstance(value, str) and len(value) <= _LONGEST_IP else None
-
-
-@lru_cache(maxsize=4_096)
-def _canonical_ip(text: str) -> str | None:
-    """Parse an address. Results are remembered: addresses repeat, and one costs a fifth of parsing a small event."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return None
+    address = parse_ip(value) if isinstance(value, str) else None
+    return None if address is None else str(address)

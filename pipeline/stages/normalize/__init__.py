@@ -5,6 +5,9 @@ A field of a wrong type is repaired or dropped, and named in the event's `errors
 
 from __future__ import annotations
 
+from typing import cast
+
+from pipeline.model.event import Event, RawEvent
 from pipeline.model.item import Item
 from pipeline.stages.contract import Context
 from pipeline.stages.normalize.event import normalize_event
@@ -12,9 +15,9 @@ from pipeline.stages.normalize.event import normalize_event
 __all__ = ["normalize_event", "normalize_item"]
 
 
-def normalize_item(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every stage has this form
+def normalize_item(item: Item[RawEvent], ctx: Context) -> Item[Event]:  # noqa: ARG001 -- every stage has this form
     """Normalize one item's event. Cost: linear in the event's size, no I/O. Running twice gives the same result."""
-    item.event = normalize_event(
+    event = normalize_event(
         item.event,
         received=item.received,
         project_id=item.scope.project_id,
@@ -22,4 +25,6 @@ def normalize_item(item: Item, ctx: Context) -> Item:  # noqa: ARG001 -- every s
         client_ip=item.client_ip,
         key_id=item.scope.key_id,
     )
-    return item
+    normalized = cast("Item[Event]", item)
+    normalized.event = event
+    return normalized

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pipeline.model.event_path import EventPath
+from pipeline.model.ids import parse_debug_id
 from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import array, record
 from pipeline.stages.normalize.values import address, boolean, string, unsigned
 
-_DEBUG_ID = re.compile(
-    r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})-?([0-9a-f]{0,8})", re.IGNORECASE
-)
-
 
 def _debug_id(value: Any, path: EventPath, remarks: Remarks) -> str | None:
-    """Parse a debug id: a UUID, for some formats with up to eight hexadecimal digits behind it."""
-    match = _DEBUG_ID.fullmatch(value) if type(value) is str else None
-    if match is not None:
-        *parts, appendix = (part.lower() for part in match.groups())
-        if appendix.strip("0"):
-            parts.append(appendix.lstrip("0"))
-        return "-".join(parts)
-    if value is not None:
+    result = parse_debug_id(value)
+    if result is None and value is not None:
         remarks.invalid(path, "invalid debug identifier", value)
-    return None
+    return result
 
 
 _NATIVE_IMAGES = {"apple": "macho"} | {name: name for name in ("symbolic", "elf", "macho", "pe", "pe_dotnet", "wasm")}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 
+from pipeline.model.event import Event, RawEvent
+from pipeline.model.event_id import has_event_id_form, parse_event_id
 from pipeline.model.event_path import EventPath
 from pipeline.stages.normalize.clock import correct_clock
 from pipeline.stages.normalize.contexts import ensure_trace
@@ -15,7 +17,7 @@ from pipeline.stages.normalize.release import ENVIRONMENT_LIMIT, dist, environme
 from pipeline.stages.normalize.remarks import MAX_ERRORS, Remarks, kept_meta
 from pipeline.stages.normalize.tags import LIMIT, MAX_TAGS, entries, key_of, settle_tags
 from pipeline.stages.normalize.user import name_user, settle_ip
-from pipeline.stages.normalize.values import as_text, as_uuid, trim
+from pipeline.stages.normalize.values import as_text, trim
 from pipeline.stages.tag_remarks import move_tag_remarks
 
 PLATFORMS = frozenset({
@@ -38,7 +40,7 @@ LOGGER_LIMIT = 64
 
 
 def normalize_event(
-    event: dict[str, Any],
+    event: RawEvent,
     *,
     received: float,
     project_id: int,
@@ -50,7 +52,7 @@ def normalize_event(
     max_s_in_future: float = 60,
     max_s_in_past: float = 2_592_000,
     max_tags: int | None = MAX_TAGS,
-) -> dict[str, Any]:
+) -> Event:
     """Return a new event in the form that later stages read. Repairs are named in its `errors` and `_meta`.
 
     `received` is in epoch seconds. `event_id` stands in where the event has no valid one. Never raises, whatever JSON holds;
@@ -69,7 +71,7 @@ def normalize_event(
         elif name not in _COMPUTED and name not in _DROPPED:
             remarks.error((None, name), "invalid_attribute")
 
-    result["event_id"] = _event_id(event.get("event_id"), remarks) or event_id
+    result["event_id"] = _event_id(event.get("event_id"), event_id, remarks)
     result["project"] = project_id
     if key_id is not None:
         result["key_id"] = str(key_id)
@@ -102,7 +104,7 @@ def normalize_event(
         result["errors"] = errors
     if remarks.meta:
         result["_meta"] = remarks.meta
-    return result
+    return cast("Event", result)
 
 
 def _settle_logger(result: dict[str, Any], remarks: Remarks) -> None:
@@ -141,11 +143,13 @@ def _drop_empty(result: dict[str, Any], remarks: Remarks) -> None:
             del result[name]
 
 
-def _event_id(value: Any, remarks: Remarks) -> str | None:
-    result = as_uuid(value)
-    if result is None and value is not None:
-        remarks.invalid((None, "event_id"), "expected event id", value)
-    return result if result and result.strip("0") else None
+def _event_id(sent: object, settled: str, remarks: Remarks) -> str:
+    """Return the event's id: the one that decode settled and wrote into the event, else the event's own."""
+    if sent is settled:  # as for every event that came through decode
+        return settled
+    if sent is not None and not has_event_id_form(sent):
+        remarks.invalid((None, "event_id"), "expected event id", sent)
+    return parse_event_id(sent) or settled
 
 
 def _message(event: dict[str, Any], result: dict[str, Any], remarks: Remarks) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model.event import Event
 from pipeline.model.event_path import EventPath
 from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import record
@@ -79,7 +78,7 @@ def _old_form(value: dict[str, Any], path: EventPath, remarks: Remarks) -> dict[
     return result
 
 
-def name_numbers(event: Event) -> None:
+def name_numbers(event: dict[str, Any]) -> None:
     """Name signals, their codes, error numbers and Mach exceptions where the sender gave numbers only.
 
     What a number means depends on the system. It is the one that `debug_meta` names, else that of the context `os`.
@@ -108,7 +107,7 @@ _SYSTEMS = (
 )
 
 
-def _system(event: Event) -> str:
+def _system(event: dict[str, Any]) -> str:
     sdk_info = (event.get("debug_meta") or {}).get("sdk_info") or {}
     system = (event.get("contexts") or {}).get("os") or {}
     name = sdk_info.get("sdk_name") or system.get("name")

@@ -5,16 +5,15 @@ A parser takes (value, path, remarks) and never raises, whatever JSON holds. Non
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import sys
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from pipeline.model.event_path import EventPath
+from pipeline.model.ids import parse_uuid
+from pipeline.model.ip_address import parse_ip
 from pipeline.stages.normalize.json_text import to_json_text
 from pipeline.stages.normalize.remarks import Remarks
 
@@ -199,7 +198,7 @@ def uuid_id(reason: str, *, nil: bool = False) -> Parser:
     """Return a parser of UUIDs, with or without dashes, to 32 hexadecimal digits."""
 
     def parse(value: Any, path: EventPath, remarks: Remarks) -> str | None:
-        result = as_uuid(value)
+        result = parse_uuid(value)
         if result is not None and (nil or result.strip("0")):
             return result
         if value is not None:
@@ -212,18 +211,6 @@ def uuid_id(reason: str, *, nil: bool = False) -> Parser:
 trace_id = uuid_id("not a valid trace id")
 
 
-def as_uuid(value: Any) -> str | None:
-    """Parse a UUID to 32 lower-case digits. None for any other value."""
-    if type(value) is not str or not 32 <= len(value) <= 45:
-        return None
-    if len(value) == 32 and _HEX.fullmatch(value):
-        return value.lower()
-    try:
-        return uuid.UUID(value).hex
-    except ValueError:
-        return None
-
-
 def ip_address(value: Any, path: EventPath, remarks: Remarks) -> str | None:
     """Parse an IPv4 or IPv6 address, or the placeholder `{{auto}}`."""
     if type(value) is str and (value == "{{auto}}" or is_ip(value)):
@@ -234,18 +221,8 @@ def ip_address(value: Any, path: EventPath, remarks: Remarks) -> str | None:
 
 
 def is_ip(value: str) -> bool:
-    """Whether a string is an address."""
-    return len(value) <= 45 and "%" not in value and _parses_as_ip(value)
-
-
-@lru_cache(maxsize=4_096)
-def _parses_as_ip(value: str) -> bool:
-    """Parse a short text. Results are remembered: addresses repeat, and one takes as long as a frame of a stack."""
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
+    """Whether a string is an address, without the name of an interface."""
+    return len(value) <= 45 and "%" not in value and parse_ip(value) is not None
 
 
 def address(value: Any, path: EventPath, remarks: Remarks) -> str | None:

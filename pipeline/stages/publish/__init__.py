@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from pipeline.model.dead_letter import DeadLetter
+from pipeline.model.event import Event
 from pipeline.model.item import Item
 from pipeline.model.outcome import format_datetime
 from pipeline.model.record import Output
@@ -31,7 +32,7 @@ RECORD_OVERHEAD_BYTES = 4_096
 """More than a broker adds to a value: batch header, key, and our headers."""
 
 
-def publish_event(item: Item, ctx: Context) -> Item | DeadLetter:
+def publish_event(item: Item[Event], ctx: Context) -> Item[Event] | DeadLetter:
     """Set the item's message.
 
     Takes    grouped events. Returns them, with null for values that the storage has no room for; `errors` names these.
@@ -68,7 +69,7 @@ def publish_event(item: Item, ctx: Context) -> Item | DeadLetter:
     return item
 
 
-def _data(item: Item) -> dict[str, Any]:
+def _data(item: Item[Event]) -> dict[str, Any]:
     """Return the event with what the pipeline knows about it. Readers fill the promoted columns from tags alone."""
     event, grouping = item.event, item.grouping
     assert grouping is not None  # noqa: S101 -- publish has looked
@@ -109,7 +110,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _headers(item: Item, group_id: int, primary_hash: str, state: PostProcessState) -> list[tuple[str, bytes]]:
+def _headers(item: Item[Event], group_id: int, primary_hash: str, state: PostProcessState) -> list[tuple[str, bytes]]:
     is_new = b"1" if item.is_new_group else b"0"
     return [
         ("operation", INSERT.encode()),

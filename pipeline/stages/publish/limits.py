@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model.event import Frame, exceptions
+from pipeline.model.event import Event, Frame, as_json, exceptions, frame_slots
 from pipeline.model.processing_error import add_errors, invalid_data
 from pipeline.model.storage_message import LAST_LINE, REFUSED_ALIASES
 
@@ -12,24 +12,23 @@ MAX_NAMED = 100
 """At most so many nulled values are named in an event's `errors`."""
 
 
-def fit_storage(event: dict[str, Any]) -> None:
+def fit_storage(event: Event) -> None:
     """Null in place the values that readers have no room for, and name them in the event's `errors`.
 
     Cost: two look-ups a frame. Running twice gives the same result.
     """
+    json = as_json(event)
     for name in REFUSED_ALIASES:
-        event.pop(name, None)
-    event.pop("sample_rate", None)  # the sender's is about transactions; ours is set by count
+        json.pop(name, None)
+    json.pop("sample_rate", None)  # the sender's is about transactions; ours is set by count
     if event.get("type") == "transaction":
         event["type"] = "default"
     errors: list[dict[str, Any]] = []
     for at, exception in enumerate(exceptions(event)):
-        stacktrace = exception.get("stacktrace")
-        if stacktrace:
-            for index, frame in enumerate(stacktrace.get("frames") or ()):
-                if frame:
-                    _fit_lines(frame, f"exception.values.{at}.stacktrace.frames.{index}", errors)
-    add_errors(event, errors[:MAX_NAMED])
+        for index, frame in enumerate(frame_slots(exception.get("stacktrace"))):
+            if frame:
+                _fit_lines(frame, f"exception.values.{at}.stacktrace.frames.{index}", errors)
+    add_errors(json, errors[:MAX_NAMED])
 
 
 def _fit_lines(frame: Frame, path: str, errors: list[dict[str, Any]]) -> None:

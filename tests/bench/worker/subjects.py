@@ -20,6 +20,7 @@ from pipeline.kafka.config import transactional_id
 from pipeline.kafka.consumer import KafkaConsumer
 from pipeline.kafka.producer import TransactionalProducer
 from pipeline.model.category import DataCategory
+from pipeline.model.event import Event
 from pipeline.model.item import Item
 from pipeline.model.record import Form, Output, Record, Token
 from pipeline.model.scope import Scope
@@ -103,7 +104,7 @@ def worker_without_stages(settings: Settings, events: int) -> Cost:
     headers = [(name, b"value") for name in ("operation", "version", "event_id", "group_id", "project_id", "primary_hash")]
 
     def made_up(records: Any, ctx: Any) -> BatchResult:
-        items = []
+        items: list[Item[Event]] = []
         for record in records:
             message = Output(b"%d" % (record.token.offset % 5), record.body, headers)
             items.append(Item(record, Scope(1, 1), DataCategory.ERROR, 1, 1e9, "e", {}, message=message))

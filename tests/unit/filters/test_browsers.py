@@ -9,7 +9,7 @@ import pytest
 from pipeline.filters.browsers import is_crawler, is_extension_error
 
 
-def _event(value: str | None = None, *frames: dict[str, Any] | None) -> dict[str, Any]:
+def _event(value: str | None = None, *frames: dict[str, Any] | None) -> Any:
     return {"exception": {"values": [{"type": "TypeError", "value": value, "stacktrace": {"frames": list(frames)}}]}}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.filters.conditions import ConditionError, Subject, lenient_condition, parse_condition
 
-EVENT: dict[str, Any] = {
+EVENT: Any = {
     "release": "shop@1.9.0",
     "level": "error",
     "tags": [["a.b", "x"], None, ["n", None]],

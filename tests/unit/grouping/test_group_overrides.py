@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -80,19 +82,19 @@ def test_a_note_with_anything_in_it_survives() -> None:
 
 
 def test_events_follow_the_decision() -> None:
-    event = {"platform": "other", "logentry": {"formatted": "hello"}}
-    undecided = Grouper.load([{}], {}).group(dict(event))
+    event: Any = {"platform": "other", "logentry": {"formatted": "hello"}}
+    undecided = Grouper.load([{}], {}).group(copy.copy(event))
     decisions = GroupOverrides().merged(PROJECT, A, [undecided.primary_hash])
 
-    decided = Grouper.load([{}, {FILE: RuleFile(FILE, decisions.to_toml())}], {}).group(dict(event))
+    decided = Grouper.load([{}, {FILE: RuleFile(FILE, decisions.to_toml())}], {}).group(copy.copy(event))
 
     assert decided.hashes == undecided.hashes
     assert decided.group_id(PROJECT) == derive_group_id(PROJECT, A) != undecided.group_id(PROJECT)
 
 
 def test_a_decision_outlives_a_change_of_configuration() -> None:
-    event = {"platform": "other", "logentry": {"formatted": "hello"}}
-    hash_of_before = Grouper.load([{}], {}).group(dict(event)).primary_hash
+    event: Any = {"platform": "other", "logentry": {"formatted": "hello"}}
+    hash_of_before = Grouper.load([{}], {}).group(copy.copy(event)).primary_hash
     text = 'hash = "md5"\nprevious_hash = "xxh3_128"\nprevious_until = 2026-01-31\n'
     layer = {
         "grouping.toml": RuleFile("grouping.toml", text),
@@ -101,7 +103,7 @@ def test_a_decision_outlives_a_change_of_configuration() -> None:
 
     for day in ("2026-01-31", "2027-01-01"):
         now = dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC).timestamp()
-        changed = Grouper.load([layer], {}).group(dict(event), now)
+        changed = Grouper.load([layer], {}).group(copy.copy(event), now)
         assert changed.primary_hash != hash_of_before
         assert changed.group_id(PROJECT) == derive_group_id(PROJECT, A)
 

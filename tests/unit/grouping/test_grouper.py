@@ -17,8 +17,8 @@ from pipeline.model.rule_file import RuleFile
 from pipeline.stages.normalize import normalize_event
 
 
-def _error(**more: Any) -> dict[str, Any]:
-    frames = [{"function": "main", "in_app": True}, {"function": "pay", "in_app": False}]
+def _error(**more: Any) -> Any:
+    frames: Any = [{"function": "main", "in_app": True}, {"function": "pay", "in_app": False}]
     return {"platform": "python", "exception": {"values": [{"type": "E", "value": "v", "stacktrace": {"frames": frames}}]}} | more
 
 
@@ -45,7 +45,7 @@ def test_all_hashes_are_published_and_system_is_last() -> None:
 def test_hashes_remembered_with_a_stack_are_those_of_its_trees(others: dict[str, Any], in_app: bool) -> None:
     grouper = make_grouper()
     for changes in ({}, others, {}, others):
-        event = _error()
+        event: Any = _error()
         (exception,) = event["exception"]["values"]
         exception["stacktrace"]["frames"][0]["in_app"] = in_app
         exception |= changes
@@ -61,7 +61,7 @@ def test_hashes_remembered_with_a_chain_are_those_of_its_trees(in_app: bool, has
     grouper = make_grouper()
     others: list[dict[str, Any]] = [{}, {"value": "w"}, {}, {"type": "F"}, {}, {"stacktrace": None}, {"mechanism": {}}, {}]
     for changes in others:
-        event = _error()
+        event: Any = _error()
         values = event["exception"]["values"] = [copy.deepcopy(event["exception"]["values"][0]) for _ in range(3)]
         for number, exception in enumerate(values):
             if has_ids:
@@ -78,7 +78,7 @@ def test_hashes_remembered_with_a_chain_are_those_of_its_trees(in_app: bool, has
 def test_a_checksum_goes_before_everything() -> None:
     text = "0123456789abcdef" * 2
     for checksum, names in ((text, ["checksum"]), ("short", ["hashed-checksum", "checksum"]), ("x" * 33, ["hashed-checksum"])):
-        event = _error(checksum=checksum, fingerprint=["custom"])
+        event: Any = _error(checksum=checksum, fingerprint=["custom"])
         explanation = make_grouper().explain(event)
         assert list(explanation.variants) == names
         assert make_grouper().group(event).hashes == explanation.hashes
@@ -99,7 +99,7 @@ def test_a_group_of_one_is_named_after_its_member_under_a_fingerprint_of_the_sen
         {"type": "ValueError", "value": "n 1", "mechanism": {"exception_id": 1, "parent_id": 0}},
         {"type": "ExceptionGroup", "value": "many", "mechanism": {"exception_id": 0, "is_exception_group": True}},
     ]
-    asked: dict[str, Any] = {"type": "error", "exception": {"values": values}, "fingerprint": ["custom"]}
+    asked: Any = {"type": "error", "exception": {"values": values}, "fingerprint": ["custom"]}
     explained = copy.deepcopy(asked)
 
     assert grouper.group(asked).hashes == grouper.explain(explained).hashes
@@ -118,7 +118,7 @@ def test_a_default_among_other_values_salts_every_tree() -> None:
 
 def test_a_rule_goes_before_the_sender_and_is_named() -> None:
     grouper = make_grouper(fingerprints='# mine\ntype:E -> e-{{ level }} title="All E"')
-    event = _error(fingerprint=["client"], level="fatal")
+    event: Any = _error(fingerprint=["client"], level="fatal")
 
     explanation = grouper.explain(copy.deepcopy(event))
     grouping = grouper.group(event)
@@ -131,7 +131,7 @@ def test_a_rule_goes_before_the_sender_and_is_named() -> None:
 
 
 def test_the_senders_fingerprint_and_the_rule_that_replaced_it_are_kept() -> None:
-    event = _error(fingerprint=["client", "7"])
+    event: Any = _error(fingerprint=["client", "7"])
     grouper = make_grouper(fingerprints='type:E !app:maybe -> {{ default }}, x title="T"')
     rule = {
         "matchers": [["type", "E"], ["!app", "maybe"]],
@@ -148,7 +148,7 @@ def test_the_senders_fingerprint_and_the_rule_that_replaced_it_are_kept() -> Non
 
 @pytest.mark.parametrize("sent", [None, [], ["{{ default }}"], ["{{default}}"], [None]])
 def test_an_event_without_a_fingerprint_of_its_own_names_the_rule_alone(sent: Any) -> None:
-    event = _error(fingerprint=sent)
+    event: Any = _error(fingerprint=sent)
     make_grouper().group(event)
     assert "_fingerprint_info" not in event
 
@@ -170,7 +170,7 @@ def test_a_rule_with_a_title_alone_takes_the_senders_fingerprint_away() -> None:
 
 def test_builtin_rules_come_last_and_can_be_switched_off() -> None:
     bases = bases_of(fingerprints="type:E -> builtin")
-    event = _error()
+    event: Any = _error()
 
     assert "built-in-fingerprint" in make_grouper(bases=bases).explain(copy.deepcopy(event)).variants
     assert "custom-fingerprint" in make_grouper(bases=bases, fingerprints="type:E -> own").explain(copy.deepcopy(event)).variants
@@ -179,7 +179,7 @@ def test_builtin_rules_come_last_and_can_be_switched_off() -> None:
 
 
 def test_a_group_that_nothing_can_be_said_of_is_the_fallback() -> None:
-    events: list[dict[str, Any]] = [{}, {"exception": None}, {"stacktrace": {"frames": [None, None]}}, {"logentry": {}}]
+    events: list[Any] = [{}, {"exception": None}, {"stacktrace": {"frames": [None, None]}}, {"logentry": {}}]
     for event in events:
         assert list(make_grouper().explain(event).variants)[-1] == "fallback"
         assert make_grouper().group(event).hashes == ("d41d8cd98f00b204e9800998ecf8427e",)
@@ -193,9 +193,9 @@ def test_a_change_of_configuration_publishes_the_hashes_of_before_until_its_last
     before = make_grouper(toml='hash = "md5"').group(_error())
     toml = f'{CHANGED}previous_hash = "md5"\n'
     changed = make_grouper(toml=toml)
-    alone = make_grouper(toml='strategy = "pipeline:2026-11-22"').group(_error())
+    alone: Any = make_grouper(toml='strategy = "pipeline:2026-11-22"').group(_error())
 
-    during = changed.group(_error(), now=UNTIL - 1)
+    during: Any = changed.group(_error(), now=UNTIL - 1)
     assert during.hashes == alone.hashes
     assert during.secondary_hashes == before.hashes
     assert during.group_id(7) == before.group_id(7) == derive_group_id(7, before.primary_hash)
@@ -210,11 +210,11 @@ def test_a_change_of_configuration_publishes_the_hashes_of_before_until_its_last
 @pytest.mark.parametrize("rules", ["type:Foo -> {{ function }}", "type:Foo function:fetch app:yes -> theirs", "app:no -> ours"])
 def test_the_fingerprint_of_before_is_found_on_the_frames_as_they_were_marked_before(rules: str) -> None:
     bases = {"enhancements@2001-01-01.rules": RuleFile("bases/new", "module:vendor.* -app")}
-    frames = [
+    frames: Any = [
         {"function": "checkout", "module": "shop", "in_app": True},
         {"function": "fetch", "module": "vendor.x", "in_app": True},
     ]
-    event = {"exception": {"values": [{"type": "Foo", "stacktrace": {"frames": frames}}]}, "fingerprint": ["client"]}
+    event: Any = {"exception": {"values": [{"type": "Foo", "stacktrace": {"frames": frames}}]}, "fingerprint": ["client"]}
     toml = 'previous_enhancement_base = "none"\nprevious_until = 2027-01-31\n'
     before = make_grouper(toml="", fingerprints=rules).group(copy.deepcopy(event))
     alone, during = copy.deepcopy(event), copy.deepcopy(event)
@@ -228,7 +228,7 @@ def test_the_fingerprint_of_before_is_found_on_the_frames_as_they_were_marked_be
 
 
 def test_a_change_that_does_not_touch_an_event_has_nothing_to_add() -> None:
-    event = {"logentry": {"formatted": "plain words"}}
+    event: Any = {"logentry": {"formatted": "plain words"}}
 
     grouping = make_grouper(toml=CHANGED).group(event, now=UNTIL - 1)
 
@@ -282,13 +282,13 @@ class _Hostile:
     def junk(self) -> Any:
         return self._random.choice(JUNK)
 
-    def some(self, *keys: str, share: float = 0.6) -> dict[str, Any]:
+    def some(self, *keys: str, share: float = 0.6) -> Any:
         return {key: self.junk() for key in keys if self._random.random() < share}
 
     def stack(self) -> Any:
         if self._random.random() < 0.2:
             return self.junk()
-        frames = [self.some(*FIELDS) | {"data": self.some("orig_in_app", "sourcemap", "category")} for _ in range(3)]
+        frames: Any = [self.some(*FIELDS) | {"data": self.some("orig_in_app", "sourcemap", "category")} for _ in range(3)]
         return {"frames": [*frames, self.some(*FIELDS), self.junk()]}
 
     def exception(self) -> Any:
@@ -301,8 +301,8 @@ class _Hostile:
         whole = self.some("type", "value") | {"stacktrace": self.stack(), "raw_stacktrace": self.stack(), "mechanism": mechanism}
         return self._random.choice([whole, whole, whole | {"mechanism": self.junk()}, self.junk()])
 
-    def event(self) -> dict[str, Any]:
-        event = self.some(
+    def event(self) -> Any:
+        event: Any = self.some(
             "platform", "checksum", "template", "hpkp", "expectct", "tags", "sdk", "level", "event_id", "title", share=0.2
         )
         event["exception"] = self._random.choice([{"values": [self.exception() for _ in range(3)]}, self.junk()])
@@ -334,7 +334,7 @@ def test_groups_whatever_arrives_and_the_same_again(strategy: str) -> None:
         fingerprints="message:*x* -> {{ message }}, {{ function }}",
     )
     for seed in range(600):
-        event = _Hostile(seed).event()
+        event: Any = _Hostile(seed).event()
         grouping = grouper.group(event)
         assert grouping.hashes
         assert grouper.explain(event).hashes == grouping.hashes, seed
@@ -348,12 +348,12 @@ def test_a_giant_event_costs_what_its_size_costs() -> None:
 
     def group_frames(count: int) -> None:
         run = next(runs)  # no stack is known from before
-        frames = [frame | {"function": f"f{run}_{number}"} for number in range(count)]
+        frames: Any = [frame | {"function": f"f{run}_{number}"} for number in range(count)]
         grouper.group({"platform": "python", "stacktrace": {"frames": frames}})
 
     def group_chain(count: int) -> None:
         run = next(runs)
-        chain = [
+        chain: Any = [
             {"type": f"T{number}", "value": "v", "mechanism": {"exception_id": number, "parent_id": number - 1}}
             | {"stacktrace": {"frames": [frame | {"function": f"f{run}_{number}"}]}}
             for number in range(count)

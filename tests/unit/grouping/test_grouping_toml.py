@@ -64,7 +64,7 @@ def test_the_newest_base_is_in_force_unless_another_is_named() -> None:
     }
     seen = []
     for base in ("", 'enhancement_base = "2024-01-01"', 'enhancement_base = "none"'):
-        frame: dict[str, Any] = {"function": "f", "in_app": True}
+        frame: Any = {"function": "f", "in_app": True}
         Grouper.load([{"grouping.toml": RuleFile("g", base)}], bases).group({"stacktrace": {"frames": [frame]}})
         seen.append(frame["in_app"])
 

@@ -23,7 +23,7 @@ FRAME = {
 }
 
 
-def _event(frame: dict[str, Any] | None = None, **exception: Any) -> dict[str, Any]:
+def _event(frame: dict[str, Any] | None = None, **exception: Any) -> Any:
     frames = [FRAME | {"function": "main"}, copy.deepcopy(FRAME | (frame or {}))]
     return {
         "platform": "python",
@@ -31,7 +31,7 @@ def _event(frame: dict[str, Any] | None = None, **exception: Any) -> dict[str, A
     }
 
 
-def _frame(event: dict[str, Any]) -> dict[str, Any]:
+def _frame(event: Any) -> Any:
     frame: dict[str, Any] = event["exception"]["values"][0]["stacktrace"]["frames"][1]
     return frame
 
@@ -75,7 +75,7 @@ def test_a_native_name_is_trimmed_once_and_kept() -> None:
 
 def test_threads_and_raw_stacks_are_normalized_too() -> None:
     stack = {"frames": [{"function": "f"}, None, {"function": "pay", "in_app": True}]}
-    event: dict[str, Any] = {
+    event: Any = {
         "platform": "python",
         "stacktrace": copy.deepcopy(stack),
         "exception": {"values": [None, {"type": "E", "raw_stacktrace": copy.deepcopy(stack)}]},

@@ -5,10 +5,11 @@ from typing import Any
 from pipeline.model.title import name_event
 
 
-def _named(**event: Any) -> dict[str, Any]:
+def _named(**event: Any) -> Any:
     event.setdefault("type", "error")
-    name_event(event)
-    return event
+    normalized: Any = event
+    name_event(normalized)
+    return normalized
 
 
 FRAMES = [
@@ -18,7 +19,7 @@ FRAMES = [
 
 
 def test_an_error_is_named_after_its_last_exception() -> None:
-    event = _named(
+    event: Any = _named(
         exception={
             "values": [{"type": "A", "value": "cause"}, {"type": "B", "value": "two\nlines", "stacktrace": {"frames": FRAMES}}]
         }
@@ -30,7 +31,7 @@ def test_an_error_is_named_after_its_last_exception() -> None:
 
 
 def test_a_fingerprint_rule_may_name_the_event() -> None:
-    event: dict[str, Any] = {"type": "error", "exception": {"values": [{"type": "A", "value": "x"}]}}
+    event: Any = {"type": "error", "exception": {"values": [{"type": "A", "value": "x"}]}}
     name_event(event, "Payments are down")
     assert event["title"] == "Payments are down"
     assert event["metadata"]["type"] == "A"
@@ -42,7 +43,7 @@ def test_the_sender_may_name_the_culprit() -> None:
 
 
 def test_a_message_is_its_own_title() -> None:
-    event = _named(type="default", logentry={"formatted": "  first line\nsecond"})
+    event: Any = _named(type="default", logentry={"formatted": "  first line\nsecond"})
     assert event["title"] == "first line"
     assert "location" not in event
 

@@ -10,11 +10,11 @@ RECEIVED = 1_772_366_400.0
 EVENT_ID = "0123456789abcdef0123456789abcdef"
 
 
-def _normalized(**event: Any) -> dict[str, Any]:
+def _normalized(**event: Any) -> Any:
     return normalize_event(event, received=RECEIVED, project_id=7, event_id=EVENT_ID, client_ip="192.0.2.1")
 
 
-def _named(event: dict[str, Any]) -> list[tuple[str, str]]:
+def _named(event: Any) -> list[tuple[str, str]]:
     return [(error["name"], error["type"]) for error in event.get("errors", [])]
 
 

@@ -12,7 +12,7 @@ from pipeline.stages.normalize import normalize_event
 RECEIVED = 1_772_366_400.0
 
 
-def normalized(**event: Any) -> dict[str, Any]:
+def normalized(**event: Any) -> Any:
     return normalize_event({"timestamp": RECEIVED, **event}, received=RECEIVED, project_id=1, event_id="f" * 32)
 
 

@@ -13,7 +13,7 @@ def _load(*texts: str) -> Scrubber:
     return Scrubber.load([{"scrubbing.toml": RuleFile("rules/default/scrubbing.toml", text)} for text in texts])
 
 
-def _scrubbed(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
+def _scrubbed(scrubber: Scrubber, event: Any) -> Any:
     scrubber.scrub(event)
     event.pop("_meta", None)
     return event

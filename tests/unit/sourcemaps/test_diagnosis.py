@@ -46,7 +46,7 @@ class Broken:
     def artifacts(self) -> Artifacts:
         return Artifacts(FolderStore(self.store), SymbolicEngine(), limits=CacheLimits(max_file_bytes=1_000_000))
 
-    def diagnose(self, crashed: dict[str, Any]) -> FrameDiagnosis:
+    def diagnose(self, crashed: Any) -> FrameDiagnosis:
         (diagnosis,) = diagnose_event(crashed, 7, self.artifacts())
         return diagnosis
 

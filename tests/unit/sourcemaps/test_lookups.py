@@ -29,7 +29,7 @@ def code(reference: str) -> bytes:
     return CODE.replace(b"app.min.js.map", reference.encode())
 
 
-def resolved(tmp_path: Path, files: list[BuiltFile], url: str = URL, engine: Engine | None = None, **more: Any) -> dict[str, Any]:
+def resolved(tmp_path: Path, files: list[BuiltFile], url: str = URL, engine: Engine | None = None, **more: Any) -> Any:
     write_bundle(tmp_path / "7" / "a.zip", files, release="shop@1")
     crashed = event({"abs_path": url, "function": "a", "lineno": 1, "colno": 15}, **more)
     resolve(Artifacts(FolderStore(tmp_path), engine or SymbolicEngine()), crashed)

@@ -42,13 +42,13 @@ def context(*answers: Any) -> Context:
     return replace(project_context(), ledger=ScriptedLedger(answers))
 
 
-def item(position: int = 1, *, event: dict[str, Any] | None = None, grouping: Grouping | None = None) -> Item:
+def item(position: int = 1, *, event: Any | None = None, grouping: Grouping | None = None) -> Item[Any]:
     record = make_record(b"{}", position=position)
     event = {"timestamp": 5.0} if event is None else event
     return Item(record, Scope(1, 7), DataCategory.ERROR, 1, RECEIVED, f"{position:032x}", event, grouping=grouping)
 
 
-def grouped(position: int = 1, **event: Any) -> Item:
+def grouped(position: int = 1, **event: Any) -> Item[Any]:
     return item(position, event={"timestamp": 5.0} | event, grouping=Grouping(("a", "b"), ("{{ default }}",), ("old",)))
 
 

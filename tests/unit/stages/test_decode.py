@@ -27,7 +27,7 @@ KEY = "e12d836b15bb49d7bbf99e64295d995b"
 CONTEXT = project_context({42: Project(organization=5, keys=(ProjectKey(id=11, public_key=KEY),))})
 
 
-def the_item(record: Record, ctx: Context = CONTEXT) -> Item:
+def the_item(record: Record, ctx: Context = CONTEXT) -> Item[Any]:
     [item] = decode_record(record, ctx)
     assert isinstance(item, Item), item
     assert item.record is record
@@ -51,7 +51,7 @@ def the_reason(record: Record, ctx: Context = CONTEXT) -> str:
     return letter.reason
 
 
-def message(**fields: Any) -> dict[str, Any]:
+def message(**fields: Any) -> Any:
     payload = json.dumps({"message": "a"})
     return {"type": "event", "project_id": 42, "event_id": EVENT_ID, "start_time": 1_600_000_000, "payload": payload} | fields
 
@@ -110,7 +110,7 @@ class TestEvents:
             ({"type": "expectstaple"}, DataCategory.SECURITY),
         ],
     )
-    def test_the_category_follows_from_the_event(self, event: dict[str, Any], category: DataCategory) -> None:
+    def test_the_category_follows_from_the_event(self, event: Any, category: DataCategory) -> None:
         assert the_item(make_record(json.dumps(event).encode())).category is category
 
     def test_a_transaction_is_not_ours(self) -> None:

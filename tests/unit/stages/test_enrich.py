@@ -13,10 +13,10 @@ PHONE = (
 )
 
 
-def _contexts(headers: list[Any], **event: Any) -> dict[str, Any]:
-    event["request"] = {"headers": headers}
-    add_client_contexts(event)
-    contexts: dict[str, Any] = event.get("contexts", {})
+def _contexts(headers: list[Any], **event: Any) -> Any:
+    normalized: Any = event | {"request": {"headers": headers}}
+    add_client_contexts(normalized)
+    contexts: dict[str, Any] = normalized.get("contexts", {})
     return contexts
 
 

@@ -15,7 +15,7 @@ from pipeline.stages.contract import Context
 from pipeline.stages.group import group_event
 
 
-def _item(project_id: int, event: dict[str, Any]) -> Item:
+def _item(project_id: int, event: Any) -> Item[Any]:
     record = Record(b"", Form.JSON, "test", 1, 0.0, Token("t", 0, 1))
     return Item(record, Scope(1, project_id), DataCategory.ERROR, 1, 0.0, "e" * 32, event)
 

@@ -10,6 +10,7 @@ from support.records import RECEIVED, make_record, project_context
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError
+from pipeline.model.event import as_json
 from pipeline.model.item import Item
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Form, Record
@@ -35,12 +36,12 @@ def positions(parts: list[Any]) -> list[Any]:
     return [part.record.position for part in parts]
 
 
-def keep(item: Item, _: Context) -> Item:
+def keep(item: Item[Any], _: Context) -> Item[Any]:
     return item
 
 
 def drop(*unwanted: int) -> Stage:
-    def rule(item: Item, _: Context) -> Item | Outcome:
+    def rule(item: Item[Any], _: Context) -> Item[Any] | Outcome:
         return item.rejected(Fate.FILTERED, "unwanted") if item.record.position in unwanted else item
 
     return each("drop", rule)
@@ -51,7 +52,7 @@ def trip(*at: int, error: type[Exception] = ValueError) -> Stage:
 
     def stage(batch: Items, _: Context) -> StageResult:
         for item in batch:
-            item.event["seen"] = True
+            as_json(item.event)["seen"] = True
         if any(item.record.position in at for item in batch):
             raise error("tripped")
         return StageResult(kept=list(batch))
@@ -63,7 +64,7 @@ def test_items_go_through_the_stages_in_order() -> None:
     seen: list[tuple[str, Any]] = []
 
     def watch(name: str) -> Stage:
-        def look(item: Item, _: Context) -> Item:
+        def look(item: Item[Any], _: Context) -> Item[Any]:
             seen.append((name, item.record.position))
             return item
 

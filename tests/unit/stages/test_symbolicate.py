@@ -34,7 +34,7 @@ def artifacts(tmp_path: Path) -> CountingArtifacts:
     return CountingArtifacts(FolderStore(tmp_path), SymbolicEngine())
 
 
-def item(body: dict[str, Any], project_id: int = 7) -> Item:
+def item(body: dict[str, Any], project_id: int = 7) -> Item[Any]:
     record = Record(b"{}", Form.JSON, "events.jsonl", 1, 0.0, Token("events.jsonl", 0, 0))
     return Item(record, Scope(1, project_id), DataCategory.ERROR, 1, 0.0, "a" * 32, body)
 
@@ -91,7 +91,7 @@ RESOLVED = {"in_app": True, "data": {"symbolicated": True}}
     ],
     ids=["all", "one is not", "a map found nothing", "none of the app", "others beside", "others alone"],
 )
-def test_an_app_is_symbolicated_if_all_its_frames_of_javascript_are(frames: list[dict[str, Any]], expected: bool | None) -> None:
+def test_an_app_is_symbolicated_if_all_its_frames_of_javascript_are(frames: list[Any], expected: bool | None) -> None:
     assert is_app_symbolicated(event(*frames)) is expected
     assert is_app_symbolicated({"platform": "node", "stacktrace": {"frames": [None, *frames]}}) is expected
 

@@ -15,7 +15,7 @@ from pipeline.grouping.explain.explanation import Explanation
 RULES = "# ours\nfunction:run -group\n\n[ function:run ] | function:pay category=money\ncategory:money -app"
 
 
-def _event(**changes: Any) -> dict[str, Any]:
+def _event(**changes: Any) -> Any:
     frames = [
         {"function": "main", "module": "shop", "in_app": True},
         {"function": "run", "module": "lib", "in_app": False},
@@ -25,7 +25,7 @@ def _event(**changes: Any) -> dict[str, Any]:
     return {"event_id": "e" * 32, "platform": "python", "title": "E: v", "exception": {"values": [exception]}}
 
 
-def _explain(event: dict[str, Any], project_id: int = 1, **rules: Any) -> Explanation:
+def _explain(event: Any, project_id: int = 1, **rules: Any) -> Explanation:
     explanation = make_grouper(**rules).explain(event)
     explanation.project_id = project_id
     return explanation

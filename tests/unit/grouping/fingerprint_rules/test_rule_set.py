@@ -19,7 +19,7 @@ from pipeline.model.rule_file import RuleFile
 from pipeline.stages.normalize import normalize_event
 
 IN_APP = {"in_app": True}
-EVENT: dict[str, Any] = {
+EVENT: Any = {
     "platform": "python",
     "logger": "shop.cart",
     "level": "error",
@@ -51,7 +51,7 @@ EVENT: dict[str, Any] = {
 }
 
 
-def matches(matchers: str, event: dict[str, Any] = EVENT) -> bool:
+def matches(matchers: str, event: Any = EVENT) -> bool:
     return FingerprintRules.load([RuleFile("some.rules", f"{matchers} -> x")]).match(event) is not None
 
 
@@ -137,7 +137,7 @@ def test_the_first_matching_rule_wins_across_files_and_builtin_rules_come_last()
     assert _match([project, default], builtin, {}) == ("builtin.rules", 1, ["builtin"], None, True)
 
 
-def _match(files: list[RuleFile], builtin: RuleFile, event: dict[str, Any]) -> tuple[str, int, list[str], str | None, bool]:
+def _match(files: list[RuleFile], builtin: RuleFile, event: Any) -> tuple[str, int, list[str], str | None, bool]:
     match = FingerprintRules.load(files, builtin).match(event)
     assert match is not None
     return match.rule.file, match.rule.line, match.values, match.title, match.is_builtin
@@ -169,7 +169,7 @@ events = st.fixed_dictionaries(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(rule_lines, min_size=1, max_size=12), events)
-def test_the_index_finds_what_trying_every_rule_finds(lines: list[str], event: dict[str, Any]) -> None:
+def test_the_index_finds_what_trying_every_rule_finds(lines: list[str], event: Any) -> None:
     text = RuleFile("some.rules", "\n".join(lines))
     rules, _ = parse_fingerprint_rules(text)
     naive = next((rule.line for rule in rules if CompiledRule(rule.matchers).holds(EventValues(event))), None)
@@ -192,7 +192,7 @@ junk = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(OUTER_KEYS), junk))
-def test_no_event_raises(event: dict[str, Any]) -> None:
+def test_no_event_raises(event: Any) -> None:
     normalized = normalize_event(event, received=1_795_341_600.0, project_id=1, event_id="1" * 32)
     keys = ("type", "module", "path", "tags.x", "sdk", "logger")
     lines = (f'{key}:"*" -> {{{{ {key} }}}}, {{{{ function }}}} title="{{{{ message }}}}"' for key in keys)
@@ -217,7 +217,7 @@ def test_what_is_remembered_is_bounded_for_all_projects_together() -> None:
     projects = [FingerprintRules.load([RuleFile("some.rules", text)], masks=masks) for text in texts]
 
     for number in range(20):
-        stack = {"stacktrace": {"frames": [{"function": f"f{number}"}, {"function": "x" * 10_000}]}}
+        stack: Any = {"stacktrace": {"frames": [{"function": f"f{number}"}, {"function": "x" * 10_000}]}}
         found = [project.match(stack) is not None for project in projects]
         assert found == [f"f{number}".startswith(f"f{project}") for project in range(3)]
         assert 0 < len(masks.masks) <= 10
@@ -235,7 +235,7 @@ def test_of_a_thousand_rules_few_are_tried(monkeypatch: pytest.MonkeyPatch) -> N
     lines = (f'path:"**/lib{number}/**/file_{number}.py" function:do_{number}* -> {number}' for number in range(1_000))
     many = FingerprintRules.load([RuleFile("some.rules", "\n".join(lines))])
     for turn in range(30):
-        frames = [{"function": f"f{turn}_{number}", "filename": f"src/{turn}/{number}.py"} for number in range(25)]
+        frames: Any = [{"function": f"f{turn}_{number}", "filename": f"src/{turn}/{number}.py"} for number in range(25)]
         frames.append({"function": f"do_{turn}", "filename": f"src/lib{turn}/x/file_{turn}.py"})
         found = many.match({"stacktrace": {"frames": frames}})
         assert found is not None

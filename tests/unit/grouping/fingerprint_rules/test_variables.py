@@ -9,7 +9,7 @@ import pytest
 from pipeline.grouping.fingerprint_rules.sdk_names import normalize_sdk_name
 from pipeline.grouping.fingerprint_rules.variables import expand, is_default, is_unknown, resolve
 
-EVENT: dict[str, Any] = {
+EVENT: Any = {
     "transaction": "/cart",
     "level": "error",
     "logger": "shop",
@@ -87,7 +87,7 @@ def test_a_title_takes_variables_anywhere() -> None:
 
 def test_the_last_exception_counts_though_it_is_null() -> None:
     stack = {"frames": [{"function": "f", "in_app": True}]}
-    event = {"exception": {"values": [{"type": "A", "value": "v", "stacktrace": stack}, None]}}
+    event: Any = {"exception": {"values": [{"type": "A", "value": "v", "stacktrace": stack}, None]}}
     names = ("type", "value", "message", "function")
     assert [resolve(f"{{{{ {name} }}}}", event) for name in names] == [f"<no-{name}>" for name in names]
 

@@ -30,11 +30,11 @@ def assert_within_budget(texts: list[str]) -> None:
     assert sum(min(len(text), MAX_CHARS) for text in texts) <= MAX_EVENT_CHARS
 
 
-def _event(*values: Any, **more: Any) -> dict[str, Any]:
+def _event(*values: Any, **more: Any) -> Any:
     return {"type": "error", "exception": {"values": [{"type": "E", "value": value} for value in values]}, **more}
 
 
-def _group_of(values: list[str]) -> dict[str, Any]:
+def _group_of(values: list[str]) -> Any:
     """Return an event with an exception group that has a member for each value."""
     event = _event(*values, "group")
     for number, exception in enumerate(event["exception"]["values"], 1):
