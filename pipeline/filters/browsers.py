@@ -56,8 +56,8 @@ _EXTENSION_TEXTS = (
 )
 """Parts of the messages of extensions, toolbars, rewriting proxies, wallets and in-page translators, in lower case.
 
-An error has different words in Chrome, Firefox and Safari, which includes every browser on iOS. Safari does not name the property
-that cannot be redefined, so its words for that are not listed: the page's own errors have the same.
+Chrome, Firefox and Safari (which includes every browser on iOS) word the same error differently. Safari does not name the
+property that cannot be redefined, so its message is not listed, because the page's own errors have the same.
 """
 
 _EXTENSION_SCHEMES = ("chrome://", "chrome-extension://", "moz-extension://", "safari-extension://", "safari-web-extension://")
@@ -72,7 +72,7 @@ _EXTENSION_HOSTS = (
     "metrics.itunes.apple.com.edgesuite.net/",
     "kaspersky-labs.com",
 )
-"""Parts of the addresses of their scripts."""
+"""Parts of the addresses of scripts of extensions."""
 
 _NO_SOURCE = frozenset({"<anonymous>", "[native code]"})
 
@@ -90,10 +90,10 @@ _CRAWLERS = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Names of crawlers, link previews and health checks. They count wherever they stand."""
+"""Names of crawlers, link previews and health checks, which count anywhere in the header."""
 
 _CRAWLER_WORDS = re.compile(r"(?:bots?|spider|crawler)(?:[/\s);]|$)", re.IGNORECASE)
-"""Ends of the names of other crawlers. They count outside of the name of a device."""
+"""Endings of names of other crawlers, which do not count inside the name of a device."""
 
 _DEVICE = re.compile(r"\([^()]*\bAndroid\b[^()]*\)")
 """The part of a User-Agent header that names an Android device, such as `(Linux; Android 9; CUBOT X19 Build/PPR1)`."""
@@ -131,15 +131,15 @@ LEGACY_OPTIONS: Mapping[str, Mapping[str, VersionTest]] = {
     "opera_mini": {"Opera Mini": _below(35)},
     "android": {"Android": _below(4)},
 }
-"""The browsers that each option drops: a test of the major version by browser family."""
+"""The browsers that each option drops: by browser family, a test of the major version."""
 
 _FAMILIES = {"IE Mobile": "IE"}
 
 
 def is_extension_error(event: Event) -> bool:
-    """Whether the first exception is one of an extension, by its message or by the address of its newest frame.
+    """Whether the first exception comes from a browser extension, by its message or by the address of its newest frame.
 
-    Frames of native and anonymous code are passed over. A frame without any path ends the search.
+    Frames of native and anonymous code are skipped. A frame without a path ends the search.
     """
     values = (event.get("exception") or {}).get("values")
     first: ExceptionValue | None = values[0] if values else None
@@ -176,7 +176,7 @@ def _is_crawler(header: str) -> bool:
 
 
 def _without_device(match: re.Match[str]) -> str:
-    """Remove what names a device. A crawler that says it is compatible with one stays."""
+    """Remove the name of a device, unless a crawler says there that it is compatible with one."""
     part = match[0].lower()
     return match[0] if "compatible" in part or "http" in part else ""
 

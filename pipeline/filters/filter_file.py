@@ -45,7 +45,7 @@ class LegacyBrowsers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GenericFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An own filter. The outcome of an event that its condition matches has its `id` as reason."""
+    """A filter with a condition of the project's own. Its `id` becomes the reason of the outcome."""
 
     id: str
     condition: dict[str, Any] | None = None
@@ -83,7 +83,7 @@ def read_filter_file(layers: Sequence[Layer]) -> FilterFile:
 
 
 def _mistakes(file: FilterFile) -> Iterator[tuple[str, str, str]]:
-    """Yield (table, text at fault, message) for each entry that cannot match what its author meant."""
+    """Yield (table, text at fault, message) for each invalid entry."""
     tables = {"releases": file.releases, "error_messages": file.error_messages, "ignored_transactions": file.ignored_transactions}
     for table, patterns in tables.items():
         for pattern, error in GlobSet(patterns.patterns).errors:

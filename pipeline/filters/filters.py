@@ -1,4 +1,4 @@
-"""The inbound filters of one project: loaded once, asked for every event."""
+"""The inbound filters of one project. They are loaded once and called for every event."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class ReleaseError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of one to four numbers. `components` of them were written, and the rest are 0."""
+    """A version of one to four numbers. `components` is how many were written; the rest are 0."""
 
     numbers: tuple[int, int, int, int]
     components: int
@@ -37,7 +37,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release. `version` is None if `version_text` is not a version, and `build_hash` if it contains no commit hash."""
+    """A release. `version` is None if `version_text` is not a version. `build_hash` is None if it contains no commit hash."""
 
     package: str | None
     version_text: str

@@ -1,1 +1,1 @@
-"""Quotas, duplicates and counts: what Redis knows. The model is pure; `redis_ledger.py` is its adapter."""
+"""Quotas, duplicates and counts. The model is pure; `redis_ledger.py` is the adapter that keeps them in Redis."""

@@ -17,7 +17,7 @@ ACCEPTED = Decision()
 DUPLICATE = Decision(Fate.INVALID, "duplicate")
 
 _ACCEPTED = frozenset({0, 2, 3, 4, 7})
-"""The codes of `decisions.lua` that mean accepted: ACCEPTED, UNCHARGED, BEYOND_SHARE, and the two that were given back."""
+"""The codes of `decisions.lua` that mean accepted: ACCEPTED, UNCHARGED, BEYOND_SHARE, GIVEN_BACK and RESERVE_GIVEN_BACK."""
 _DUPLICATE, _REJECTED = 1, 8
 _NO_SIGNATURE = bytes(8)
 _MAX_REMEMBERED = 100_000
@@ -25,20 +25,21 @@ _MAX_SEEN = 10_000
 
 
 class AdmissionMemory:
-    """What a worker remembers between calls: which quotas concern whom, and which limits are used up.
+    """What a worker remembers between calls: the quotas that count each scope, and the limits that are used up.
 
-    Quotas are matched anew when the rules are other objects than last time. At most 100,000 scopes are kept (some 100 MB).
+    Quotas are matched again when the rules have changed. At most 100,000 scopes are kept (some 100 MB).
     """
 
     def __init__(self) -> None:
         self._matching: dict[tuple[Scope, DataCategory], MatchingQuotas] = {}
         self.generation = object()
-        """Limits that were found used up in another generation than this one are asked about again."""
+        """Used-up limits are remembered with the generation in which they were found. Those of another one are asked about
+        again."""
         self.unreported: list[CounterSet] = []
-        """The counters that refused something without a call, which Redis has not been told of yet."""
+        """The counters that refused something without a call, as long as Redis has not been told."""
 
     def quotas_of(self, scope: Scope, category: DataCategory, quotas: Sequence[Quota]) -> MatchingQuotas:
-        """Return those of a project's quotas that concern this scope and category."""
+        """Return those of a project's quotas that count this scope and category."""
         matching = self._matching.get((scope, category))
         if matching is None or matching.source is not quotas:
             if len(self._matching) >= _MAX_REMEMBERED:
@@ -52,7 +53,7 @@ class AdmissionMemory:
 
 
 class Admission:
-    """One call of admit. A claim that the worker's memory answers is not sent; its decision is known before the call."""
+    """One call of admit. A claim that can be decided from memory is not sent."""
 
     def __init__(
         self, polled: Sequence[Polled], claims: Sequence[Claim], memory: AdmissionMemory, decided: DecidedOffsets, now: float
@@ -96,7 +97,7 @@ class Admission:
         self._report_drops()
 
     def _report_drops(self) -> None:
-        """Add to the call, for the organizations that it names anyway, what was refused without a call before."""
+        """Add to the call what was refused without a call before, for organizations that the call names anyway."""
         for counter_set in self._memory.unreported:
             section = self.call.sections.get(counter_set.organization)
             if section is not None:
@@ -104,7 +105,7 @@ class Admission:
                 section.drops.extend((name.rpartition(":")[0], counter_set.drops) for name in names)
 
     def _local_decision(self, counter_set: CounterSet, claim: Claim) -> Decision | None:
-        """Return the decision for an event whose quotas reject at once or are known to be used up, else None."""
+        """Return the decision for an event whose quotas have the limit 0 or are known to be used up, else None."""
         is_clean = self._decided.is_undecided(claim.scope.organization_id, claim.token)
         if counter_set.closes_at_once:
             if not is_clean:
@@ -168,7 +169,7 @@ class Admission:
 
 
 def _add_rare_columns(part: CallPart, counter_set: CounterSet, *, over_accept_once: bool, signature: bytes) -> None:
-    """Fill in the columns that few events need. The events before this one that left them out get zeros."""
+    """Fill in the columns that few events need. Earlier events that left them out get zeros."""
     before = len(part.offsets) - 1
     flags, signatures = part.extra
     if over_accept_once:

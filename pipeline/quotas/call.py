@@ -1,4 +1,4 @@
-"""Put a call of a script together: events by organization and partition, in columns. `ledger.lua` describes the form."""
+"""Puts a call of a script together: events by organization and partition, in columns. `ledger.lua` describes the form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MASK_64 = 2**64 - 1
 _MAX_QUANTITY = 2**48
 """Larger quantities count as this one. Lua's numbers are exact up to 2^53."""
 _encode = msgpack.Packer(use_bin_type=False, unicode_errors="surrogatepass").pack
-"""Redis's decoder knows only the older MessagePack format, in which bytes and text are the same type."""
+"""Encodes in the older MessagePack format, in which bytes and text are the same type. Redis's decoder knows no other."""
 
 
 Column = type[list[Any]] | type[bytearray]
@@ -28,7 +28,7 @@ Column = type[list[Any]] | type[bytearray]
 
 
 class CallPart:
-    """The events of one organization from one partition, as columns. `extra` holds the columns of one script alone."""
+    """The events of one organization from one partition, as columns. `extra` holds columns that only one of the scripts has."""
 
     __slots__ = (
         "arrivals",
@@ -59,7 +59,8 @@ class CallPart:
         self.ids: list[str] = []
         self.arrivals: list[float] = []
         self.replayed: set[int] = set()
-        """The offsets of replayed dead letters, also of those that have no event here. Such a part covers no other offsets."""
+        """The offsets of replayed dead letters, even if they have no event here. A part that has such offsets covers no
+        others."""
         self.extra: list[Any] = [column() for column in extra]
 
     def header(self) -> list[Any]:
@@ -98,9 +99,9 @@ class CallPart:
 
 
 class CallSection:
-    """All that a call holds for one organization. Counters, definitions and combos are numbered from 1, as in Lua.
+    """The part of a call for one organization. Counters, definitions and combos are numbered from 1, as in Lua.
 
-    A combo is what some events have in common: the counters that they are charged to, and a label.
+    A combo stands for events that are charged to the same counters and have the same label.
     """
 
     __slots__ = ("_counters", "_definition_of", "_definitions", "_labels", "_lists", "drops", "organization", "parts")
@@ -146,14 +147,14 @@ class Call:
         self.sections: dict[int, CallSection] = {}
 
     def section(self, organization: int) -> CallSection:
-        """Return an organization's section. It is made when it is asked for the first time."""
+        """Return an organization's section, and create it if it does not exist."""
         section = self.sections.get(organization)
         if section is None:
             section = self.sections[organization] = CallSection(organization)
         return section
 
     def part(self, organization: int, token: Token) -> CallPart:
-        """Return the part that an event belongs to. A token outside of the polled ranges is that of a replayed dead letter."""
+        """Return the part that an event belongs to. A token outside of the polled ranges belongs to a replayed dead letter."""
         topic_id, partition, offset = token
         section = self.section(organization)
         polled = self._polled.get((topic_id, partition))
@@ -193,17 +194,17 @@ class Call:
 class PartReply(msgspec.Struct, array_like=True):
     """A script's reply for one part.
 
-    `high` is where the furthest call before this one ended, 0 if there was none. `decided_until` is the first offset that no call
-    has decided. `decisions` holds a code for each event; `decisions.lua` lists them.
+    `high` is the largest end of any earlier call, 0 if there was none. `decided_until` is the first offset that no call has
+    decided. `decisions` holds a code for each event; `decisions.lua` lists them.
     """
 
     high: int
     decided_until: int
     decisions: list[int]
     reasons: list[tuple[int, str]]
-    """Reasons of what an earlier attempt rejected: the number of the event, from 1, and the reason that applied then."""
+    """For events that an earlier attempt rejected: the number of the event, from 1, and the reason."""
     refusals: list[list[int]]
-    """What the codes of rejections refer to: places of counters in an event's combo, from 1."""
+    """The lists that codes of rejections refer to: places of counters in an event's combo, from 1."""
 
 
 class SectionReply(msgspec.Struct, array_like=True):
@@ -222,7 +223,7 @@ _decode = msgspec.msgpack.Decoder(list[SectionReply]).decode
 
 
 def read_replies(replies: Iterable[bytes]) -> list[SectionReply] | None:
-    """Return the replies to a call, section by section; None where another worker has gone past the caller."""
+    """Return the replies to a call, section by section. None if another worker has already processed later records."""
     sections: list[SectionReply] = []
     for reply in replies:
         if reply == b"STALE":

@@ -1,4 +1,4 @@
-"""Counters: which of them an event of a scope and category is charged to, worked out once per window and not once per event."""
+"""Counters: which ones an event of a scope and category is charged to. This is computed once per window, not once per event."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pipeline.quotas.model import MAX_LIMIT, Quota, QuotaScope, Window, clamped,
 from pipeline.quotas.rate_limit import IMMEDIATE_RETRY_S, RateLimit, merge
 
 _NO_WINDOW_S = 2**33
-"""A token bucket has no window. It gets one that is so long that all arrivals fall into it."""
+"""A token bucket has no window. It gets one that all arrivals fall into."""
 
 
 class CounterSet:
-    """The counters of one scope and category for arrivals in [start, end), during which none of their windows turns.
+    """The counters of one scope and category for arrivals in [start, end). None of their windows ends in between.
 
     `source` is the sequence of quotas that they were made from. `counters` are their names and definitions, as the script takes
     them: `[("project{1}7:28", (100, 4102444860, "over", 0))]`.
-    `closed` is a decision that needs no call. It holds for good if a quota rejects at once (`closes_at_once`). Otherwise Redis
-    has said that a limit is used up, and the worker remembers that until `closed_until` by the caller's clock.
+    `closed` is a decision that needs no call. It is permanent if a quota has the limit 0 (`closes_at_once`). Otherwise a limit is
+    used up, and the worker remembers this until `closed_until` by the caller's clock.
     """
 
     __slots__ = (
@@ -64,16 +64,16 @@ class CounterSet:
         self.closed: Decision | None = None
         self.closed_until = 0.0
         self.closed_generation: object = None
-        """The generation of what the worker remembers that `closed` belongs to (`AdmissionMemory.generation`)."""
+        """The value of `AdmissionMemory.generation` when `closed` was set."""
         self.closed_by: Sequence[int] = ()
         """The places, from 1, of the counters that are used up."""
         self.closes_at_once = False
         self.drops = 0
-        """The quantity that was refused without a call and that Redis has not been told of yet."""
+        """The quantity that was refused without a call, as long as Redis has not been told."""
         self.seen: set[bytes] = set()
-        """Signatures that Redis was asked about. With a reserve, an event of any other signature is not refused from memory."""
+        """Signatures that Redis was asked about. With a reserve, only events with one of these may be refused from memory."""
         self.call: object = None
-        """The section of a call in which `combo` is the number of these counters."""
+        """The section to which the number `combo` belongs."""
         self.combo = 0
 
     def rejection(self, places: Sequence[int], now: float, max_retry_s: int | None) -> Decision:
@@ -90,7 +90,7 @@ class CounterSet:
 
 
 class MatchingQuotas:
-    """The quotas that concern one scope and category, and their counters at the arrivals that were asked for last."""
+    """The quotas that count one scope and category, and their counters for the latest arrivals."""
 
     __slots__ = ("_counted", "_recent", "_refusal", "_scope", "source")
 
@@ -118,7 +118,7 @@ class MatchingQuotas:
 
 
 def refusal(quotas: Sequence[Quota]) -> Decision | None:
-    """Return the decision of those matching quotas whose limit is 0, None if there are none. Such an event moves no counter."""
+    """Return the decision if one of the matching quotas has the limit 0, else None. Such an event moves no counter."""
     closed = [quota for quota in quotas if quota.limit == 0 and quota.bucket is None]
     if not closed:
         return None

@@ -23,7 +23,7 @@ _ACCEPTED = Decision()
 
 
 class _Combo(NamedTuple):
-    """What the events of one group from one hour have in common. `number` is the combo's number in its section."""
+    """The combo of the events of one group in one hour. `number` is the combo's number in its section."""
 
     number: int
     counters: CounterSet
@@ -68,7 +68,7 @@ class Counting:
         self.call.name_rest(decided.is_undecided)
 
     def _combo(self, section: CallSection, sighting: Sighting, received: float, hour: int) -> _Combo:
-        """Add the combo of a group's events of one hour to the call. It is worked out once for all of them."""
+        """Return the combo of a group's events in one hour. It is added to the call once for all of them."""
         scope = sighting.scope
         quotas = [
             quota
@@ -119,11 +119,11 @@ class Counting:
 
 
 def _sample_rate(quotas: Sequence[Quota]) -> float | None:
-    """Return the lowest rate at which group quotas keep their excess, None where one of them keeps nothing."""
+    """Return the lowest rate at which group quotas keep their excess, or None if one of them keeps nothing."""
     rates = [quota.sample_rate for quota in quotas if quota.limit is not None]
     return None if not rates or None in rates else min(rate for rate in rates if rate is not None)
 
 
 def _fraction(event_id: str) -> float:
-    """Return a number in [0, 1) that follows from the event id alone, so that every worker keeps the same events."""
+    """Return a number in [0, 1) that depends on the event id only, so that every worker keeps the same events."""
     return xxhash.xxh3_64_intdigest(event_id.encode("utf-8", "surrogatepass")) / 2**64

@@ -10,15 +10,15 @@ from pipeline.quotas.ledger import Polled
 
 _MAX_KNOWN = 200_000
 _CLOCK_DIFFERENCE_S = 60
-"""How much earlier than by the worker's clock a ledger may expire."""
+"""Tolerance in the comparison of the worker's clock with the expiry of a ledger."""
 
 
 class DecidedOffsets:
     """Follows the partitions of a worker batch by batch.
 
-    A worker that starts, or is given a partition, may read offsets that the worker before it has charged. Redis must be asked
-    about these, once for each organization and partition. After that, as long as each batch begins where the last one ended, no
-    other attempt can have decided the offsets that follow, and the worker may answer from its own memory.
+    A worker that starts, or gets a partition, may read offsets that its former owner has charged. Redis must be asked about
+    these, once for each organization and partition. After that, as long as each batch begins where the last one ended, no other
+    attempt can have decided later offsets, and the worker may decide from memory.
     """
 
     def __init__(self, ledger_s: float) -> None:
@@ -56,7 +56,7 @@ class DecidedOffsets:
         self._highs.clear()
 
     def learn(self, call: Call, replies: Sequence[SectionReply], now: float) -> bool:
-        """Note what the ledgers hold. Return False where one of them holds less than this worker wrote: Redis has lost data.
+        """Note what the ledgers hold. Return False if one of them holds less than this worker wrote, because Redis has lost data.
 
         A ledger that was last written more than `ledger_s` ago may have expired, which is no loss.
         """

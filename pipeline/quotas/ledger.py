@@ -78,10 +78,10 @@ class Sighting(NamedTuple):
 class Decision:
     """What a call decided for one event. `fate` is ACCEPTED, RATE_LIMITED or INVALID (a duplicate); `reason` says why.
 
-    `limits` is what the sender is told to hold back.
+    `limits` are the rate limits that the sender is told.
     `on_reserve` is true for an event that is over its limits and passes because its group may be new. `reason` is then the one
     that count rejects it with if the group is known.
-    `uncounted` is true where Redis was away and `quotas.on_unavailable` is "accept".
+    `uncounted` is true if Redis was away and `quotas.on_unavailable` is "accept".
     """
 
     fate: Fate = Fate.ACCEPTED
@@ -93,9 +93,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What count answers for one event: its decision, whether it is the first of its group, and the rate it was sampled at.
+    """The answer of count for one event: its decision, whether it is the first of its group, and the rate it was sampled at.
 
-    `first_seen` is the time (epoch seconds) of the event that was the group's first, None where that is not known.
+    `first_seen` is the time (epoch seconds) of the group's first event, or None if it is not known.
     """
 
     decision: Decision
@@ -105,12 +105,12 @@ class Counted:
 
 
 class Ledger(Protocol):
-    """Check and count, once for each token.
+    """Decides about events and counts them, once for each token.
 
     A ledger answers every claim and every sighting, in their order. `polled` names the ranges that the batch covers, `now` is the
     caller's clock (epoch seconds) when its attempt at the batch began.
-    Both calls raise RetryableError where Redis is away and events wait for it, and StaleBatchError where another worker has
-    already gone past this batch.
+    Both calls raise RetryableError if Redis is away and events must wait for it, and StaleBatchError if another worker has
+    already processed later records.
     """
 
     def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:

@@ -15,16 +15,16 @@ from pipeline.redis.durability import Durability, read_durability
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 30.0
-"""How often a server is asked how it keeps its data."""
+"""How often a server is asked about evictions and how it keeps its data."""
 _COUNTED_FOR_S = 3_600
-"""How long a loss is noted as counted. The note lies in Redis, so the next loss of everything deletes the note as well."""
+"""How long Redis keeps the note that a loss was counted. The next loss of everything deletes the note too."""
 
 
 class Losses:
     """The losses that this worker has noticed.
 
-    A changed epoch means that Redis was emptied, or restarted without its data. A ledger that ends before where this worker left
-    it means that an older copy has taken over. A rising number of evicted keys means that a full Redis deletes them.
+    A changed epoch means that Redis was emptied, or restarted without its data. A ledger that ends earlier than this worker wrote
+    it means that an older copy has taken over. A rising number of evicted keys means that Redis is full and deletes keys.
     """
 
     def __init__(self, client: Client, prefix: str) -> None:
@@ -32,7 +32,7 @@ class Losses:
         self._note = f"{prefix}loss"
         self._epochs: dict[int, str] = {}
         self._evicted: dict[str, tuple[str, int]] = {}
-        """By node: the server's run, and how many keys it had evicted."""
+        """By node: the server's run id, and how many keys it had evicted."""
         self._next_look = 0.0
         self._problems: set[str] = set()
         self.count = 0
@@ -42,8 +42,9 @@ class Losses:
     ) -> bool:
         """Compare a call's replies with what is remembered. Return whether Redis has lost data since.
 
-        `decided` follows the calls of this kind, `others` those of the other kinds. After a loss, all that is remembered is
-        replaced by what Redis says now. Otherwise the same loss would be noticed again by every kind of call and organization.
+        `decided` follows the calls of this kind, `others` those of the other kinds. After a loss, everything remembered is
+        replaced by the present state of Redis. Otherwise each kind of call would notice the same loss again, for each
+        organization.
         """
         is_whole = decided.learn(call, replies, now)
         epochs = {section.organization: reply.epoch for section, reply in zip(call.sections.values(), replies, strict=True)}
@@ -61,7 +62,7 @@ class Losses:
         return True
 
     def _is_first_to_note(self) -> bool:
-        """Whether no other worker has counted the loss of everything. Where Redis does not answer, it counts."""
+        """Whether no other worker has counted the loss of everything. True also if Redis does not answer."""
         try:
             with reaching_redis():
                 return bool(self._client.set(self._note, 1, nx=True, ex=_COUNTED_FOR_S))
@@ -71,7 +72,7 @@ class Losses:
     def look(self) -> bool:
         """Ask Redis how it keeps its data, at most every 30 s. Return whether it has evicted keys since the last time.
 
-        Problems are logged when they are new. A Redis that does not answer is passed over: calls notice it.
+        Problems are logged when they are new. If Redis does not answer, nothing happens here, because other calls notice it.
         """
         now = time.monotonic()
         if now < self._next_look:

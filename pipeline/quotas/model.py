@@ -1,4 +1,4 @@
-"""Quotas, the windows they count in, and which of them concern an event (docs/spec/quotas.md)."""
+"""Quotas, the windows they count in, and which events a quota counts (docs/spec/quotas.md)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pipeline.model.scope import Scope
 MAX_LIMIT = 2**63 - 1
 """A limit that does not fit into Redis's 64 bits counts as unlimited."""
 LONGEST_AHEAD_S = 86_400
-"""An arrival further ahead of the caller's clock than this counts as this far ahead. A sender's clock may run years ahead; it
-would fill windows and move token buckets that no later arrival reaches, and its keys would live until then."""
+"""The most by which an arrival may be ahead of the caller's clock; later ones count as this far ahead. A sender's clock may
+be years ahead. It would then fill future windows and drain token buckets, and its keys would live until then."""
 LAST_MOMENT = 2**32 - 1
-"""Times are counted up to the year 2106. Redis refuses an expiry that an absurd clock would put much later."""
+"""The latest time that is counted, in the year 2106. Redis refuses much later expiries."""
 
 
 class QuotaScope(StrEnum):
@@ -26,7 +26,7 @@ class QuotaScope(StrEnum):
     KEY = "key"
     GROUP = "group"
     UNKNOWN = "unknown"
-    """A scope that only a later version knows: it is counted for the whole organization. A rules file may not name it."""
+    """A scope that only a later version knows. It is counted for the whole organization. A rules file must not name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """A limit that follows the past of its scope: `factor` times the mean of the last `windows` windows, at least `minimum`."""
+    """A limit of `factor` times the mean of the scope's last `windows` windows, but at least `minimum`."""
 
     factor: float
     windows: int
@@ -52,7 +52,7 @@ class Quota:
 
     `bucket` or `spike` replaces the fixed limit. The other fields refine it:
     `fair_share` is the part of an organization's limit that only projects within their equal share may use.
-    `reserve` is how many events over the limit may pass in a window because nothing like them was seen in it.
+    `reserve` is how many events over the limit may pass in a window if no event with their signature was seen in it.
     `sample_rate` is the part of a group's excess that is kept, chosen by a hash of the event id.
     """
 
@@ -70,7 +70,7 @@ class Quota:
     sample_rate: float | None = None
 
     def matches(self, scope: Scope, category: DataCategory) -> bool:
-        """Whether this quota counts that category of that scope. A quota without categories counts every one."""
+        """Whether this quota counts a category of a scope. A quota without categories counts all."""
         if self.categories and category not in self.categories:
             return False
         if self.scope_id is None:
@@ -80,7 +80,7 @@ class Quota:
         return is_number and owner == int(self.scope_id)
 
     def owner(self, scope: Scope) -> int | None:
-        """Return the id that `scope_id` is compared with, None for an unknown scope."""
+        """Return the id that `scope_id` is compared with, or None for an unknown scope."""
         match self.scope:
             case QuotaScope.ORGANIZATION:
                 return scope.organization_id
@@ -93,7 +93,7 @@ class Quota:
 
     @property
     def gives_back(self) -> bool:
-        """Whether count may give back what admit charged: admit does not know the group yet."""
+        """Whether count may give back what admit charged, because the decision depends on the group."""
         return self.scope is QuotaScope.GROUP or self.reserve > 0
 
     @property
@@ -115,7 +115,7 @@ class Window(NamedTuple):
 def window_at(timestamp: float, window_s: int, organization_id: int) -> Window:
     """Return the window that a time (epoch seconds) falls into.
 
-    Windows are fixed, and shifted by the organization's id, so that those of all organizations do not turn at the same moment.
+    Windows are fixed, and shifted by the organization's id, so that those of all organizations do not end at the same time.
 
     >>> window_at(130.0, 60, organization_id=7)
     Window(slot=2, start=127, end=187)
@@ -127,7 +127,7 @@ def window_at(timestamp: float, window_s: int, organization_id: int) -> Window:
 
 
 def clamped(timestamp: float) -> float:
-    """Return the time, moved into what can be counted: from 1970 to 2106. NaN becomes 1970."""
+    """Return the time, moved into the range from 1970 to 2106. NaN becomes 1970."""
     if 0 <= timestamp <= LAST_MOMENT:
         return timestamp
     return LAST_MOMENT if timestamp > LAST_MOMENT else 0

@@ -16,7 +16,7 @@ from pipeline.quotas.model import Bucket, Quota, QuotaScope, Spike
 FILE_NAME = "quotas.toml"
 MAX_QUOTAS = 1_000
 MAX_FILE_CHARS = 1_000_000
-"""Files larger than this are refused before they are parsed, because every event of the project would pay for their quotas."""
+"""Larger files are refused before they are parsed, because every event of the project would pay for their quotas."""
 
 _Positive = Annotated[int, Meta(ge=1)]
 _Rate = Annotated[float, Meta(gt=0, le=1)]

@@ -1,4 +1,4 @@
-"""Rate limits: what a sender is told after a rejection, and how response headers spell it (docs/spec/quotas.md)."""
+"""Rate limits: what a sender is told after a rejection, and the form of the response headers (docs/spec/quotas.md)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pipeline.model.category import DataCategory
 from pipeline.quotas.model import Quota
 
 IMMEDIATE_RETRY_S = 60
-"""What the sender is told to wait after a quota of limit 0, which has no window."""
+"""How long a sender is told to wait after a quota with the limit 0, which has no window."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A request not to send these categories of that scope for `retry_after_s`. No categories means every one."""
+    """A request not to send these categories of a scope for `retry_after_s` seconds. No categories means all."""
 
     retry_after_s: int
     categories: tuple[DataCategory, ...]
@@ -63,7 +63,7 @@ def _format(limit: RateLimit) -> str:
 def parse_header(text: str) -> tuple[RateLimit, ...]:
     """Parse the value of `X-Sentry-Rate-Limits`.
 
-    An entry with a bad number is skipped. An unknown category stays `UNKNOWN`: no category at all would mean every one.
+    An entry with an invalid number is skipped. An unknown category becomes `UNKNOWN`, because an empty list would mean all.
     """
     limits = []
     for entry in text.split(","):

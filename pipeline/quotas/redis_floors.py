@@ -1,4 +1,4 @@
-"""Floors: the highest committed offset of each partition that Redis was told, for `pipeline offsets`."""
+"""Floors: the highest committed offset of each partition that Redis knows, for `pipeline offsets`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _encode = msgpack.Packer(use_bin_type=False).pack
 def read_floors(client: Client, topic_id: str, prefix: str = "") -> dict[int, int]:
     """Return the highest floor of each partition over all organizations.
 
-    This reads the names of all keys, so it is for an operator and not for a batch. Raises RetryableError, also for a key that
-    holds no ledger; the message names it.
+    This reads the names of all keys, so it is for operators only. Raises RetryableError, also for a key that does not hold a
+    ledger; the message names the key.
     """
     floors: dict[int, int] = {}
     with reaching_redis():
@@ -40,8 +40,9 @@ def reset_floors(client: Client, topic_id: str, committed: Mapping[int, int], ta
     """Move the floors of partitions whose offsets an operator moves, and return how many ledgers were changed.
 
     `committed` holds what was committed in Kafka before, `target` what is committed from now on. Decisions below `committed` are
-    forgotten, so that records which are read again count again. Decisions from there on belong to batches that were counted and
-    not committed. They are kept, or these batches would be counted twice. No worker may run meanwhile. Raises RetryableError.
+    deleted, so that records which are read again are counted again. Decisions from there on belong to batches that were counted
+    but not committed. They are kept, because otherwise these batches would be counted twice. No worker may run at the same time.
+    Raises RetryableError.
     """
     changed = 0
     with reaching_redis():
@@ -58,7 +59,7 @@ def reset_floors(client: Client, topic_id: str, committed: Mapping[int, int], ta
             start = committed[partition]
             kept = [[max(int(begin), start), end, *rest] for begin, end, *rest in chunks if end > start]
             if kept:
-                # Attempts that began before the newest one are refused. The newest began at 0 now, so none is.
+                # Attempts that began before the newest one are refused. With 0 as the time of the newest, none is.
                 client.set(key, cast("bytes", _encode([target[partition], high, 0, kept])), keepttl=True)
             else:
                 client.unlink(key)

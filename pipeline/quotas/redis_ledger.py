@@ -1,4 +1,4 @@
-"""The ledger on Redis: admit and count are one script call each (docs/spec/quotas.md)."""
+"""The ledger in Redis: admit and count are one script call each (docs/spec/quotas.md)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline.redis.script import RedisScript
 
 
 def _joined(*names: str) -> str:
-    """Return some Lua files of this package as one text; each may use the local names of those before it."""
+    """Return Lua files of this package, joined to one script. Each may use the local names of those before it."""
     return "\n".join(files("pipeline.quotas").joinpath(name).read_text() for name in names)
 
 
@@ -37,14 +37,14 @@ _UNCOUNTED = Decision(uncounted=True)
 RETRY_S = 1.0
 """How long to wait before Redis is asked again. The pause does not grow, so that work goes on soon after Redis is back."""
 _PAUSE_FACTOR, _LONGEST_PAUSE_S = 10, 30.0
-"""Where events pass while Redis is away, it is not asked again for ten times as long as the failed call took, 30 s at most. So a
-Redis that hangs does not cost a time-out for every batch."""
+"""If events pass while Redis is away, Redis is not asked again for ten times as long as the failed call took, at most 30 s. So a
+Redis that hangs does not cost every batch a time-out."""
 _MOMENT_S = 1e-5
 _LONGEST_DUPLICATE_WINDOW_S = 12 * 86_400
 
 
 class Refund(NamedTuple):
-    """The names of the counters that were given back to, and of those that are gone because their windows ended long ago."""
+    """The names of the counters that were refunded, and of those that no longer exist because their windows ended long ago."""
 
     given: list[str]
     gone: list[str]
@@ -95,11 +95,11 @@ class RedisLedger:
         self._losses = Losses(client, prefix)
         self._last_now, self._calls_at_now = 0.0, 0
         self._asked_again_at = 0.0
-        """By the monotonic clock."""
+        """When Redis may be asked again, by the monotonic clock."""
         self._is_batch_counted = True
         self._asking_since: float | None = None
         self.uncounted = 0
-        """How many events went on without being counted by admit, by count or by both."""
+        """How many events were not counted by admit, by count or by both."""
 
     def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:
         """Refuse duplicates and what is over a quota. Only an admitted event claims its id and is charged to its quotas."""
@@ -127,21 +127,21 @@ class RedisLedger:
         except RetryableError:
             if not self._accepts_when_away:
                 raise
-            self.uncounted += len(sightings) if self._is_batch_counted else 0  # else admit has counted them already
+            self.uncounted += len(sightings) if self._is_batch_counted else 0  # otherwise admit has added them already
             return [Counted(_UNCOUNTED, is_new=False)] * len(sightings)
         counted = counting.read(replies, self._max_retry_s)
         if any(answer.decision.fate is Fate.RATE_LIMITED for answer in counted):
-            self._memory.forget_full_limits()  # what they were charged was given back
+            self._memory.forget_full_limits()  # because charges were given back
         self._counted.finish(polled)
         return counted
 
     @property
     def losses(self) -> int:
-        """How often Redis turned out to have lost data that it had acknowledged, as this worker has noticed."""
+        """How often this worker has noticed that Redis lost data that it had acknowledged."""
         return self._losses.count
 
     def look_for_losses(self) -> None:
-        """Ask Redis now and then whether it keeps its data. May be called often. Logs what is wrong, and counts evictions."""
+        """Ask Redis from time to time whether it keeps its data. May be called often. Logs problems and counts evictions."""
         if time.monotonic() >= self._asked_again_at:
             with self._asking():
                 has_lost = self._losses.look()
@@ -201,7 +201,7 @@ class RedisLedger:
     def remove_all(self) -> None:
         """Delete every key with this ledger's prefix. Raises ValueError without a prefix, which would delete everything."""
         if not self._prefix:
-            raise ValueError("a ledger without a prefix owns the whole Redis")
+            raise ValueError("a ledger without a prefix would delete every key of the Redis")
         batch: list[bytes] = []
         for key in self._keys():
             batch.append(key)
@@ -234,8 +234,8 @@ class RedisLedger:
         started = time.monotonic()
         if started < self._asked_again_at:
             raise RetryableError("redis", "it did not answer a moment ago", RETRY_S)
-        # A batch may be run again at the same `now` with other events. Each call begins a moment after the one before, so
-        # that a copy of an earlier call that reaches Redis late is refused.
+        # A batch may be run again at the same `now` with other events. Each call gets a later time than the one before, so that
+        # a copy of an earlier call that reaches Redis late is refused.
         self._calls_at_now = self._calls_at_now + 1 if now == self._last_now else 0
         self._last_now = now
         began = now + self._calls_at_now * _MOMENT_S
@@ -251,7 +251,7 @@ class RedisLedger:
             raise
         if replies is None:
             raise StaleBatchError(
-                "the ledger in Redis is ahead of the committed offsets: another worker has gone past this batch, "
+                "the ledger in Redis is ahead of the committed offsets: another worker has processed later records, "
                 "or the offsets were moved back (then `pipeline offsets reset` moves both)"
             )
         if self._losses.learn(call, replies, decided, (self._admitted, self._counted), now):

@@ -1,4 +1,4 @@
-"""Usage: what each quota has counted, for `pipeline quotas show`. Reading it goes through the names of all counters."""
+"""Usage: what each quota has counted, for `pipeline quotas show`. Reading it scans the names of all counters."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ _DAY_S = 86_400
 _BATCH = 1_000
 
 QuotasByProject = Mapping[int | None, Sequence[Quota]]
-"""The quotas in force, by project. None stands for all projects without rules of their own."""
+"""The quotas in force, by project. The key None stands for all projects without rules of their own."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """One counter at the time it was read. `owner` is the project, key or `project/group` counted, None the whole organization.
+    """One counter at the time it was read.
 
-    `limit` is None where the quota only counts. `resets_at` (epoch seconds) is the end of the window, or the time when a
-    token bucket is full again. `dropped_today` counts from midnight UTC; a crash may lose a second of it, which outcomes do not.
+    `owner` is the project, key or `project/group` that it counts, or None for the organization. `limit` is None if the quota only
+    counts. `resets_at` (epoch seconds) is the end of the window, or the time when a token bucket is full again. `dropped_today`
+    counts from midnight UTC. A crash may lose a second of it; outcomes are exact.
     """
 
     quota: str
@@ -37,7 +38,7 @@ class Usage:
     dropped_today: int = 0
 
     def concerns(self, project: int, organization: int, keys: Sequence[int]) -> bool:
-        """Whether a project's events are counted here: for itself, for one of its keys or groups, or for its organization."""
+        """Whether the counter counts a project's events: for the project, one of its keys or groups, or its organization."""
         if self.owner is None:
             return self.organization == organization
         if self.scope == QuotaScope.KEY:
@@ -46,7 +47,7 @@ class Usage:
 
     @property
     def share(self) -> float | None:
-        """The part of the limit that is used, None without a limit."""
+        """The share of the limit that is used, or None without a limit."""
         return self.used / self.limit if self.limit else None
 
     @property
@@ -62,7 +63,7 @@ class Usage:
 def read_usage(client: Client, quotas: QuotasByProject, now: float, prefix: str = "") -> list[Usage]:
     """Return the usage of every quota that has counted or dropped something in its present window, the fullest first.
 
-    Raises RetryableError, also for a key that does not hold what it should; the message names it.
+    Raises RetryableError, also for a key with an unexpected value; the message names the key.
     """
     found: dict[tuple[str, int, str], Usage] = {}
     with reaching_redis():

@@ -1,9 +1,9 @@
 """Signature: a hash that is equal for events that look alike before they are grouped.
 
 Admit runs before grouping. Once a flood has used up a limit, admit would also refuse the first event of a new group. If a quota
-has a reserve, an event whose signature was not seen in the window may pass, and count rejects it where its group turns out to be
-known (docs/adr/0003). A wrong guess costs little: two groups that look alike share one chance, and a known group that looks new
-is rejected by count.
+has a reserve, an event whose signature was not seen in the window may pass, and count rejects it if its group is known
+(docs/adr/0003). A wrong guess costs little: two groups with the same signature share one chance, and an event of a known group
+with a new signature is rejected by count.
 """
 
 from __future__ import annotations

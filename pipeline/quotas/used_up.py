@@ -1,4 +1,4 @@
-"""Which limits are used up, as a gateway tells them to senders: read from the counters that workers keep, and never charged."""
+"""Used-up limits that a gateway tells senders. They are read from the counters of the workers; nothing is charged here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEYS_AT_ONCE = 500
 
 
 class UsedUp(NamedTuple):
-    """A quota that takes nothing more of a sender until `ends` (epoch seconds)."""
+    """A quota that accepts nothing more from a sender until `ends` (epoch seconds)."""
 
     quota: Quota
     ends: float
@@ -29,7 +29,7 @@ class _Counter(NamedTuple):
 
 
 def counts_sender(quota: Quota, scope: Scope) -> bool:
-    """Whether a quota counts a sender as a whole. One of groups never does, and one of keys needs a key that is known."""
+    """Whether a quota counts everything of a sender. Quotas of groups do not, and quotas of keys need a known key."""
     if quota.scope in {QuotaScope.GROUP, QuotaScope.UNKNOWN} or (quota.scope is QuotaScope.KEY and scope.key_id is None):
         return False
     return (
@@ -44,8 +44,8 @@ def find_used_up(
 ) -> Mapping[Scope, tuple[UsedUp, ...]]:
     """Return the used-up quotas of each sender that has any. Two keys are read for each quota of each sender.
 
-    Only fixed windows are told. A bucket is refilled all the time, and quotas with a reserve, a sample or a fair share may still
-    take what another sender of the same scope sends. Raises RetryableError if Redis is away.
+    Only quotas with fixed windows are returned. Buckets are refilled all the time, and quotas with a reserve, a sample or a fair
+    share may still accept other events of the same scope. Raises RetryableError if Redis is away.
     """
     by_organization: defaultdict[int, list[_Counter]] = defaultdict(list)
     for scope, quotas in senders:
@@ -55,7 +55,7 @@ def find_used_up(
                 key = f"quota:{counter_stem(quota, scope)}:{window.slot}"
                 by_organization[scope.organization_id].append(_Counter(scope, quota, key, window.end))
     found: defaultdict[Scope, list[UsedUp]] = defaultdict(list)
-    for counters in by_organization.values():  # the keys of an organization lie on one server of a cluster
+    for counters in by_organization.values():  # a cluster keeps the keys of an organization on one server
         for first in range(0, len(counters), KEYS_AT_ONCE):
             _read(client, counters[first : first + KEYS_AT_ONCE], prefix, found)
     return {scope: tuple(used_up) for scope, used_up in found.items()}

@@ -17,7 +17,7 @@ from pipeline.stages.scrub import scrub_event
 from pipeline.stages.symbolicate import symbolicate_events
 
 ERRORS = Order(
-    # Take a record apart. Bytes that do not parse become a dead letter; what is no error event gets the outcome INVALID.
+    # Take a record apart. Bytes that do not parse become a dead letter; everything but error events gets the outcome INVALID.
     decode_record,
     (
         # Bring the event into the form that all later stages rely on. Nothing ends here: bad fields are repaired or dropped.

@@ -13,8 +13,8 @@ def count_events(items: Items, ctx: Context) -> StageResult:
     """Ask the ledger for every event of the batch at once.
 
     Takes    grouped events. Returns those to be stored, same order, with `is_new_group`, `group_first_seen` and `sample_rate`.
-    Rejects  RATE_LIMITED with the reason code of the group quota, or of the outer quota whose reserve was not for this event.
-    Cost     one call for the batch. Running it again gives the same answers.
+    Rejects  RATE_LIMITED with the reason code of the group quota, or of the quota whose reserve let the event through admit, if
+    its group is known. Cost     one call for the batch. Running it again gives the same answers.
     """
     result = StageResult()
     asking, sightings = prepare("count", items, lambda item: _sighting(item, ctx), result)

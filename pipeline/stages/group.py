@@ -13,9 +13,8 @@ def group_event(item: Item[Event], ctx: Context) -> Item[Event]:
     """Compute the event's hashes under its project's rules.
 
     Takes    normalized, symbolicated events. Returns every one of them; rejects nothing.
-    Writes   `grouping`; in the event, frames' in_app and function names, the fingerprint in force and what it replaced, then what
-             follows from which frames are the app's and from which exception is the main one: title, culprit, location, metadata,
-             `symbolicated_in_app`.
+    Writes   `grouping`; in the event, frames' in_app and function names; the fingerprint in force, and the one that it replaced;
+             title, culprit, location, metadata and `symbolicated_in_app`, which depend on what grouping decided.
     Cost     some 50 µs for a stack seen before, one millisecond for a new one. Running twice gives the same result.
     """
     item.grouping = ctx.rules.project(item.scope.project_id).grouper.group(item.event, now=ctx.now)

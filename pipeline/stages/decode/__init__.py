@@ -1,6 +1,6 @@
-"""Decode: the bytes of one record become the events in it, or the reasons why there are none.
+"""Decode: takes a record apart into an event, outcomes and dead letters.
 
-Good means: nothing disappears, nothing raises, and the cost is that of parsing.
+Nothing in a record is lost, bad input raises nothing, and the cost is that of parsing.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ End = Item[RawEvent] | Outcome | DeadLetter
 def decode_record(record: Record, ctx: Context) -> list[End]:
     """Take one record apart. The result is never empty, and nothing is raised for bad input.
 
-    Returns  an item for each error event. Category, scope, arrival and event id are set; the event is otherwise as sent.
+    Returns  an item for an error event. Category, scope, arrival and event id are set; the event is otherwise as sent.
     Rejects  INVALID: `unsupported` (transactions, other items of an envelope), `duplicate_item` (an envelope's second event),
              `no_event_payload` (an envelope without items), `project_id` (unknown, if the settings refuse such projects, or
              sent with a key that is not active).
-    Dead     records that do not parse, are no object, are too large, or name no project. The reasons are Relay's words.
+    Dead     records that do not parse, do not hold an object, are too large, or name no project. The reasons are those of Relay.
     """
     try:
         _require_whole(record, ctx)

@@ -1,4 +1,4 @@
-"""The JSON of events. It is parsed strictly, except that numbers which JSON or 64 bits cannot hold become null and are named."""
+"""The JSON of events. It is parsed strictly, with one exception: numbers that JSON or 64 bits cannot hold become null."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pipeline.model.processing_error import invalid_data
 MAX_DEPTH = 128
 """Levels of nesting in an event. Relay has the same limit, see docs/spec/normalization.md."""
 MAX_NAMED = 100
-"""Repairs that an event's `errors` list by name. Further ones are made and not listed."""
+"""How many repairs an event's `errors` list. Further ones are made but not listed."""
 
 _PRINTED_DEPTH = 254
-"""Levels that orjson encodes. An event that is wrapped in the difference is refused at MAX_DEPTH."""
+"""Levels that orjson encodes at most. An event is wrapped in the difference, so that orjson refuses it beyond MAX_DEPTH."""
 
 
 def _wrapped(value: Any, levels: int) -> Any:
@@ -28,7 +28,7 @@ def _wrapped(value: Any, levels: int) -> Any:
 
 
 _WRAPPED_EVENT = _wrapped(object(), _PRINTED_DEPTH - MAX_DEPTH)
-"""orjson does not know the object in the middle, so it asks what to encode in its place."""
+"""A value around an object that orjson does not know. orjson calls a function for it, which returns the event to encode."""
 
 _MAX_DIGITS = 4_000
 """Python refuses to convert much longer integers, because that takes quadratic time."""
@@ -39,7 +39,7 @@ class InvalidJsonError(ValueError):
 
 
 class Parsed(NamedTuple):
-    """A parsed value. `is_lenient` if it may hold floats that JSON cannot express."""
+    """A parsed value. `is_lenient` says that it may hold floats that JSON cannot express."""
 
     value: Any
     is_lenient: bool = False
@@ -53,7 +53,7 @@ def parse_json(text: bytes) -> Parsed:
     try:
         return Parsed(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        is_number = isinstance(error, msgspec.ValidationError)  # the only thing to validate here is a number's range
+        is_number = isinstance(error, msgspec.ValidationError)  # the only thing that is validated here is the range of numbers
         if not (is_number or b"NaN" in text or b"Infinity" in text):
             raise InvalidJsonError(_why_invalid(text)) from None
     try:
@@ -86,7 +86,10 @@ def _can_be_stored(event: dict[str, Any]) -> bool:
 
 
 def _null_numbers(event: dict[str, Any]) -> list[dict[str, Any]]:
-    """Null numbers in the event's order. Memory is bounded by the depth, because hostile events have millions of values."""
+    """Null numbers in the order of the event.
+
+    Memory depends on the depth only, because hostile events have millions of values.
+    """
     errors: list[dict[str, Any]] = []
     holders: list[Any] = [event]
     pending = [_entries(event)]
@@ -122,7 +125,7 @@ def _is_storable(value: Any) -> bool:
 
 
 def _why_invalid(text: bytes) -> str:
-    """Return where the text is not JSON. orjson names the place."""
+    """Return where and why the text is not JSON, in the words of orjson."""
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:

@@ -1,6 +1,6 @@
-"""Normalize: whatever an SDK sent becomes an event that every later stage and the storage can read.
+"""Normalize: brings an event into the form that every later stage relies on (`model/event.py`).
 
-A field of a wrong type is repaired or dropped, and named in the event's `errors`; no event is refused here.
+A field of a wrong type is repaired or dropped, and named in the event's `errors`. No event is refused here.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def correct_clock(
 
 
 def _iso(epoch_s: float) -> str:
-    """Return a moment as Relay writes it. A moment before the year 1 has no such form."""
+    """Return a time as Relay writes it. Times before the year 1 have no such form."""
     try:
         return datetime.fromtimestamp(epoch_s, UTC).isoformat()
     except (ValueError, OverflowError, OSError):

@@ -65,11 +65,11 @@ _FIELDS: dict[str, dict[str, Parser]] = {
     "culture": {**_typed(string, "calendar display_name locale timezone"), "is_24_hour_format": boolean},
     "response": {"headers": headers, "cookies": cookies, "status_code": unsigned, "body_size": unsigned},
 }
-"""Fields of known contexts that have a type. All other fields are kept as they were sent."""
+"""The typed fields of known contexts. All other fields are kept as they were sent."""
 
 
 def _ignored(_value: Any, _path: EventPath, _report: Remarks) -> None:
-    """Refuse a field that senders may not set."""
+    """Drop a field that senders must not set."""
 
 
 _CODES = (
@@ -159,7 +159,7 @@ def _context(name: str, raw: Any, path: EventPath, remarks: Remarks) -> dict[str
 
 
 def _flags(raw: Any, path: EventPath, remarks: Remarks) -> list[Any] | None:
-    """Parse the feature flags: each is an object, or null if it was something else."""
+    """Parse the list of feature flags. An item that is not an object becomes null."""
     if type(raw) is not list:
         if raw is not None:
             remarks.invalid(path, "expected an array", raw)

@@ -1,4 +1,4 @@
-"""Normalization of one event: from what was sent to what model/event.py promises."""
+"""Normalizes one event. The result has the types that model/event.py promises."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COMPUTED = frozenset({
     "server_name", "site",
     "sentry.interfaces.Message",
 })  # fmt: skip
-"""Fields without a parser of their own: they follow from other fields, or from the receiver."""
+"""Fields without a parser of their own. They are computed from other fields, or set by the pipeline."""
 
 _DROPPED = frozenset({"metadata", "spans", "measurements", "breakdowns", "grouping_config", "_metrics", "scraping_attempts"})
 """Fields of other kinds of events or of later stages. They are dropped silently."""
@@ -55,8 +55,8 @@ def normalize_event(
 ) -> Event:
     """Return a new event in the form that later stages read. Repairs are named in its `errors` and `_meta`.
 
-    `received` is in epoch seconds. `event_id` stands in where the event has no valid one. Never raises, whatever JSON holds;
-    reads no clock and draws no random number, so the same event always gives the same bytes.
+    `received` is in epoch seconds. `event_id` is used if the event has no valid id. Never raises for any JSON. It uses neither
+    the clock nor random numbers, so the same event always gives the same bytes.
     """
     remarks = Remarks(kept_meta(event.get("_meta")))
     result: dict[str, Any] = {}
@@ -137,7 +137,7 @@ def _logger_remark(remarks: Remarks, length: int, note: list[Any]) -> None:
 
 
 def _drop_empty(result: dict[str, Any], remarks: Remarks) -> None:
-    """Remove empty objects. One of which something was refused stays, because it shows that the sender sent it."""
+    """Remove empty objects, except those whose content was refused, because they show that the sender sent something."""
     for name in ("extra", "modules", "debug_meta", "request", "user"):
         if result.get(name) == {} and name not in remarks.meta:
             del result[name]
@@ -153,7 +153,7 @@ def _event_id(sent: object, settled: str, remarks: Remarks) -> str:
 
 
 def _message(event: dict[str, Any], result: dict[str, Any], remarks: Remarks) -> None:
-    """Set `logentry` from the message in whatever form it was sent. `logentry` wins over `message`."""
+    """Set `logentry` from `logentry`, its old name or `message`, in this order."""
     path: EventPath = (None, "logentry")
     for key in ("logentry", "sentry.interfaces.Message", "message"):
         if event.get(key) is not None:
@@ -174,7 +174,7 @@ def _identity(result: dict[str, Any], remarks: Remarks) -> None:
 
 
 def _tags(event: dict[str, Any], result: dict[str, Any], remarks: Remarks, limit: int | None) -> None:
-    """Set the tags as pairs. An environment among them moves to its field. The server's name and the site become tags."""
+    """Set the tags as pairs. A tag `environment` moves to the field of that name. `server_name` and `site` become tags."""
     path: EventPath = (None, "tags")
     moved = {name: value for name in ("site", "server_name") if type(value := event.get(name)) is str and value}
     _identity(result, remarks)
@@ -211,7 +211,7 @@ def _joined(earlier: Any, later: Any) -> Any:
 
 
 def _lone_stacktrace(result: dict[str, Any], remarks: Remarks) -> None:
-    """Move a stack beside exactly one exception into that exception, with its remarks."""
+    """If there is exactly one exception, move the event's own stack into it, with its remarks."""
     values = (result.get("exception") or {}).get("values") or ()
     present = [index for index, one in enumerate(values) if one is not None]
     if len(present) == 1 and "stacktrace" in result:
@@ -220,7 +220,7 @@ def _lone_stacktrace(result: dict[str, Any], remarks: Remarks) -> None:
 
 
 def _kind(result: dict[str, Any], sent: object) -> str:
-    """Return the event's type by what it holds. A report of a network error has no interface of its own, only a context."""
+    """Return the event's type, which follows from its content. Reports of network errors are recognized by a context."""
     if (result.get("exception") or {}).get("values"):
         return "error"
     if sent == "nel" and result["contexts"].get("nel"):

@@ -1,4 +1,4 @@
-"""Messages: `logentry` from whatever form a message was sent in, with its parameters filled in."""
+"""Messages: builds `logentry` from each form in which a message can be sent, with its parameters filled in."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def logentry(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | 
 def fill(template: str, params: Any) -> tuple[str, int]:
     """Return a message with its parameters filled in: by printf's rules if it contains a `%`, else by braces.
 
-    Gives as much of it as can be kept, and the length in characters that it would have.
+    Also return the length in characters that the whole message would have. The text itself is cut to what can be kept.
     """
     filling = _Filling(params)
     try:
@@ -75,7 +75,7 @@ def fill(template: str, params: Any) -> tuple[str, int]:
 
 
 class _Filling:
-    """One pass over a message's placeholders. Those without a name take the list's parameters in turn."""
+    """Fills the placeholders of one message. Placeholders without a name take the parameters in turn."""
 
     def __init__(self, params: Any) -> None:
         self.params = params
@@ -123,7 +123,7 @@ class _Filling:
         if type(value) is float and value.is_integer():
             value = int(value)
         text = value if type(value) is str and not quoted else to_json_text(value) or ""
-        kept = text[: self.left]  # what comes after is cut off in any case, and a short message can name a long parameter often
+        kept = text[: self.left]  # the rest would be cut off anyway, and a short message can name a long parameter many times
         self.left -= len(kept)
         self.dropped += len(text) - len(kept)
         return kept

@@ -11,7 +11,7 @@ from pipeline.model.event_path import EventPath, path_keys
 from pipeline.stages.normalize.json_text import estimate_size, to_json_text
 
 MAX_KEPT_VALUE_BYTES = 500
-"""The original of a refused value is kept only if it is smaller, so that junk is not stored twice."""
+"""The original of a refused value is kept only up to this size, so that large junk is not stored in full."""
 
 MAX_META_BYTES = 100_000
 """A larger `_meta` of a sender is dropped."""
@@ -97,7 +97,7 @@ def kept_meta(value: Any) -> dict[str, Any]:
         return {}
     try:
         kept = orjson.loads(orjson.dumps(value))
-    except (TypeError, orjson.JSONDecodeError):  # nested too deep, or numbers that JSON does not have
+    except (TypeError, orjson.JSONDecodeError):  # nested too deep, or holds numbers that JSON does not have
         return {}
     return kept if isinstance(kept, dict) else {}
 

@@ -1,4 +1,4 @@
-"""Requests: URL, query, headers, cookies and body in one form, however the SDK sent them."""
+"""Requests: brings URL, query, headers, cookies and body into one form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.stages.normalize.values import Parser, json_string, primitive, str
 _METHOD = re.compile(r"[A-Z\-_]{3,32}")
 _URL_LIMIT, _URL_ALLOWANCE = 256, 40
 MAX_PAIRS = 1_000
-"""Parameters, headers or cookies of one request. Further ones are cut off."""
+"""How many parameters, headers or cookies of a request are kept."""
 
 Pairs = list[list[str | None] | None]
 
@@ -35,7 +35,10 @@ def _method(value: Any, path: EventPath, remarks: Remarks) -> str | None:
 
 
 def _pairs(value: Any, path: EventPath, remarks: Remarks, read: Parser, order: Callable[[str], str] = str) -> Pairs:
-    """Parse pairs, given as a list or as an object, whose keys are ordered. `read` parses the values. Other items become null."""
+    """Parse pairs, given as a list or as an object. The keys of an object are sorted. `read` parses the values.
+
+    Items that are not pairs become null.
+    """
     entries: list[Any] = [[key, value[key]] for key in sorted(value, key=order)] if type(value) is dict else value
     result: Pairs = []
     for index, entry in enumerate(entries[:MAX_PAIRS]):
@@ -171,7 +174,7 @@ _PAIR_LIMITS = {
 
 
 def _bounded(name: str, pairs: Pairs, path: EventPath, remarks: Remarks) -> Pairs:
-    """Cut pairs to their size, names included. A pair of which only the name fits is dropped with those after it."""
+    """Cut pairs to the size limit, which includes names. A pair of which only the name fits is dropped, with all after it."""
     size, cut_pairs = _PAIR_LIMITS[name]
     texts = [text for pair in pairs if pair for text in pair if text]
     if 4 * (sum(map(len, texts)) + 3 * len(pairs)) < size:
@@ -181,7 +184,7 @@ def _bounded(name: str, pairs: Pairs, path: EventPath, remarks: Remarks) -> Pair
 
 
 def _split_url(result: dict[str, Any], path: EventPath, remarks: Remarks) -> None:
-    """Split query and fragment off the URL. If they were also sent by themselves, those count."""
+    """Split query and fragment off the URL. If they were also sent as fields of their own, these win."""
     whole = result.get("url")
     if not whole:
         return
@@ -195,7 +198,7 @@ def _split_url(result: dict[str, Any], path: EventPath, remarks: Remarks) -> Non
 
 
 def _move_cookies(result: dict[str, Any]) -> None:
-    """Move the first Cookie header to `cookies`, if there are none yet. A header that is not all cookies stays."""
+    """Move the first Cookie header to `cookies`, if there are none yet. A header that holds anything but cookies stays."""
     sent = result.get("headers") or ()
     for index, pair in enumerate(sent):
         if pair and pair[0] == "Cookie" and pair[1]:
@@ -208,9 +211,10 @@ def _move_cookies(result: dict[str, Any]) -> None:
 
 
 def _parse_body(result: dict[str, Any], path: EventPath, remarks: Remarks) -> None:
-    """Parse a body that was sent as text, then cut it. Note its content type, by its form if that is plain, else by its header.
+    """Parse a body that was sent as text, then cut it. Set `inferred_content_type` from the body, or from the header.
 
-    A body that is cut first is no JSON any more. Its keys would be hidden from scrubbing rules, and their values stored in clear.
+    If the body was cut first, it would no longer be valid JSON. Scrubbing rules could not see its keys, and secrets would be
+    stored.
     """
     body = result.get("data")
     if body == "":

@@ -22,10 +22,10 @@ def record(
 ) -> Parser:
     """Return a parser of objects with named fields. Other keys are dropped, or parsed by `keep` if it is given.
 
-    `expected` names the object in the reason for a value that is none. `aliases` are other names of fields, which count where
-    the field itself is missing. `name_others` makes an error of each key that is dropped.
+    `expected` describes the object in the reason of a refusal. `aliases` are other names of fields, which count if the field
+    itself is missing. `name_others` adds an error for each key that is dropped.
 
-    Most values of most fields are fine as they are, and seeing that here costs half of what asking their parsers does.
+    Most values are valid as they are. Checking this here costs half of what calling their parsers costs.
     """
     bounded = {name: parser for name, parser in fields.items() if isinstance(parser, BoundedParser)}
     longest = {name: parser.longest for name, parser in bounded.items()}
@@ -82,7 +82,7 @@ def array(item: Parser, *, keep_nulls: bool = True) -> Parser:
             if value is not None:
                 remarks.invalid(path, "expected an array", value)
             return None
-        if item is string and _TEXT.issuperset(map(type, value)):  # lines of source, mostly
+        if item is string and _TEXT.issuperset(map(type, value)):  # the usual case: lines of source
             return value
         items = [item(raw, (path, index), remarks) for index, raw in enumerate(value)]
         return items if keep_nulls else [parsed for parsed in items if parsed is not None]
@@ -104,7 +104,7 @@ def mapping(item: Parser) -> Parser:
 
 
 def values(item: Parser) -> Parser:
-    """Return a parser of what SDKs send as a list, as `{"values": [...]}` or as one object. The result has `values`."""
+    """Return a parser of lists that may be sent as a list, as `{"values": [...]}` or as one object. The result has `values`."""
 
     def parse(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
         raw = value

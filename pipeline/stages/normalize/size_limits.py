@@ -1,7 +1,7 @@
-"""Size limits of values of free form (extra, contexts, variables, ...): each is held to a size and a depth.
+"""Size limits of values of free form (extra, contexts, variables, ...). Each has a limit of size and of depth.
 
-The size of a value is that of its JSON without the keys, and one more for each value. Keys are visited in sorted order, so that
-what is cut off does not depend on the order of sending. What lies too deep becomes JSON text. Nothing recurses past `depth`.
+The size of a value is that of its JSON without the keys, plus one for each value. Keys are visited in sorted order, so that what
+is cut off does not depend on the order in which it was sent. Values that are nested too deep become JSON text.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def size_of(value: Any) -> int:
 
 
 def _left_over(value: Any, left: int, depth: int) -> int:
-    """Return what a value leaves of `left`. 0 or less if it does not fit, or if it holds something that JSON cannot."""
+    """Return how much of `left` remains after a value. 0 or less if it does not fit, or holds something that JSON cannot hold."""
     kind = type(value)
     if kind is str:
         return left - len(value) - 3 if value.isascii() else left - len(value.encode(errors="surrogatepass")) - 3

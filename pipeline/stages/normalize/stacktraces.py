@@ -1,4 +1,4 @@
-"""Stack traces: frames with file names to group by, and not more of them than a person would read."""
+"""Stack traces: parses frames, derives their file names, and limits their number."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pipeline.stages.normalize.size_limits import sized_object
 from pipeline.stages.normalize.values import address, boolean, signed, string, text, thread_id, unsigned
 
 OLDEST_FRAMES, NEWEST_FRAMES = 50, 200
-"""Frames that are kept of a longer stack: half from its beginning, half from its end."""
+"""How many frames are kept of a longer stack, from its oldest and from its newest end."""
 
 FRAMES_WITH_SOURCE = 50
-"""Frames that keep their source lines and variables. Frames of the user's own code lose them last."""
+"""How many frames keep source lines and variables. In-app frames are the last to lose them."""
 
 _HEAVY = ("vars", "pre_context", "post_context")
 _function = text(512, 20)
@@ -23,7 +23,7 @@ _sized = sized_object(2048, 5)
 
 
 def _variables(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
-    """Parse variables by name. Those of a list are named by their index."""
+    """Parse an object of variables. For a list, the indexes become the names."""
     if type(value) is list:
         value = {str(index): child for index, child in enumerate(value)}
     result: dict[str, Any] | None = _sized(value, path, remarks)
@@ -120,7 +120,7 @@ _outer_fields = record(
 
 
 def stacktrace(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
-    """Parse a stack. One without frames is an error. It stays, because of its registers and because grouping mentions it."""
+    """Parse a stack. One without frames stays and is named in `errors`, because grouping treats it unlike no stack."""
     result: dict[str, Any] | None = _outer_fields(value, path, remarks)
     if result is None:
         return None
@@ -139,7 +139,7 @@ def stacktrace(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] 
 
 
 def _frames(frames: list[Any], path: EventPath, remarks: Remarks) -> list[dict[str, Any] | None]:
-    """Drop the middle of a long stack, remove the source from the frames that matter least, and parse the rest."""
+    """Drop the middle of a long stack, remove the source lines of the least important frames, and parse the rest."""
     if len(frames) > OLDEST_FRAMES + NEWEST_FRAMES:
         remarks.shortened(path, len(frames))
         frames = frames[:OLDEST_FRAMES] + frames[-NEWEST_FRAMES:]
@@ -154,7 +154,7 @@ def _without(holder: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _without_source(frames: list[Any]) -> list[dict[str, Any]]:
-    """Return the frames that lose their source: first the middle of the system's, then of the user's, never the last frame."""
+    """Return the frames that lose their source lines: first the middle of the system's, then of the app's, never the last."""
     if len(frames) <= FRAMES_WITH_SOURCE:
         return []
     present = [one for one in frames[:-1] if type(one) is dict]

@@ -1,4 +1,4 @@
-"""Tags: a list of [key, value] pairs of strings, searchable and bounded. A refused key or value is null."""
+"""Tags: a list of [key, value] pairs of strings, limited in number and length. A refused key or value becomes null."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.values import as_text, trim
 
 MAX_TAGS = 200
-"""Tags of one event. SDKs send a dozen, and each is a row of the storage."""
+"""How many tags an event keeps. SDKs send about a dozen."""
 
 LIMIT = 200
 """Length of a key and of a value in characters."""
 
 _NO_KEY_CHARACTER = re.compile(r"[^a-zA-Z0-9_.:-]")
 _RESERVED = frozenset({"release", "dist", "user", "filename", "function"})
-"""Names that the pipeline sets itself."""
+"""Names of tags that only the pipeline may set."""
 
 Pair = list[str | None]
 
 
 def entries(value: Any, path: EventPath, remarks: Remarks) -> list[Any]:
-    """Yield the tags as they were sent. Those of an object are pairs, sorted by key."""
+    """Return the tags as they were sent. An object becomes pairs, sorted by key."""
     if type(value) is dict:
         return [[key, value[key]] for key in sorted(value)]
     if type(value) is list:

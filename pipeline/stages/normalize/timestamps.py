@@ -21,7 +21,7 @@ _ISO = re.compile(
 )
 """Blanks may stand for the T if a zone follows."""
 _BEGUN = re.compile(r"(\d{1,4}(-(\d\d?(-(\d\d?([Tt](\d\d?(:(\d\d?:?)?)?)?)?)?)?)?)?)?", re.ASCII)
-"""Beginnings of such a text."""
+"""Matches an incomplete text of this form, for the error message."""
 
 
 def timestamp(value: Any, path: EventPath, remarks: Remarks) -> float | None:
@@ -49,7 +49,7 @@ def timestamp(value: Any, path: EventPath, remarks: Remarks) -> float | None:
 
 
 def _from_text(match: re.Match[str]) -> float | None:
-    """Return the moment that a text names, or None if no calendar or clock has it."""
+    """Return the time of a matched text, or None if there is no such date or time of day."""
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         days = date(int(year), int(month), int(day)).toordinal() - _DAYS_BEFORE_1970

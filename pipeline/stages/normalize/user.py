@@ -1,4 +1,4 @@
-"""Users: who met the error, their address, and the name under which they are counted."""
+"""Users: parses the user, fills in the address, and sets the name under which the user is counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.stages.normalize.values import Parser, ip_address, is_ip, primitiv
 AUTO = "{{auto}}"
 
 _INFERRED = frozenset({"javascript", "cocoa", "objc"})
-"""Platforms whose events come from the user's own machine. The sender's address is the user's there."""
+"""Platforms that run on the user's own machine, so that the sender's address is the user's."""
 
 _geo = record(dict.fromkeys(("country_code", "city", "subdivision", "region"), string), "geo")
 _data = sized_object(2048, 5)
@@ -56,11 +56,11 @@ def user(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None
 
 
 def settle_ip(event: dict[str, Any], client_ip: str | None, *, infer: bool) -> None:
-    """Set the user's address: REMOTE_ADDR first, then the connection's.
+    """Fill in the user's address if it is missing or the placeholder `{{auto}}`: from REMOTE_ADDR, else from the connection.
 
-    Where the event names none, the connection's is the user's only on platforms that run at the user's own machine,
-    or where the SDK's settings ask for it (`infer_ip`: "auto"; "never" takes none and removes the placeholder).
-    Without `infer` only REMOTE_ADDR is looked at, and a placeholder that it does not fill stays.
+    A missing address is filled in from the connection only on platforms that run on the user's own machine, or if the SDK's
+    settings have `infer_ip` "auto". With "never" nothing is filled in, and the placeholder is removed.
+    If `infer` is false, only REMOTE_ADDR is used, and a placeholder that it cannot replace stays.
     """
     found = event.get("user") or {}
     wish = ((event.get("sdk") or {}).get("settings") or {}).get("infer_ip")

@@ -1,6 +1,6 @@
 """Parsers of single values. Each returns the value in its type, or None and records the reason.
 
-A parser takes (value, path, remarks) and never raises, whatever JSON holds. None stays None: a null is no error.
+A parser takes (value, path, remarks). It never raises for any JSON value. None stays None, because null is not an error.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ I64 = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class BoundedParser:
-    """A parser that returns some values as they are, so that whoever has many values need not call it for these.
+    """A parser that returns some values unchanged, so that callers with many values can skip the call for these.
 
-    Strings of at most `longest` characters and whole numbers from 0 to `largest` are such values; -1 if there are none.
+    These are strings of at most `longest` characters and whole numbers from 0 to `largest`. -1 stands for no such values.
     """
 
     parse: Parser
