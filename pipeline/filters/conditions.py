@@ -48,7 +48,7 @@ Condition = Callable[[Subject | Element], bool]
 
 
 class ConditionError(ValueError):
-    """A condition cannot be used. The text says why."""
+    """A condition cannot be used. The message says why."""
 
 
 def _field(event: Event, name: str) -> Any:
@@ -242,6 +242,6 @@ class IpNetworks:
         return bool(self._networks)
 
     def contains(self, text: str) -> bool:
-        """Whether an address is in one of the networks. A text that is no address is in none."""
+        """Whether a text is an address in one of the networks."""
         address = parse_ip(text)
         return address is not None and any(address in network for network in self._networks)

@@ -1,8 +1,8 @@
 """What a stage may use, and what it promises.
 
 A stage is a function from a batch to a batch and outcomes: items in = items kept + outcomes + dead letters, same order.
-It reads the clock, the rules, the artifacts and the ledger only from its context. Most stages look at one event at
-a time. `each` makes a stage of such a function and turns an exception into that event's dead letter.
+It reads the clock, the rules, the artifacts and the ledger only from its context. Most stages look at one event at a time.
+`each` makes a stage of such a function. An exception in it becomes that event's dead letter.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ AnyItem = Item[Any]
 
 @dataclass(frozen=True, slots=True)
 class StageLimits:
-    """Bounds that stages enforce. The settings set them."""
+    """Bounds that stages enforce. They come from the settings."""
 
     max_record_bytes: int = 10_000_000
     unknown_projects: str = "accept"
@@ -76,7 +76,10 @@ ItemFunction = Callable[[AnyItem, Context], AnyItem | Outcome | DeadLetter]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A named step of the order. A stage that `counts` reads what the whole batch covers, so it must never get a part of one."""
+    """A named step of the order.
+
+    A stage that `counts` must get the whole batch, because its call names all that the batch covers.
+    """
 
     name: str
     run: StageFunction
@@ -84,7 +87,7 @@ class Stage:
 
 
 DecodeFunction = Callable[[Record, Context], Sequence[Item[RawEvent] | Outcome | DeadLetter]]
-"""Takes one record apart. Never empty: everything in the record ends somewhere."""
+"""Decodes one record. The result is never empty, because every record becomes at least one item, outcome or dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,10 @@ class Order:
 
 
 def each(name: str, function: ItemFunction) -> Stage:
-    """Return a stage that calls a function for each item. The function may change its item: a failed item is never run again."""
+    """Return a stage that calls a function for each item.
+
+    The function may change its item, since a failed item is not run again.
+    """
 
     def run(batch: Sequence[AnyItem], ctx: Context) -> StageResult:
         result = StageResult()
@@ -109,7 +115,7 @@ def each(name: str, function: ItemFunction) -> Stage:
                 result.add(function(item, ctx))
             except (RetryableError, StaleBatchError):
                 raise
-            except Exception as error:  # noqa: BLE001 -- whatever one event does to us, its neighbours go on
+            except Exception as error:  # noqa: BLE001 -- the other events of the batch must go on
                 result.dead.append(item.died(name, "internal", describe_failure(error)))
         return result
 
@@ -119,16 +125,16 @@ def each(name: str, function: ItemFunction) -> Stage:
 def prepare(
     name: str, batch: Items, question: Callable[[Item[Event]], T], result: StageResult
 ) -> tuple[list[Item[Event]], list[T]]:
-    """Make each item's question to the ledger for the stage `name`. Return the items that ask and their questions, same order.
+    """Make each item's question to the ledger for the stage `name`. Return the items and their questions, in the same order.
 
-    The ledger is asked for the whole batch at once. So an item whose question cannot be made leaves here, as a dead letter.
+    The ledger is asked for the whole batch at once. An item whose question cannot be made becomes a dead letter in `result`.
     """
     asking: list[Item[Event]] = []
     questions: list[T] = []
     for item in batch:
         try:
             questions.append(question(item))
-        except Exception as error:  # noqa: BLE001 -- whatever one event does to us, its neighbours go on
+        except Exception as error:  # noqa: BLE001 -- the other events of the batch must go on
             result.dead.append(item.died(name, "internal", describe_failure(error)))
         else:
             asking.append(item)

@@ -1,6 +1,6 @@
-"""Tags that follow from the event itself: rules, searches and facets read them like the sender's own.
+"""Derived tags: tags that follow from other fields of the event. Rules and searches use them like the sender's own.
 
-Which ones there are is Sentry's choice: it derives them from interfaces and contexts before grouping rules look at an event.
+They are the same as in Sentry, which derives them from interfaces and contexts before grouping rules look at an event.
 See docs/spec/storage-messages.md.
 """
 
@@ -16,7 +16,7 @@ from pipeline.model.title import cut
 from pipeline.stages.tag_remarks import move_tag_remarks
 
 MAX_VALUE_CHARS = 200
-"""The limit of a sender's tags holds for derived ones too."""
+"""Limit of a derived tag's value. It is that of a sender's tags."""
 
 _CONTEXT_TAGS: dict[str, tuple[tuple[str, str], ...]] = {
     "app": ((".device", "device_app_hash"),),
@@ -26,7 +26,7 @@ _CONTEXT_TAGS: dict[str, tuple[tuple[str, str], ...]] = {
     "os": (("", "os"), (".name", "name"), (".rooted", "rooted")),
     "runtime": (("", "runtime"), (".name", "name")),
 }
-"""By a context's type: what is added to the context's own name, and the field that gives the value."""
+"""The tags of a context, by its type: a suffix for the context's own name, and the field with the value."""
 
 
 def set_derived_tags(event: Event) -> None:
@@ -95,7 +95,7 @@ def _derived(event: Event) -> Iterator[tuple[str, str]]:
 
 
 def _full_url(request: RequestData) -> str | None:
-    """Return the address of a request with its query and fragment, as scrubbing left them."""
+    """Return the URL of a request with its query and fragment. Scrubbing has already been applied to them."""
     url = request.get("url")
     if not url:
         return None

@@ -13,7 +13,7 @@ from pipeline.stages.derived_tags import set_derived_tags
 
 _BRAND = re.compile(r'"([^"]{1,100})"\s*;\s*v\s*=\s*"([^"]{1,50})"')
 _FROZEN = {("Windows", "10"), ("Mac OS X", "10.15.7")}
-"""Versions that browsers have stopped raising. They mean "this one or later"."""
+"""Versions of systems that browsers report for later ones too."""
 
 
 def enrich_event(item: Item[Event], ctx: Context) -> Item[Event]:  # noqa: ARG001 -- every stage has this form
@@ -28,9 +28,9 @@ def enrich_event(item: Item[Event], ctx: Context) -> Item[Event]:  # noqa: ARG00
 
 
 def add_client_contexts(event: Event) -> None:
-    """Add the contexts `browser`, `device` and the system's if the sender gave none.
+    """Add the contexts `browser`, `device` and `os` or `client_os`, unless the sender set them.
 
-    The system is `os` if the program runs in the browser, else `client_os`: a server's `os` is its own.
+    The user's system is `os` if the program runs in the browser. Otherwise `os` is the server's, and the user's is `client_os`.
     """
     headers = dict(sent_headers(event))
     if not headers:
@@ -54,7 +54,7 @@ def _browser(headers: dict[str, str], agent: UserAgent) -> dict[str, Any] | None
 
 
 def _hinted_browser(hint: str | None) -> tuple[str, str] | None:
-    """Return name and version of the browser's own brand among those listed, which is neither the made-up one nor the engine."""
+    """Return name and version of the browser's brand. The hint also lists a made-up brand and the engine, which are left out."""
     brands = [(name, version) for name, version in _BRAND.findall((hint or "")[:1000]) if "brand" not in name.lower()]
     if not brands:
         return None

@@ -21,14 +21,14 @@ from pipeline.stages.contract import AnyItem, Context, DecodeFunction, Order, St
 
 
 class AccountingError(Exception):
-    """A stage lost or invented items. This is a bug of the stage, whatever the input was."""
+    """The items of a stage's result do not add up to its input. This is a fault of the stage, never of the input."""
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """Everything that became of a batch. `events` are the published items, `stage_s` the seconds that each stage took.
+    """The results of a batch. `events` are the published items, `stage_s` the seconds that each stage took.
 
-    Each list is in the order of the records, so that the size of batches does not show in what is written.
+    Each list is in the order of the records, so that what is written does not depend on the size of batches.
     """
 
     events: list[Item[Event]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class BatchResult:
     stage_s: dict[str, float] = field(default_factory=dict)
 
     def joined(self, later: BatchResult) -> BatchResult:
-        """Return both results as one."""
+        """Return the sum of both results."""
         seconds = {
             stage: self.stage_s.get(stage, 0.0) + later.stage_s.get(stage, 0.0) for stage in {**self.stage_s, **later.stage_s}
         }
@@ -49,8 +49,8 @@ def run(records: Sequence[Record], ctx: Context, order: Order) -> BatchResult:
 
     A record that dies after it was counted is taken out and the rest runs again. The ledger then takes back what it had charged
     for that record, and decides the others as before.
-    Raises RetryableError, StaleBatchError, and any error of a stage that counts if it has several items. Nothing is half done:
-    running again, also in smaller batches, counts nothing twice.
+    Raises RetryableError, StaleBatchError, and any error of a stage that counts if it has several items. Running the
+    records again, also in smaller batches, counts nothing twice.
     """
     counted = _counted(order.stages)
     gone, left = BatchResult(), records
@@ -67,7 +67,7 @@ def run(records: Sequence[Record], ctx: Context, order: Order) -> BatchResult:
         gone = gone.joined(of_late)
         left = [record for record in left if id(record) not in late]
     result = gone.joined(result)
-    place = {id(record): number for number, record in enumerate(records)}  # a file may be read twice: no name tells them apart
+    place = {id(record): number for number, record in enumerate(records)}  # a file may be read twice, so positions are not unique
     result.outcomes.sort(key=lambda outcome: place[id(outcome.record)])
     result.dead.sort(key=lambda letter: place[id(letter.record)])
     result.outcomes += accepted(result.events, ctx.now)
@@ -81,7 +81,10 @@ def _counted(stages: Sequence[Stage]) -> frozenset[str]:
 
 
 def _attempt(records: Sequence[Record], ctx: Context, order: Order) -> tuple[BatchResult, Context]:
-    """Take records through once. The returned context names every organization that was charged, for the next attempt."""
+    """Take records through once.
+
+    Return the results, and a context for another attempt that names all organizations with charges.
+    """
     result = BatchResult()
     started = perf_counter()
     decoded = StageResult()
@@ -123,10 +126,10 @@ def accepted(events: Iterable[Item[Event]], now: float) -> list[Outcome]:
 
 
 def _with_organizations(polled: Sequence[Polled], items: Sequence[AnyItem]) -> tuple[Polled, ...]:
-    """Add the organizations whose events each partition's part holds, before any filter.
+    """Add to each partition's range the organizations that have events in it, before any filter.
 
-    The ledger takes back what is not asked for again. Organizations that are named already stay, although their last record was
-    taken out.
+    The ledger takes back earlier charges of these organizations that are not asked for again. Organizations that are named
+    already stay, even if their last record was taken out.
     """
     organizations: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
     for item in items:
@@ -140,7 +143,7 @@ def _decoded(record: Record, ctx: Context, decode: DecodeFunction) -> Sequence[I
     """Decode one record. An exception becomes a dead letter, so no record is lost."""
     try:
         parts = decode(record, ctx)
-    except Exception as error:  # noqa: BLE001 -- a record is bytes from strangers
+    except Exception as error:  # noqa: BLE001 -- a record may hold anything
         return [DeadLetter(record, "decode", "internal", describe_failure(error))]
     if not parts:
         raise AccountingError(f"decode does not account for {record.source} {record.position}")
@@ -148,9 +151,9 @@ def _decoded(record: Record, ctx: Context, decode: DecodeFunction) -> Sequence[I
 
 
 def _run_isolated(stage: Stage, items: Sequence[AnyItem], ctx: Context) -> StageResult:
-    """Run a stage. If it fails, halve the items until the one at fault is alone: it becomes a dead letter.
+    """Run a stage. If it fails, cut the items in halves until the one at fault is alone; that one becomes a dead letter.
 
-    A stage that counts takes back what a call does not name, so its items are not halved here. The runtime cuts the records.
+    A stage that counts takes back what its call does not name, so its items are not cut here. The runtime cuts the records.
     """
     if not items:
         return stage.run(items, ctx)
@@ -172,7 +175,7 @@ def _run_isolated(stage: Stage, items: Sequence[AnyItem], ctx: Context) -> Stage
 def _check_accounting(name: str, before: Sequence[AnyItem], after: StageResult) -> None:
     """Raise AccountingError unless items in = items kept + outcomes + dead letters, for each category."""
     if len(after.kept) == len(before) and not (after.outcomes or after.dead) and all(map(is_, before, after.kept)):
-        return  # what most stages do to most batches
+        return  # the usual case
     left: Counter[DataCategory] = Counter()
     for item in before:
         left[item.category] += item.quantity

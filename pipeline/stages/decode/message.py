@@ -33,11 +33,11 @@ _EVENT_KEYS = frozenset(
 """Fields that only an event has at its root."""
 _LONGEST_NUMBER = 19
 _LAST_ARRIVAL = 2**32
-"""The latest arrival, in epoch seconds, that the storage's columns can hold."""
+"""Upper bound of arrivals in epoch seconds (excluded): the storage holds 32 bits."""
 
 
 class RefusalError(Exception):
-    """A record, or a part of one, that cannot be decoded. `reason` is in Relay's words, the text is for people."""
+    """A record, or a part of one, that cannot be decoded. `reason` is one of Relay's; the message is for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
@@ -45,9 +45,9 @@ class RefusalError(Exception):
 
 
 class IngestMessage(NamedTuple):
-    """A message's checked fields. None stands for absent or unusable. `errors` name what was sent instead.
+    """A message's checked fields. None stands for absent or unusable ones. `errors` lists unusable values.
 
-    `payload` is the event's JSON, or the event itself where it came parsed. `received` is in epoch seconds.
+    `payload` is the event's JSON, or the event itself if it was sent as an object. `received` is in epoch seconds.
     """
 
     type: str
@@ -61,13 +61,13 @@ class IngestMessage(NamedTuple):
 
 
 def is_message(root: dict[str, Any]) -> bool:
-    """Whether an object is a message: it has a payload, or an arrival and a project, and no field that only events have."""
+    """Whether an object is a message: it has `payload`, or `start_time` and `project_id`, and no field that only events have."""
     wraps = "payload" in root or ("start_time" in root and "project_id" in root)
     return wraps and _EVENT_KEYS.isdisjoint(root)
 
 
 def unpack(body: bytes) -> dict[str, Any]:
-    """Parse one msgpack map. Raises RefusalError. The body's length and msgpack's own stack bound size and depth."""
+    """Parse one msgpack map. Raises RefusalError. Size and depth are bounded by the length of the body and by msgpack itself."""
     try:
         message = msgpack.unpackb(body, strict_map_key=False)
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:

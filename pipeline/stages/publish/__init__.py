@@ -1,6 +1,6 @@
-"""Publish: the event becomes a storage message. See docs/spec/storage-messages.md.
+"""Publish: encodes the event as a storage message. See docs/spec/storage-messages.md.
 
-Good means: no message that readers refuse, no column left empty that the event could fill, and the JSON is encoded once.
+Readers must not refuse any message, no column stays empty that the event could fill, and the JSON is encoded once.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from pipeline.stages.contract import Context
 from pipeline.stages.publish.limits import fit_storage
 
 RECORD_OVERHEAD_BYTES = 4_096
-"""More than a broker adds to a value: batch header, key, and our headers."""
+"""Room for what a record holds besides its value: batch header, key and headers. It is more than they take."""
 
 
 def publish_event(item: Item[Event], ctx: Context) -> Item[Event] | DeadLetter:
-    """Set the item's message.
+    """Encode the event and set the item's `message`.
 
-    Takes    grouped events. Returns them, with null for values that the storage has no room for; `errors` names these.
+    Takes    grouped events. Returns them. Values that the storage cannot hold become null and are named in `errors`.
     Dead     `too_large` if the message would not fit the topic: one such record would abort a whole transaction.
     """
     if item.grouping is None:
-        raise ValueError("an event is grouped before it is published")
+        raise ValueError("an event must be grouped before it is published")
     fit_storage(item.event)
     project_id, primary_hash = item.scope.project_id, item.grouping.primary_hash
     group_id = item.grouping.group_id(project_id)
@@ -70,7 +70,7 @@ def publish_event(item: Item[Event], ctx: Context) -> Item[Event] | DeadLetter:
 
 
 def _data(item: Item[Event]) -> dict[str, Any]:
-    """Return the event with what the pipeline knows about it. Readers fill the promoted columns from tags alone."""
+    """Return the event with the fields that the pipeline sets, such as ids, times and hashes."""
     event, grouping = item.event, item.grouping
     assert grouping is not None  # noqa: S101 -- publish has looked
     timestamp: Any = event.get("timestamp")
@@ -92,7 +92,7 @@ def _data(item: Item[Event]) -> dict[str, Any]:
 
 
 def search_message(data: dict[str, Any]) -> str:
-    """Return the text that people find an event by: its message, then those values of metadata and culprit that it lacks."""
+    """Return the text that searches look at: the message, then the values of metadata and culprit that it does not contain."""
     logentry = data.get("logentry")
     message = ""
     if isinstance(logentry, dict):

@@ -1,4 +1,4 @@
-"""Values that a normalized event may have and the storage message may not: they are narrower there, or mean something else."""
+"""Removes values that a normalized event may have and a storage message may not have."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MAX_NAMED = 100
 
 
 def fit_storage(event: Event) -> None:
-    """Null in place the values that readers have no room for, and name them in the event's `errors`.
+    """Null in place the values that readers cannot hold, and name them in the event's `errors`.
 
     Cost: two look-ups a frame. Running twice gives the same result.
     """
     json = as_json(event)
     for name in REFUSED_ALIASES:
         json.pop(name, None)
-    json.pop("sample_rate", None)  # the sender's is about transactions; ours is set by count
+    json.pop("sample_rate", None)  # the sender's is about transactions; count sets the one of an event
     if event.get("type") == "transaction":
         event["type"] = "default"
     errors: list[dict[str, Any]] = []
