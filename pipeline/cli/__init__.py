@@ -25,6 +25,7 @@ COMMANDS = {
     "dead-letters": "List, show and replay records that failed.",
     "offsets": "Show or move the workers' Kafka offsets.",
     "load": "Send test events to Kafka at a set rate.",
+    "doctor": "Examine the installation, and say what to do.",
     "config": "Show all settings and where each comes from.",
 }
 """Each command with its line in `pipeline --help`. The command's file, and the object in it, have the command's name."""

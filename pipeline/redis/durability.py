@@ -29,6 +29,8 @@ class Durability:
     appendfsync: str | None
     replicas: int
     min_replicas: int | None
+    clock: float = 0.0
+    """Its time in epoch seconds when it answered, 0 where it did not say."""
 
     def problems(self) -> Iterator[str]:
         """Yield a sentence for each reason why this server may lose what it has acknowledged."""
@@ -85,4 +87,5 @@ def _read(name: str, node: redis.Redis) -> Durability:
         appendfsync=config.get("appendfsync"),
         replicas=int(info.get("connected_slaves", 0)),
         min_replicas=None if min_replicas is None else int(min_replicas),
+        clock=int(info.get("server_time_usec", 0)) / 1e6,
     )
