@@ -120,7 +120,7 @@ class Algorithm(NamedTuple):
         if checksum:
             variants = checksum_variants(checksum, self.kind)
             return AlgorithmResult(hashes_of(variants), variants)
-        slot = None if whole or not fingerprint.is_plain else find_slot(event, stacks)
+        slot = None if whole or not fingerprint.is_plain else find_slot(event, stacks, self.configuration)
         known = slot.get() if slot is not None else None
         if known is not None:
             return AlgorithmResult(known.hashes, {}, known.main_exception_id)
@@ -128,7 +128,8 @@ class Algorithm(NamedTuple):
             self.configuration,
             platform_of(event),
             stack_variants=lambda stacktrace: _stack_variants(stacktrace, stacks, whole=whole),
-            normalize=EventMessages(event, self.configuration.parameterization).normalize,
+            is_library_stack=lambda stacktrace: _is_library_stack(stacktrace, stacks, self.configuration),
+            normalize=EventMessages(event, self.configuration.parameterization, self.configuration.kept_values).normalize,
             whole=whole,
         )
         if not fingerprint.defaults:
@@ -136,7 +137,7 @@ class Algorithm(NamedTuple):
             if whole:
                 roots = component_variants(event, ctx, self.kind)
             else:  # no tree is needed, but the exception that a group is reduced to names the event
-                choose_exceptions(exceptions(event), ctx)
+                choose_exceptions(event, ctx)
             variants = custom_variants(roots, fingerprint.resolved(event, ctx), self.kind, is_builtin=fingerprint.is_builtin)
         else:
             roots = component_variants(event, ctx, self.kind)
@@ -154,6 +155,11 @@ class Algorithm(NamedTuple):
 def _stack_variants(stacktrace: Any, stacks: Mapping[int, ProcessedStack], *, whole: bool) -> Variants | None:
     stack = stacks.get(id(stacktrace))
     return stack.variants(whole=whole) if stack is not None else None
+
+
+def _is_library_stack(stacktrace: Any, stacks: Mapping[int, ProcessedStack], configuration: Configuration) -> bool:
+    stack = stacks.get(id(stacktrace)) if configuration.library_stacks == "with-message" else None
+    return stack is not None and stack.cached.is_library
 
 
 def load_algorithm(strategy: str, hash_name: str, rule_files: tuple[RuleFile, ...], cache: StackCache) -> Algorithm:

@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 import orjson
 import xxhash
 
+from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.stack_cache import CachedStack, ProcessedStack
-from pipeline.grouping.strategies.exception import ns_error_of
-from pipeline.model.event import Event, exceptions
+from pipeline.grouping.strategies.exception import common_type, ns_error_of
+from pipeline.grouping.strategies.threads import stack_of
+from pipeline.grouping.strategies.wrappers import may_echo
+from pipeline.model.event import Event, exceptions, platform_of
 
 
 class ExceptionHashes(NamedTuple):
@@ -43,16 +46,17 @@ class ExceptionHashSlot:
         self._stack.exception_hashes = (self._digest, *found)
 
 
-def find_slot(event: Event, stacks: Mapping[int, ProcessedStack]) -> ExceptionHashSlot | None:
+def find_slot(event: Event, stacks: Mapping[int, ProcessedStack], configuration: Configuration) -> ExceptionHashSlot | None:
     """Return the slot for an event's exceptions.
 
     Return None if no exception has a stack, or if an exception has something that the digest does not cover.
 
-    Values are part of the digest only if the trees would read them: in place of a stack that does not contribute, and to tell
-    the members of an exception group apart. A single exception whose stack has no frame in the app is grouped by its `system`
-    tree, whatever its value is.
+    Values are part of the digest only if the trees would read them: in place of a stack that does not contribute or beside one
+    of libraries, to find wrappers, and to tell the members of an exception group apart. A single exception whose stack has no
+    frame in the app is grouped by its `system` tree, whatever its value is.
     """
     found = exceptions(event)
+    platform = platform_of(event)
     last: CachedStack | None = None
     digest = xxhash.xxh3_128()
     parts: list[Any] = []
@@ -62,14 +66,17 @@ def find_slot(event: Event, stacks: Mapping[int, ProcessedStack]) -> ExceptionHa
         if ns_error_of(mechanism) is not None:
             return None
         is_group = bool(mechanism.get("is_exception_group"))
-        stack = stacks.get(id(exception.get("stacktrace")))
-        parts.append((exception.get("type"), bool(mechanism.get("synthetic")), stack is not None))
+        stack = stacks.get(id(stack_of(exception, event, configuration)))
+        parts.append((common_type(exception, platform, configuration), bool(mechanism.get("synthetic")), stack is not None))
         parts.append((mechanism.get("exception_id"), mechanism.get("parent_id"), is_group))
-        reads_values = reads_values or is_group or stack is None
+        reads_values = reads_values or is_group or stack is None or (configuration.skip_wrappers and may_echo(exception))
         if stack is not None:
             variants = stack.flat_variants()
             last = stack.cached
             digest.update(last.key)
+            if last.is_library and configuration.library_stacks == "with-message":
+                reads_values = True
+                parts.append(event.get("transaction"))
             reads_values = reads_values or not variants["system"].contributes
             reads_values = reads_values or (len(found) > 1 and not variants["app"].contributes)
     if last is None:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self, TypeVar
 
 from pipeline.grouping.algorithm import DEFAULT_FINGERPRINT, Algorithm, AlgorithmResult, Fingerprint, load_algorithm
 from pipeline.grouping.caches import GroupingCaches
+from pipeline.grouping.configurations import CONFIGURATIONS
 from pipeline.grouping.explain.explanation import Explanation, MatchedRule
 from pipeline.grouping.explain.rule_tracing import trace
 from pipeline.grouping.fingerprint_rules.rule import FingerprintRule
@@ -38,7 +39,7 @@ EMPTY_SETTINGS = GroupingToml(enhancement_base="none", builtin_fingerprints=Fals
 class Grouper:
     """Groups the events of one project.
 
-    `previous` is the algorithm that was in force before a change, and the time in epoch seconds at which the change is complete.
+    `previous` is what was in force before a change, until the change is complete.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Grouper:
         algorithm: Algorithm,
         fingerprints: FingerprintRules,
         overrides: GroupOverrides,
-        previous: tuple[Algorithm, float] | None = None,
+        previous: Previous | None = None,
     ) -> None:
         self._algorithm = algorithm
         self._fingerprints = fingerprints
@@ -65,8 +66,11 @@ class Grouper:
         errors: list[RuleError] = []
         settings = _attempt(errors, lambda: load_grouping_toml(layers, bases)) or EMPTY_SETTINGS
         algorithm = _attempt(errors, lambda: _load_algorithm(settings, layers, bases, stacks))
-        previous = _attempt(errors, lambda: _load_previous(settings, layers, bases, stacks)) if settings.has_previous else None
-        fingerprints = _attempt(errors, lambda: _load_fingerprints(settings, layers, bases, caches))
+        fingerprints = _attempt(errors, lambda: _load_fingerprints(settings, settings.strategy, layers, bases, caches))
+        previous = None
+        if settings.has_previous and fingerprints is not None:
+            now = fingerprints
+            previous = _attempt(errors, lambda: _load_previous(settings, layers, bases, caches, now))
         overrides = _attempt(errors, lambda: GroupOverrides.load(layers))
         if errors or algorithm is None or fingerprints is None or overrides is None:
             raise InvalidRulesError(list(dict.fromkeys(errors)))
@@ -100,7 +104,9 @@ class Grouper:
             client_fingerprint=tuple(grouped.fingerprint.client),
             title=grouped.grouping.title or event.get("title"),
             variants=grouped.result.variants,
-            touched_frames=[touched for stack in grouped.stacks.values() for touched in trace(stack, rules)],
+            touched_frames=[
+                touched for stack in grouped.stacks.values() for touched in trace(stack, rules, self._algorithm.configuration)
+            ],
         )
 
     def _group(self, event: Event, now: float | None, *, whole: bool) -> _Grouped:
@@ -108,7 +114,7 @@ class Grouper:
         processed = self._algorithm.process(stacks)
         for one in processed.values():
             write_back(one.stack.frames, one.cached.changes)
-        fingerprint = self._fingerprint(event, _sent_fingerprint(event))
+        fingerprint = _fingerprint(self._fingerprints, event, _sent_fingerprint(event))
         event["fingerprint"] = fingerprint.values
         info = fingerprint.info()
         if info:
@@ -132,14 +138,9 @@ class Grouper:
         )
         return _Grouped(grouping, result, fingerprint, stacks)
 
-    def _fingerprint(self, event: Event, sent: list[str]) -> Fingerprint:
-        match = self._fingerprints.match(event)
-        values = sent if match is None else match.values
-        return Fingerprint(values or list(DEFAULT_FINGERPRINT), match, sent)
-
     def _is_changing(self, now: float | None) -> bool:
         """Whether the hashes of the previous configuration are still published."""
-        return self._previous is not None and now is not None and now < self._previous[1]
+        return self._previous is not None and now is not None and now < self._previous.ends
 
     def _previous_hashes(
         self, event: Event, fingerprint: Fingerprint, stacks: dict[int, Stack], now: float | None
@@ -148,25 +149,33 @@ class Grouper:
 
         They are needed during a change, and for overrides: an override of a previous hash outlives the change.
 
-        Fingerprint rules read `in_app`. If the previous stack-trace rules set it differently, the fingerprint is determined
-        again with their marks in place.
+        The fingerprint is determined again if other fingerprint rules were in force, or if the previous stack-trace rules
+        set `in_app` differently, which fingerprint rules read.
         """
         if self._previous is None or not (self._overrides.groups or self._is_changing(now)):
             return ()
-        algorithm = self._previous[0]
+        algorithm, rules, _ = self._previous
         processed = algorithm.process(stacks)
         marks = [
             (one.stack.frames, one.in_app(), [bool(frame["in_app"]) for frame in one.stack.frames]) for one in processed.values()
         ]
-        if all(before == after for _, before, after in marks):
+        if rules is self._fingerprints and all(before == after for _, before, after in marks):
             return algorithm.apply(event, fingerprint, processed, whole=False).hashes
         try:
             for frames, before, _ in marks:
                 mark_frames(frames, before)
-            return algorithm.apply(event, self._fingerprint(event, fingerprint.sent), processed, whole=False).hashes
+            return algorithm.apply(event, _fingerprint(rules, event, fingerprint.sent), processed, whole=False).hashes
         finally:
             for frames, _, after in marks:
                 mark_frames(frames, after)
+
+
+class Previous(NamedTuple):
+    """What was in force before a change, and the time in epoch seconds at which the change is complete."""
+
+    algorithm: Algorithm
+    fingerprints: FingerprintRules
+    ends: float
 
 
 class _Grouped(NamedTuple):
@@ -176,6 +185,13 @@ class _Grouped(NamedTuple):
     result: AlgorithmResult
     fingerprint: Fingerprint
     stacks: dict[int, Stack]
+
+
+def _fingerprint(rules: FingerprintRules, event: Event, sent: list[str]) -> Fingerprint:
+    """Return the fingerprint in force: that of the rule which matches, else the sender's."""
+    match = rules.match(event)
+    values = sent if match is None else match.values
+    return Fingerprint(values or list(DEFAULT_FINGERPRINT), match, sent)
 
 
 def _sent_fingerprint(event: Event) -> list[str]:
@@ -194,36 +210,45 @@ def _attempt(errors: list[RuleError], load: Callable[[], T]) -> T | None:
 
 
 def _load_algorithm(settings: GroupingToml, layers: Sequence[Layer], bases: Layer, cache: StackCache) -> Algorithm:
-    files = _stacktrace_rule_files(settings.enhancement_base, layers, bases)
+    files = _stacktrace_rule_files(settings.enhancement_base, settings.strategy, layers, bases)
     return load_algorithm(settings.strategy, settings.hash, files, cache)
 
 
 def _load_previous(
-    settings: GroupingToml, layers: Sequence[Layer], bases: Layer, cache: StackCache
-) -> tuple[Algorithm, float] | None:
+    settings: GroupingToml, layers: Sequence[Layer], bases: Layer, caches: GroupingCaches, now: FingerprintRules
+) -> Previous | None:
+    """Return what was in force before. `now` are the fingerprint rules in force, which are shared if nothing else was."""
     if settings.previous_until is None:
         return None
-    files = _stacktrace_rule_files(settings.previous_enhancement_base or settings.enhancement_base, layers, bases)
-    algorithm = load_algorithm(
-        settings.previous_strategy or settings.strategy, settings.previous_hash or settings.hash, files, cache
-    )
+    strategy = settings.previous_strategy or settings.strategy
+    files = _stacktrace_rule_files(settings.previous_enhancement_base or settings.enhancement_base, strategy, layers, bases)
+    algorithm = load_algorithm(strategy, settings.previous_hash or settings.hash, files, caches.stacks)
+    same = _builtin_rules(settings, strategy, bases) == _builtin_rules(settings, settings.strategy, bases)
+    fingerprints = now if same else _load_fingerprints(settings, strategy, layers, bases, caches)
     ends = dt.datetime.combine(settings.previous_until, dt.time(), dt.UTC) + dt.timedelta(days=1)
-    return algorithm, ends.timestamp()
+    return Previous(algorithm, fingerprints, ends.timestamp())
 
 
-def _load_fingerprints(settings: GroupingToml, layers: Sequence[Layer], bases: Layer, caches: GroupingCaches) -> FingerprintRules:
+def _load_fingerprints(
+    settings: GroupingToml, strategy: str, layers: Sequence[Layer], bases: Layer, caches: GroupingCaches
+) -> FingerprintRules:
     files = [layer["fingerprints.rules"] for layer in reversed(layers) if "fingerprints.rules" in layer]
-    builtin = _newest(bases, "fingerprints@") if settings.builtin_fingerprints else None
-    return FingerprintRules.load(files, builtin, caches.rule_masks)
+    return FingerprintRules.load(files, _builtin_rules(settings, strategy, bases), caches.rule_masks)
 
 
-def _stacktrace_rule_files(date: str | None, layers: Sequence[Layer], bases: Layer) -> tuple[RuleFile, ...]:
-    """Return the files of stack-trace rules, the base first. Later files win. Without a date the newest base is taken."""
-    base = _newest(bases, BASE_PREFIX) if date is None else bases.get(f"{BASE_PREFIX}{date}{BASE_SUFFIX}")
+def _builtin_rules(settings: GroupingToml, strategy: str, bases: Layer) -> RuleFile | None:
+    return _newest(bases, "fingerprints@", strategy) if settings.builtin_fingerprints else None
+
+
+def _stacktrace_rule_files(date: str | None, strategy: str, layers: Sequence[Layer], bases: Layer) -> tuple[RuleFile, ...]:
+    """Return the files of stack-trace rules, the base first. Later files win. Without a date the strategy's base is taken."""
+    base = _newest(bases, BASE_PREFIX, strategy) if date is None else bases.get(f"{BASE_PREFIX}{date}{BASE_SUFFIX}")
     own = [layer["enhancements.rules"] for layer in layers if "enhancements.rules" in layer]
     return (*([base] if base is not None else []), *own)
 
 
-def _newest(bases: Layer, prefix: str) -> RuleFile | None:
-    name = max((name for name in bases if name.startswith(prefix) and name.endswith(BASE_SUFFIX)), default=None)
+def _newest(bases: Layer, prefix: str, strategy: str) -> RuleFile | None:
+    """Return the newest base that the strategy admits, or None. A base that came later never changes what a strategy gives."""
+    latest = f"{prefix}{CONFIGURATIONS[strategy].bases_until}{BASE_SUFFIX}"
+    name = max((name for name in bases if name.startswith(prefix) and name <= latest), default=None)
     return bases[name] if name is not None else None

@@ -26,7 +26,8 @@ class GroupingToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Until the end of `previous_until` (UTC) the previous hashes are published as secondary hashes, so that groups do not split.
 
-    `enhancement_base` is the date of a file in `rules/bases`, or `none`. If it is left out, the newest is used.
+    `enhancement_base` is the date of a file in `rules/bases`, or `none`. If it is left out, the strategy's is used: the newest
+    that is not newer than the strategy's own date.
     """
 
     strategy: str = "newstyle:2023-01-11"

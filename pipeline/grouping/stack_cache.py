@@ -31,6 +31,7 @@ RENAMING_BYTES = 250
 class CachedStack:
     """The result of one stack trace.
 
+    `is_library` is set if every frame is out of the app because the sender or a rule said so.
     `variants` are the flattened trees `app` and `system`, or None while no strategy has asked for them.
     `exception_hashes` belongs to `exception_hash_cache.py`: the digest of the last exceptions that ended in this stack, their
     hashes, and the id of the main exception.
@@ -38,6 +39,7 @@ class CachedStack:
 
     key: bytes
     changes: tuple[FrameChange, ...]
+    is_library: bool
     variants: Variants | None = None
     exception_hashes: tuple[bytes, tuple[str, ...], int | None] | None = None
 
@@ -61,15 +63,15 @@ class StackProcessor:
         self._configuration = configuration
         self._kind = kind
         self._cache = cache
-        self._seed = b"\0".join([rules.version, configuration.id.encode(), kind.name.encode()])
+        self._seed = b"\0".join([rules.version, configuration.digest, kind.name.encode()])
 
     def process(self, stack: Stack) -> ProcessedStack:
         """Return the stack's result, from the cache if it is there."""
         key = self._key(stack)
         found = self._cache.get(key)
         if found is None:
-            normalized = normalize_stack(stack, self.rules)
-            found = CachedStack(key, normalized.changes)
+            normalized = normalize_stack(stack, self.rules, self._configuration)
+            found = CachedStack(key, normalized.changes, normalized.is_library)
             if stack.is_candidate:
                 found.variants = self._flattened(normalized, stack.platform)
             self._cache.put(key, found, found.cost_bytes())
@@ -77,13 +79,13 @@ class StackProcessor:
 
     def add_variants(self, stack: Stack, cached: CachedStack) -> Variants:
         """Build the trees that a cached stack lacks so far, and return them."""
-        cached.variants = variants = self._flattened(normalize_stack(stack, self.rules), stack.platform)
+        cached.variants = variants = self._flattened(normalize_stack(stack, self.rules, self._configuration), stack.platform)
         self._cache.put(cached.key, cached, cached.cost_bytes())
         return variants
 
     def trees(self, stack: Stack) -> Variants:
         """Return both trees with all their nodes, built anew. `explain` shows them."""
-        return self._build(normalize_stack(stack, self.rules), stack.platform)
+        return self._build(normalize_stack(stack, self.rules, self._configuration), stack.platform)
 
     def _build(self, normalized: NormalizedStack, platform: str) -> Variants:
         return build_stack(normalized.frames, normalized.matching, platform, self._configuration)

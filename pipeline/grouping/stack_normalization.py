@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.function_names import trim_function
 from pipeline.grouping.grouping_frame import FrameRow, GroupingFrame, rows_of
 from pipeline.grouping.stacktrace_rules.rule_set import Matching, StackTraceRules
@@ -46,11 +47,15 @@ class Stack:
 
 
 class NormalizedStack(NamedTuple):
-    """The frames after the rules that set `in_app` and category, and the matching that decides next what contributes."""
+    """The frames after the rules that set `in_app` and category, and the matching that decides next what contributes.
+
+    `is_library` is set if every frame is out of the app because the sender or a rule said so, not because nobody said anything.
+    """
 
     frames: list[GroupingFrame]
     changes: tuple[FrameChange, ...]
     matching: Matching
+    is_library: bool
 
 
 def restore_frames(stack: Stack) -> list[GroupingFrame]:
@@ -58,15 +63,19 @@ def restore_frames(stack: Stack) -> list[GroupingFrame]:
     return [_restored(GroupingFrame._make(row), stack.platform) for row in stack.rows]
 
 
-def normalize_stack(stack: Stack, rules: StackTraceRules) -> NormalizedStack:
+def normalize_stack(stack: Stack, rules: StackTraceRules, configuration: Configuration) -> NormalizedStack:
     """Trim function names and run the rules that set `in_app` and category. Changes nothing in the event."""
     frames = restore_frames(stack)
     matching = rules.start(frames, stack.platform, stack.exception)
     changes, done = [], []
+    is_library = True
     for index, (row, frame, match, (category, ruled)) in enumerate(
         zip(stack.rows, frames, matching.frames, matching.modify(), strict=True)
     ):
+        if configuration.in_app_of_sender and frame.in_app is not None:
+            ruled = frame.in_app  # noqa: PLW2901 -- the sender's word takes the place of the rules'
         in_app = bool(ruled if ruled is not None else frame.in_app)
+        is_library = is_library and ruled is False
         orig_in_app = frame.orig_in_app
         if orig_in_app is None and in_app != frame.in_app:
             orig_in_app = -1 if frame.in_app is None else int(frame.in_app)
@@ -77,7 +86,7 @@ def normalize_stack(stack: Stack, rules: StackTraceRules) -> NormalizedStack:
         if change is not None:
             changes.append(change)
         done.append(after)
-    return NormalizedStack(done, tuple(changes), matching)
+    return NormalizedStack(done, tuple(changes), matching, is_library)
 
 
 def find_stacks(event: Event) -> dict[int, Stack]:

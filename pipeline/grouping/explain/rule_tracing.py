@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.stack_normalization import Stack, normalize_stack, restore_frames
 from pipeline.grouping.stacktrace_rules import ophio
 from pipeline.grouping.stacktrace_rules.rule import Action, FlagAction, SettingAction, StackTraceRule
@@ -34,7 +35,7 @@ class TouchedFrame:
         }
 
 
-def trace(stack: Stack, rules: StackTraceRules) -> Iterator[TouchedFrame]:
+def trace(stack: Stack, rules: StackTraceRules, configuration: Configuration) -> Iterator[TouchedFrame]:
     """Yield every match of every rule, in the order of the rules.
 
     Rules run in two passes. A rule that sets category or `in_app` sees both as the rules before it have left them. A rule that
@@ -43,7 +44,7 @@ def trace(stack: Stack, rules: StackTraceRules) -> Iterator[TouchedFrame]:
     """
     frames = restore_frames(stack)
     match_frames = [match_frame(frame, stack.platform) for frame in frames]
-    marked = normalize_stack(stack, rules).matching.frames
+    marked = normalize_stack(stack, rules, configuration).matching.frames
     owner = exception_data(stack.exception)
     for rule in rules.candidates(match_frames, owner):
         matched: set[int] = set()

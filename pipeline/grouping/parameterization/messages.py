@@ -6,11 +6,14 @@ messages of one event together are limited too: an event of 1 MB takes at most 1
 
 from __future__ import annotations
 
-from functools import cached_property
+import re
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from itertools import accumulate, islice
 
-from pipeline.grouping.parameterization import patterns_2023, patterns_2026
+from pipeline.grouping.parameterization import patterns_2023, patterns_2026, patterns_2026_12
 from pipeline.grouping.parameterization.replace import Replacer
+from pipeline.grouping.parameterization.tokens import KINDS, TokenReplacer
 from pipeline.model.event import Event, exceptions
 
 MAX_CHARS = 8_392
@@ -22,25 +25,49 @@ MAX_EVENT_CHARS = 65_536
 A text of only numbers costs some 1 µs a character, plain words a tenth of that.
 """
 
-REPLACERS = {
-    "2023-01-11": Replacer(patterns_2023.PATTERNS, patterns_2023.START),
-    "2026-11-22": Replacer(patterns_2026.PATTERNS, patterns_2026.START),
+_PATTERNS = {
+    "2023-01-11": (patterns_2023.PATTERNS, patterns_2023.START),
+    "2026-11-22": (patterns_2026.PATTERNS, patterns_2026.START),
+    "2026-12-01": (patterns_2026_12.PATTERNS, patterns_2026_12.START),
 }
-"""The sets by date: Sentry's of `newstyle:2023-01-11`, and the project's own, which has more kinds and stricter boundaries."""
+"""The sets by date: Sentry's of `newstyle:2023-01-11`, and the project's own, which have more kinds and stricter boundaries."""
+
+VERSIONS = tuple(_PATTERNS)
+
+_WITH_TOKENS = frozenset({"2026-12-01"})
+_NUMBER_IN_A_WORD = re.compile(r"(?<=[A-Za-z_])\d{6,}+(?![.]\d)")
 
 
-def parameterize(text: str, version: str = "2023-01-11") -> str:
+@lru_cache(64)
+def parameterizer(version: str, kept: frozenset[str] = frozenset()) -> Callable[[str], str]:
+    """Return a function that replaces every value of a known kind, but for the kinds in `kept`. Raises KeyError for a version."""
+    if version not in _WITH_TOKENS:
+        return Replacer(*_PATTERNS[version], kept)
+    replace = Replacer(*_PATTERNS[version], kept | patterns_2026_12.ALWAYS_KEPT)
+    replace_tokens = TokenReplacer(kept)
+    if "int" in kept:
+        return lambda text: replace(replace_tokens(text))
+    return lambda text: _NUMBER_IN_A_WORD.sub("<int>", replace(replace_tokens(text)))
+
+
+def kinds_of(version: str) -> list[str]:
+    """Return the kinds of values that a set replaces, and that `grouping.toml` can name to keep them."""
+    tokens = KINDS if version in _WITH_TOKENS else ()
+    return sorted({"email", *_PATTERNS[version][0], *tokens})
+
+
+def parameterize(text: str, version: str = "2023-01-11", kept: frozenset[str] = frozenset()) -> str:
     """Replace every value of a known kind by `<kind>`, and cut the text at `MAX_CHARS`. Raises KeyError for an unknown version.
 
     >>> parameterize("user 42 gone")
     'user <int> gone'
     """
-    return REPLACERS[version](text[:MAX_CHARS])
+    return parameterizer(version, kept)(text[:MAX_CHARS])
 
 
-def normalize_message(text: str, version: str = "2023-01-11") -> str:
+def normalize_message(text: str, version: str = "2023-01-11", kept: frozenset[str] = frozenset()) -> str:
     """Return a message as grouping compares it: shortened and parameterized."""
-    return REPLACERS[version](shorten(text))
+    return parameterizer(version, kept)(shorten(text))
 
 
 def shorten(text: str) -> str:
@@ -54,23 +81,24 @@ def shorten(text: str) -> str:
 
 
 class EventMessages:
-    """Normalizes an event's messages with one set of patterns. `version` is a key of `REPLACERS`.
+    """Normalizes an event's messages with one set of patterns, named by its date. The kinds in `kept` stay as they are.
 
     The distinct values of exceptions are counted in the event's order, each up to `MAX_CHARS`. From the first one that exceeds
     `MAX_EVENT_CHARS` in total they are only shortened, not parameterized. This depends on the event alone, not on which values
     grouping asks for, so `group` and `explain` agree.
     """
 
-    def __init__(self, event: Event, version: str) -> None:
+    def __init__(self, event: Event, version: str, kept: frozenset[str] = frozenset()) -> None:
         self._event = event
         self._version = version
+        self._kept = kept
         self._normalized: dict[str, str] = {}
 
     def normalize(self, text: str) -> str:
         """Return a message as grouping compares it."""
         found = self._normalized.get(text)
         if found is None:
-            found = shorten(text) if text in self._beyond else normalize_message(text, self._version)
+            found = shorten(text) if text in self._beyond else normalize_message(text, self._version, self._kept)
             self._normalized[text] = found
         return found
 

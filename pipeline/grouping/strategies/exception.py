@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.grouping.component import Component
+from pipeline.grouping.configurations import Configuration
+from pipeline.grouping.grouping_frame import SCRIPT
 from pipeline.grouping.strategies.context import GroupingContext, Variants
+from pipeline.grouping.strategies.engine_words import type_in_common
 from pipeline.grouping.strategies.exception_groups import has_ids, representatives
-from pipeline.grouping.strategies.message import STRIPPED
-from pipeline.model.event import Event, ExceptionValue, Mechanism, NsError
+from pipeline.grouping.strategies.message import normalized_message
+from pipeline.grouping.strategies.threads import stack_of
+from pipeline.grouping.strategies.wrappers import wrappers_of
+from pipeline.model.event import Event, ExceptionValue, Mechanism, NsError, frames_in
 from pipeline.model.event import exceptions as exceptions_of
+
+COMMON_TYPE = "the type that JavaScript engines share for this message"
+LIBRARY_STACK = "counts because every frame of the stack is a library's"
 
 
 def by_exception(event: Event, ctx: GroupingContext) -> Variants:
@@ -18,7 +26,8 @@ def by_exception(event: Event, ctx: GroupingContext) -> Variants:
     exceptions = exceptions_of(event)
     if not exceptions:
         return {}
-    components = [_exception(exceptions[index], ctx, whole=ctx.whole) for index in choose_exceptions(exceptions, ctx)]
+    chosen = choose_exceptions(event, ctx)
+    components = [_exception(exceptions[index], event, ctx, whole=ctx.whole) for index in chosen]
     if len(components) == 1:
         return components[0]
 
@@ -29,18 +38,55 @@ def by_exception(event: Event, ctx: GroupingContext) -> Variants:
     return {name: Component("chained-exception", parts) for name, parts in by_variant.items()}
 
 
-def choose_exceptions(exceptions: Sequence[ExceptionValue], ctx: GroupingContext) -> Sequence[int]:
-    """Return the indexes of the exceptions to group by. Sets `ctx.main_exception_id` if a group is reduced to one of them."""
-    if len(exceptions) < 2 or not has_ids(exceptions):
+def choose_exceptions(event: Event, ctx: GroupingContext) -> Sequence[int]:
+    """Return the indexes of the exceptions to group by.
+
+    Sets `ctx.main_exception_id` if an exception group is reduced to one of them, or if the last exception is a wrapper.
+    """
+    exceptions = exceptions_of(event)
+    if len(exceptions) < 2:
         return range(len(exceptions))
-    chosen, ctx.main_exception_id = representatives(exceptions, lambda one: _identity(_exception(one, ctx, whole=True)))
-    return chosen
+    if not ctx.configuration.skip_wrappers:
+        return _representatives(exceptions, range(len(exceptions)), event, ctx)
+    wrappers = wrappers_of(exceptions, lambda one: bool(frames_in(stack_of(one, event, ctx.configuration))))
+    parents = {(one.get("mechanism") or {}).get("parent_id") for one in exceptions}
+    inner = {index for index in wrappers if (exceptions[index].get("mechanism") or {}).get("exception_id") in parents - {None}}
+    chosen = _representatives(
+        exceptions, [index for index in range(len(exceptions)) if index not in wrappers - inner], event, ctx
+    )
+    left = [index for index in chosen if index not in wrappers]
+    if not left:
+        left = [index for index in range(len(exceptions)) if index not in wrappers]
+    if wrappers and (ctx.main_exception_id is None or left != list(chosen)):
+        ctx.main_exception_id = _main_id(exceptions, wrappers, left)
+    return left
 
 
-def _exception(data: ExceptionValue, ctx: GroupingContext, *, whole: bool) -> Variants:
-    stack = ctx.stack_variants(data.get("stacktrace")) or {"app": Component("stacktrace")}
+def _main_id(exceptions: Sequence[ExceptionValue], wrappers: frozenset[int], left: Sequence[int]) -> int | None:
+    """Return the id of the exception to name the event after if the last one, which would name it, is a wrapper."""
+    if len(exceptions) - 1 not in wrappers:
+        return None
+    return (exceptions[max(left)].get("mechanism") or {}).get("exception_id")
+
+
+def _representatives(
+    exceptions: Sequence[ExceptionValue], candidates: Sequence[int], event: Event, ctx: GroupingContext
+) -> Sequence[int]:
+    """Return those of the candidates to group by. See `exception_groups.py`."""
+    members = [exceptions[index] for index in candidates]
+    if len(members) < 2 or not has_ids(members):
+        return candidates
+    chosen, ctx.main_exception_id = representatives(members, lambda one: _identity(_exception(one, event, ctx, whole=True)))
+    return [candidates[index] for index in chosen]
+
+
+def _exception(data: ExceptionValue, event: Event, ctx: GroupingContext, *, whole: bool) -> Variants:
+    stacktrace_of_it = stack_of(data, event, ctx.configuration)
+    stack = ctx.stack_variants(stacktrace_of_it) or {"app": Component("stacktrace")}
+    by_message = ctx.is_library_stack(stacktrace_of_it)
     kind = data.get("type")
-    type_ = Component("type", [kind] if kind else [])
+    shared = common_type(data, ctx.platform, ctx.configuration)
+    type_ = Component("type", [shared] if shared else [], hint=COMMON_TYPE if shared != kind else None)
     mechanism = data.get("mechanism")
     ns_error = None
     if mechanism:
@@ -53,20 +99,33 @@ def _exception(data: ExceptionValue, ctx: GroupingContext, *, whole: bool) -> Va
     variants = {}
     for name, stacktrace in stack.items():
         value = None
-        if message is not None and (whole or not (stacktrace.contributes or ns_error)):
-            value = _value(message, stacktrace, ns_error, ctx)
+        if by_message and not (message or "").strip() and event.get("transaction"):
+            value = Component("transaction", [event["transaction"]], hint=LIBRARY_STACK)
+        elif message is not None and (whole or by_message or not (stacktrace.contributes or ns_error)):
+            value = _value(message, stacktrace, ns_error, ctx, beside_stack=by_message)
         rest = [part for part in (ns_error, value or (Component("value") if whole else None)) if part is not None]
         stack_first = ctx.configuration.exception_order == "stack-first"
         variants[name] = Component("exception", [stacktrace, type_, *rest] if stack_first else [type_, *rest, stacktrace])
     return variants
 
 
-def _value(message: str, stacktrace: Component, ns_error: Component | None, ctx: GroupingContext) -> Component:
-    normalized = ctx.normalize(message)
-    value = Component(
-        "value", [normalized] if normalized else [], hint=STRIPPED if normalized and normalized != message else None
-    )
-    if value.contributes and stacktrace.contributes:
+def common_type(data: ExceptionValue, platform: str, configuration: Configuration) -> str | None:
+    """Return the type that an exception is grouped by, which JavaScript engines share where the configuration says so."""
+    kind = data.get("type")
+    if configuration.engine_words is None or not kind or platform not in SCRIPT:
+        return kind
+    return type_in_common(kind, data.get("value") or "", configuration.engine_words)
+
+
+def _value(
+    message: str, stacktrace: Component, ns_error: Component | None, ctx: GroupingContext, *, beside_stack: bool
+) -> Component:
+    """Return the message's component. With `beside_stack` it counts although the stack does."""
+    normalized, hint = normalized_message(message, ctx)
+    value = Component("value", [normalized] if normalized else [], hint=hint if normalized else None)
+    if value.contributes and stacktrace.contributes and beside_stack:
+        value.update(hint=f"{value.hint}; {LIBRARY_STACK}" if value.hint else LIBRARY_STACK)
+    elif value.contributes and stacktrace.contributes:
         value.update(contributes=False, hint="ignored because stacktrace takes precedence")
     elif value.contributes and ns_error is not None:
         value.update(contributes=False, hint="ignored because ns-error info takes precedence")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pipeline.grouping.component import Component
+from pipeline.grouping.grouping_frame import SCRIPT
 from pipeline.grouping.strategies.context import GroupingContext, Variants
+from pipeline.grouping.strategies.engine_words import in_common_words
 from pipeline.model.event import Event
 
 STRIPPED = "stripped event-specific values"
@@ -15,5 +17,18 @@ def by_message(event: Event, ctx: GroupingContext) -> Variants:
     if not entry:
         return {}
     text = entry.get("message") or entry.get("formatted") or ""
+    normalized, hint = normalized_message(text, ctx)
+    return {"default": Component("message", [normalized], hint=hint)}
+
+
+def normalized_message(text: str, ctx: GroupingContext) -> tuple[str, str | None]:
+    """Return a message as it is compared, and why it is not as it was sent (None: it is).
+
+    Of a JavaScript engine's own messages the words are replaced that differ between engines.
+    """
+    table = ctx.configuration.engine_words
+    said = in_common_words(text, table) if table is not None and ctx.platform in SCRIPT else None
+    if said is not None:
+        return ctx.normalize(said.value), f"in words for every engine, table of {table}"
     normalized = ctx.normalize(text)
-    return {"default": Component("message", [normalized], hint=STRIPPED if normalized != text else None)}
+    return normalized, STRIPPED if normalized != text else None

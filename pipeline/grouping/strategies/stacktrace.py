@@ -15,6 +15,8 @@ from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.frame import frame_component, is_url
 from pipeline.model.event import Event
 
+_RECURSION = "ignored due to recursion"
+
 
 def by_stacktrace(event: Event, ctx: GroupingContext) -> Variants:
     """Group by the stack of the event itself, which belongs to no exception and no thread."""
@@ -27,18 +29,26 @@ def by_stacktrace(event: Event, ctx: GroupingContext) -> Variants:
 def build_stack(frames: Sequence[GroupingFrame], matching: Matching, platform: str, configuration: Configuration) -> Variants:
     """Return both trees of a stack. Its frames have gone through the rules that set `in_app` and category."""
     components = []
+    repeated = set()
     previous: GroupingFrame | None = None
-    for frame in frames:
+    for index, frame in enumerate(frames):
         component = frame_component(frame, frame.platform or platform, configuration)
         if previous is not None and frame.is_same_as(previous):
-            component.update(contributes=False, hint="ignored due to recursion")
+            component.update(contributes=False, hint=_RECURSION)
+            repeated.add(index)
         components.append(component)
         previous = frame
+    dropped = frozenset() if configuration.revive_recursion else frozenset(repeated)
     return {
         "app": _variant(
-            [_app_frame(*pair) for pair in zip(frames, components, strict=True)], frames, matching, platform, configuration
+            [_app_frame(*pair) for pair in zip(frames, components, strict=True)],
+            frames,
+            matching,
+            platform,
+            configuration,
+            dropped,
         ),
-        "system": _variant(components, frames, matching, platform, configuration),
+        "system": _variant(components, frames, matching, platform, configuration, dropped),
     }
 
 
@@ -50,14 +60,23 @@ def _app_frame(frame: GroupingFrame, component: Component) -> Component:
 
 
 def _variant(
-    components: list[Component], frames: Sequence[GroupingFrame], matching: Matching, platform: str, configuration: Configuration
+    components: list[Component],
+    frames: Sequence[GroupingFrame],
+    matching: Matching,
+    platform: str,
+    configuration: Configuration,
+    dropped: frozenset[int],
 ) -> Component:
+    """Return the tree of one variant. The frames at `dropped` do not contribute, whatever rules say of them."""
     if len(frames) == 1 and components[0].contributes and _is_lone_script_frame(frames[0], platform, configuration):
         components[0].update(contributes=False, hint="ignored single non-URL JavaScript frame")
     assembled = matching.assemble([component.contributes for component in components])
     for component, (contributes, hint) in zip(components, assembled.frames, strict=True):
         component.update(contributes=contributes, hint=hint)
-    return Component("stacktrace", list(components), contributes=assembled.contributes, hint=assembled.hint)
+    tree = Component("stacktrace", list(components), contributes=assembled.contributes, hint=assembled.hint)
+    for index in dropped:
+        components[index].update(contributes=False, hint=_RECURSION)
+    return tree
 
 
 def _is_lone_script_frame(frame: GroupingFrame, platform: str, configuration: Configuration) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pipeline.grouping.component import Component
+from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.strategies.context import GroupingContext, Variants
-from pipeline.model.event import Event, Thread, threads
+from pipeline.model.event import Event, ExceptionValue, Stacktrace, Thread, frames_in, threads
 
 
 def by_threads(event: Event, ctx: GroupingContext) -> Variants:
@@ -20,6 +21,25 @@ def by_threads(event: Event, ctx: GroupingContext) -> Variants:
         f"instead contains {len(everyone)} threads"
     )
     return {"app": Component("threads", contributes=False, hint=hint)}
+
+
+def stack_of(exception: ExceptionValue, event: Event, configuration: Configuration) -> Stacktrace | None:
+    """Return an exception's stack trace.
+
+    If it has none and names a thread, that thread's stack is its own, where the configuration says so.
+    """
+    own = exception.get("stacktrace")
+    if not configuration.stack_of_named_thread or frames_in(own):
+        return own
+    named = exception.get("thread_id")
+    if named is None:
+        return own
+    return next((thread.get("stacktrace") for thread in threads(event) if _same_id(thread.get("id"), named)), own)
+
+
+def _same_id(one: int | str | None, other: int | str) -> bool:
+    """Whether two ids name one thread. SDKs write numbers as text now and then."""
+    return one is not None and str(one) == str(other)
 
 
 def _thread(thread: Thread, ctx: GroupingContext) -> Variants:

@@ -17,9 +17,9 @@ def parameterized(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect the texts that are parameterized: the costly part of grouping long messages."""
     texts: list[str] = []
 
-    def watched(text: str, version: str) -> str:
+    def watched(text: str, version: str, kept: frozenset[str]) -> str:
         texts.append(text)
-        return normalize_message(text, version)
+        return normalize_message(text, version, kept)
 
     monkeypatch.setattr(messages, "normalize_message", watched)
     return texts

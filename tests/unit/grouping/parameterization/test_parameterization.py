@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.growth import grows_linearly
 
 from pipeline.grouping.parameterization import patterns_2023, patterns_2026
-from pipeline.grouping.parameterization.messages import MAX_CHARS, REPLACERS, normalize_message, parameterize
+from pipeline.grouping.parameterization.messages import MAX_CHARS, VERSIONS, normalize_message, parameterize
 from pipeline.grouping.parameterization.replace import EMAIL_LOCAL
 
 PLAIN_EMAIL = rf"[{re.escape(EMAIL_LOCAL)}]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*"
@@ -47,13 +47,13 @@ def test_gives_what_one_alternation_gives(text: str) -> None:
     assert parameterize(text, "2026-11-22") == plain(text, patterns_2026.PATTERNS)
 
 
-@pytest.mark.parametrize("version", REPLACERS)
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_hostile_text_costs_what_its_length_costs(version: str, piece: str) -> None:
     assert grows_linearly(lambda characters: parameterize(piece * (characters // len(piece)), version), MAX_CHARS // 4)
 
 
-@pytest.mark.parametrize("version", REPLACERS)
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_of_a_hostile_megabyte_only_the_beginning_is_read(version: str, piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
