@@ -29,6 +29,7 @@ from pipeline.runtimes.replay import Tally
 from pipeline.runtimes.replay import replay as run_replay
 from pipeline.runtimes.replay_files import OutputError, ReplayFiles
 from pipeline.settings.loading import load_settings
+from pipeline.stages import CHANGED, ERRORS
 from pipeline.wiring.contexts import replay_context
 from pipeline.wiring.replay import replay_batch_records, replay_ledger
 
@@ -47,6 +48,11 @@ PLAIN_LINE_EVERY_RECORDS = 50_000
 @settings_options
 @reading_options
 @click.option("--batch-size", type=WholeNumber(), help="The number of records that are processed together.  [default: 1000]")
+@click.option(
+    "--only-changed",
+    is_flag=True,
+    help="Of stored events, write only those that come out otherwise; count the others as unchanged.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON instead of a table.")
 def replay(
     inputs: tuple[str, ...],
@@ -58,13 +64,14 @@ def replay(
     now: float | None,
     batch_size: int | None,
     *,
+    only_changed: bool,
     as_json: bool,
 ) -> None:
     """Take recorded events through all stages, and account for each of them.
 
-    INPUT is a file or a folder of files: .jsonl (each line is an event or an ingest message), .json (one event), .msgpack (a
-    stream of ingest messages) or .envelope (what an SDK sent). Each may be compressed (.gz, .zst). `-` is standard input. Events
-    that do not say which project they belong to need --project.
+    INPUT is a file or a folder of files: .jsonl (each line is an event, an ingest message, or a storage message as in the
+    events.jsonl of a replay), .json (one event), .msgpack (a stream of ingest messages) or .envelope (what an SDK sent). Each may
+    be compressed (.gz, .zst). `-` is standard input. Events that do not say which project they belong to need --project.
 
     \b
     The output folder holds afterwards:
@@ -80,6 +87,7 @@ def replay(
     Examples:
       pipeline replay recorded/ --out out/
       pipeline replay events.jsonl.zst --project 42 --now 2026-03-01T12:00:00Z --out out/
+      pipeline replay stored/events.jsonl --artifacts artifacts/ --only-changed --out out/    # the maps came late
       zcat events.jsonl.gz | head -1000 | pipeline replay - --project 42 --out out/
     """
     log_plainly()
@@ -98,6 +106,7 @@ def replay(
                 max_bytes=settings.batch.max_bytes,
                 on_batch=progress.show,
                 check_services=check_redis,
+                order=CHANGED if only_changed else ERRORS,
             )
     except (InputError, OutputError, GiveUpError) as error:
         fail(str(error))

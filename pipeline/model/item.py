@@ -36,6 +36,8 @@ class Item(Generic[E]):
     event_id: str
     event: E
     client_ip: str | None = None
+    is_stored: bool = False
+    """Set by decode: whether this event was read from a storage message, and so went through the stages before."""
     grouping: Grouping | None = None
     """Set by group."""
     is_new_group: bool = False
@@ -43,7 +45,8 @@ class Item(Generic[E]):
     group_first_seen: float | None = None
     """Set by count: the time of the group's first event in epoch seconds, or None if it was not counted."""
     sample_rate: float | None = None
-    """Set by count if a group quota keeps a sample: each stored event stands for 1/rate events."""
+    """Set by count if a group quota keeps a sample: each stored event stands for 1/rate events. Decode sets it for an event that
+    was stored so."""
     reserve_reason: str | None = None
     """Set by admit for an event that is over a limit and was let through because its group may be new. If the group is known,
     count rejects the event for this reason."""

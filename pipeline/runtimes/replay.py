@@ -19,7 +19,7 @@ from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.replay_files import ReplayFiles
 from pipeline.stages import ERRORS
-from pipeline.stages.contract import Context
+from pipeline.stages.contract import Context, Order
 from pipeline.stages.runner import AccountingError, BatchResult, run
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ def replay(
     max_bytes: int,
     on_batch: Callable[[Tally], None],
     check_services: Callable[[], None] = lambda: None,
+    order: Order = ERRORS,
 ) -> Tally:
     """Take every record through the stages and write the results. `context` returns a batch's context, given what it covers.
 
@@ -87,7 +88,7 @@ def replay(
     tally = Tally()
     with GarbageBetweenBatches() as garbage:
         for batch in cut_batches(records, max_records, max_bytes):
-            result = _run_patiently(batch, context, check_services)
+            result = _run_patiently(batch, context, check_services, order)
             for item in result.events:
                 assert item.message is not None, "publish is the last stage"  # noqa: S101
                 outputs.event(item.message.value)
@@ -117,14 +118,14 @@ def cut_batches(records: Iterable[Record], max_records: int, max_bytes: int) -> 
 
 
 def _run_patiently(
-    batch: list[Record], context: Callable[[tuple[Polled, ...]], Context], check_services: Callable[[], None]
+    batch: list[Record], context: Callable[[tuple[Polled, ...]], Context], check_services: Callable[[], None], order: Order
 ) -> BatchResult:
     """Run a batch, and wait if a service is away. A batch that fails is cut in halves until the record at fault is alone."""
     first, last = batch[0].token, batch[-1].token
     ctx = context((Polled(first.topic_id, first.partition, first.offset, last.offset + 1),))
     while True:
         try:
-            return run(batch, ctx, ERRORS)
+            return run(batch, ctx, order)
         except RetryableError as error:
             check_services()
             log.warning("waiting: %s", error)
@@ -136,5 +137,5 @@ def _run_patiently(
                 log.exception("a record could not be processed")
                 return BatchResult(dead=[DeadLetter(batch[0], "replay", "internal", describe_failure(error))])
             middle = len(batch) // 2
-            left, right = (_run_patiently(half, context, check_services) for half in (batch[:middle], batch[middle:]))
+            left, right = (_run_patiently(half, context, check_services, order) for half in (batch[:middle], batch[middle:]))
             return left.joined(right)

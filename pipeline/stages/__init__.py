@@ -8,6 +8,7 @@ from pipeline.stages.admit import admit_events
 from pipeline.stages.contract import Order, Stage, each
 from pipeline.stages.count import count_events
 from pipeline.stages.decode import decode_record
+from pipeline.stages.decode.stored import drop_unchanged
 from pipeline.stages.enrich import enrich_event
 from pipeline.stages.filter import filter_inbound
 from pipeline.stages.group import group_event
@@ -41,6 +42,9 @@ ERRORS = Order(
     ),
 )
 """What happens to a record of error events, in this order: decode, then the stages."""
+
+CHANGED = Order(ERRORS.decode, (*ERRORS.stages, each("compare", drop_unchanged)))
+"""The order for stored events of which only those are wanted that come out otherwise than before."""
 
 EXPLAINED = ERRORS.only("normalize", "scrub", "symbolicate", "enrich")
 """What comes before grouping if nothing is decided or counted. `explain` and `rules diff` go on from here."""

@@ -53,6 +53,17 @@ def set_derived_tags(event: Event) -> None:
     ]
 
 
+def drop_derived_tags(event: Event) -> None:
+    """Drop the tags that `set_derived_tags` has set, so that they are derived anew. What is said of others moves with them."""
+    listed = event.get("tags") or ()
+    own = dict(_derived(event)) | dict(_promoted(event))
+    url = own.pop("url", None)
+    url = url and cut(url, MAX_VALUE_CHARS)
+    kept = [(place, tag) for place, tag in enumerate(listed) if tag and tag[0] not in own and (tag[0] != "url" or tag[1] != url)]
+    move_tag_remarks(as_json(event), {str(old): new for new, (old, _) in enumerate(kept)})
+    event["tags"] = [tag for _, tag in kept]
+
+
 def _keep_nameless(event: Event, listed: Sequence[Any]) -> None:
     """Put the values of tags whose names were refused into the errors about these names."""
     for error in event.get("errors") or ():

@@ -201,4 +201,4 @@ def _sniff(stream: io.BufferedReader) -> str:
         b'"type"' in second.partition(b"\n")[0] and b'"payload"' not in second and b'"exception"' not in first
     ):
         return "envelope"
-    return "lines" if first.rstrip().endswith(b"}") else "whole"
+    return "lines" if first.rstrip().endswith((b"}", b"]")) else "whole"

@@ -19,6 +19,7 @@ from pipeline.stages.contract import Context
 from pipeline.stages.decode.categories import category_of_event, category_of_item
 from pipeline.stages.decode.event_json import InvalidJsonError, Parsed, parse_json, repair_numbers
 from pipeline.stages.decode.message import IngestMessage, RefusalError, is_message, key_number, read_message, unpack
+from pipeline.stages.decode.stored import is_stored_message, read_stored_message
 
 EVENT_ITEMS = frozenset({"event", "security"})
 """Types of envelope items whose payload is an event."""
@@ -56,11 +57,25 @@ def _require_whole(record: Record, ctx: Context) -> None:
 
 def _decode_json(record: Record, ctx: Context) -> Item[RawEvent] | Outcome:
     parsed = _parse(record.body)
+    if is_stored_message(parsed.value):
+        return _decode_stored(record, parsed, ctx)
     root = _require_object(parsed)
     if is_message(root):
         return _decode_message(record, read_message(root, is_lenient=parsed.is_lenient), ctx)
     scope = _scope(record.project_id, None, ctx)
     return _decode_event(record, parsed, scope, record.received, None, ctx)
+
+
+def _decode_stored(record: Record, parsed: Parsed, ctx: Context) -> Item[RawEvent] | Outcome:
+    stored = read_stored_message(parsed.value)
+    scope = _scope(record.project_id if record.project_id is not None else stored.project_id, None, ctx)
+    received = stored.received if stored.received is not None else record.received
+    result = _decode_event(
+        record, Parsed(stored.event, parsed.is_lenient), scope._replace(key_id=stored.key_id), received, None, ctx
+    )
+    if isinstance(result, Item):
+        result.is_stored, result.sample_rate = True, stored.sample_rate
+    return result
 
 
 def _decode_message(record: Record, message: IngestMessage, ctx: Context) -> Item[RawEvent] | Outcome:

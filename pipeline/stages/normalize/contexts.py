@@ -141,7 +141,7 @@ def _context(name: str, raw: Any, path: EventPath, remarks: Remarks) -> dict[str
         parsed["type"] = "trace"
         bounded: dict[str, Any] | None = _sized(parsed, path, remarks)
         return bounded
-    result = dict(raw)
+    result = {field: value for field, value in raw.items() if field != "type"}
     fields = _FIELDS.get(kind)
     if fields is not None:
         for field, value in raw.items():
