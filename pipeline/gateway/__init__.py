@@ -1,8 +1,8 @@
-"""The front door: what SDKs send is accepted, made durable and only then answered; the shipper brings it to Kafka.
+"""The gateway: accepts what SDKs send, makes it durable, answers, and brings it to Kafka.
 
-- `accepting.py` is what is decided about a request, and in which order.
-- `server.py` is the way of a request to the spool and of its answer.
-- `shipping.py` is what a spooled record becomes, `shipper.py` its way to Kafka.
+- `accepting.py` decides whether a request is accepted, and in which order this is checked.
+- `server.py` takes a request from the socket to the spool, and sends the answer.
+- `shipping.py` decides what a record of the spool becomes; `shipper.py` brings that to Kafka.
 
-The other files are the functions that these stand on. A 200 means that the request is on disk, synced. See docs/gateway.md.
+The other files hold the functions that these use. A 200 means that the request is on disk, synced. See docs/gateway.md.
 """

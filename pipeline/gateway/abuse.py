@@ -7,22 +7,22 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 SENDERS_KEPT = 10_000
-"""Senders that are remembered. One that is forgotten begins with a full bucket."""
+"""How many senders are remembered. A sender that was forgotten starts with a full bucket."""
 BURST_S = 2.0
-"""A sender that was quiet may send at once what it may send in this time."""
+"""A sender that was quiet may send as many requests at once as its rate allows in this time."""
 
 
 class RequestLimit:
-    """A token bucket for each sender. `per_s` None limits nobody. Used on one thread."""
+    """A token bucket for each sender. With `per_s` None there is no limit. Not thread-safe."""
 
     def __init__(self, per_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s
         self._clock = clock
         self._debts: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """By sender: how many requests it has sent too many, and when that was so. Time pays them off."""
+        """By sender: the debt in requests, and the time at which it was computed. The debt shrinks with time."""
 
     def wait_s(self, sender: str | None) -> float:
-        """Count a request. Return 0 if it may pass, else after how many seconds the next one may; then it is not counted."""
+        """Return 0 and count the request if it may pass. Otherwise return the seconds until the next one may."""
         if self._per_s is None or sender is None:
             return 0.0
         now = self._clock()

@@ -1,4 +1,4 @@
-"""What is decided about a request, in this order; the server reads the body between `admit` and `inspect`.
+"""Decides whether a request is accepted. The checks are in this order; the body is read between `admit` and `inspect`.
 
     route        which endpoint a path means               404, or 400 for a path without a project
     credentials  the public key                            401, 400
@@ -6,12 +6,12 @@
     body         its encodings, its form, its sizes        415, 400, 413
     rate limits  whether all that it holds is limited      429
 
-Pure functions: rules, limits and new ids are handed in. Whatever is refused raises RefusedRequestError.
+Pure functions: rules, limits and new ids are arguments. A refusal is a RefusedRequestError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -37,26 +37,26 @@ MAX_USER_AGENT_CHARS = 1_000
 ENVELOPE_TYPE = "application/x-sentry-envelope"
 
 _EVENT_ITEMS = frozenset({"event", "transaction", "security", "raw_security", "feedback", "unreal_report", "form_data"})
-"""Items that are an event, or become one: their envelope gets an id where it has none."""
+"""Items that are an event or become one. Their envelope gets an id if it has none."""
 _METHODS = {Endpoint.STORE: ("POST", "GET"), Endpoint.CRON: ()}
-"""Methods of an endpoint, where they are not POST alone; none means any."""
+"""Methods of endpoints that take others than POST. An empty tuple means any method."""
 UNSUPPORTED: Mapping[Endpoint, DataCategory] = {
     Endpoint.MINIDUMP: DataCategory.ERROR,
     Endpoint.UNREAL: DataCategory.ERROR,
     Endpoint.CRON: DataCategory.MONITOR,
     Endpoint.ATTACHMENTS: DataCategory.ATTACHMENT_ITEM,
 }
-"""Endpoints that are answered and not processed: a request becomes one outcome `unsupported` of this category."""
+"""Endpoints that are answered but not processed, and the category of the outcome `unsupported` that a request becomes."""
 OTLP: Mapping[Endpoint, tuple[Callable[[bytes, str], OtlpRequest], DataCategory]] = {
     Endpoint.OTLP_TRACES: (read_traces, DataCategory.SPAN),
     Endpoint.OTLP_LOGS: (read_logs, DataCategory.LOG_ITEM),
 }
-"""How the requests of OpenTelemetry are read, and what a span or a log record without an exception counts as."""
+"""For each OpenTelemetry endpoint: its parser, and the category of spans or log records without an exception."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Whose a request is. `public_key` is None as long as only the envelope's header can name it."""
+    """The sender of a request. `public_key` is None as long as only the envelope's header can name it."""
 
     route: Route
     project_id: int
@@ -69,7 +69,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What a body holds, as far as the answer needs it. `counts` are categories and quantities, in order of appearance."""
+    """What a body holds, as far as the answer depends on it. `counts` are categories and quantities, in order of appearance."""
 
     public_key: str
     event_id: str | None
@@ -78,7 +78,7 @@ class Inspected:
 
 
 def admit(request: Request, rules: Rules, *, is_unknown_refused: bool) -> Sender:
-    """Decide what can be decided without the body. Raises RefusedRequestError."""
+    """Make the checks that need no body, and return the sender. Raises RefusedRequestError."""
     route = find_route(request.path)
     if route is None:
         raise RefusedRequestError(404, "not found")
@@ -109,7 +109,7 @@ def admit(request: Request, rules: Rules, *, is_unknown_refused: bool) -> Sender
 
 
 def report_origin(request: Request) -> ReportOrigin:
-    """Return what a request says of the browsers' reports in it."""
+    """Return what a request itself says about the browsers' reports in its body."""
     query = parse_qs(request.query)
     release, environment = (
         query.get(name, [""])[0][:MAX_NAME_CHARS] or None for name in ("sentry_release", "sentry_environment")
@@ -118,9 +118,11 @@ def report_origin(request: Request) -> ReportOrigin:
 
 
 def check_key(project_id: int, public_key: str, rules: Rules, *, is_unknown_refused: bool) -> None:
-    """Refuse an unknown project where the settings say so, and a key that is not the project's or not active.
+    """Raise RefusedRequestError for a key that is not the project's or not active.
 
-    A project that names no key takes every key.
+    Does the same for an unknown project if `is_unknown_refused`.
+
+    A project that lists no keys accepts every key.
     """
     project = rules.project(project_id).project
     is_known = rules.knows(project_id) or not is_unknown_refused
@@ -138,9 +140,9 @@ def inspect(
     is_unknown_refused: bool,
     max_bytes: int = MAX_BODY_BYTES,
 ) -> Inspected:
-    """Decide what the body decides. `pieces` are the body as received. Raises RefusedRequestError.
+    """Make the checks that need the body. `pieces` are the body as received. Raises RefusedRequestError.
 
-    Reads as far as the answer needs it, and no further than `max_bytes` after decompression.
+    Reads only as far as the answer depends on it, and at most `max_bytes` after decompression.
     """
     plain = limited(decoded(pieces, sender.encodings), max_bytes, body_too_large)
     if sender.is_envelope:
@@ -185,7 +187,7 @@ def _inspect_envelope(
     counts: list[tuple[DataCategory, int]] = []
     for item in stream.items():
         if item.type == "client_report":
-            continue  # it is taken always, and never counted
+            continue  # a client report is always accepted, and never counted
         if event_id is None and item.type in _EVENT_ITEMS:
             event_id = new_id()
         category, quantity = category_of_item(item.type, item.size)
@@ -194,15 +196,8 @@ def _inspect_envelope(
 
 
 def _project_of_key(public_key: str | None, rules: Rules) -> int:
-    """Return the project that a key belongs to, for the one endpoint whose path names none."""
+    """Return the project that a key belongs to. One endpoint has no project in its path."""
     for project_id, project_rules in rules.projects.items():
         if public_key is not None and any(key.public_key == public_key for key in project_rules.project.keys):
             return project_id
     raise RefusedRequestError(400, "missing project path parameter")
-
-
-def limited_categories(
-    counts: Sequence[tuple[DataCategory, int]], limited_now: Callable[[DataCategory], bool]
-) -> tuple[tuple[DataCategory, int], ...]:
-    """Return what of a request is limited. It is refused as a whole only where that is all that it holds."""
-    return tuple(count for count in counts if limited_now(count[0]))

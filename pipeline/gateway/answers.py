@@ -1,4 +1,4 @@
-"""What a sender is told: statuses, bodies and headers, in the form that SDKs read. See docs/gateway.md, "Answers"."""
+"""Answers to senders: statuses, bodies and headers, in the form that SDKs read. See docs/gateway.md, "Answers"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CORS: tuple[tuple[str, str], ...] = (
     ("access-control-expose-headers", "x-sentry-error,x-sentry-rate-limits,retry-after"),
     ("cross-origin-resource-policy", "cross-origin"),
 )
-"""On every answer to an SDK, refusals included: without them a browser's SDK cannot read why it was refused."""
+"""Headers of every answer to an SDK, including refusals. Without them an SDK in a browser cannot read why it was refused."""
 _REQUEST_HEADERS = (
     "x-sentry-auth,x-requested-with,x-forwarded-for,origin,referer,accept,content-type,authentication,authorization,"
     "content-encoding,transfer-encoding"
@@ -38,20 +38,20 @@ class RefusedItemError(RefusedRequestError):
 
 
 def accepted(event_id: str | None) -> Answer:
-    """Answer an envelope or a store request; without an event the body is an empty object."""
+    """Return the answer to an envelope or a store request. Without an event the body is an empty object."""
     return Answer(200, b"{}" if event_id is None else b'{"id":"%b"}' % event_id.encode(), (JSON,))
 
 
 def accepted_hyphenated(event_id: str) -> Answer:
-    """Answer a minidump or an Unreal report: their clients read the id as plain text with hyphens."""
+    """Return the answer to a minidump or an Unreal report. Their clients read the id as plain text with hyphens."""
     return Answer(200, str(uuid.UUID(event_id)).encode(), (TEXT,))
 
 
 def accepted_otlp(*, is_json: bool) -> Answer:
-    """Answer an OTLP request in its own encoding: an empty message says that everything was taken."""
+    """Return the answer to an OTLP request, in the request's encoding. An empty message says that everything was accepted."""
     return Answer(200, b"{}", (JSON,)) if is_json else Answer(200, b"", (("content-type", "application/x-protobuf"),))
 
 
 def pixel() -> Answer:
-    """Answer a GET on the store endpoint."""
+    """Return the answer to a GET on the store endpoint."""
     return Answer(200, PIXEL, (("content-type", "image/gif"), ("cache-control", "no-store")))

@@ -1,4 +1,7 @@
-"""The way of what sentry-cli asks, under `/api/0/`: access, body, and the room of uploads. The spool has no part in it."""
+"""Handles requests of sentry-cli under `/api/0/`: checks access, reads the body, and calls the upload API.
+
+The spool is not used.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from pipeline.uploads.api import UploadApi
 from pipeline.uploads.chunks import MAX_REQUEST_BYTES
 
 API_THREADS = 2
-"""How many requests of sentry-cli are handled at a time; each holds one request's chunks, twice."""
+"""How many requests of sentry-cli are handled at a time. Each holds the chunks of a request twice in memory."""
 
 
 class ApiDoor:
-    """Serves `/api/0/`. The artifact store may be slow, so it is asked in threads of this object."""
+    """Serves `/api/0/`. The artifact store may be slow, so it is called in threads of this object."""
 
     def __init__(self, api: UploadApi | None, tokens: tuple[str, ...], bodies: Bodies[StagedBody]) -> None:
         self._api = api

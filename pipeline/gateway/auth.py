@@ -1,4 +1,4 @@
-"""Who sends: the public key of a request, from wherever a client puts it. Pure functions; see docs/gateway.md, "Keys"."""
+"""Finds the public key of a request in each place where clients put it. Pure functions; see docs/gateway.md, "Keys"."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pipeline.http.answers import RefusedRequestError
 
 CURRENT_VERSION = 7
 CACHED_QUERY_CHARS = 200
-"""The query of a client is the same with each request, and shorter; a longer one is parsed each time."""
+"""Parsed queries up to this length are cached. A client sends the same short query with each request."""
 
 _KEY = re.compile(r"[0-9a-zA-Z]{32}")
 _FIELD = re.compile(r"(?:sentry_)?(\w+)\s*=\s*(.*)")
 
 
 class Credentials(NamedTuple):
-    """The public key, and the name and version of the client where it said so, such as `sentry.python/2.75.0`."""
+    """The public key, and the client's name and version if it was sent, such as `sentry.python/2.75.0`."""
 
     public_key: str
     client: str | None = None
@@ -32,8 +32,8 @@ def find_credentials(
 ) -> Credentials:
     """Return the credentials of a request. `headers` have names in lower case; `envelope_key` is from the envelope's DSN.
 
-    The envelope's key counts only where nothing else names one.
-    Raises RefusedRequestError: 401 without a key, or with more than one source of it; 400 for a key or version that none can be.
+    The envelope's key counts only if there is no other.
+    Raises RefusedRequestError: 401 without a key, or with keys in more than one place; 400 for an invalid key or version.
     """
     found = [
         fields
@@ -60,7 +60,7 @@ def find_credentials(
 
 
 def _from_sentry_header(value: str | None) -> dict[str, str] | None:
-    """Read `Sentry sentry_key=..., sentry_version=7`; None where the scheme is another."""
+    """Parse `Sentry sentry_key=..., sentry_version=7`. None for another scheme."""
     scheme, _, rest = (value or "").strip().partition(" ")
     if scheme.lower() != "sentry":
         return None
@@ -69,7 +69,7 @@ def _from_sentry_header(value: str | None) -> dict[str, str] | None:
 
 
 def _from_authorization(value: str | None) -> dict[str, str] | None:
-    """Read `Authorization: Sentry ...`, or `Basic` with the key as the user's name. Other schemes are not ours, and ignored."""
+    """Parse `Authorization: Sentry ...`, or `Basic` with the key as the user name. None for other schemes."""
     scheme, _, rest = (value or "").strip().partition(" ")
     if scheme.lower() != "basic":
         return _from_sentry_header(value)
@@ -81,7 +81,7 @@ def _from_authorization(value: str | None) -> dict[str, str] | None:
 
 
 def _from_query(query: str) -> dict[str, str] | None:
-    """Read the parameters that begin with `sentry_`; `sentry_data` is a body, not a credential."""
+    """Return the parameters that begin with `sentry_`, except `sentry_data`, which is a body."""
     if "sentry_" not in query:
         return None
     return _parse_query(query) if len(query) <= CACHED_QUERY_CHARS else _parse_query.__wrapped__(query)

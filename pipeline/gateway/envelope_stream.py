@@ -1,6 +1,6 @@
-"""An envelope read piece by piece: 200 MiB of attachments are counted, and not held. Agrees with `parse_envelope` of the model.
+"""Reads an envelope piece by piece, so that 200 MiB of attachments are never in memory. It agrees with `parse_envelope`.
 
-What is kept of an item is its payload where somebody needs it (events, client reports, containers), and else its size.
+The payload of an item is kept only if it is needed (events, client reports, containers). Of other items only the size is kept.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pipeline.model.envelope import MAX_ITEMS, Dsn, EnvelopeError, read_header
 from pipeline.model.event_id import has_event_id_form, parse_event_id
 
 KEPT = frozenset({"event", "security", "client_report"})
-"""Types whose payload is kept."""
+"""Types of items whose payload is kept."""
 MAX_HEADER_BYTES = 1_000_000
 _CONTAINERS = frozenset(f"application/vnd.sentry.items.{name}+json" for name in ("log", "span.v2", "trace-metric"))
-"""Content types of items that hold many others; their header says how many."""
+"""Content types of items that contain many others. Their header says how many."""
 
 
 class EnvelopeHeader(NamedTuple):
@@ -29,7 +29,7 @@ class EnvelopeHeader(NamedTuple):
 
 
 class StreamedItem(NamedTuple):
-    """One item. `contained` is how many things it holds, 1 for most types; `payload` is None where it was not kept."""
+    """One item. `contained` is how many things it contains (1 for most types). `payload` is None if it was not kept."""
 
     type: str
     size: int
@@ -38,9 +38,9 @@ class StreamedItem(NamedTuple):
 
 
 class EnvelopeStream:
-    """Reads an envelope from pieces. `header` is there at once; `items` may be iterated once.
+    """Reads an envelope from pieces. `header` is read at once. `items` may be iterated once.
 
-    Raises EnvelopeError where `parse_envelope` does, and RefusedRequestError (413) as soon as something is too large.
+    Raises EnvelopeError in the same cases as `parse_envelope`, and RefusedRequestError (413) as soon as something is too large.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -86,7 +86,7 @@ class _Contained(msgspec.Struct):
 
 
 def _count_contained(header: dict[str, Any], payload: bytes) -> int:
-    """Return how many things a container holds. Raises EnvelopeError where its header says another number."""
+    """Return how many things a container holds. Raises EnvelopeError if its header says another number."""
     try:
         count = len(msgspec.json.decode(payload, type=_Contained).items)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -97,7 +97,7 @@ def _count_contained(header: dict[str, Any], payload: bytes) -> int:
 
 
 class _Window:
-    """The part of the pieces that is held: from before `at` to as far as somebody had to look."""
+    """A window on the pieces. It holds the bytes from just before `at` up to where reading has come."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
@@ -106,11 +106,11 @@ class _Window:
         self._is_first = True
 
     def is_at_end(self) -> bool:
-        """Whether nothing is left."""
+        """Whether the pieces are used up."""
         return self._at >= len(self._data) and not self._fill()
 
     def header(self, refusal: str) -> dict[str, Any]:
-        """Read the JSON object that comes next, which should be one line, and its end."""
+        """Read the next JSON object, which should be one line, and the end of its line."""
         while True:
             has_line = self._data.find(b"\n", self._at) >= 0
             can_grow = len(self._data) - self._at < MAX_HEADER_BYTES
@@ -119,7 +119,7 @@ class _Window:
             try:
                 header, end = read_header(self._data, self._at, refusal)
             except EnvelopeError:
-                if can_grow and self._fill():  # the object may go on behind its first line
+                if can_grow and self._fill():  # the object may go on after its first line
                     continue
                 raise
             if end == len(self._data) and not self._data.endswith(b"\n") and self._fill():
@@ -128,7 +128,7 @@ class _Window:
             return header
 
     def take(self, length: int, *, is_kept: bool) -> bytes:
-        """Read a payload of a known length, and the end of its line. Return it where it is kept."""
+        """Read a payload of a known length, and the end of its line. Return the payload if it is kept, else nothing."""
         kept: list[bytes] = []
         while length:
             if self._at >= len(self._data) and not self._fill():
@@ -145,7 +145,7 @@ class _Window:
         return b"".join(kept)
 
     def line(self, max_kept: int, *, is_kept: bool) -> tuple[bytes, int]:
-        """Read a payload up to the end of its line. Return it as far as it is kept, and its size."""
+        """Read a payload up to the end of its line. Return the part that is kept, and the size of the whole."""
         kept: list[bytes] = []
         size = 0
         while not self.is_at_end():
@@ -160,7 +160,7 @@ class _Window:
         return b"".join(kept), size
 
     def _fill(self) -> bool:
-        """Get the next piece that is not empty; false where there is none."""
+        """Read the next piece that is not empty. False if there is none."""
         for piece in self._pieces:
             if piece:
                 # One byte before `at` stays: an offset of 0 means the envelope's own header.

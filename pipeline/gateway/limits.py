@@ -1,6 +1,6 @@
-"""Rate limits at the door: what is told to senders, so that they stop sending. The door charges nothing; workers do.
+"""Rate limits that the gateway tells senders, so that they stop sending. It charges nothing; workers do.
 
-Only limits of whole categories are told. A limit of one group would silence its whole category.
+Only limits of whole categories are told, because telling the limit of one group would silence the whole category.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ FindUsedUp = Callable[[Senders, float], Mapping[Scope, tuple[UsedUp, ...]]]
 
 
 class SenderLimits:
-    """Which limits hold for a sender: quotas of limit 0 by the rules alone, and those that `find` says are used up.
+    """The limits that hold for each sender: quotas with the limit 0, and those that `find` reports as used up.
 
-    `find` asks Redis, once a second, in a thread of this object; a request never waits for it. Without `find`, the rules alone
-    count. A limit that is wrong for a second costs nothing but traffic: workers decide.
+    `find` asks Redis once a second, in a thread of this object, so requests never wait for it. Without `find`, only quotas with
+    the limit 0 are known. A limit that is wrong for a second only costs traffic, because workers decide.
     """
 
     def __init__(self, rules: Callable[[], Rules], find: FindUsedUp | None) -> None:
@@ -50,7 +50,7 @@ class SenderLimits:
         self._used_up: Mapping[Scope, tuple[UsedUp, ...]] = {}
         self._stopping = threading.Event()
         self.errors = 0
-        """How often Redis could not be asked."""
+        """How often asking Redis failed."""
         if find is not None:
             threading.Thread(target=self._run, name="limits", daemon=True).start()
 
@@ -69,7 +69,10 @@ class SenderLimits:
         return merge(limits) if limits else ()
 
     def ask(self) -> None:
-        """Find out what is used up. Raises RetryableError if Redis is away: what was known holds to the end of its window."""
+        """Ask which limits are used up.
+
+        Raises RetryableError if Redis is away. Known limits then hold until their windows end.
+        """
         if self._find is None:
             return
         now = time.time()
@@ -94,23 +97,23 @@ class SenderLimits:
                 if not is_away:
                     log.warning("used-up quotas are not told at the moment: %s", error)
                 is_away = True
-            except Exception:  # whatever it is, senders are served
+            except Exception:  # after any error the thread must go on
                 log.exception("used-up quotas are not told")
             else:
                 is_away = False
 
 
 def _is_closed(quota: Quota) -> bool:
-    """Whether a quota takes nothing at all, whatever was counted."""
+    """Whether a quota accepts nothing at all."""
     return quota.limit == 0 and quota.bucket is None
 
 
 def limited_counts(
     counts: Sequence[tuple[DataCategory, int]], limits: Sequence[RateLimit]
 ) -> tuple[tuple[tuple[DataCategory, int], RateLimit], ...] | None:
-    """Return each of the counts with a limit that it falls under; None unless all of them do.
+    """Return each of the counts with a limit that applies to it. None unless a limit applies to every one.
 
-    A request is refused only where all that it holds is limited, and never where it holds nothing that counts.
+    A request is refused only if everything in it is limited, and never if it holds nothing that is counted.
     """
     found = []
     for count in counts:
@@ -122,12 +125,12 @@ def limited_counts(
 
 
 def headers_of(limits: Sequence[RateLimit]) -> tuple[tuple[str, str], ...]:
-    """Return what an accepted request tells of limits: their header, without Retry-After, which some clients take for all."""
+    """Return the header that tells limits with an accepted request. Retry-After is left out: some clients would stop entirely."""
     return (("x-sentry-rate-limits", format_header(limits)),) if limits else ()
 
 
 def slow_down(wait_s: float) -> Answer:
-    """Return the answer to a sender that sends more requests than it may. It may send anything again after a moment."""
+    """Return the answer to a sender that sends too many requests. It may send anything again after `wait_s` seconds."""
     return too_many_requests((RateLimit(math.ceil(wait_s), (), "key", ABUSE_REASON),))
 
 

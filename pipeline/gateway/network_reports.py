@@ -57,7 +57,7 @@ _MEANINGS = {
     "abandoned": "The user left before the request was done",
     "unknown": "The request failed for an unknown reason",
 }
-"""What the types of the specification of Network Error Logging, and those that Chromium adds, mean."""
+"""The meanings of the types that the specification of Network Error Logging names, and of those that Chromium adds."""
 
 
 class NetworkReport(NamedTuple):
@@ -70,9 +70,9 @@ class NetworkReport(NamedTuple):
 
 
 def read_network_reports(body: bytes) -> list[NetworkReport]:
-    """Return the reports in a body; reports of another type are left out, as browsers mix types in one list.
+    """Return the reports in a body. Reports of other types are skipped, because browsers mix types in one list.
 
-    Raises RefusedRequestError (400) for a body that holds no report of a network error, and for more than MAX_REPORTS.
+    Raises RefusedRequestError (400) for a body without a report of a network error, or with more than MAX_REPORTS.
     """
     try:
         sent = msgspec.json.decode(body)

@@ -1,4 +1,4 @@
-"""Which web pages may send to a project, and which address a sender has. Pure functions."""
+"""Which web pages may send to a project, and the address of a sender. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 def is_origin_allowed(headers: Mapping[str, str], allowed: Sequence[str]) -> bool:
     """Whether a request's Origin, or its Referer without one, is among a project's `allowed_origins`.
 
-    A request that names neither is allowed, as are schemes other than http and https: extensions and apps have those.
-    An empty list allows no origin. Patterns are such as `*`, `example.com`, `*.example.com`, `https://example.com:8443`.
+    A request with neither header is allowed. So are schemes other than http and https, which extensions and apps use.
+    An empty list allows no origin. Examples of patterns: `*`, `example.com`, `*.example.com`, `https://example.com:8443`.
     """
     sent = headers.get("origin") or headers.get("referer") or ""
     if not sent.lower().startswith(("http://", "https://")):
@@ -25,10 +25,10 @@ def is_origin_allowed(headers: Mapping[str, str], allowed: Sequence[str]) -> boo
 
 
 def sender_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str | None:
-    """Return the sender's IP address; None where it cannot be told.
+    """Return the sender's IP address, or None if it is not known.
 
-    `peer` is `address:port` as the server has it. `X-Forwarded-For` counts only where the peer is in one of the `trusted`
-    networks: then its last address that is in none of them is the sender.
+    `peer` is the connection's `address:port`. `X-Forwarded-For` counts only if the peer is in one of the `trusted` networks. The
+    sender is then the last address in it that is in none of these networks.
     """
     address = _address(peer.rpartition(":")[0])
     for candidate in reversed(headers.get("x-forwarded-for", "").split(",")):

@@ -1,7 +1,7 @@
 """OpenTelemetry over HTTP (OTLP): the exceptions in a request of traces or of logs. Pure functions.
 
-Both encodings, protobuf and JSON, are read into the same types; fields that no event is made of are skipped. What each exception
-becomes is in `otlp_events.py`. See docs/gateway.md, "OpenTelemetry".
+Both encodings, protobuf and JSON, are read into the same types. Fields that events do not use are skipped. `otlp_events.py` makes
+events of the exceptions. See docs/gateway.md, "OpenTelemetry".
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
 MAX_OTLP_BYTES = 4_194_304
-"""Of a request's body, as decompressed; the limit that gRPC has for a message, which exporters' batches keep."""
+"""Limit of a decompressed body. It is gRPC's limit of a message, which batches of exporters keep."""
 MAX_EXCEPTIONS = 1_000
-"""In a request. A larger batch is refused with 413, so that its exporter cuts it."""
+"""Limit of exceptions in a request. A larger batch is refused with 413, and its exporter sends smaller ones."""
 MAX_DEPTH = 16
-"""How deep an attribute's lists and maps are read."""
+"""How deep lists and maps in an attribute are read."""
 
 JSON_TYPE = "application/json"
 PROTOBUF_TYPE = "application/x-protobuf"
@@ -31,7 +31,7 @@ Attributes = Mapping[str, Any]
 
 
 class OtlpException(NamedTuple):
-    """An exception, with what the request says around it.
+    """An exception, with its surroundings in the request.
 
     `time_ns` is in nanoseconds since the epoch, 0 if unknown. `trace_id` and `span_id` are hex digits, "" if unknown.
     `severity` is the log record's number (1 to 24), 0 for a span's. `name` is the span's; `body` the log record's text.
@@ -40,7 +40,7 @@ class OtlpException(NamedTuple):
     resource: Attributes
     scope: str
     attributes: Attributes
-    """Of the span event, or of the log record: `exception.type`, `exception.message`, `exception.stacktrace` are here."""
+    """Attributes of the span event or log record. They hold `exception.type`, `exception.message` and `exception.stacktrace`."""
     span_attributes: Attributes
     time_ns: int
     trace_id: str
@@ -52,7 +52,7 @@ class OtlpException(NamedTuple):
 
 
 class OtlpRequest(NamedTuple):
-    """What a request holds: its exceptions, and how many spans or log records stand there without one."""
+    """The content of a request: its exceptions, and the number of spans or log records without one."""
 
     exceptions: tuple[OtlpException, ...]
     others: int
@@ -171,7 +171,7 @@ def _invalid(cause: str) -> RefusedRequestError:
 
 
 def _read(found: Iterator[OtlpException | None]) -> OtlpRequest:
-    """Collect what was found; None stands for a span or log record without an exception."""
+    """Collect the exceptions. None stands for a span or log record without one."""
     exceptions: list[OtlpException] = []
     others = 0
     for one in found:
@@ -236,7 +236,7 @@ def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
 
 
 def _value(value: Any, depth: int = 0) -> Any:
-    """Return the plain value of an `AnyValue`, None for what is deeper than MAX_DEPTH or has no value."""
+    """Return the plain value of an `AnyValue`. None for values that are deeper than MAX_DEPTH, and for an empty one."""
     if value is None or depth > MAX_DEPTH:
         return None
     if isinstance(value, dict):
@@ -272,7 +272,7 @@ def _list_in(found: Any) -> Sequence[Any]:
 
 
 def _integer(value: int | str) -> int:
-    """Return a number that JSON may have as a text, because JavaScript cannot hold each; 0 for what is no 64-bit number."""
+    """Return a 64-bit number, which JSON may hold as text. 0 for any other value."""
     if isinstance(value, str):
         value = int(value) if len(value) <= len(str(-(2**63))) and value.isascii() and value.removeprefix("-").isdecimal() else 0
     return value if -(2**63) <= value < 2**64 else 0

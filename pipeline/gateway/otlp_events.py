@@ -1,4 +1,4 @@
-"""What an OpenTelemetry exception becomes: an error event as an SDK would send it. Pure functions.
+"""Makes an error event of an OpenTelemetry exception, as an SDK would send it. Pure functions.
 
 See docs/gateway.md, "OpenTelemetry", for the table of attributes.
 """
@@ -28,16 +28,16 @@ _PLATFORMS = {
     "swift": "cocoa",
     "webjs": "javascript",
 }
-"""Values of `telemetry.sdk.language`, and the platforms of events."""
+"""The platform of an event, by `telemetry.sdk.language`."""
 _MODULE_IN_TYPE = {"java": ".", "python": ".", "csharp": ".", "php": "\\"}
-"""Platforms whose exporters name an exception with its module, and what stands between the two."""
+"""Platforms whose exporters name an exception with its module, and the separator of the two."""
 _LEVELS = ((21, "fatal"), (17, "error"), (13, "warning"), (9, "info"))
-"""The least severity number of each level; what is below the last is `debug`, and 0 is unknown."""
+"""The lowest severity number of each level. Lower numbers are `debug`, and 0 is unknown."""
 _TOLD = frozenset({"exception.type", "exception.message", "exception.stacktrace", "exception.escaped"})
 
 
 def event_of(found: OtlpException, received: float) -> dict[str, Any]:
-    """Return the event that an exception becomes. `received` stands in for a time that is not known (epoch seconds)."""
+    """Return the event that an exception becomes. `received` (epoch seconds) is used if the exception has no time."""
     resource, attributes = found.resource, {**found.span_attributes, **found.attributes}
     platform = _PLATFORMS.get(_text(resource, "telemetry.sdk.language"), "other")
     event: dict[str, Any] = {
@@ -66,7 +66,7 @@ def event_of(found: OtlpException, received: float) -> dict[str, Any]:
 
 
 def event_id_of(found: OtlpException, project_id: int) -> str | None:
-    """Return an id (32 hex digits) that is the same when an exporter sends it again; None without a span and a time."""
+    """Return an event id that stays the same if the exporter sends the exception again. None without a span or a time."""
     if not (found.trace_id and found.span_id and found.time_ns):
         return None
     told = [found.attributes.get(name) for name in sorted(_TOLD)]
@@ -74,7 +74,7 @@ def event_id_of(found: OtlpException, project_id: int) -> str | None:
 
 
 def _exceptions(found: OtlpException, platform: str) -> list[dict[str, Any]]:
-    """Return the chain of exceptions. The last one's type and message are those of the attributes, which are exact."""
+    """Return the chain of exceptions. Type and message of the last one are taken from the attributes, which are exact."""
     stack = _text(found.attributes, "exception.stacktrace")
     chain = read_stack(stack, platform) or [ReadException()]
     last = chain[-1]
@@ -107,7 +107,7 @@ def _level(severity: int) -> str:
 
 
 def _release(resource: Mapping[str, Any]) -> str:
-    """Return `service@version`, the form of releases. A version that is a release already stays."""
+    """Return the release `service@version`. A version that already has this form stays."""
     service, version = _text(resource, "service.name"), _text(resource, "service.version")
     return f"{service}@{version}" if version and service and "@" not in version else version
 
@@ -150,7 +150,7 @@ def _contexts(found: OtlpException) -> dict[str, Any]:
 
 
 def _text(attributes: Mapping[str, Any], *names: str) -> str:
-    """Return the first of the attributes that is a text or a number, as a text; "" without one."""
+    """Return the first of the named attributes that is a text or a number, as text. "" if there is none."""
     for name in names:
         value = attributes.get(name)
         if isinstance(value, str) and value:

@@ -1,4 +1,4 @@
-"""The gateway's process: HTTP on an event loop, the spool's writer and the shipper in threads, probes beside them."""
+"""The gateway's process: HTTP on an event loop, the spool's writer and the shipper in threads, and probes."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SHIPPED_WITHIN_S = 3.0
 """How long the batch at hand may take to reach Kafka after that."""
 GONE_WITHIN_S = 9.0
 STUCK_AFTER_S = 20.0
-"""An event loop that does not turn for so long makes `/health` fail."""
+"""If the event loop does not run for this long, `/health` fails."""
 DURABLE_WITHIN_S = 3.0
-"""How long `/ready` waits for a record of its own to become durable, where the last one failed."""
+"""How long `/ready` waits for a test record to become durable, after the last record failed."""
 
 
 class Gateway(NamedTuple):
-    """A gateway put together."""
+    """The parts of a gateway."""
 
     settings: Settings
     door: Door
@@ -51,7 +51,7 @@ class Gateway(NamedTuple):
 
 
 def run_gateway(gateway: Gateway) -> int:
-    """Run until SIGTERM or SIGINT, and return the exit code. Raises SettingsError or OSError where a port cannot be had."""
+    """Run until SIGTERM or SIGINT, and return the exit code. Raises SettingsError or OSError if a port cannot be used."""
     return asyncio.run(_Process(gateway).run())
 
 
@@ -105,7 +105,7 @@ class _Process:
         await asyncio.to_thread(gateway.spool.close)
         await asyncio.to_thread(probes.shutdown)
         if self._shipper.is_alive() or not serving.done():
-            self._exit()  # nothing is lost: what was accepted is on disk, and Kafka's transaction is ended by the next life
+            self._exit()  # nothing is lost: accepted requests are on disk, and the next start ends the open transaction
         return 1 if self._has_failed else 0
 
     def _on_signal(self) -> None:
@@ -133,7 +133,7 @@ class _Process:
             self._events.call_soon_threadsafe(self._leaving.set)
 
     async def _tick(self) -> None:
-        """About once a second: follow the rules, write down what was refused, and bring metrics up to date."""
+        """About once a second, read changed rules, write the counts of refusals, and update the metrics."""
         gateway = self._gateway
         refused = gateway.rules.refused
         while True:
@@ -169,13 +169,13 @@ class _Process:
         )
 
     def _health(self) -> Page:
-        """Alive: the event loop turns, and the shipper's thread runs. A probe that fails here should restart the process."""
+        """Return 200 while the event loop and the shipper's thread run. If this fails, the process should be restarted."""
         silent_s = time.monotonic() - self._beat
         is_alive = silent_s < STUCK_AFTER_S and gateway_is_shipping(self._gateway)
         return json_page({"alive": is_alive, "silent_s": round(silent_s, 3)}, is_good=is_alive)
 
     def _ready(self) -> Page:
-        """Ready: what is accepted becomes durable. A broker that is away is lag, and no reason to send clients elsewhere."""
+        """Return 200 while accepted requests become durable. A broker that is away only causes lag, so it does not count."""
         error = self._gateway.spool.failure
         if error is not None and not self._leaving.is_set():
             error = self._try_spool()
@@ -185,7 +185,7 @@ class _Process:
         return json_page(body | {"why": error or ("leaving" if self._leaving.is_set() else "")}, is_good=is_ready)
 
     def _try_spool(self) -> str | None:
-        """Write a record that says nothing; return why it does not become durable."""
+        """Write an empty record. Return why it does not become durable, or None if it does."""
         try:
             self._gateway.spool.append(encode_head(Refusals(time.time(), ())), b"").result(DURABLE_WITHIN_S)
         except Exception as error:  # noqa: BLE001 -- whatever it is, this gateway cannot accept
@@ -197,5 +197,5 @@ class _Process:
 
 
 def gateway_is_shipping(gateway: Gateway) -> bool:
-    """Whether the shipper's loop has not ended by itself."""
+    """Whether the shipper's loop still runs."""
     return gateway.loop.state is not State.STOPPED

@@ -1,4 +1,4 @@
-"""What was refused, counted: one record of the spool a second, however many requests an attacker sends."""
+"""Counts refusals. They become one record of the spool a second, however many requests an attacker sends."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pipeline.model.category import DataCategory
 from pipeline.model.outcome import Fate
 
 MAX_KINDS = 1_000
-"""Kinds counted between two records; the head of a record has 64 KiB. Others count with their project, without key."""
+"""How many kinds of refusals are counted at a time, because a record's head holds 64 KiB. Further ones count without key."""
 
 _Kind = tuple[int, str | None, Fate, str, DataCategory]
 
 
 class RefusalCounts:
-    """Refusals since somebody took them. Used on one thread."""
+    """Refusals since the last `take`. Not thread-safe."""
 
     def __init__(self) -> None:
         self._counts: Counter[_Kind] = Counter()
         self.uncounted = 0
-        """Refusals beyond MAX_KINDS, whose outcome is not told."""
+        """Refusals beyond MAX_KINDS, which get no outcome."""
 
     def add(
         self, project_id: int, key: str | None, fate: Fate, reason: str | None, category: DataCategory, quantity: int
@@ -33,7 +33,7 @@ class RefusalCounts:
         self._counts[kind] += quantity
 
     def take(self, received: float) -> list[Refusals]:
-        """Return what was counted, in heads that fit a record, and begin anew."""
+        """Return the counts, in heads that fit a record, and reset them."""
         counts = [Count(*kind, quantity) for kind, quantity in self._counts.items()]
         self._counts.clear()
         return [Refusals(received, tuple(counts[at : at + 300])) for at in range(0, len(counts), 300)]

@@ -1,4 +1,4 @@
-"""Which endpoint a path means. Pure functions; see docs/gateway.md, "Endpoints"."""
+"""Finds the endpoint of a path. Pure functions; see docs/gateway.md, "Endpoints"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.http.answers import RefusedRequestError
 
 
 class Endpoint(StrEnum):
-    """What a client sends there."""
+    """The endpoints, by what clients send there."""
 
     ENVELOPE = "envelope"
     STORE = "store"
@@ -28,7 +28,10 @@ class Endpoint(StrEnum):
 
 
 class Route(NamedTuple):
-    """An endpoint of a project. `/api/store/` names none; the key does. `path_key` is a key that stands in the path."""
+    """An endpoint and its project.
+
+    The project is None for `/api/store/`, where the key tells it. `path_key` is a key in the path.
+    """
 
     endpoint: Endpoint
     project_id: int | None
@@ -56,14 +59,14 @@ _PROJECT = re.compile("[0-9]{1,19}")
 
 
 def is_for_sdks(path: str) -> bool:
-    """Whether a path lies where SDKs send, and browsers of any origin may: `/api/<project>/` other than 0, and `/api/store/`."""
+    """Whether a path is for SDKs, so that browsers may send from any origin: `/api/<project>/` except 0, and `/api/store/`."""
     return path.startswith("/api/") and not path.startswith("/api/0/")
 
 
 def find_route(path: str) -> Route | None:
-    """Return what a path with folded slashes means; None for a path that is no endpoint.
+    """Return the endpoint of a path without doubled slashes, or None if there is no such endpoint.
 
-    Raises RefusedRequestError (400) for a project that is not a positive number.
+    Raises RefusedRequestError (400) if the project is not a positive number.
     """
     if not is_for_sdks(path):
         return None

@@ -22,7 +22,7 @@ _HOSTS: dict[str, tuple[str, str]] = {
     "expect-ct-report": ("expectct", "Expect-CT failed for '{}'"),
     "expect-staple-report": ("expectstaple", "Expect-Staple failed for '{}'"),
 }
-"""The key that a report of a host lies under, the event's field, and the event's message."""
+"""For reports about a host, by their key: the field of the event, and the event's message."""
 _PINNING = ("hpkp", "Public key pinning validation failed for '{}'")
 _LOCAL = "'self'"
 _CSP_FIELDS = {
@@ -36,7 +36,7 @@ _CSP_FIELDS = {
     "sourcefile": "source_file",
     "statuscode": "status_code",
 }
-"""Names in the Reporting API, in lower case, and those of the older form, which events have."""
+"""Names of fields in the Reporting API, in lower case, and the older names, which events use."""
 _MESSAGES = {
     "child-src": ("Blocked 'child' source from '{}'", "Blocked inline 'child'"),
     "connect-src": ("Blocked 'connect' from '{}'", "Blocked inline 'connect'"),
@@ -52,11 +52,11 @@ _MESSAGES = {
     "style-src-attr": ("Blocked style attribute from '{}'", "Blocked style attribute"),
     "style-src-elem": ("Blocked 'style' from '{}'", "Blocked 'style' or 'link' element"),
 }
-"""What an event says for each directive: for what comes from elsewhere, and for what is the page's own."""
+"""The event's message for each directive: for resources of another origin, and for the page's own."""
 
 
 class ReportOrigin(NamedTuple):
-    """What the request itself says of all its reports; None for what it does not."""
+    """What the request itself says about its reports. None stands for what it does not say."""
 
     user_agent: str | None = None
     release: str | None = None
@@ -66,7 +66,7 @@ class ReportOrigin(NamedTuple):
 def read_reports(body: bytes) -> list[dict[str, Any]]:
     """Return the reports in a body, as sent.
 
-    Raises RefusedRequestError (400) for what is no report, and for more than MAX_REPORTS of them.
+    Raises RefusedRequestError (400) if the body is not a list of at most MAX_REPORTS reports.
     """
     try:
         sent = msgspec.json.decode(body)
@@ -79,7 +79,7 @@ def read_reports(body: bytes) -> list[dict[str, Any]]:
 
 
 def events_of(reports: list[dict[str, Any]], origin: ReportOrigin) -> Iterator[dict[str, Any]]:
-    """Yield the event that each report becomes."""
+    """Yield an event for each report."""
     for report in reports:
         event = _csp_event(report) if _kind_of(report) == "csp" else _host_event(report)
         user_agent = report.get("user_agent") if isinstance(report.get("user_agent"), str) else origin.user_agent
@@ -90,7 +90,7 @@ def events_of(reports: list[dict[str, Any]], origin: ReportOrigin) -> Iterator[d
 
 
 def _kind_of(report: dict[str, Any]) -> str | None:
-    """Return the event's field that a report becomes; None for what is no report."""
+    """Return the field of the event that a report becomes, or None if it is not a report."""
     if isinstance(report.get("csp-report"), dict) or (
         report.get("type") == "csp-violation" and isinstance(report.get("body"), dict)
     ):
@@ -124,7 +124,7 @@ def _csp_event(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _csp_message(directive: str, blocked: str, document: str) -> str:
-    """Return what an event about a blocked resource says. `blocked` and `document` are the URLs as the browser sent them."""
+    """Return the message of an event about a blocked resource. `blocked` and `document` are URLs as the browser sent them."""
     source = normalize_uri(blocked)
     is_local = source in {_LOCAL, "inline:", "eval:", normalize_uri(document) if document else _LOCAL}
     other, local = _MESSAGES.get(directive, (f"Blocked '{directive}' from '{{}}'", f"Blocked inline '{directive}'"))

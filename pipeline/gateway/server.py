@@ -1,6 +1,6 @@
-"""The way of a request: route and sender, body, inspection, rate limits, spool, answer. A 200 is sent after the record is synced.
+"""Handles a request: route and sender, body, inspection, rate limits, spool, answer. A 200 is sent after the record is synced.
 
-The server is granian (RSGI), in this process and on this event loop. What is decided about a request is in `accepting.py`.
+The server is granian (RSGI), in this process and on this event loop. `accepting.py` decides about requests.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ from pipeline.uploads.api import UploadApi
 log = logging.getLogger(__name__)
 
 INSPECTED_AT_ONCE_BYTES = 65_536
-"""A larger body is inspected in a thread, so that its neighbours do not wait."""
+"""A larger body is inspected in a thread, so that other requests do not wait."""
 UNPACKED_AT_ONCE_BYTES = 524_288
-"""A body that unpacks to more is inspected anew in a thread."""
+"""A body that unpacks to more is inspected again in a thread."""
 _CHANCE = random.Random()  # noqa: S311 -- names, not secrets; it is seeded by the system
 INSPECTING_THREADS = 2
-"""How many large bodies are inspected at a time. Each holds 14 MB at most, whatever it unpacks to."""
+"""How many large bodies are inspected at a time. Each takes at most 14 MB, however much it unpacks to."""
 
 
 class Door:
@@ -96,7 +96,7 @@ class Door:
         self._round_waiter: asyncio.Future[None]
 
     async def __rsgi__(self, scope: Any, protocol: Exchange) -> None:
-        """Answer one request, whatever comes."""
+        """Answer one request."""
         if scope.proto != "http":
             return
         request = read_request(scope)
@@ -138,7 +138,7 @@ class Door:
             return RefusedRequestError(503, "events cannot be stored at the moment", str(error)).answer()
 
     async def _accept(self, request: Request, sender: Sender, protocol: Exchange, address: str | None) -> Answer:
-        """Take the body in, make it durable, and answer."""
+        """Read the body, make it durable, and return the answer."""
         pieces = _body_of(request, protocol)
         is_sent = pieces is protocol
         declared = content_length(request.headers) if is_sent else None
@@ -181,7 +181,7 @@ class Door:
         return answer._replace(headers=(*answer.headers, *headers_of(limits)))
 
     async def _inspect(self, sender: Sender, body: Body[StagedBody]) -> Inspected:
-        """Inspect a body here where that is quick, else in a thread."""
+        """Inspect a body, in a thread if that may take long."""
         rules, refuse = self._rules.current, self._is_unknown_refused
         if isinstance(body.data, bytes) and len(body.data) <= INSPECTED_AT_ONCE_BYTES:
             try:
@@ -194,13 +194,13 @@ class Door:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _durable(self, written: Future[None]) -> None:
-        """Wait for a round of the spool. All who wait for the same one share a future. Raises SpoolError."""
+        """Wait until a round of the spool is durable. All requests of a round share the future. Raises SpoolError."""
         if written is not self._round:
             self._round, self._round_waiter = written, asyncio.wrap_future(written)
         await asyncio.shield(self._round_waiter)
 
     def _note(self, refused: RefusedRequestError, request: Request, sender: Sender | None) -> None:
-        """Count a refusal, and its outcome where it belongs to a project."""
+        """Count a refusal, and its outcome if it belongs to a project."""
         self._metrics.refused(refused.reason or str(refused.status))
         if refused.reason is None:
             return
@@ -212,7 +212,7 @@ class Door:
 
 
 def _new_id() -> str:
-    """Return an event id. Nobody must be unable to guess it, so the system is not asked for chance every time."""
+    """Return a new event id. It need not be hard to guess, so a fast generator is used instead of the system's."""
     return f"{_CHANCE.getrandbits(128):032x}"
 
 
@@ -222,7 +222,7 @@ def _project_in(path: str) -> int | None:
 
 
 def _body_of(request: Request, protocol: Exchange) -> AsyncIterable[bytes]:
-    """Return the body's pieces: a GET on the store endpoint has them in its query."""
+    """Return the body's pieces. A GET on the store endpoint has the body in its query."""
     if request.method != "GET" or "sentry_data" not in request.query:
         return protocol
     from urllib.parse import parse_qs  # noqa: PLC0415 -- nobody does this any more
@@ -235,7 +235,7 @@ async def _one(data: bytes) -> AsyncIterator[bytes]:
 
 
 def _accepted(request: Request, found: Inspected) -> Answer:
-    """Return the answer to what was accepted, in the form of its endpoint."""
+    """Return the answer to an accepted request, in the form of its endpoint."""
     match found.endpoint:
         case Endpoint.ENVELOPE | Endpoint.STORE:
             return pixel() if request.method == "GET" else accepted(found.event_id)

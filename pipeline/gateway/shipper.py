@@ -39,7 +39,7 @@ RETRY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ShipBatch:
-    """Records of the spool that are shipped together, as the loop takes them."""
+    """Records of the spool that are shipped together: the loop's batch."""
 
     entries: tuple[SpoolRecord, ...]
     records: Sequence[Record]
@@ -48,11 +48,11 @@ class ShipBatch:
 
     @property
     def positions(self) -> KafkaPositions:
-        """What the transaction commits."""
+        """The positions that the transaction commits."""
         return self.kept.positions(self.end.to_text())
 
     def halves(self) -> tuple[ShipBatch, ShipBatch]:
-        """Cut in two. The first half ends where its last record does."""
+        """Cut in two. The first half's position is the end of its last record."""
         middle = len(self.entries) // 2
         first = replace(self, entries=self.entries[:middle], records=self.records[:middle], end=self.entries[middle - 1].end)
         return first, replace(self, entries=self.entries[middle:], records=self.records[middle:])
@@ -63,9 +63,10 @@ class ShipBatch:
 
 
 class SpoolSource:
-    """The spool as the loop's source. Its position is the broker's; without a broker nothing is read, and the spool fills.
+    """The spool as the loop's source.
 
-    `register` ends what a former life of this gateway left open in Kafka; only then does the broker's position hold.
+    The broker keeps its position. While the broker is away nothing is read, and the spool fills. `register` ends the transaction
+    that an earlier process of this gateway left open. Only then is the broker's position valid.
     """
 
     def __init__(self, spool: Spool, kept: KeptPosition, register: Callable[[], None], bounds: BatchSettings) -> None:
@@ -80,16 +81,16 @@ class SpoolSource:
 
     @property
     def broken(self) -> int:
-        """Records, or runs of bytes that are none, that could not be read."""
+        """How many records, or damaged stretches between records, could not be read."""
         return self._broken + (self._reader.broken if self._reader else 0)
 
     @property
     def position(self) -> SpoolPosition | None:
-        """Up to where was read; None before the broker said where to begin."""
+        """The position up to which the spool was read. None until the broker has told where to begin."""
         return self._reader.position if self._reader else None
 
     def poll(self) -> ShipBatch | None:
-        """Return the next batch, or None where nothing comes within a tenth of a second, or the broker is away."""
+        """Return the next batch, or None if nothing comes within a tenth of a second or the broker is away."""
         reader = self._reader or self._open()
         if reader is None:
             return None
@@ -109,15 +110,15 @@ class SpoolSource:
         return ShipBatch(batch.records, records, batch.end, self._kept)
 
     def wait(self, seconds: float) -> bool:
-        """Do nothing for a while. A spool's records are never taken away."""
+        """Do nothing for a while. Nobody else takes the records of a spool, so the batch at hand stays."""
         time.sleep(seconds)
         return True
 
     def resume(self) -> None:
-        """Nothing to do: nothing comes between two polls."""
+        """Do nothing, because a spool delivers only when it is polled."""
 
     def committed(self, positions: KafkaPositions) -> None:
-        """Let go of what is in Kafka now. Where the disk fails it stays, and goes with what is committed later."""
+        """Delete from the spool what is in Kafka now. If the disk fails, it stays until a later commit."""
         position = SpoolPosition.parse(positions.metadata[PARTITION])
         assert position is not None, "written by this file"  # noqa: S101
         try:
@@ -126,12 +127,12 @@ class SpoolSource:
             log.warning("what was shipped stays in the spool: %s", error)
 
     def rewind(self) -> None:
-        """Begin again where the broker says."""
+        """Read again from the position that the broker keeps."""
         self._broken = self.broken
         self._reader = self._skipped = None
 
     def skipped(self) -> KafkaPositions | None:
-        """Return the position after bytes that are no record, if such bytes were the last that was read. See `Source.skipped`."""
+        """Return the position after damaged bytes, if such bytes were the last that was read. See `Source.skipped`."""
         if self._skipped is None:
             return None
         position, self._skipped = self._skipped, None
@@ -142,11 +143,11 @@ class SpoolSource:
         return "" if self._reader is not None else self._away
 
     def close(self) -> None:
-        """Release the client that asks for the position. The spool is its owner's."""
+        """Close the client that reads the position. The spool is closed by its owner."""
         self._kept.close()
 
     def _fail(self, error: OSError) -> None:
-        """Begin again where the broker says, after a pause: the disk may be read by then."""
+        """Read again from the broker's position after a pause, since the disk may work again by then."""
         log.error("the spool cannot be read: %s", error)
         self.rewind()
         self._away = f"spool: {error.strerror or error}"
@@ -166,14 +167,14 @@ class SpoolSource:
 
 
 def _as_record(entry: SpoolRecord, spool_id: str) -> Record:
-    """Name a record as the loop and its dead letters do. The body stays where it is until somebody wants it."""
+    """Return a record for the loop and its dead letters. Its body is not read from the spool."""
     position = (entry.position.segment, entry.position.offset)
     return Record(entry.head, Form.ENVELOPE, SOURCE, position, 0.0, Token(spool_id, *position))
 
 
 @dataclass(frozen=True, slots=True)
 class ShipResult:
-    """What a batch becomes: records for Kafka, and the same counted."""
+    """The result of a batch: records for Kafka, and what the metrics count."""
 
     outputs: dict[str, list[Output]]
     dead: Sequence[DeadLetter]
@@ -183,22 +184,22 @@ class ShipResult:
 
 
 class ShippingWork:
-    """The loop's work. It needs no service but the one that the sink writes to."""
+    """The loop's work. It needs no service besides the broker, to which the sink writes."""
 
     def __init__(self, kafka: KafkaSettings, rules: Callable[[], Rules], metrics: GatewayMetrics) -> None:
         self._kafka = kafka
         self._rules = rules
         self._metrics = metrics
         self.shipped_at = 0.0
-        """When the last record that is in Kafka was received, in epoch seconds; 0 before the first one."""
+        """When the last record that is in Kafka was received, in epoch seconds. 0 before the first one."""
 
     def run(self, batch: ShipBatch) -> ShipResult:
-        """Return what the batch becomes."""
+        """Return the messages, outcomes and dead letters that the batch becomes."""
         rules = self._rules()
         return self._result([ship(entry, rules) for entry in batch.entries])
 
     def give_up(self, batch: ShipBatch, error: BaseException) -> ShipResult:
-        """Return the dead letter of a record that nothing can be made of: its head and the beginning of its body."""
+        """Return the dead letter of a record that cannot be processed. It holds the head and the beginning of the body."""
         [entry], [record] = batch.entries, batch.records
         body = entry.head + (entry.body or b"")[:KEPT_OF_OVERSIZED]
         detail = describe_failure(error)
@@ -206,7 +207,7 @@ class ShippingWork:
         return self._result([Shipped([], [], [letter])])
 
     def committed(self, batch: ShipBatch, result: ShipResult, run_s: float, commit_s: float) -> None:
-        """Count what is in Kafka now."""
+        """Count a batch that is in Kafka now."""
         self.shipped_at = result.received or self.shipped_at
         self._metrics.shipped(
             records=len(batch.entries),
@@ -218,7 +219,7 @@ class ShippingWork:
         )
 
     def check(self) -> None:
-        """Nothing to ask."""
+        """Do nothing, because no service is needed."""
 
     def _result(self, parts: Sequence[Shipped]) -> ShipResult:
         outputs: defaultdict[str, list[Output]] = defaultdict(list)

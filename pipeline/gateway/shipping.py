@@ -1,6 +1,6 @@
-"""What a record of the spool becomes: each event an ingest message, and all else that arrived an outcome. Pure functions.
+"""Decides what a record of the spool becomes: ingest messages of its events, and outcomes of everything else. Pure functions.
 
-`shipper.py` brings it to Kafka.
+`shipper.py` brings them to Kafka.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REPORTS: tuple[tuple[str, Fate], ...] = (
     ("filtered_events", Fate.FILTERED),
     ("filtered_sampling_events", Fate.FILTERED),
 )
-"""The lists of a client report, and what each means."""
+"""The lists of a client report, and the fate of their entries."""
 MAX_REASON_CHARS = 200
 
 
@@ -53,7 +53,7 @@ class KeyedMessage(NamedTuple):
 
 @dataclass(slots=True)
 class Shipped:
-    """What records of the spool become."""
+    """The messages, outcomes and dead letters that records of the spool become."""
 
     messages: list[KeyedMessage]
     outcomes: list[Outcome]
@@ -62,9 +62,9 @@ class Shipped:
 
 
 def ship(entry: SpoolRecord, rules: Rules) -> Shipped:
-    """Return what one record of the spool becomes. Pure, but for reading the record's body.
+    """Return what one record of the spool becomes. Pure, except that it reads the record's body.
 
-    Raises msgspec.DecodeError for a head that no version of the gateway wrote, and OSError where the body cannot be read.
+    Raises msgspec.DecodeError if the gateway did not write the head, and OSError if the body cannot be read.
     """
     head = parse_head(entry.head)
     shipped = Shipped([], [], [], head.received)
@@ -85,7 +85,7 @@ def ship(entry: SpoolRecord, rules: Rules) -> Shipped:
     scope = _scope(head.project_id, head.public_key, rules)
     try:
         _ship_arrival(head, scope, entry, shipped)
-    except (EnvelopeError, RefusedRequestError):  # a version that took it could read it
+    except (EnvelopeError, RefusedRequestError):  # only possible if another version of the gateway accepted it
         shipped.outcomes.append(_outcome(head, scope, Fate.INVALID, "invalid_envelope", DataCategory(head.event_category), 1))
     return shipped
 
@@ -113,7 +113,7 @@ def _ship_arrival(head: Arrival, scope: Scope, entry: SpoolRecord, shipped: Ship
 
 
 def _ship_otlp(head: Arrival, scope: Scope, body: bytes, shipped: Shipped) -> None:
-    """Ship each exception as an event. Spans and log records without one become an outcome `unsupported` together."""
+    """Ship each exception as an event. Spans or log records without one become one outcome `unsupported`."""
     read, category_of_others = OTLP[Endpoint(head.endpoint)]
     request = read(body, head.content_type)
     for number, found in enumerate(request.exceptions):
@@ -130,12 +130,15 @@ def _ship_event(head: Arrival, scope: Scope, event_id: str, event: Mapping[str, 
 
 
 def _id_of_report(first: str, number: int) -> str:
-    """Return the id of one of the events of a request: the first has the request's, the others one that follows from it."""
+    """Return the id of one of the events of a request.
+
+    The first has the request's id, the ids of the others are derived from it.
+    """
     return first if number == 0 else xxhash.xxh3_128_hexdigest(f"{first}/{number}".encode())
 
 
 def _ship_items(head: Arrival, scope: Scope, items: Iterable[StreamedItem], shipped: Shipped) -> None:
-    """Sort an envelope's items. Each becomes a message, outcomes of a client report, or one outcome `unsupported`."""
+    """Ship an envelope's items. Each becomes a message, outcomes of a client report, or one outcome `unsupported`."""
     is_empty = True
     for item in items:
         is_empty = False
@@ -152,7 +155,7 @@ def _ship_items(head: Arrival, scope: Scope, items: Iterable[StreamedItem], ship
 
 
 def _message(head: Arrival, scope: Scope, payload: bytes) -> bytes:
-    """Return an ingest message: Relay's fields, the payload as sent, and `key_id`, which Relay has inside its payload."""
+    """Return an ingest message: Relay's fields with the payload as sent, and `key_id`, which Relay puts into the payload."""
     message = {
         "type": "event",
         "payload": payload,
@@ -167,7 +170,7 @@ def _message(head: Arrival, scope: Scope, payload: bytes) -> bytes:
 
 
 def _reported(payload: bytes, head: Arrival, scope: Scope) -> Iterator[Outcome]:
-    """Yield the outcomes of a client report: what its SDK dropped. A report that cannot be read tells nothing."""
+    """Yield the outcomes of a client report, which lists what an SDK dropped. An unreadable report yields none."""
     try:
         report = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

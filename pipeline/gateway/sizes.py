@@ -1,4 +1,7 @@
-"""How large the things in an envelope may be. Any excess refuses the whole envelope with 413. See docs/gateway.md, "Sizes"."""
+"""Size limits of the items of an envelope.
+
+If one is exceeded, the whole envelope is refused with 413. See docs/gateway.md, "Sizes".
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ from pipeline.stages.decode.categories import category_of_item
 
 MIB = 1_048_576
 MAX_BODY_BYTES = 200 * MIB
-"""Of a request's body, as sent and as decompressed."""
+"""Limit of a request's body, both as sent and as decompressed."""
 MAX_EVENT_BYTES = MIB
 MAX_ATTACHMENTS = 30
 MAX_ATTACHMENT_BYTES = 200 * MIB
-"""Of one attachment, and of all of an envelope."""
+"""Limit of one attachment, and of all attachments of an envelope together."""
 
 _EVENTS = frozenset({"event", "transaction", "security", "raw_security", "nel", "feedback", "form_data", "replay_event"})
 _SINGLE = frozenset({"event", "transaction", "security", "raw_security", "nel"})
-"""Of these an envelope holds one at most."""
+"""Types of items of which an envelope may hold only one."""
 _ATTACHMENTS = frozenset({"attachment", "unreal_report"})
 _LARGEST: dict[str, int] = dict.fromkeys(_EVENTS, MAX_EVENT_BYTES) | {
     "attachment": MAX_ATTACHMENT_BYTES,
@@ -37,7 +40,7 @@ _MOST = {"client_report": 100, "session": 100, "sessions": 100, "check_in": 100}
 
 
 class Sizes:
-    """What an envelope has used up of its limits. Each item is shown to `add` as soon as its size is known."""
+    """Checks an envelope against the limits. `add` is called for each item as soon as its size is known."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -46,11 +49,11 @@ class Sizes:
 
     @staticmethod
     def largest(kind: str, *, is_container: bool) -> int:
-        """Return how many bytes an item of a type may have."""
+        """Return the limit in bytes of an item of a type."""
         return _CONTAINER if is_container else _LARGEST.get(kind, MAX_BODY_BYTES)
 
     def add(self, kind: str, size: int, *, is_container: bool = False) -> None:
-        """Count an item. Raises RefusedItemError (413) where it is too large, or one too many."""
+        """Count an item. Raises RefusedItemError (413) if it is too large, or if there are too many."""
         self._counts[kind] += 1
         self._singles += kind in _SINGLE
         if kind in _ATTACHMENTS:
@@ -69,6 +72,6 @@ def too_large(kind: str, size: int = 1) -> RefusedItemError:
     """Return the refusal of an envelope whose item of this type is too large."""
     category, quantity = category_of_item(kind, size)
     if kind not in _LARGEST:
-        kind = "unknown"  # a sender must not choose what reasons there are
+        kind = "unknown"  # senders must not be able to make up reasons
     detail, cause, reason = "envelope exceeded size limits", f"{kind} is too large", f"too_large:{kind}"
     return RefusedItemError(413, detail, cause, reason=reason, category=category, quantity=quantity)

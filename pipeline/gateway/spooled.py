@@ -1,4 +1,4 @@
-"""What the gateway writes into its spool: a head that says what a record is, before the body as it was received."""
+"""The heads of the records that a gateway writes into its spool. After the head comes the body as it was received."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pipeline.model.outcome import Fate
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """The head of a request that was answered with 200; the record's body is the request's, still encoded.
+    """The head of a request that was answered with 200. The record's body is the request's body, still encoded.
 
-    `received` is in epoch seconds. `event_id` is the one that the sender was told, or that the envelope gets (32 hex digits).
+    `received` is in epoch seconds. `event_id` is the id that the sender was told, or that the envelope gets (32 hex digits).
     """
 
     endpoint: str
@@ -22,17 +22,17 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, tag=1):
     encodings: tuple[str, ...] = ()
     remote_addr: str | None = None
     event_category: int = int(DataCategory.ERROR)
-    """What a request counts as that is answered and not processed."""
+    """The category of a request that is answered but not processed."""
     user_agent: str | None = None
     release: str | None = None
     environment: str | None = None
-    """These three are of browsers' reports, which do not name them."""
+    """User agent, release and environment are set for browsers' reports, whose body does not hold them."""
     content_type: str = ""
-    """Of an OTLP request, which is protobuf or JSON."""
+    """Set for OTLP requests, which are protobuf or JSON."""
 
 
 class Count(msgspec.Struct, frozen=True, array_like=True):
-    """How much of a category of a project was refused for one reason."""
+    """How much of one category a project was refused for one reason."""
 
     project_id: int
     public_key: str | None
@@ -43,7 +43,7 @@ class Count(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Refusals(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """The head of a record without a body: what was refused in a second."""
+    """The head of a record without a body: the counts of what was refused in one second."""
 
     received: float
     counts: tuple[Count, ...]
@@ -59,6 +59,6 @@ def encode_head(head: Arrival | Refusals) -> bytes:
 
 
 def parse_head(data: bytes) -> Arrival | Refusals:
-    """Read a head. Raises msgspec.DecodeError for bytes that are none."""
+    """Parse a head. Raises msgspec.DecodeError."""
     head: Arrival | Refusals = _DECODER.decode(data)
     return head

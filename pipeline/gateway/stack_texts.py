@@ -1,10 +1,10 @@
-"""Stack traces that arrive as text: each runtime's way of printing them, read into exceptions with frames. Pure functions.
+"""Parses stack traces that arrive as text, in the form that each language prints, into exceptions with frames. Pure functions.
 
 OpenTelemetry carries a stack trace as the text that the language prints (`exception.stacktrace`). `read_stack` returns the
-exceptions in the order that events have them: the cause first, the one that was raised last at the end; frames go from the oldest
-call to the newest. What a line does not say is left out. See docs/gateway.md, "OpenTelemetry".
+exceptions in the order of events: the cause first, the exception that was raised last at the end. Frames go from the oldest call
+to the newest. What a line does not tell is left out. See docs/gateway.md, "OpenTelemetry".
 
-This file is long because a reader compares the forms side by side.
+This file is long because it holds the forms of all languages, which are best compared side by side.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any
 MAX_EXCEPTIONS = 50
 MAX_FRAMES = 2_000
 MAX_LINE_CHARS = 4_096
-"""A longer line is cut before a pattern sees it. No pattern here takes more than linear time."""
+"""Longer lines are cut before patterns are tried. All patterns take linear time."""
 MAX_TEXT_CHARS = 262_144
-"""What stands behind is not read."""
+"""The rest of a longer text is not read."""
 
 StackFrame = dict[str, Any]
-"""A frame as an event has it: `function`, `module`, `filename` or `abs_path`, `lineno`, `colno`, `context_line`."""
+"""A frame in the form of events: `function`, `module`, `filename` or `abs_path`, `lineno`, `colno`, `context_line`."""
 
 
 @dataclass(slots=True)
 class ReadException:
-    """An exception of a text. `type` and `value` are None where the text does not name them. The oldest frame is the first."""
+    """An exception of a text. `type` and `value` are None if the text does not name them. The oldest frame comes first."""
 
     type: str | None = None
     value: str | None = None
@@ -37,8 +37,8 @@ class ReadException:
 def read_stack(text: str, platform: str | None) -> list[ReadException]:
     """Return the exceptions of a stack trace, at most MAX_EXCEPTIONS, each with at most MAX_FRAMES frames.
 
-    `platform` is the event's; its form is tried first. Where it reads no frame, the form that reads the most frames counts,
-    because what an exporter says of its language is not always so. Without any frame the list is empty.
+    `platform` is the event's, and its form is tried first. If that reads no frame, the form that reads the most frames is used,
+    because exporters sometimes name a wrong language. Without any frame the list is empty.
     """
     lines = [line[:MAX_LINE_CHARS] for line in text[:MAX_TEXT_CHARS].splitlines()]
     own = _FORMS.get(platform or "")
@@ -59,12 +59,12 @@ def _bounded(exceptions: list[ReadException]) -> list[ReadException]:
 
 
 def _known(**fields: Any) -> StackFrame:
-    """Return a frame of the fields that are known."""
+    """Return a frame with those fields that are not empty."""
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def _head(text: str) -> tuple[str | None, str | None]:
-    """Return type and value of a line such as `ValueError: no such key`; no type where the line does not begin with a name."""
+    """Return type and value of a line such as `ValueError: no such key`; the type is None if there is none."""
     match = _HEAD.fullmatch(text.strip())
     return (match["type"], match["value"] or None) if match else (None, text.strip() or None)
 
@@ -100,7 +100,7 @@ def _python(lines: Sequence[str]) -> list[ReadException]:
     for line in lines:
         if len(found) > MAX_EXCEPTIONS:
             break
-        inside = line.partition("|")[2][1:] if line.lstrip().startswith("|") else line  # a group's lines begin with a bar
+        inside = line.partition("|")[2][1:] if line.lstrip().startswith("|") else line  # those of a group begin with a bar
         text = inside.lstrip(" |")
         if _PYTHON_START.fullmatch(text.rstrip()):
             settle()
@@ -163,7 +163,7 @@ def _java(lines: Sequence[str]) -> list[ReadException]:
             break
         indent = len(line) - len(line.lstrip())
         if suppressed_at is not None and indent > suppressed_at:
-            continue  # what a suppressed exception had: it did not lead here
+            continue  # frames of a suppressed exception, which is no cause
         suppressed_at = None
         if match := _JAVA_SUPPRESSED.match(line):
             suppressed_at = len(match["indent"])
@@ -257,7 +257,7 @@ _GO_ROUTINE = re.compile(r"goroutine \d+ \[[^\]]*\]:")
 _GO_FUNCTION = re.compile(r"(?:created by )?(?P<name>\S+?)(?:\([^()]*\)|\(\.\.\.\))?(?: in goroutine \d+)?")
 _GO_PLACE = re.compile(r"\s+(?P<path>\S.*?):(?P<line>\d{1,9})(?: \+0x[0-9a-f]+)?")
 _GO_RECORDERS = ("runtime/debug", "go.opentelemetry.io/otel/sdk/trace", "go.opentelemetry.io/otel/sdk/log")
-"""Packages that print the stack. Their frames at the newest end are not where the error was."""
+"""Packages that print the stack. Their frames at the newest end are not part of the error."""
 
 
 def _go(lines: Sequence[str]) -> list[ReadException]:
@@ -277,7 +277,7 @@ def _go(lines: Sequence[str]) -> list[ReadException]:
             match = _GO_FUNCTION.fullmatch(line.strip())
             name = match["name"] if match else None
     panicked = [index for index, frame in enumerate(frames) if frame.get("function") == "panic" and "module" not in frame]
-    if panicked:  # what is newer is the deferred call that recovered
+    if panicked:  # newer frames belong to the deferred call that recovered
         frames = frames[panicked[-1] + 1 :]
     while frames and str(frames[0].get("module", "")).startswith(_GO_RECORDERS):
         del frames[0]

@@ -1,4 +1,4 @@
-"""What the legacy store endpoint takes: an event as JSON, plain or packed by hand. Pure functions."""
+"""The body of the legacy store endpoint: an event as JSON, plain or compressed by the client. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.model.event_id import parse_event_id
 
 
 class StoreBody(NamedTuple):
-    """An event as JSON text, with the id that it names (32 hex digits, None without one) and its item type."""
+    """An event as JSON text, with its id (32 hex digits, or None) and its item type."""
 
     text: bytes
     event_id: str | None
@@ -28,9 +28,9 @@ class _Known(msgspec.Struct):
 
 
 def read_store_body(body: bytes) -> StoreBody:
-    """Read a body: JSON, its base64, or the base64 of its zlib form.
+    """Parse a body: JSON, base64 of JSON, or base64 of zlib-compressed JSON.
 
-    Raises RefusedRequestError: 400 where it is none of them, 413 where the event is larger than 1 MiB.
+    Raises RefusedRequestError: 400 if it is none of these, 413 if the event is larger than 1 MiB.
     """
     text = body.strip()
     if not text:
