@@ -23,6 +23,7 @@ COMMANDS = {
     "redis": "Check that Redis keeps what it acknowledges.",
     "topics": "Create and check the Kafka topics.",
     "dead-letters": "List, show and replay records that failed.",
+    "export": "Write events from Kafka into a file.",
     "offsets": "Show or move the workers' Kafka offsets.",
     "load": "Send test events to Kafka at a set rate.",
     "doctor": "Examine the installation, and say what to do.",

@@ -6,21 +6,17 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from pipeline.kafka.config import admin_config, reader_config, transactional_config
+from pipeline.kafka.config import admin_config, transactional_config
 from pipeline.kafka.dead_letters import LetterAddress, StoredLetter, Wanted, mark, read_mark
-from pipeline.kafka.errors import when_settled
+from pipeline.kafka.topic_reader import READ_FOR_S, TIMEOUT_S, TopicReader
 from pipeline.settings.schema import KafkaSettings, Settings
 
-TIMEOUT_S = 15.0
 BROKERS_SWEEP_S = 10.0
 """How long a broker may take to abort a transaction after its time-out."""
-READ_FOR_S = 0.05
-"""How long one `consume` call collects records, even at the end of a partition."""
 LETTERS_PER_TRANSACTION = 500
 BYTES_PER_TRANSACTION = 16_000_000
 """Bounds the memory of a replay. A transaction exceeds it by at most one letter, for which the client's queue has room."""
@@ -48,17 +44,19 @@ class DeadLetterTopic:
         With `is_settled`, wait first until all transactions that are open now have ended. Raises KafkaException.
         """
         self._kafka = settings.kafka
-        self._topic = settings.kafka.dead_letters
-        self._consumer = Consumer(reader_config(settings.kafka, max_record_bytes=settings.input.max_record_bytes))
-        self._ends = self._find_settled_ends() if is_settled else self._find_ends()
+        self._reader = TopicReader(settings, settings.kafka.dead_letters)
+        if is_settled:
+            self._settle()
 
     def replayed(self) -> set[LetterAddress]:
         """Return the addresses of all dead letters that were replayed."""
-        return {place for message in self._messages(self._first()) if (place := read_mark(_headers(message))) is not None}
+        messages = self._reader.messages(self._reader.first())
+        return {place for message in messages if (place := read_mark(_headers(message))) is not None}
 
     def letters(self, wanted: Wanted) -> Iterator[StoredLetter]:
         """Yield the dead letters that `wanted` selects, replayed or not, partition by partition, in the order of offsets."""
-        for message in self._messages(self._first() if wanted.places is None else _starts(self._first(), wanted.places)):
+        first = self._reader.first()
+        for message in self._reader.messages(first if wanted.places is None else _starts(first, wanted.places)):
             headers = _headers(message)
             if read_mark(headers) is None:
                 place = LetterAddress(message.partition(), message.offset())
@@ -68,57 +66,21 @@ class DeadLetterTopic:
 
     def close(self) -> None:
         """Close the consumer."""
-        self._consumer.close()
+        self._reader.close()
 
-    def _find_ends(self) -> dict[int, tuple[int, int]]:
-        known = self._consumer.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic]
-        if known.error is not None:
-            raise KafkaException(known.error)
-        return {
-            partition: when_settled(partial(self._find_end, TopicPartition(self._topic, partition)), TIMEOUT_S)
-            for partition in known.partitions
-        }
-
-    def _find_settled_ends(self) -> dict[int, tuple[int, int]]:
-        """Wait for the end of open transactions, because no reader sees marks behind an open one. Return the ends."""
-        ends = self._find_ends()
-        latest = dict.fromkeys((TopicPartition(self._topic, partition) for partition in ends), OffsetSpec.latest())
+    def _settle(self) -> None:
+        """Wait for the end of open transactions, because no reader sees marks behind an open one."""
+        topic, ends = self._kafka.dead_letters, self._reader.ends
+        latest = dict.fromkeys((TopicPartition(topic, partition) for partition in ends), OffsetSpec.latest())
         admin = AdminClient(admin_config(self._kafka))
         futures = admin.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_S)
         produced = {place.partition: future.result().offset for place, future in futures.items()}
         until = time.monotonic() + self._kafka.transaction_timeout_s + BROKERS_SWEEP_S + TIMEOUT_S
-        while any(ends[partition][1] < offset for partition, offset in produced.items()):
+        while any(self._reader.ends[partition][1] < offset for partition, offset in produced.items()):
             if time.monotonic() > until:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 -- the client's name
             time.sleep(READ_FOR_S)
-            ends = self._find_ends()
-        return ends
-
-    def _find_end(self, place: TopicPartition) -> tuple[int, int]:
-        ends: tuple[int, int] = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
-        return ends
-
-    def _first(self) -> dict[int, int]:
-        return {partition: low for partition, (low, high) in self._ends.items() if low < high}
-
-    def _messages(self, starts: dict[int, int]) -> Iterator[Message]:
-        """Yield the messages of each partition from its start to where it ended when the topic was opened."""
-        for partition, start in starts.items():
-            self._consumer.assign([TopicPartition(self._topic, partition, start)])
-            silent_since = time.monotonic()
-            at_end = False
-            while not at_end:
-                for message in self._consumer.consume(500, READ_FOR_S):
-                    silent_since = time.monotonic()
-                    error = message.error()
-                    if error is None and message.offset() < self._ends[partition][1]:
-                        yield message
-                    elif error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- the client's name
-                        at_end = True
-                    else:
-                        raise KafkaException(error)
-                if time.monotonic() - silent_since > TIMEOUT_S:
-                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 -- the client's name
+            self._reader.ends = self._reader.find_ends()
 
 
 def replay_letters(
