@@ -6,7 +6,7 @@ import errno
 
 
 class SpoolError(Exception):
-    """A record could not be made durable; nothing of it is acknowledged. The text names the cause, such as a full disk."""
+    """A record could not be made durable, and is not acknowledged. The message names the cause, such as a full disk."""
 
     def __init__(self, error: OSError) -> None:
         self.is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}

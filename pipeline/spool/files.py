@@ -1,4 +1,4 @@
-"""The file operations that the spool is made of: few, so that a test can run it on a model of a file system."""
+"""The file operations that the spool uses. They are few, so that tests can run it on a model of a file system."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class SpoolFiles(Protocol):
         """Return every file's name with its size in bytes."""
 
     def create(self, name: str) -> int:
-        """Create a file that must not exist yet, and return a handle to append to it. Durable after `sync_folder`."""
+        """Create a file, which must not exist yet, and return a handle for appending. Its name is durable after `sync_folder`."""
 
     def append(self, handle: int, parts: Sequence[bytes]) -> None:
-        """Write all parts at the end of the file. Durable after `sync`."""
+        """Append all parts to the file. They are durable after `sync`."""
 
     def sync(self, handle: int) -> None:
-        """Make durable all that was appended."""
+        """Make everything durable that was appended."""
 
     def close(self, handle: int) -> None:
-        """Close a handle. It makes nothing durable."""
+        """Close a handle. This makes nothing durable."""
 
     def truncate(self, name: str, size: int) -> None:
         """Cut a file to `size` bytes, and make that durable."""
@@ -39,19 +39,19 @@ class SpoolFiles(Protocol):
         """Return up to `size` bytes from `offset`; fewer at the end of the file."""
 
     def rename(self, name: str, new_name: str) -> None:
-        """Rename a file; an existing one of the new name is replaced. Durable after `sync_folder`."""
+        """Rename a file, and replace an existing one of the new name. Durable after `sync_folder`."""
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that does not exist is fine. Durable after `sync_folder`."""
+        """Remove a file if it exists. Durable after `sync_folder`."""
 
     def sync_folder(self) -> None:
-        """Make durable which names exist."""
+        """Make the names of files durable."""
 
 
 class DiskFiles:
-    """A folder on disk, locked against a second process for as long as this one lives.
+    """A folder on disk, locked against other processes for as long as this one lives.
 
-    Creates the folder where there is none. Raises SpoolInUseError, or OSError where it cannot be written.
+    Creates the folder if there is none. Raises SpoolInUseError, or OSError if it cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,7 +119,7 @@ class DiskFiles:
 
 
 def write_whole(files: SpoolFiles, name: str, content: bytes) -> None:
-    """Replace a small file as a whole: after a power loss it holds the old content or the new one."""
+    """Replace the content of a small file. After a power loss it holds either the old content or the new one."""
     temporary = f"{name}.new"
     files.remove(temporary)
     handle = files.create(temporary)

@@ -27,12 +27,12 @@ READ_BYTES = 4 * MAX_RECORD_BYTES
 PIECE_BYTES = 262_144
 """How much of a large body is read at once."""
 MAX_PUT_ASIDE_BYTES = 67_108_864
-"""Broken bytes that are kept, over all files. More are counted and not kept: a broken disk must not fill what is left of it."""
+"""How many damaged bytes are kept in all. Further ones are only counted, so that a broken disk is not filled with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolRecord:
-    """One record. `end` is the position behind it. `body_bytes` is the size of its body, which `pieces` yields."""
+    """One record. `end` is the position after it. `body_bytes` is the size of its body, which `pieces` yields."""
 
     position: SpoolPosition
     end: SpoolPosition
@@ -43,7 +43,7 @@ class SpoolRecord:
     files: SpoolFiles
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the body, in pieces where it is large. Raises OSError where its file cannot be read."""
+        """Yield the body, in pieces if it is large. Raises OSError if its file cannot be read."""
         if self.body is not None:
             yield self.body
             return
@@ -53,7 +53,7 @@ class SpoolRecord:
 
 @dataclass(frozen=True, slots=True)
 class SpoolBatch:
-    """Records in order. Once they are carried on, all before `end` is done with."""
+    """Records in order. Once they are committed, everything before `end` may be deleted."""
 
     records: tuple[SpoolRecord, ...]
     start: SpoolPosition
@@ -61,9 +61,9 @@ class SpoolBatch:
 
 
 class SpoolReader:
-    """Reads from a position on, up to what the writer has made durable. Not thread-safe.
+    """Reads from a position up to what the writer has made durable. Not thread-safe.
 
-    Bytes that are no record, and records whose body is damaged or gone, are put aside into a file and counted in `broken`.
+    Damaged bytes, and records whose body is damaged or missing, are put aside into a file and counted in `broken`.
     """
 
     def __init__(self, files: SpoolFiles, end: Callable[[], SpoolPosition], start: SpoolPosition) -> None:
@@ -71,13 +71,13 @@ class SpoolReader:
         self._end = end
         self.position = start
         self.broken = 0
-        """Records, or runs of bytes that are none, that could not be read."""
+        """How many records, or damaged stretches between records, could not be read."""
 
     def read(self, max_records: int, max_bytes: int) -> SpoolBatch | None:
-        """Return the next batch; None where there is nothing to read now. Raises OSError where a segment cannot be read.
+        """Return the next batch, or None if there is nothing to read now. Raises OSError if a segment cannot be read.
 
-        A batch ends at either limit; the record that crosses `max_bytes`, bodies in files included, is its last. A batch without
-        records moves past what is broken.
+        A batch ends at either limit. The record that exceeds `max_bytes` (bodies in files count) is its last. A batch without
+        records moves past damaged bytes.
         """
         start = self.position
         records: list[SpoolRecord] = []
@@ -93,7 +93,7 @@ class SpoolReader:
         return SpoolBatch(tuple(records), start, self.position)
 
     def _records(self) -> Iterator[SpoolRecord | None]:
-        """Yield record after record, None for what is broken; `position` is moved past each before it is yielded."""
+        """Yield the records, and None for damaged ones. `position` is moved past each before it is yielded."""
         end = self._end()
         while self.position < end:
             number, offset = self.position
@@ -113,17 +113,17 @@ class SpoolReader:
                 self.position = SpoolPosition(following, 0)
 
     def _read_piece(self, end: SpoolPosition) -> tuple[bytes, bool]:
-        """Read on in the current segment; the second is whether that is all the rest of it."""
+        """Return the next bytes of the current segment, and whether they are all of its rest."""
         number, offset = self.position
         wanted = READ_BYTES if number < end.segment else min(READ_BYTES, end.offset - offset)
         try:
             data = self._files.read(segment_name(number), offset, wanted)
-        except FileNotFoundError:  # it was carried on and deleted, in an earlier life
+        except FileNotFoundError:  # an earlier process has committed and deleted it
             return b"", True
         return data, len(data) < READ_BYTES
 
     def _next_segment(self, number: int, end: SpoolPosition) -> int | None:
-        """Return the number of the next segment that may be read; None where the writer is in this one."""
+        """Return the number of the next segment to read, or None if the writer still uses this one."""
         if number >= end.segment:
             return None
         numbers = (segment_number(name) for name in self._files.sizes())
@@ -142,7 +142,7 @@ class SpoolReader:
         return record
 
     def _has_body(self, record: SpoolRecord, header: Header) -> bool:
-        """Whether the file of a record's body is there and intact."""
+        """Whether the file of a record's body exists and is intact."""
         checksum = xxhash.xxh3_64()
         try:
             for piece in record.pieces():
@@ -152,7 +152,7 @@ class SpoolReader:
         return checksum.intdigest() == header.body_checksum
 
     def _put_aside(self, position: SpoolPosition, data: bytes) -> None:
-        """Keep what cannot be read for a person to look at. The same bytes make the same file, however often they are met."""
+        """Keep damaged bytes in a file for a person to look at. The same bytes always give the same file."""
         self.broken += 1
         name = f"{body_name(position).removesuffix('.body')}.broken"
         log.error("the spool holds bytes that are no record", extra={"position": position.to_text(), "bytes": len(data)})

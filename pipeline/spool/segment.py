@@ -1,7 +1,7 @@
-"""How records lie in a segment, and how the names of a spool's files are made. Pure functions.
+"""The form of records in a segment, and the names of the spool's files. Pure functions.
 
-A record is a header of 44 bytes, the head, and the body unless that has a file of its own. The header has a checksum of its
-own, so that a damaged body costs one record, and a damaged header no more than the bytes up to the next good one.
+A record is a header of 44 bytes, the head, and the body, unless the body has a file of its own. The header has its own checksum.
+So a damaged body costs one record, and a damaged header costs the bytes up to the next intact one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BODY = re.compile(r"(\d{12})-(\d{11})\.body")
 
 
 class SpoolPosition(NamedTuple):
-    """A place in the spool: the number of a segment, and an offset in it in bytes. Later records have greater positions."""
+    """A position in the spool: the number of a segment, and an offset in bytes. Later records have greater positions."""
 
     segment: int
     offset: int
@@ -40,13 +40,13 @@ class SpoolPosition(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> SpoolPosition | None:
-        """Read the text form; None for anything else."""
+        """Parse the text form. None for any other text."""
         match = re.fullmatch(r"(\d{1,12}):(\d{1,11})", text, re.ASCII)
         return cls(int(match[1]), int(match[2])) if match else None
 
 
 class Header(NamedTuple):
-    """What a record's header says of it."""
+    """The fields of a record's header."""
 
     head_bytes: int
     body_bytes: int
@@ -56,12 +56,12 @@ class Header(NamedTuple):
 
     @property
     def record_bytes(self) -> int:
-        """What the record takes in its segment."""
+        """The size of the whole record in its segment."""
         return HEADER_BYTES + self.head_bytes + (0 if self.is_body_in_file else self.body_bytes)
 
 
 class Span(NamedTuple):
-    """A part of a segment: a record with an intact head and inline body, or bytes that are none (`header` is None)."""
+    """A part of a segment: a record with intact head and inline body, or damaged bytes (`header` is None)."""
 
     start: int
     end: int
@@ -79,13 +79,13 @@ def body_name(position: SpoolPosition) -> str:
 
 
 def segment_number(name: str) -> int | None:
-    """Return the number of a segment's file; None for other files."""
+    """Return the number in the name of a segment's file. None for other files."""
     match = _SEGMENT.fullmatch(name)
     return int(match[1]) if match else None
 
 
 def segment_of_body(name: str) -> int | None:
-    """Return the segment that a body's file belongs to; None for other files."""
+    """Return the segment that a body's file belongs to. None for other files."""
     match = _BODY.fullmatch(name)
     return int(match[1]) if match else None
 
@@ -93,7 +93,7 @@ def segment_of_body(name: str) -> int | None:
 def encode_record(head: bytes, body: bytes) -> list[bytes]:
     """Return the parts of a record whose body lies in the segment. Raises ValueError for a head or body that is too large."""
     if len(body) > MAX_INLINE_BODY_BYTES:
-        raise ValueError(f"a body of {len(body)} bytes belongs into a file of its own")
+        raise ValueError(f"a body of {len(body)} bytes must go into a file of its own")
     return [_encode_header(head, len(body), xxhash.xxh3_64_intdigest(body), 0), head, body]
 
 
@@ -103,9 +103,9 @@ def encode_record_of_file(head: bytes, body_bytes: int, body_checksum: int) -> l
 
 
 def scan(data: bytes, *, is_whole: bool) -> Iterator[Span]:
-    """Cut a piece of a segment, which begins where a record begins, into records and bytes that are none.
+    """Cut a piece of a segment into records and damaged stretches. The piece begins where a record begins.
 
-    Unless the piece is the whole rest of its segment (`is_whole`), a record that ends behind it is left for the next piece.
+    Unless the piece is the whole rest of its segment (`is_whole`), a record that ends after the piece is left for the next one.
     """
     at = 0
     while at < len(data):
@@ -125,7 +125,7 @@ def scan(data: bytes, *, is_whole: bool) -> Iterator[Span]:
 
 
 def end_of_records(data: bytes) -> int:
-    """Return where the last intact record of a whole segment ends: what follows is a torn tail."""
+    """Return where the last intact record of a whole segment ends. The rest is a torn tail."""
     return max((span.end for span in scan(data, is_whole=True) if span.header is not None), default=0)
 
 
@@ -156,7 +156,7 @@ def _is_intact(data: bytes, at: int, header: Header) -> bool:
 
 
 def _find_record(data: bytes, at: int) -> int:
-    """Return where the next intact header begins; the end of the data where there is none."""
+    """Return where the next intact header begins, or the end of the data if there is none."""
     while (at := data.find(_MAGIC, at)) >= 0:
         if _read_header(data, at) is not None:
             return at

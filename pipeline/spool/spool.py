@@ -1,4 +1,4 @@
-"""The spool as its owner sees it: open it, append, stage large bodies, read, and let go of what was carried on."""
+"""The spool as its owner uses it: opening, appending, staging large bodies, reading, and deleting what was committed."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SAVE_POSITION_EVERY_S = 1.0
 class Spool:
     """One spool and the thread that writes it.
 
-    Opening it cuts the torn tail of the last segment, and removes bodies that no record names. Raises OSError where that fails.
+    Opening it cuts off the torn tail of the last segment, and removes bodies without a record. Raises OSError if that fails.
     """
 
     def __init__(self, files: SpoolFiles, *, segment_bytes: int) -> None:
         self._files = files
         self.id = _read_id(files)
         self.known_position = _open(files)
-        """Up to where the reader's work was committed, as far as this folder knows; what was committed last may be further."""
+        """The position that was committed, as far as this folder knows. The last commit may be further on."""
         numbers = [number for name in files.sizes() if (number := segment_number(name)) is not None]
         last = max([self.known_position.segment, *numbers])
         self._writer = SegmentWriter(files, last, segment_bytes=segment_bytes)
@@ -46,7 +46,7 @@ class Spool:
 
     @property
     def end(self) -> SpoolPosition:
-        """The position behind the last durable record."""
+        """The position after the last durable record."""
         return self._writer.end
 
     @property
@@ -56,16 +56,16 @@ class Spool:
 
     @property
     def written(self) -> int:
-        """Records made durable since the spool was opened."""
+        """How many records were made durable since the spool was opened."""
         return self._rounds.written
 
     @property
     def failure(self) -> str | None:
-        """Why the last round did not become durable; None where it did."""
+        """Why the last round did not become durable. None if it did."""
         return self._rounds.failure
 
     def append(self, head: bytes, body: bytes | StagedBody) -> Future[None]:
-        """Hand over a record; the future is done when it is durable, and fails with SpoolError. May be called by any thread.
+        """Append a record. The future is done when it is durable, or fails with SpoolError. May be called by any thread.
 
         All records of a round share one future. Do not cancel it. Raises ValueError for a head above 64 KiB.
         """
@@ -73,14 +73,14 @@ class Spool:
         return self._rounds.add(NewRecord(head, body))
 
     def stage(self) -> StagedBody:
-        """Begin a body that is too large for a segment. Raises SpoolError."""
+        """Start a body that is too large for a segment. Raises SpoolError."""
         return StagedBody(self._files)
 
     def reader(self, start: SpoolPosition) -> SpoolReader:
-        """Read from a position on, or from what the folder knows where that is further.
+        """Return a reader that starts at `start`, or at the position in the folder if that is further.
 
-        A position behind the end belongs to another life of the folder, a backup that was put back perhaps. It is not used:
-        events that are sent twice are recognized by their id, events that are skipped are lost.
+        A position behind the end belongs to another state of the folder, for instance before a backup was restored. It is not
+        used, because events that are sent twice are recognized by their ids, but skipped events would be lost.
         """
         if start > self.end:
             log.error(
@@ -91,20 +91,21 @@ class Spool:
         return SpoolReader(self._files, lambda: self.end, max(start, self.known_position))
 
     def wait(self, position: SpoolPosition, seconds: float) -> bool:
-        """Wait until there is something to read behind a position; false where nothing came in time."""
+        """Wait until there is something to read after a position. False if nothing came in time."""
         return self._rounds.wait(lambda: self.end > position, seconds)
 
     def committed(self, position: SpoolPosition) -> None:
-        """Let go of all records before `position`: what they became is durable elsewhere. Raises OSError.
+        """Delete the records before `position`, because their results are durable elsewhere. Raises OSError.
 
-        Whole segments are deleted. One that is read to its end is replaced first, so that a drained spool keeps 64 KiB at most.
+        Only whole segments are deleted. One that was read to its end is replaced first, so that an empty spool takes at most 64
+        KiB.
         """
         sizes = self._files.sizes()
         if position == self.end and sum(size for name, size in sizes.items() if _segment_of(name) is not None) > DRAINED_BYTES:
             position = self._rounds.start_segment(position)
             sizes = self._files.sizes()
         last = max((number for name in sizes if (number := segment_number(name)) is not None), default=0)
-        first = min(position.segment, last)  # the last one stays: its number must not be used again
+        first = min(position.segment, last)  # the last one stays, because its number must not be used again
         passed = [name for name in sizes if (number := _segment_of(name)) is not None and number < first]
         self._committed = position
         if passed or time.monotonic() - self._saved_at >= SAVE_POSITION_EVERY_S:
@@ -117,13 +118,13 @@ class Spool:
         return sum(self._files.sizes().values())
 
     def close(self) -> None:
-        """Write what waits, and end the thread."""
+        """Write all waiting records, and end the thread."""
         self._rounds.close()
         self._writer.close()
         self._save_position()
 
     def _save_position(self) -> None:
-        """Note up to where the reader's work was committed. Without the note, nothing is lost: its owner knows it better."""
+        """Save the committed position. Nothing is lost if this fails, because the reader's owner keeps it too."""
         self._saved_at = time.monotonic()
         if self._committed > self.known_position:
             try:
@@ -135,7 +136,7 @@ class Spool:
 
 
 class _Rounds:
-    """The thread that writes. All that is added while a round is written goes into the next one."""
+    """The thread that writes. Records that are added during a round are written in the next one."""
 
     def __init__(self, writer: SegmentWriter) -> None:
         self._writer = writer
@@ -161,9 +162,9 @@ class _Rounds:
             return self._waiters
 
     def start_segment(self, drained_at: SpoolPosition) -> SpoolPosition:
-        """Begin a new segment where nothing was written behind `drained_at`.
+        """Start a new segment if nothing was written after `drained_at`.
 
-        Return the new segment's start, or `drained_at` where there is no new one. Nothing lies between the two.
+        Return the new segment's start, or `drained_at` if no segment was started. No record lies between the two.
         """
         with self._changed:
             if self._is_closing:
@@ -192,7 +193,7 @@ class _Rounds:
             if records:
                 self._write(records, waiters)
             elif drained_at is not None and drained_at == self._writer.end:
-                with contextlib.suppress(OSError):  # it is tried again when the next record was carried on
+                with contextlib.suppress(OSError):  # this is tried again after the next commit
                     self._writer.start_segment()
                     self._replaced_by = self._writer.end
             with self._changed:
@@ -210,7 +211,7 @@ class _Rounds:
             self.failure = str(error)
             log.error("records are refused: %s", error, extra={"records": len(records)})  # noqa: TRY400 -- the text says it all
             waiters.set_exception(error)
-        except Exception as error:  # whatever it is, nobody may wait for ever
+        except Exception as error:  # after any error the waiting callers must get an answer
             self.failure = str(error)
             log.exception("records are refused")
             waiters.set_exception(error)
@@ -222,7 +223,7 @@ class _Rounds:
 
 
 def _read_id(files: SpoolFiles) -> str:
-    """Return the spool's own name; a new spool gets one."""
+    """Return the spool's id. A new spool gets one."""
     if ID in files.sizes():
         return files.read(ID, 0, 100).decode("ascii", "replace")
     name = str(uuid.uuid4())
@@ -231,7 +232,7 @@ def _read_id(files: SpoolFiles) -> str:
 
 
 def _open(files: SpoolFiles) -> SpoolPosition:
-    """Mend what the last process left behind, and return the position that the folder knows."""
+    """Remove what the last process left incomplete, and return the position that the folder knows."""
     sizes = files.sizes()
     segments = sorted(number for name in sizes if (number := segment_number(name)) is not None)
     if segments:
@@ -245,7 +246,7 @@ def _open(files: SpoolFiles) -> SpoolPosition:
 
 
 def _cut_torn_tail(files: SpoolFiles, name: str, size: int) -> None:
-    """Cut what follows the last intact record of the last segment: a record that was being written when the process ended."""
+    """Cut off what follows the last intact record of the last segment: a record whose writing was interrupted."""
     end = end_of_records(files.read(name, 0, size))
     if end < size:
         log.warning("cut a torn record from the spool's end", extra={"segment": name, "bytes": size - end})

@@ -1,4 +1,4 @@
-"""The writing side: a round of records goes into the current segment, and is durable when `write` returns."""
+"""The writing side: writes rounds of records into the current segment. A round is durable when `write` returns."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pipeline.spool.segment import (
 
 
 class StagedBody:
-    """A large body that arrives piece by piece and goes into a file of its own. Raises SpoolError where the disk fails.
+    """A large body that arrives in pieces and goes into a file of its own. Raises SpoolError if the disk fails.
 
-    It belongs to its record once that is written. Until then `discard` removes it; a process that dies leaves it to the next one.
+    Once its record is written, it belongs to that. Until then `discard` removes it. If the process dies, the next one removes it.
     """
 
     def __init__(self, files: SpoolFiles) -> None:
@@ -39,7 +39,7 @@ class StagedBody:
 
     @property
     def checksum(self) -> int:
-        """The checksum of what has arrived."""
+        """The checksum of the bytes so far."""
         return self._hash.intdigest()
 
     def write(self, data: bytes) -> None:
@@ -53,7 +53,7 @@ class StagedBody:
         self.size += len(data)
 
     def finish(self) -> None:
-        """Make the content durable. Its name becomes durable with its record."""
+        """Make the content durable. The file's name becomes durable with its record."""
         assert self._handle is not None, "the body is complete"  # noqa: S101
         try:
             self._files.sync(self._handle)
@@ -62,11 +62,11 @@ class StagedBody:
         self._close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return a piece of what has arrived. Raises OSError."""
+        """Return a piece of the bytes so far. Raises OSError."""
         return self._files.read(self.name, offset, size)
 
     def discard(self) -> None:
-        """Remove the file, unless a record has taken it."""
+        """Remove the file, unless it belongs to a record."""
         self._close()
         with contextlib.suppress(OSError):
             self._files.remove(self.name)
@@ -78,7 +78,7 @@ class StagedBody:
 
 
 class NewRecord(NamedTuple):
-    """What is to be written: a head of up to 64 KiB, and a body, which is staged where it has more than 1 MiB."""
+    """A record to write: a head of up to 64 KiB, and a body, which is staged if it has more than 1 MiB."""
 
     head: bytes
     body: bytes | StagedBody
@@ -88,19 +88,22 @@ class SegmentWriter:
     """Writes rounds of records. Used by one thread at a time; `end` may be read by others."""
 
     def __init__(self, files: SpoolFiles, last_segment: int, *, segment_bytes: int) -> None:
-        """Begin behind `last_segment`, the greatest number that any file of the spool has."""
+        """Start after `last_segment`, the greatest number in the name of any file of the spool."""
         self._files = files
         self._number = last_segment
         self._segment_bytes = segment_bytes
         self._handle: int | None = None
         self._size = 0
         self.held_bytes = 0
-        """Size of the current segment with the bodies that belong to it."""
+        """Size of the current segment, including the bodies that belong to it."""
         self.end = SpoolPosition(last_segment + 1, 0)
         """All records before it are durable. A reader may go up to it."""
 
     def write(self, records: Sequence[NewRecord]) -> None:
-        """Write one round. When this returns, every record of it is durable. Raises SpoolError: then none is acknowledged."""
+        """Write one round.
+
+        When this returns, all its records are durable. After a SpoolError, none of them must be acknowledged.
+        """
         try:
             if self._handle is None or self.held_bytes >= self._segment_bytes:
                 self.start_segment()
@@ -112,7 +115,7 @@ class SegmentWriter:
         self.end = SpoolPosition(self._number, size)
 
     def start_segment(self) -> None:
-        """End the current segment, and make the next one. Raises OSError."""
+        """End the current segment, and create the next one. Raises OSError."""
         self.close()
         self._number += 1
         self._size = self.held_bytes = 0
@@ -127,7 +130,7 @@ class SegmentWriter:
             self._handle = None
 
     def _append(self, records: Sequence[NewRecord]) -> tuple[int, int]:
-        """Append and sync; return the size of the segment, and of all that it holds."""
+        """Append and sync. Return the size of the segment, and its size including bodies in files."""
         assert self._handle is not None, "a segment was started"  # noqa: S101
         parts: list[bytes] = []
         size, held_bytes, has_bodies = self._size, self.held_bytes, False
@@ -150,18 +153,18 @@ class SegmentWriter:
         return size, held_bytes
 
     def _abandon(self) -> None:
-        """Leave the current segment as it was after its last good round. The next round starts another one."""
+        """Cut the current segment back to its last complete round. The next round starts a new segment."""
         if self._handle is None:
             return
         with contextlib.suppress(OSError):
             self.close()
         self._handle = None
-        # What cannot be cut away may be read later: records that nobody was told of, or bytes that are none.
+        # If this fails, unacknowledged records or damaged bytes stay, and may be read later.
         with contextlib.suppress(OSError):
             self._files.truncate(segment_name(self._number), self._size)
 
 
 def check_head(head: bytes) -> None:
-    """Raise ValueError for a head that no record can have: it would fail its whole round."""
+    """Raise ValueError if a head is too large. Such a head would make its whole round fail."""
     if len(head) > MAX_HEAD_BYTES:
         raise ValueError(f"a record's head has {MAX_HEAD_BYTES} bytes at most, not {len(head)}")

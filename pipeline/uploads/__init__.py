@@ -1,5 +1,5 @@
-"""What sentry-cli and the bundler plugins ask a server: uploads of source maps, releases and deploys, under `/api/0/`.
+"""The endpoints of sentry-cli and the bundler plugins under `/api/0/`: uploads of source maps, releases and deploys.
 
-Read `api.py` for the endpoints. No HTTP server is named here, so each service that clients reach can offer them. Chunks,
-releases and deploys lie in the artifact store, beside the bundles that workers read: any replica can assemble an upload.
+`api.py` lists the endpoints. They do not depend on an HTTP server, so any service can offer them. Chunks, releases and deploys
+are kept in the artifact store, beside the bundles that workers read, so any replica can assemble an upload.
 """

@@ -1,4 +1,4 @@
-"""Who may use the API: whoever has a token; without configured tokens, whoever is on this machine and asks it by its own name."""
+"""Who may use the API: senders with a token or, if no tokens are configured, only processes on this machine."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pipeline.model.ip_address import parse_ip
 def may_use_api(headers: Mapping[str, str], peer: str, tokens: Sequence[str]) -> bool:
     """Whether a request may be served. `peer` is the address of the connection, `tokens` those of the settings.
 
-    Without tokens, a web page that a person on this machine looks at must not reach the API. So the peer must be loopback, the
-    Host a loopback name or address, no page of another origin may have sent it, and nothing may have forwarded it.
+    Without tokens, a web page that a person opens on this machine must not reach the API. So the peer and the Host header must be
+    loopback, no page of another origin may have sent the request, and no proxy may have forwarded it.
     """
     if tokens:
         scheme, _, sent = headers.get("authorization", "").partition(" ")

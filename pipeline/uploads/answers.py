@@ -28,12 +28,12 @@ class ApiAnswer(NamedTuple):
 
 
 class ApiError(Exception):
-    """A request that cannot be done; the text goes to the person who runs the client."""
+    """A request that cannot be fulfilled. The message is for the person who runs the client."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
 
     def answer(self) -> ApiAnswer:
-        """Return the answer that says so."""
+        """Return the answer with the status and the message."""
         return ApiAnswer(self.status, {"detail": str(self)})

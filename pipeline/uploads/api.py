@@ -9,7 +9,7 @@
     repositories          GET   /api/0/organizations/{o}/repos/: none, commits are answered and not kept
     native debug files    POST  /api/0/projects/{o}/{p}/files/difs/assemble/: state `error`, with what is supported
 
-An organization is not checked: an installation has one set of projects. Whoever may use the API is decided before.
+The organization is not checked, because an installation has one set of projects. Access is checked before this is called.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class UploadApi:
         return ApiAnswer(200, {})
 
     def _assemble(self, _groups: Groups, request: ApiRequest) -> ApiAnswer:
-        """Make a bundle of chunks and put it into each project's store. Workers find it within their polling interval."""
+        """Assemble a bundle from chunks and add it to each project's store. Workers find it within their polling interval."""
         sent = _object(request.body)
         [checksum] = check_sha1s([sent.get("checksum")])
         wanted = check_sha1s(sent.get("chunks"))
@@ -141,7 +141,7 @@ class UploadApi:
             raise ApiError(400, "projects: at least one is needed")
         release, dist = (sent.get(name) or None for name in ("version", "dist"))
         if not all(value is None or isinstance(value, str) for value in (release, dist)):
-            raise ApiError(400, "version and dist are texts")
+            raise ApiError(400, "version and dist must be texts")
         if dist is not None and release is None:
             raise ApiError(400, "a dist needs a version")
         name = f"{checksum}{_suffix(release, dist)}{BUNDLE_SUFFIX}"
@@ -152,7 +152,7 @@ class UploadApi:
             return _state("not_found", missing=missing)
         with tempfile.TemporaryFile() as sent_bundle, tempfile.TemporaryFile() as bundle:
             if _write(self._chunks.read(wanted), sent_bundle) != checksum:
-                return _state("error", "the chunks do not make the file that the checksum names")
+                return _state("error", "the assembled chunks do not have the checksum of the request")
             try:
                 rebind_bundle(sent_bundle, bundle, release=release, dist=dist, max_file_bytes=self._max_file_bytes)
             except (DamagedBundleError, NothingToFindByError) as error:
@@ -207,7 +207,7 @@ def _organization(groups: Groups) -> str:
 
 
 def _suffix(release: str | None, dist: str | None) -> str:
-    """Return what tells two bundles of the same content apart that belong to other releases."""
+    """Return a suffix for a bundle's name that differs between releases, for bundles with the same content."""
     if release is None:
         return ""
     return "-" + hashlib.sha1(orjson.dumps([release, dist])).hexdigest()[:8]  # noqa: S324 -- a name, not a proof

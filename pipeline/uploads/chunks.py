@@ -1,4 +1,4 @@
-"""Chunks of an upload: kept by the SHA-1 of their content until they are assembled into a bundle, or are a day old."""
+"""Chunks of an upload. They are kept by the SHA-1 of their content until they are assembled, or for a day."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Chunks:
         self._blobs = blobs
 
     def keep(self, sha1: str, content: bytes, *, is_packed: bool) -> None:
-        """Keep a chunk. `is_packed` says that it came as gzip. Raises ApiError (400) where it is not what its name says."""
+        """Keep a chunk. `is_packed` says that it came as gzip. Raises ApiError (400) if its SHA-1 is another one."""
         if is_packed:
             content = _unpack(content)
         if len(content) > CHUNK_BYTES:
             raise ApiError(400, f"a chunk has {CHUNK_BYTES} bytes at most")
         if hashlib.sha1(content).hexdigest() != sha1:  # noqa: S324 -- the protocol's name for a chunk, not a proof
-            raise ApiError(400, f"the content of chunk {sha1[:40]} is another one")
+            raise ApiError(400, f"the content of chunk {sha1[:40]} has another SHA-1")
         self._blobs.put(_name(sha1), content)
 
     def missing(self, wanted: Sequence[str]) -> list[str]:
-        """Return those of the chunks that are not here, in order."""
+        """Return those of the chunks that are missing, in order."""
         found = self._blobs.existing(_name(sha1) for sha1 in wanted)
         return [sha1 for sha1 in dict.fromkeys(wanted) if _name(sha1) not in found]
 
@@ -49,7 +49,7 @@ class Chunks:
             yield content
 
     def forget(self, used: Sequence[str]) -> None:
-        """Remove chunks that were assembled, and those that nobody assembled in a day."""
+        """Remove the chunks that were assembled, and all that are older than a day."""
         for sha1 in set(used):
             self._blobs.remove(_name(sha1))
         self._blobs.prune("chunks", KEPT_S)

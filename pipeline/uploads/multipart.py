@@ -1,4 +1,4 @@
-"""The parts of a `multipart/form-data` body, which chunks come in."""
+"""Parser of `multipart/form-data` bodies, in which chunks are sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FormPart(NamedTuple):
 
 
 def parse_multipart(content_type: str, body: bytes) -> list[FormPart]:
-    """Cut a body into its parts. Raises ApiError (400) for what is no such body."""
+    """Cut a body into its parts. Raises ApiError (400) for any other body."""
     match = _BOUNDARY.match(content_type)
     if match is None:
         raise ApiError(400, "expected multipart/form-data with a boundary")

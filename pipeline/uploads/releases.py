@@ -1,4 +1,4 @@
-"""Releases and deploys, as clients register them: one blob each, so that every replica shows the same."""
+"""Releases and deploys, as clients register them. Each is a blob of its own, so that all replicas show the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Fields = dict[str, Any]
 
 
 class Releases:
-    """The releases of all projects of this installation. Commits are answered and not kept."""
+    """The releases of all projects of this installation. Commits are accepted but not kept."""
 
     def __init__(self, blobs: Blobs, now: Callable[[], float]) -> None:
         self._blobs = blobs
@@ -41,7 +41,7 @@ class Releases:
         return ApiAnswer(200, known)
 
     def change(self, organization: str, version: str, sent: Fields) -> ApiAnswer:
-        """Change a release, or make it: clients name a release in a PUT before anything else."""
+        """Change a release, or create it, because clients may send a PUT for a release that does not exist yet."""
         known = self._read(_release(organization, version))
         return ApiAnswer(200 if known else 201, self._write(organization, version, known, sent))
 
@@ -107,7 +107,7 @@ class Releases:
 
 
 def _key(text: str) -> str:
-    """Return a name for a blob of any text: versions hold slashes and more."""
+    """Return the name of a blob for any text, because versions may hold slashes and other characters."""
     return hashlib.sha1(text.encode("utf-8", "replace")).hexdigest()  # noqa: S324 -- a name, not a proof
 
 
