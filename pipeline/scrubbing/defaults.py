@@ -17,7 +17,8 @@ from pipeline.scrubbing.selectors import SelectorError, parse_selector
 _PROTECTED = (
     "debug_meta.** || $frame.filename || $frame.abs_path || $logentry.formatted || $error.value || $http.headers.user-agent"
 )
-"""Left alone, because errors are found and grouped by these. The message has gentler rules of its own."""
+"""Fields that default rules leave alone, because errors are found and grouped by them. The message has weaker rules of its
+own."""
 
 _MESSAGE_RULES = ("@email:replace", "@creditcard:replace", "@iban:replace", "@usssn:replace", "@bearer:replace")
 
@@ -27,7 +28,7 @@ _COOKIES = (
     "xsrf", "_xsrf", "_csrf", "csrf-token", "csrf_token", "xsrf-token", "xsrf_token", "fastcsrf",
     "_iris_csrf",
 )  # fmt: skip
-"""Cookies that hold a session or protect one."""
+"""Names of session and CSRF cookies."""
 
 _ADDRESSES = "$http.env.REMOTE_ADDR || $user.ip_address || $sdk.client_ip"
 
@@ -46,7 +47,7 @@ class DefaultRules(msgspec.Struct, frozen=True):
     sensitive_fields: tuple[str, ...] = ()
     safe_fields: tuple[str, ...] = ()
     ignore_case: bool = False
-    """Whether `sensitive_fields` ignore case. They do in rule files. Published cases compare case."""
+    """Whether `sensitive_fields` ignore case. They do in rule files, and do not in settings in Sentry's form."""
 
     def applications(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Return pairs of a selector and the names of the rules for what it selects."""
@@ -71,14 +72,14 @@ class DefaultRules(msgspec.Struct, frozen=True):
         if words:
             regex = re.compile(
                 words, re.IGNORECASE if self.ignore_case else 0
-            )  # words without wildcards: linear in `re` as well, and three times as fast
+            )  # words without wildcards, for which `re` is linear too, and three times as fast
             pattern = Pattern(regex, whole_text=True, key=regex)
             own[SENSITIVE_FIELDS_RULE] = ScrubbingRule(SENSITIVE_FIELDS_RULE, (pattern,), Redaction("replace"))
         return [Application(parse_selector(selector), resolve(names, own)) for selector, names in self.applications()]
 
 
 def _quoted(name: str) -> str:
-    """Return a selector for a safe field, which is a selector or else a key. A key is put in quotes."""
+    """Return a selector for a safe field. The field is used as it is if it parses as a selector, else as a quoted key."""
     try:
         parse_selector(name)
     except SelectorError:

@@ -1,7 +1,7 @@
-"""Field positions: where in an event a value stands, and which rules apply there.
+"""Field positions: places in an event, and the rules that apply there.
 
-A position is worked out once from the keys on the way to it and reused for every event, because to evaluate selectors and
-patterns of keys costs far more than a look-up.
+A position is computed once from the keys on the way to it and reused for every event, because evaluating selectors and patterns
+of keys costs far more than a look-up.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pipeline.scrubbing.rules import ScrubbingRule
 from pipeline.scrubbing.selectors import Pii, Selector
 
 MAX_POSITIONS = 30_000
-"""Positions and remembered keys per group of applications, some 10 MB. At this number all are dropped and built again.
+"""Limit of positions and remembered keys per group of applications, some 10 MB. At this number all are dropped and built again.
 
-Senders choose the keys and the nesting of their data, so there must be a bound. Only data nested on purpose comes near it:
-keys that no rule cares about share one position, and keys that the same rules care about share another.
+Senders choose the keys and the nesting of their data, so a limit is needed. Only data that is nested on purpose reaches it: keys
+to which no rule applies share one position, and so do keys to which the same rules apply.
 """
 
 MAX_KEYS = 256
-"""Keys that one position remembers. The oldest goes first."""
+"""How many keys a position remembers. The oldest is dropped first."""
 
 MAX_STEPS = 200
 """Deeper values share the position of their ancestor at this depth. Normalization leaves nothing so deep."""
@@ -41,7 +41,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class TextCheck:
-    """One pattern of one rule, to be tried on a text. If `takes_all`, the position alone decided that the whole text goes."""
+    """One pattern of one rule, to be tried on a text. `takes_all` means that the rule removes the whole text at this position."""
 
     rule: ScrubbingRule
     pattern: Pattern
@@ -50,7 +50,7 @@ class TextCheck:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextChecks:
-    """What to try on the texts of a position, in order. Positions with the same rules share one object."""
+    """The checks of the texts at a position, in order. Positions with the same rules share one object."""
 
     checks: tuple[TextCheck, ...]
     is_path: bool
@@ -83,7 +83,7 @@ class FieldPositions:
         self._event = FieldPosition(self, None, None, None, EVENT)
 
     def meaning_of(self, key: str) -> tuple[object, ...] | None:
-        """Return what a key means for the rules, or None if no rule cares. Keys with the same meaning may share a position."""
+        """Return which rules a key matters to, or None if to none. Keys with equal results may share a position."""
         lowered = key.lower()
         name = lowered if lowered in self._names else None
         matching = tuple(number for number, pattern in enumerate(self._key_patterns) if pattern.search(key))
@@ -155,7 +155,7 @@ class FieldPosition:
         return found
 
     def of_type(self, name: object) -> FieldPosition:
-        """Return the position of an object with the given `type`, for objects whose fields follow from it."""
+        """Return the position of an object of the given `type`, if its fields depend on the type."""
         kinds = self.field.by_type
         if kinds is None:
             return self
@@ -183,7 +183,7 @@ class FieldPosition:
 
     @cached_property
     def only(self) -> frozenset[str] | None:
-        """The only fields of an object in which a rule may find something, or None if other keys may hold something too."""
+        """The only fields of an object in which a rule may find something. None if that may be any key."""
         if self.has_others or self.field.by_type is not None or self.object_rule is not None:
             return None
         return frozenset(key for key, _ in self.known_fields)
@@ -202,7 +202,7 @@ class FieldPosition:
 
     @cached_property
     def text_checks(self) -> TextChecks | None:
-        """What to try on a text here, or None if no rule applies."""
+        """The checks of a text here, or None if no rule applies."""
         checks = tuple(check for rule in self._rules("string") for check in self._checks(rule))
         if not checks:
             return None
@@ -211,21 +211,21 @@ class FieldPosition:
 
     @cached_property
     def number_rule(self) -> ScrubbingRule | None:
-        """The rule that takes numbers here."""
+        """The rule that removes numbers here, if any."""
         return self._taking("number")
 
     @cached_property
     def object_rule(self) -> ScrubbingRule | None:
-        """The rule that takes whole objects here."""
+        """The rule that removes whole objects here, if any."""
         return self._taking("object")
 
     @cached_property
     def array_rule(self) -> ScrubbingRule | None:
-        """The rule that takes whole lists here."""
+        """The rule that removes whole lists here, if any."""
         return self._taking("array")
 
     def _taking(self, kind: str) -> ScrubbingRule | None:
-        """Return the rule that takes values other than text. These are removed, never replaced."""
+        """Return the rule for values of this kind, which are not texts. Such values are removed, never replaced."""
         return next((rule for rule in self._rules(kind) if rule.anything or self._key_matches(rule)), None)
 
     def _key_matches(self, rule: ScrubbingRule) -> bool:

@@ -1,12 +1,12 @@
 r"""Linear regular expressions: the patterns of operators, matched by RE2 in time proportional to the length of the text.
 
-Python's `re` goes back when a match fails. `(\d+)+x` takes it more than 20 seconds for 28 digits, and ten times as long for
-three more. RE2 never goes back: the worst patterns that were tried take a second for a text of 16,000 characters, and usual
-ones microseconds. It limits the size of a pattern, and cannot do look-around, back-references, atomic groups and possessive
+Python's `re` backtracks when a match fails. With `(\d+)+x` it needs more than 20 seconds for 28 digits, and ten times as long for
+three more. RE2 does not backtrack: the worst patterns that were tried take a second for a text of 16,000 characters, and usual
+ones microseconds. It limits the size of a pattern, and has no look-around, back-references, atomic groups or possessive
 quantifiers. Patterns with these are refused.
 
 A pattern is written as for `re`, with these additions from the regular expressions of Sentry Relay: `\p{Greek}`, `\z`,
-`[[:alpha:]]`, flags in the middle of a pattern. It means what it means to `re`: `\d`, `\w`, `\s` and `\b` know the letters
+`[[:alpha:]]`, flags in the middle of a pattern. It has the same meaning as in `re`: `\d`, `\w`, `\s` and `\b` know the letters
 and digits of all scripts, and `$` also matches before a line break at the end of the text. RE2 knows these classes for ASCII
 only, so re2_syntax.py writes them out.
 """
@@ -51,11 +51,11 @@ class LinearRegex:
         self._regex = _compile(pattern, translator.run())
         self.groups: int = self._regex.groups
         self.required_text = max(translator.literals, key=len)
-        """A text that each text with a match contains, in lower case. Empty if none is known."""
+        """A text, in lower case, that every matching text contains. Empty if none is known."""
         self._marked_regex = self._without_boundaries = None
         if translator.has_boundary:
-            # RE2 knows word boundaries for ASCII letters only. In other texts they are marked, and found by the marks. To mark a
-            # text takes long, so a text without a match besides its boundaries is found first.
+            # RE2 knows word boundaries for ASCII letters only. In other texts, marks are inserted at the boundaries. This takes
+            # long, so the pattern without boundaries is tried first.
             self._marked_regex = _compile(pattern, Translator(pattern, in_marked=True).run())
             self._without_boundaries = _compile(pattern, Translator(pattern, drops_boundaries=True).run())
 

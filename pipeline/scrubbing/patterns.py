@@ -1,7 +1,7 @@
-"""Patterns: the forms of secrets and personal data, and a quick test that a text contains none.
+"""Patterns: the forms of secrets and personal data, and quick tests that a text contains none.
 
-Every built-in expression has bounded repeats or a fixed anchor, so that its time is linear in the text. Most texts have no
-run of digits, no `@` and none of the words that the expressions begin with. `SearchedText` finds that out cheaply.
+Every built-in expression has bounded repeats or a fixed anchor, so that its time is linear in the text. Most texts have no run of
+digits, no `@` and none of the words that the expressions begin with. `SearchedText` makes these tests cheap.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class SearchedText:
 
 
 MayMatch = Callable[[SearchedText], bool]
-"""Returns False only for texts that an expression cannot match."""
+"""A quick test. It returns False only for texts that an expression cannot match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """An expression, and which part of the text a match hides: some `groups` of the match, or the `whole_text`.
+    """An expression, and the part of the text that is hidden for a match: some `groups` of the match, or the `whole_text`.
 
-    If `key` matches somewhere in the key of a value, the whole value is hidden, whatever it is. If `spared_key` does, the
-    value is not searched. `accepts` decides about the text of each match, where an expression alone cannot.
+    If `key` matches in the key of a value, the whole value is hidden, of any type. If `spared_key` matches there, the value is
+    not searched. `accepts` decides about the text of each match, if an expression alone cannot.
     """
 
     regex: Regex
@@ -83,7 +83,7 @@ _COMPRESSED = "|".join(
         *(rf"(?:{_HEX}:){{{before}}}(?::{_HEX}){{1,{7 - before}}}" for before in range(1, 7)),
     ]
 )
-"""Addresses with `::` inside, by the number of groups before it, so that an address is always matched as a whole."""
+"""Addresses with `::` inside, listed by the number of groups before it, so that an address is always matched as a whole."""
 _IPV6 = rf"""
     (?:[{_PUNCTUATION}]|^)
     ( (?:{_HEX}:){{6}}(?:{_IPV4_TAIL}|{_HEX}:{_HEX})
@@ -188,7 +188,7 @@ _GROUPED_CARD = re.compile(r"\d{4}(?:[-\s]\d{4}){3}|3[47]\d\d[-\s]\d{6}[-\s]\d{5
 
 
 def is_card_number(text: str) -> bool:
-    """Whether the digits are grouped as on a card, or their check sum (Luhn) is right, which nine of ten other ids fail.
+    """Whether the digits are grouped as on a card, or their check sum (Luhn) is right. Nine of ten other ids fail both.
 
     >>> is_card_number("4111111111111111"), is_card_number("4111111111111112"), is_card_number("4111 1111 1111 1112")
     (True, False, True)
@@ -205,9 +205,9 @@ _STATUS = (
     "(?:expired|invalid|missing|required|incorrect|wrong|denied|failed|not|is|was|too|must|cannot"
     "|null|none|nil|undefined|ok|true|false|yes|no|include|omit|same-origin)"
 )
-"""What may stand after a word and a colon without being a secret: `token: expired`."""
+"""Words that are no secret after a word and a colon, as in `token: expired`."""
 _NO_TOKEN = rf"(?:tokens?|auth\w*|of|schemes?|headers?|realm|errors?|credentials?|and|or|for|in|{_STATUS})"
-"""What may stand after `bearer` without being a token, at the end of a word and perhaps of a sentence."""
+"""Words that are no token after `bearer`."""
 _BEARER = rf"\bbearer\s+(?!{_NO_TOKEN}\b[.,;:!?)\"']{{0,3}}(?:\s|$))[^\s]+"
 _AUTH = r"auth(?!or(?!i[sz]ation)|enticat)[\w-]{0,50}"
 _QUOTE = r"\\{0,4}[\"']"
@@ -221,13 +221,13 @@ _TELLING_FORMS = rf"""(?ix)
   | authori[sz]ation \s{{0,5}} : \s{{0,5}} \S                                    # Authorization: x
   | {_BEARER}
 """
-"""A word for a secret, and beside it the secret: the word alone is no reason to hide a text."""
+"""Forms of a word for a secret with a secret beside it. The word alone does not hide a text."""
 
 _CAREFUL_TELLING_KEY = (
     r"(?i)password|secret|passwd|api[-_]key|apikey|auth(?!or(?!i[sz]))|credentials|mysql_pwd|privatekey|private[-_]key|token"
     r"|^otp\Z|^two[-_]factor\Z"
 )
-"""As published, without `author` and `authority`."""
+"""Like Relay's pattern, but without `author` and `authority`."""
 
 _VERSION_KEY = r"(?i)(?:version|release|revision|firmware|build)(?:s|[-_]?(?:name|number|code|string|tag|id))?\Z"
 _FILE = r"jar|war|dll|so|zip|tgz|tar|gz|whl|gem|exe|msi|deb|rpm|apk|ipa|pkg|dmg|nupkg|js|css|map"

@@ -1,7 +1,7 @@
 r"""RE2 syntax: a pattern that is written for `re`, translated for a plain text or for one with marked word boundaries.
 
-RE2 knows `\d`, `\w`, `\s` and `\b` for ASCII only. The classes are written out. For the boundaries a text is marked: `MARK`
-stands `MARKS` times at each of them, `\b` becomes one mark, and whatever matches a character may have marks before it.
+RE2 knows `\d`, `\w`, `\s` and `\b` for ASCII only. So the classes are written out. Word boundaries are marked in the text: `MARK`
+is inserted `MARKS` times at each boundary, `\b` becomes one mark, and everything that matches a character allows marks before it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from functools import cache
 
 MARK, NOT_A_MARK = "\x02", "\x03"
-"""A mark stands at word boundaries in a marked text. A text's own character of that code is exchanged for the next one."""
+"""The character that marks word boundaries, and the one that replaces it where a text itself holds it."""
 
 MARKS = 3
-"""Marks at each boundary, and so the number of `\b` that may follow each other."""
+"""How many marks each boundary gets. This is also how many `\b` may follow each other."""
 
 _SAME_BOUNDARY = re.compile(r"(?:\\b(?![*+?{]))+")
-"""Boundaries that follow a boundary: all of them say the same."""
+"""Boundaries that follow a boundary. They add nothing."""
 _ANY_MARKS = f"{MARK}{{0,{MARKS}}}"
 
 _QUANTIFIER = re.compile(r"\{(\d*)(,?)(\d*)\}")
@@ -37,7 +37,7 @@ _REFUSED_GROUPS = {
 
 
 class LinearRegexError(ValueError):
-    """A pattern cannot be used. The text says why."""
+    """A pattern cannot be used. The message says why."""
 
 
 class Translator:
@@ -114,7 +114,7 @@ class Translator:
         return character if character in ")^|*+?" else self._atom(_literal(character))
 
     def _atom(self, text: str) -> str:
-        """Return what matches one character or the end of the text, also behind marks."""
+        """Return a translation of an atom that also matches after marks."""
         return f"(?:{_ANY_MARKS}{text})" if self.in_marked else text
 
     def _negated(self, members: str) -> str:
@@ -170,7 +170,7 @@ class Translator:
             if self.drops_boundaries:
                 return "(?:)"
             if self.in_marked:
-                # Marks cannot say that a boundary is missing. `\B` holds everywhere, so that nothing is overlooked.
+                # Marks cannot express that there is no boundary. `\B` matches everywhere, so that nothing is overlooked.
                 return MARK if letter == "b" else "(?:)"
             return f"\\{letter}"
         if letter in {"A", "Z", "z"} and letter:

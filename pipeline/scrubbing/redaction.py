@@ -1,6 +1,6 @@
-"""Redaction: what stands in the place of a secret, and the remark that says so.
+"""Redaction: replaces secrets in texts, and notes each replacement in a remark.
 
-A text under work is a list of chunks: plain text, and redactions that earlier rules made. Later rules do not look into these.
+While rules run, a text is a list of chunks: plain text, and redactions of earlier rules. Later rules do not look into these.
 A remark is `[rule, kind, start, end]` with positions in bytes. The kinds are s (substituted), x (removed), m (masked) and
 p (pseudonymized).
 """
@@ -19,7 +19,7 @@ Remark = Any
 """One remark. Those that a sender put into an event may have any form."""
 
 _HOLE = "\x00"
-"""Stands for a redaction in the text that a pattern searches."""
+"""The placeholder of a redaction in the text that a pattern searches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Redaction:
     text: str = "[Filtered]"
 
     def chunk(self, found: str, rule_id: str) -> Chunk:
-        """Return the chunk that stands for `found`."""
+        """Return the chunk that replaces `found`."""
         if self.method == "replace":
             return Chunk(self.text, rule_id, "s")
         if self.method == "mask":

@@ -13,11 +13,11 @@ from pipeline.scrubbing.re2_syntax import LinearRegexError
 from pipeline.scrubbing.redaction import Redaction
 
 MAX_NESTING = 20
-"""Depth of aliases of aliases, because a rule may name itself."""
+"""Limit of aliases within aliases, because a rule may name itself."""
 
 
 class ScrubbingRuleError(ValueError):
-    """A rule cannot be used. The text says why."""
+    """A rule cannot be used. The message says why."""
 
 
 class RedactionSpec(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class RuleSpec(msgspec.Struct, frozen=True, rename={"replace_groups": "replaceGr
 
 @dataclass(frozen=True, slots=True)
 class ScrubbingRule:
-    """A rule ready for use. If `anything`, it takes whole values whatever they hold."""
+    """A compiled rule. If `anything`, it hides whole values of any content."""
 
     id: str
     patterns: tuple[Pattern, ...]
@@ -50,7 +50,7 @@ class ScrubbingRule:
 
     @property
     def hides(self) -> bool:
-        """Whether a value taken whole is replaced by something. Otherwise it becomes null."""
+        """Whether a whole value is replaced by a text. Otherwise it becomes null."""
         return self.redaction.method != "remove"
 
 
@@ -110,7 +110,7 @@ BUILT_IN_GROUPS: Mapping[str, tuple[str, ...]] = {"@common:filter": _COMMON, "@c
 
 
 def resolve(names: tuple[str, ...], own: Mapping[str, RuleSpec | ScrubbingRule]) -> tuple[ScrubbingRule, ...]:
-    """Return the rules that names stand for, in the order in which they apply, which is by id. Unknown names are ignored.
+    """Return the rules of the given names, sorted by id, which is the order in which they apply. Unknown names are ignored.
 
     `own` are the project's rules by name. Raises ScrubbingRuleError.
     """

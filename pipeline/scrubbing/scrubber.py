@@ -30,7 +30,7 @@ _NEVER_PERSONAL = frozenset({"", "true", "false", "null", "undefined"})
 
 
 class Scrubber:
-    """Replaces secrets and personal data in events. A later group of applications sees what the earlier ones left."""
+    """Replaces secrets and personal data in events. Each group of applications works on the result of those before it."""
 
     def __init__(self, groups: Iterable[Sequence[Application]]) -> None:
         self._groups = [FieldPositions(group) for group in groups if group]
@@ -158,7 +158,7 @@ class _Scrubbing:
     def _search(
         self, text_checks: TextChecks, checks: Sequence[TextCheck], container: Any, key: str | int, text: str, path: EventPath
     ) -> None:
-        """Try patterns on one text, and store what is left of it."""
+        """Apply patterns to one text, and store the result."""
         if not any(check.takes_all for check in checks) and len(text) > 16:
             searched = SearchedText(text)
             checks = [check for check in checks if check.pattern.may_match(searched)]
@@ -167,7 +167,7 @@ class _Scrubbing:
         head, tail = _split_path(text) if text_checks.is_path else (text, "")
         noted = self._remarks(path, key)
         if not noted and not any(check.takes_all or finds(check.pattern, head) for check in checks):
-            return  # four of five texts that `may_match` let through
+            return  # the case for four of five texts that passed `may_match`
         chunks = before = split(head, noted)
         for check in checks:
             if check.takes_all and not check.rule.hides:
@@ -217,7 +217,7 @@ class _Scrubbing:
 
 
 def _carefully(application: Application) -> Application:
-    """Exchange published patterns for those that leave alone what only looks like a secret."""
+    """Replace Relay's patterns by those that leave alone what only looks like a secret."""
     rules = tuple(replace(rule, patterns=careful_patterns(rule.patterns)) for rule in application.rules)
     return Application(application.selector, rules)
 
@@ -261,7 +261,7 @@ def _split_path(text: str) -> tuple[str, str]:
 def _keep_pseudonym(user: dict[str, Any], note: Any) -> None:
     """Move a pseudonym that replaced the user's address to the user's id.
 
-    So users can still be counted, and the address field holds nothing but addresses.
+    So users can still be counted, and the address field only holds addresses.
     """
     address = user.get("ip_address")
     if not address or any(user.get(name) for name in ("id", "username", "email")):

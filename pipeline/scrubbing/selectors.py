@@ -31,7 +31,7 @@ MAX_DEPTH = 50
 
 
 class SelectorError(ValueError):
-    """A selector does not parse. The text says why."""
+    """A selector does not parse. The message says why."""
 
 
 class Pii(IntEnum):
@@ -59,7 +59,7 @@ class Step(Protocol):
 
     @property
     def types(self) -> frozenset[str]:
-        """What the value is, a subset of `TYPES`."""
+        """The types of the value, a subset of `TYPES`."""
 
 
 class Selector(Protocol):

@@ -2,9 +2,9 @@
 
 An event passes through the files in this order:
 
-- `frame_selection.py` says which frames are looked up, and in which built file each of them is.
-- `artifacts.py` finds the modules that a batch needs, by `module_loading.py`, and keeps them. A `Module` (`module.py`) is a built
-  file with its map.
+- `frame_selection.py` decides which frames are looked up, and finds the built file of each.
+- `artifacts.py` finds the modules that a batch needs, using `module_loading.py`, and caches them. A `Module` (`module.py`) is a
+  built file with its map.
 - `resolve.py` writes the original frames into the event, and `event_errors.py` says why others stay minified.
 
 Below them are the bundles (`stores/`, `bundle.py`, `project_index.py`, `files.py`), the libraries that read maps (`engines/`,

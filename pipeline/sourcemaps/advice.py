@@ -1,6 +1,6 @@
 """What `pipeline sourcemaps check` finds about a frame that was not resolved, and what it advises.
 
-Each text must be so, and each command that is printed must resolve the frame: a test runs them.
+Each finding must be true, and each command must resolve the frame. A test runs the commands.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.sourcemaps.project_index import ProjectIndex
 from pipeline.sourcemaps.urls import decode_url, is_web_url, lookup_urls, path_below_any_host, path_in_program
 
 _MEMBER_PREFIX = "files/_/_/"
-"""Behind it, `pipeline sourcemaps add` and sentry-cli write a file's path in the build's folder."""
+"""Prefix of a file's path in bundles that `pipeline sourcemaps add` and sentry-cli make."""
 _EXTENSION = re.compile(r"[a-z-]+-extension:")
 _MADE_AT_RUN_TIME = ("blob:", "data:", "javascript:", "about:", "<anonymous>", "eval at ", "webpack-internal:")
 _SCRIPT_SUFFIX = re.compile(r"\.(?:[cm]?[jt]sx?|vue|svelte|bundle|jsbundle|wasm)$", re.IGNORECASE)
@@ -27,7 +27,7 @@ _USE_DEBUG_IDS = "build with debug ids (`sentry-cli sourcemaps inject`)"
 
 
 class Advice(NamedTuple):
-    """What was found, a sentence each, and what would resolve the frame, if anything would."""
+    """Findings, a sentence each, and what would resolve the frame, or None if nothing would."""
 
     found: list[str]
     action: str | None
@@ -35,7 +35,7 @@ class Advice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WantedFile:
-    """A file that a frame needs, and what it is looked up by. `images` are the event's debug ids by `code_file`."""
+    """A file that a frame needs, and the ids and URLs to look it up by. `images` are the event's debug ids by `code_file`."""
 
     module: Module
     what: str
@@ -95,7 +95,7 @@ def explain_warning(warning: Problem) -> Advice:
 
 
 def _explain_missing(wanted: WantedFile) -> Advice:
-    """Look for the file under other names, releases and dists, because most failures are a name that is nearly right."""
+    """Look for the file under other names, releases and dists, because most failures are slightly wrong names."""
     build, url = wanted.module.key.build, wanted.url
     found = [f"{bundle.stored.name}: {damage}" for bundle in wanted.index.bundles for damage in bundle.damage[:3]]
     if not wanted.index.bundles:
@@ -136,7 +136,7 @@ def _explain_debug_id(wanted: WantedFile, debug_id: str) -> str:
 
 
 def _explain_elsewhere(wanted: WantedFile, bundles: list[Bundle]) -> Advice:
-    """Explain a file whose URL is there for another release or dist, or for debug ids alone."""
+    """Explain a file whose URL exists for another release or dist, or only for debug ids."""
     build, first = wanted.module.key.build, bundles[0]
     of_releases = [bundle for bundle in bundles if bundle.release is not None]
     found = []
@@ -161,7 +161,7 @@ def _explain_elsewhere(wanted: WantedFile, bundles: list[Bundle]) -> Advice:
 
 
 def _explain_path(module: Module) -> Advice | None:
-    """Explain a path that no upload can help, or only another path; None for others."""
+    """Explain a path that no upload can resolve, or only one under another path. None for other paths."""
     url = module.key.url
     if _EXTENSION.match(url):
         return Advice(
@@ -209,7 +209,7 @@ def _explain_name(wanted: WantedFile, url: str) -> Advice:
 
 
 def _prefixes(path: str, file: BundledFile) -> list[str]:
-    """Return the prefix under which the folder that this file was added from would have the file at `path`."""
+    """Return URL prefixes with which adding this file's folder again would put the file at `path`."""
     member = file.member.name
     inside = member.removeprefix(_MEMBER_PREFIX)
     return [path.removesuffix("/" + inside)] if member != inside and path.endswith("/" + inside) else []
@@ -228,7 +228,7 @@ def explain_no_reference(code: WantedFile) -> Advice:
 
 
 def explain_position(line: int, column: int, code: WantedFile) -> Advice:
-    """Explain a position that the map has nothing for."""
+    """Explain a position for which the map has no token."""
     module = code.module
     lines = module.minified.line_count if module.minified is not None else 0
     position = f"line {line}, column {column}"

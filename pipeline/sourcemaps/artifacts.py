@@ -1,4 +1,4 @@
-"""Artifacts: what the symbolicate stage asks for modules. It finds built files and their maps, and keeps them in memory."""
+"""Artifacts: finds the modules (built files with their maps) for the stage `symbolicate`, and keeps them in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.sourcemaps.source_text import SourceText
 from pipeline.sourcemaps.stores.contract import ArtifactStore
 
 MAX_RELEASES = 1_000
-"""How many releases are counted, those that sent frames last. Made-up release names fill neither the memory nor Prometheus."""
+"""How many releases are counted: those that sent frames last. The limit protects memory and Prometheus from made-up releases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ _DEFAULTS = CacheLimits()
 
 
 class ReleaseFrames(NamedTuple):
-    """What frames are counted by. `release` is empty for events without one."""
+    """The labels by which frames are counted. `release` is empty for events without one."""
 
     project_id: int
     release: str
@@ -55,10 +55,10 @@ class _KeptModule(NamedTuple):
 
 
 class Artifacts:
-    """Finds modules (a built file with its map) for the keys that a batch needs. Not for use by several threads at once.
+    """Finds modules (a built file with its map) for the keys that a batch needs. Not thread-safe.
 
-    A module is kept, found or not, until the project's bundles change. One that failed for a reason that may pass is tried again
-    after `retry_failed_s` seconds.
+    A module is kept, found or not, until the project's bundles change. After a temporary failure it is tried again after
+    `retry_failed_s` seconds.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Artifacts:
         self._maps = ParsedMaps(engine, probe, limits.memory_bytes - contents_bytes, disk)
         self._modules: LRU[ModuleKey, _KeptModule] = LRU(limits.max_modules)
         self.hits = 0
-        """How many modules were needed and still in memory with their map, counted once a batch."""
+        """How many needed modules were in memory with their map. Each is counted once a batch."""
         self.misses = 0
 
     def look_up(self, keys: Iterable[ModuleKey]) -> dict[ModuleKey, Module]:
@@ -97,7 +97,7 @@ class Artifacts:
     def frame_counts(self) -> dict[ReleaseFrames, int]:
         """Return how many frames were looked up, by release and result, for the `MAX_RELEASES` that sent frames last.
 
-        A release that was pushed out and comes back begins at 0. Any thread may call this.
+        A release that was dropped and comes back starts at 0. Any thread may call this.
         """
         counts: dict[ReleaseFrames, int] = {}
         for (project_id, release), (resolved, unresolved) in self._frames.items():
@@ -106,7 +106,7 @@ class Artifacts:
         return counts
 
     def index(self, project_id: int) -> ProjectIndex:
-        """Return what is known of a project's bundles."""
+        """Return the index of a project's bundles."""
         return self._indexes.get(project_id)
 
     def _module(self, key: ModuleKey, now: float) -> Module:
@@ -124,7 +124,7 @@ class Artifacts:
         return module
 
     def _with_contents(self, module: Module) -> Module | None:
-        """Return a module together with its text and map, which are only in the caches. None if one of them was dropped there."""
+        """Return a module with its text and map, which only the caches hold. None if one of them was dropped."""
         minified = self._files.peek(module.text_key) if module.text_key is not None else None
         parsed = self._maps.peek(module.map_key) if module.map_key is not None else None
         if (module.text_key is not None and minified is None) or (module.map_key is not None and parsed is None):
@@ -132,7 +132,7 @@ class Artifacts:
         return replace(module, minified=minified, map=parsed.map if parsed is not None else None)
 
     def source(self, module: Module, name: str) -> SourceText | None:
-        """Return an original file that the map names without its text, or None."""
+        """Return an original file whose text the map does not carry, or None."""
         index = self.index(module.key.build.project_id)
         url = module.original_file(name).abs_path
         found = self._files.find(index, module.key.build, url, debug_id=None, file_type="source", attempted=module.attempted)

@@ -1,7 +1,7 @@
 """A bundle: a zip of built files with a `manifest.json`, as sentry-cli and the bundler plugins make it.
 
-Bundles come from strangers. The directory, the manifest and every member are read under limits, nothing is ever extracted to
-disk by its name, and what a bundle declares is checked against what it holds. See docs/spec/source-maps.md, "Bundles".
+Bundles are not trusted. The directory, the manifest and every member are read under limits, nothing is extracted to disk by its
+name, and declared sizes are checked against the content. See docs/spec/source-maps.md, "Bundles".
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError
 
 
 class DamagedBundleError(Exception):
-    """A bundle, or a file in it, cannot be read or breaks a limit. The text says why."""
+    """A bundle, or a file in it, cannot be read or exceeds a limit. The message says why."""
 
 
 class TooLargeError(DamagedBundleError):
@@ -43,7 +43,7 @@ class TooLargeError(DamagedBundleError):
 
 
 class ZipMember(NamedTuple):
-    """Where a file is in its zip, so that it is read without the directory of the zip. Sizes and the offset are in bytes."""
+    """The place of a file in its zip, so that it can be read without the zip's directory. Sizes and the offset are in bytes."""
 
     name: str
     size: int
@@ -67,8 +67,8 @@ class BundledFile(NamedTuple):
 class Bundle:
     """A bundle's manifest. `damage` says what is wrong with it. A bundle that cannot be read at all has no files.
 
-    If `is_release_files`, its files count as single files of a release, as old uploads left them, and not as a bundle.
-    `resolved_with` is what a frame says that was resolved from this bundle by release and URL.
+    If `is_release_files`, its files count as single files of a release (the form of old uploads) and not as a bundle.
+    `resolved_with` is the value in frames that were resolved from this bundle by release and URL.
     `by_url` has each file under its URL, and under the URL without percent-encoding.
     """
 
@@ -84,7 +84,7 @@ class Bundle:
 
 
 def read_bundle(stored: StoredBundle, file: BinaryIO) -> Bundle:
-    """Return what the manifest says. Whatever is wrong with the bundle becomes its `damage`. Raises OSError."""
+    """Read the manifest of a bundle. Faults of the bundle become its `damage`. Raises OSError."""
     try:
         with open_zip(file) as archive:
             manifest = _read_manifest(archive)
@@ -131,10 +131,10 @@ def open_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
 def read_bundled_file(file: BinaryIO, member: ZipMember, max_bytes: int) -> bytes:
     """Return a file of a bundle. Raises TooLargeError, and DamagedBundleError if the file is not what the directory declares.
 
-    The directory was read with the manifest. To read it again took 92 ms for each file of a bundle of 20,000.
+    The directory was read with the manifest. Reading it again would take 92 ms for each file in a bundle of 20,000.
     """
     _check_limits(member.name, member.size, member.compression, max_bytes)
-    if member.compressed_size > max_bytes + 65_536:  # deflate makes nothing more than a few bytes larger
+    if member.compressed_size > max_bytes + 65_536:  # deflate makes data at most a few bytes larger
         raise TooLargeError(f"{member.name}: {member.compressed_size} compressed bytes where {max_bytes} are allowed")
     file.seek(member.header_offset)
     header = file.read(_LOCAL_HEADER.size)

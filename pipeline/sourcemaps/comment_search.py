@@ -1,8 +1,8 @@
-"""Find the last comment of a kind in a JavaScript file, such as `//# sourceMappingURL=`, and no text that only looks like one.
+"""Finds the last comment of a kind in a JavaScript file, such as `//# sourceMappingURL=`.
 
-Bundlers, and whatever holds one, have such lines in their strings and templates. Usually the comment ends the file, and nothing
-else has to be read. Only otherwise the code is read from its beginning, by its strings, templates, comments and regular
-expressions. Which `/` begins a regular expression is a guess where a parser would know, as after `)`.
+A text in a string or template that looks like one must not be found. (The code of bundlers holds such texts.) Usually the comment
+is at the end of the file, and nothing else is read. Otherwise the code is scanned from its beginning for strings, templates,
+comments and regular expressions. Whether a `/` begins a regular expression is sometimes guessed, for instance after `)`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 _MAX_CANDIDATES = 1_000
 _MAX_STEPS = 1_000_000
-"""Strings, comments, braces in templates: about a second. A file with more is judged by the value alone."""
+"""Limit of strings, comments and braces in templates that are scanned, in about a second. Beyond it, only the value decides."""
 _ONLY_COMMENTS = re.compile(rb"(?:\s|//[^\n\"'`]*(?:\n|\Z)|/\*[^\"'`*]*\*/)*+\Z")
 _QUOTE = re.compile(rb"[\"'`]")
 _OUTSIDE = re.compile(rb"[\"'`/]")
@@ -60,7 +60,7 @@ def _text(value: bytes) -> str | None:
 
 
 def _in_comments(code: bytes, offsets: list[int]) -> set[int] | None:
-    """Return those of the ascending `offsets` that are in comments. None if the file has too many strings to tell."""
+    """Return those of the ascending `offsets` that are in comments. None if the file exceeds the limit of the scan."""
     found: set[int] = set()
     waiting = iter(offsets)
     wanted: int | None = next(waiting)
@@ -83,7 +83,7 @@ def _in_comments(code: bytes, offsets: list[int]) -> set[int] | None:
 
 
 def _end_of_token(code: bytes, begin: int, char: bytes, depths: list[int]) -> int:
-    """Return the offset behind a string, comment, regular expression, or text of a template. `depths` is kept up to date."""
+    """Return the offset after a string, comment, regular expression, or text of a template. Updates `depths`."""
     if char in {b'"', b"'"}:
         token = (_DOUBLE_QUOTED if char == b'"' else _SINGLE_QUOTED).match(code, begin)
         return token.end() if token is not None else begin + 1
@@ -111,7 +111,7 @@ def _end_of_token(code: bytes, begin: int, char: bytes, depths: list[int]) -> in
 
 
 def _end_of_template_text(code: bytes, begin: int, depths: list[int]) -> int:
-    """Return the offset behind the text of a template: behind its end, or behind the beginning of a placeholder."""
+    """Return the offset after the text of a template: after the template's end, or after the beginning of a placeholder."""
     text = _TEMPLATE_TEXT.match(code, begin)
     end = text.end() if text is not None else begin
     if code.startswith(b"${", end):

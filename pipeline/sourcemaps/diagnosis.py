@@ -1,4 +1,4 @@
-"""Why a frame was not resolved, and what to do about it. `pipeline sourcemaps check` prints this."""
+"""Explains why a frame was not resolved, and what to do. `pipeline sourcemaps check` prints this."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from pipeline.sourcemaps.urls import join_urls
 class FrameDiagnosis:
     """What happened to one frame.
 
-    `tried` holds the names that were looked for, in order, each with the result. `found` holds what that means.
-    `outcome` is `resolved`, `in part`, `unresolved` or `not looked up`. `action` is what would fix it.
+    `tried` holds the names that were looked for, in order, each with its result. `found` explains these results.
+    `outcome` is `resolved`, `in part`, `unresolved` or `not looked up`. `action` says what would resolve the frame.
     """
 
     frame: str
@@ -149,7 +149,7 @@ def _where(found: FoundFile | None) -> str:
 
 
 def _explain_resolved(diagnosis: FrameDiagnosis, module: Module, frame: Frame) -> None:
-    """Write what the frame was resolved to, and what is missing: its context lines or the name of its function."""
+    """Add what the frame was resolved to, and what is missing: context lines or the name of the function."""
     diagnosis.outcome, diagnosis.resolved_to = "resolved", _describe(frame)
     if "context_line" not in frame:
         diagnosis.outcome = "in part"

@@ -1,8 +1,7 @@
 """A cache of files on the local disk, bounded in bytes and shared by the processes of a machine.
 
-`objects/<sha256 of the content>` holds a content, and `names/<sha256 of a name>` holds the digest that a name stands for. Both
-are written to another file and renamed, so that no process ever sees half a file. A content is checked against its digest when
-it is read.
+`objects/<sha256 of the content>` holds a content, and `names/<sha256 of a name>` holds the digest of a name's content. Files are
+written under another name and renamed, so that no process sees a partial file. A content is checked against its digest when read.
 """
 
 from __future__ import annotations
@@ -18,7 +17,10 @@ _CHECK_EVERY_BYTES = 16_000_000
 
 
 class DiskCache:
-    """Keeps contents by name. The least recently used go first. Errors of the disk are ignored: the content is then not kept."""
+    """Keeps contents by name.
+
+    The least recently used are dropped first. If the disk fails, the content is not kept, without an error.
+    """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._objects = folder / "objects"

@@ -15,27 +15,27 @@ SENTRY_TYPES = {
     "missing_source_content": "js_missing_sources_content",
     "invalid_location": "js_invalid_sourcemap_location",
 }
-"""Symbolicator's kind to Sentry's type. Symbolicator has no `unparsable_source`: a file that would kill the parser."""
+"""Maps Symbolicator's kinds to Sentry's types. `unparsable_source` (a file that would kill the parser) is this project's own."""
 
 
 class EventErrors:
-    """The errors of one event, in the order of its frames. Each kind is there once for each file."""
+    """The errors of one event, in the order of its frames. Each kind occurs once for each file."""
 
     def __init__(self) -> None:
         self._errors: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def add_problems(self, module: Module) -> None:
-        """Add why a module could not be used, or only in part."""
+        """Add the reasons why a module could not be used, or only in part."""
         for problem in (module.problem, module.warning):
             if problem is not None:
                 self._add((module.key.url, problem.kind), problem.kind, _fields(problem))
 
     def add_invalid_location(self, url: str, line: int, column: int) -> None:
-        """Add that the map has nothing at a position of `url`."""
+        """Add an error for a position of `url` at which the map has no token."""
         self._add((url, line, column), "invalid_location", {"column": column, "row": line, "source": url})
 
     def add_missing_source_content(self, module: Module, source: str) -> None:
-        """Add that neither the map nor the artifacts hold an original file."""
+        """Add an error for an original file that neither the map nor the artifacts hold."""
         fields = {"source": source, "sourcemap": module.map_url}
         self._add((module.key.url, source), "missing_source_content", fields)
 

@@ -1,4 +1,4 @@
-"""The files that modules are made of: found in a project's bundles, else fetched if scraping is on."""
+"""Finds the files of modules in a project's bundles, or fetches them if scraping is on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.sourcemaps.urls import is_web_url, lookup_urls
 
 
 class ScrapedFile(NamedTuple):
-    """A fetched file, or why there is none. `reason` is `not_found`, `disallowed`, `too_large`, `timeout` or `failed`."""
+    """A fetched file, or None and the reason. `reason` is `not_found`, `disallowed`, `too_large`, `timeout` or `failed`."""
 
     content: bytes | None
     reason: str | None = None
@@ -28,7 +28,7 @@ class Scraper(Protocol):
     """Fetches built files from the servers that browsers get them from."""
 
     def fetch(self, url: str) -> ScrapedFile:
-        """Return a file, or what an earlier attempt returned. Raises nothing, whatever the server does."""
+        """Return a file, or the result of an earlier attempt. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A file that is missing or cannot be read. `reason` is a word for programs, None for a file that is just missing."""
+    """A file that is missing or cannot be read. `reason` is a word for programs, or None if the file is merely missing."""
 
     detail: str
     reason: str | None = None
@@ -74,7 +74,7 @@ class ArtifactFiles:
     def peek(self, text_key: str) -> SourceText | None:
         """Return a text if it is in memory."""
         text = self._texts.get(text_key)
-        if text is not None:  # its cost grows as it is used
+        if text is not None:  # its cost grows with use
             self._texts.put(text_key, text, text.cost_bytes)
         return text
 
@@ -92,7 +92,7 @@ class ArtifactFiles:
         """Return a file, found by its debug id or by a name that it may have been uploaded under.
 
         `otherwise` are URLs that are tried in the bundles if there is no file of that debug id and `url`.
-        `attempted` is called with what was tried. Raises nothing: a store that does not answer is an Unusable.
+        `attempted` is called for each attempt. Raises nothing: if the store does not answer, the result is an Unusable.
         """
         found = index.find(build, lookup_urls(url) if url is not None else (), debug_id=debug_id, file_type=file_type)
         for other in otherwise if found is None else ():

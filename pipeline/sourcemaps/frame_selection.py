@@ -1,4 +1,4 @@
-"""Which frames of an event are looked up, and in which file (docs/spec/source-maps.md, "Which frames")."""
+"""Decides which frames of an event are looked up, and in which file (docs/spec/source-maps.md, "Which frames")."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NODE_FILE = re.compile(r"(?:(?:app|webpack|[a-zA-Z]):|/)")
 _MAX_IMAGES = 1_000
 _MAX_DEBUG_IDS = 100
 MAX_PATH = 4_096
-"""In characters. A frame with a longer path is not looked up: paths are kept in memory for each module."""
+"""Longest path of a frame that is looked up, in characters. Paths are kept in memory for each module."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""Fetch built files from public web servers, and from nowhere else. The HTTP client is urllib3.
+"""Fetches built files from public web servers. The HTTP client is urllib3.
 
-A file is fetched only over https, from allowed hosts, at public addresses. The scraper connects to the very address that it
-checked, also after a redirect, so that no DNS answer leads into the own network. Size and time are bounded, DNS included, and
-results are kept. Redirects, the deadline and the addresses stay here, because no client checks all three: urllib3's time-outs are
-for each read and leave DNS out, and aiohttp asks no resolver for a host that is an address.
+A file is fetched only over https, from allowed hosts, at public addresses. The scraper connects to the address that it has
+checked, also after a redirect, so that no DNS answer can lead it into the local network. Size and time (including DNS) are
+limited, and results are cached. Redirects, the deadline and addresses are handled here, because no client handles all three:
+urllib3's time-outs apply to each read and do not include DNS, and aiohttp does not call its resolver for a host that is an
+address.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ Connect = Callable[[str, str, int, float], HTTPConnection]
 
 
 class ScrapingLimits(NamedTuple):
-    """Bounds of one file (bytes), of one fetch with all its redirects (seconds), and how long results are kept (seconds).
+    """Limits of one file (bytes) and of one fetch with all redirects (seconds), and how long results are kept (seconds).
 
-    `budget_s` is how many seconds of each minute all fetches together may take, because a worker waits for them.
+    `budget_s` is how many seconds of each minute all fetches together may take, since a worker waits for them.
     """
 
     max_file_bytes: int = 32_000_000
@@ -161,8 +162,8 @@ class HttpScraper:
     def _public_address(self, host: str, port: int, deadline_s: float) -> str | None:
         """Return an address of a host. None if any of its addresses is not public. Raises TimeoutError at the deadline.
 
-        The system's resolver has no deadline, so it is asked in a thread of its own. At most `budget_s / timeout_s` such threads
-        are left behind in a minute, and none of them keeps the process from ending.
+        The system's resolver has no deadline, so it is called in a thread. At most `budget_s / timeout_s` such threads are left
+        running in a minute, and they do not keep the process from ending.
         """
         answer: Future[Sequence[str]] = Future()
 

@@ -1,4 +1,4 @@
-"""How a built file names its map and its debug id (docs/spec/source-maps.md, "Finding the map")."""
+"""Reads how a built file names its map and its debug id (docs/spec/source-maps.md, "Finding the map")."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def find_debug_id_comment(minified: bytes) -> str | None:
 
 
 def urls_beside(built_url: str, reference: str) -> list[str]:
-    """Return where a map may be that is not where the built file says: beside the file, named as there or after the file.
+    """Return further URLs of a map that is not where the built file says: beside the file, by the same name or the file's name.
 
     >>> urls_beside("https://example.com/js/app.js?v=1", "https://maps.internal/app.map")
     ['https://example.com/js/app.map', 'https://example.com/js/app.js.map']

@@ -1,4 +1,4 @@
-"""A module: one built file with its map, as far as they were found. What failed is a `Problem`, and no exception."""
+"""A module: one built file with its map, as far as they were found. A failure is a `Problem`, not an exception."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline.sourcemaps.urls import clean_source_name, generate_module, is_in_a
 
 _WITH_MODULE = ("http:", "https:", "webpack:", "turbopack:", "app:")
 _MAX_ORIGINAL_FILES = 1_000
-"""Remembered for each module, by the source's name in the map."""
+"""How many original files are cached for each module, by the source's name in the map."""
 _MAX_ATTEMPTS = 1_000
-"""Noted for each module. A map may name a million sources."""
+"""How many attempts are noted for each module. A map may name a million sources."""
 
 
 class EventBuild(NamedTuple):
-    """The build that an event comes from, which decides the artifacts that it may see.
+    """The build that an event comes from. It decides which artifacts apply.
 
     `debug_ids` are those of the event's images, sorted.
     """
@@ -40,9 +40,9 @@ class ModuleKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why something could not be resolved. `kind` is symbolicator's word for it, and `detail` is for people.
+    """Why something could not be resolved. `kind` is Symbolicator's word, `detail` a text for people.
 
-    `reason` is a word for programs where symbolicator has none, such as `too_large`.
+    `reason` is a word for programs for cases that Symbolicator does not have, such as `too_large`.
     """
 
     kind: str
@@ -69,7 +69,7 @@ class Attempt(NamedTuple):
 
 
 class OriginalFile(NamedTuple):
-    """What a frame says about the original file that it is in."""
+    """The fields of a frame that describe its original file."""
 
     filename: str
     abs_path: str
@@ -78,7 +78,7 @@ class OriginalFile(NamedTuple):
 
 
 def describe_original_file(source_base: str, name: str) -> OriginalFile:
-    """Return what a frame says about the source `name` of a map that is at `source_base`."""
+    """Return a frame's fields for the source `name` of a map at the URL `source_base`."""
     filename = clean_source_name(name)
     abs_path = join_source(source_base, name)
     if name.startswith(("webpack:", "turbopack:")):
@@ -104,7 +104,7 @@ class Module:
     minified: SourceText | None = None
     text_key: str | None = None
     reference: str | None = None
-    """How the built file names its map. Only `data:` for a map inside the file."""
+    """How the built file names its map. `data:` for a map inside the file."""
     map: ParsedMap | None = None
     map_key: bytes | None = None
     map_url: str | None = None
@@ -113,7 +113,7 @@ class Module:
     problem: Problem | None = None
     warning: Problem | None = None
     is_temporary: bool = False
-    """Whether it failed for a reason that may pass without any change to the artifacts."""
+    """Whether the failure may pass without a change of the artifacts."""
     attempts: dict[str, Attempt] = field(default_factory=dict)
     """By URL."""
     original_file: Callable[[str], OriginalFile] = field(default_factory=lambda: _original_files(""))

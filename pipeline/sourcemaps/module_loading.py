@@ -1,4 +1,4 @@
-"""Find the parts of a module: the built file, the reference to its map, and the map (docs/spec/source-maps.md)."""
+"""Finds the parts of a module: the built file, the reference to its map, and the map (docs/spec/source-maps.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.sourcemaps.urls import join_urls
 
 
 def load_module(key: ModuleKey, index: ProjectIndex, files: ArtifactFiles, maps: ParsedMaps) -> Module:
-    """Return a module with all its parts. What cannot be found or used is the module's `problem`. Raises nothing."""
+    """Return a module with all its parts. If one cannot be found or used, that is the module's `problem`. Raises nothing."""
     module = Module(key)
     attempted = module.attempted
     code = files.find(index, key.build, key.url, debug_id=key.debug_id, file_type="minified_source", attempted=attempted)

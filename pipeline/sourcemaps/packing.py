@@ -1,4 +1,4 @@
-"""Make bundles from a folder of built files, or from a bundle that gets another release (docs/spec/source-maps.md)."""
+"""Makes bundles from a folder of built files, or from a bundle that gets another release (docs/spec/source-maps.md)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NothingToFindByError(ValueError):
 
 @dataclass(slots=True)
 class Packed:
-    """What went into a bundle: the URLs of its files, how many of them have a debug id, and what looks wrong."""
+    """The content of a new bundle: the URLs of its files, how many have a debug id, and warnings."""
 
     files: list[str] = field(default_factory=list)
     with_debug_id: int = 0
@@ -44,7 +44,7 @@ class Packed:
 
 
 class UnusableUrlPrefixError(ValueError):
-    """No frame could be in a file below this URL. The text says what to write instead."""
+    """No frame can be in a file below this URL. The message says what to write instead."""
 
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
@@ -55,7 +55,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 def normalize_url_prefix(prefix: str) -> str:
     """Return a URL prefix as frames name it: `~/folder` for any host, or a whole URL. Raises UnusableUrlPrefixError.
 
-    A path is one below any host. A home folder is what a shell makes of `~` without quotes.
+    A path applies to any host. A home folder is treated as `~`, because shells expand `~` without quotes.
 
     >>> normalize_url_prefix("/static/")
     '~/static'
@@ -94,7 +94,7 @@ def pack_folder(
 ) -> Packed:
     """Write a bundle of a build folder's code, its maps, and the sources whose text the maps do not carry.
 
-    The URL of a file is `url_prefix` and its path in the folder. Nothing outside the folder is read, whatever a map names.
+    The URL of a file is `url_prefix` and its path in the folder. Nothing outside the folder is read, even if a map names it.
     Raises NothingToFindByError, UnusableUrlPrefixError, and FileNotFoundError if the folder holds no code.
     """
     folder = folder.resolve()

@@ -18,7 +18,7 @@ _MALFORMED_COST_BYTES = 1_024
 _MAX_UNPROBED_BYTES = 1_000_000
 """A larger map is not parsed in pure Python: that takes 30 times its size in memory, and 0.3 s a megabyte."""
 _MAX_PROBE_RESULTS = 100_000
-"""Some 200 bytes each."""
+"""How many results are remembered, each of some 200 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ _PROBLEMS = {
 
 
 def describe_probe_result(result: ProbeResult) -> str:
-    """Return why a file that the probe did not let pass is not parsed, for people."""
+    """Return, for people, why a file that did not pass the probe is not parsed."""
     return _PROBLEMS[result]
 
 
@@ -77,7 +77,7 @@ class ParsedMaps:
     def peek(self, key: bytes) -> ParseResult | None:
         """Return a map if it is in memory."""
         parsed = self._parsed.get(key)
-        if parsed is not None and parsed.map is not None:  # its cost grows as it is used
+        if parsed is not None and parsed.map is not None:  # its cost grows with use
             self._parsed.put(key, parsed, parsed.map.cost_bytes)
         return parsed
 
@@ -88,7 +88,7 @@ class ParsedMaps:
             code, without_names = _NO_CODE, result
             result = self._try(code, source_map) if result is not ProbeResult.UNKNOWN else result
             if result is ProbeResult.UNKNOWN and len(source_map.content) <= _MAX_UNPROBED_BYTES:
-                engine, without_names = SourcemapEngine(), result  # pure Python, which no map can kill
+                engine, without_names = SourcemapEngine(), result  # pure Python, which no map can crash
             elif result is not ProbeResult.HARMLESS:
                 return ParseResult(None, malformed=describe_probe_result(result), reason=result)
         try:

@@ -1,1 +1,1 @@
-"""Libraries that read source maps, behind one contract, and the child process that tries unknown files first."""
+"""Engines: libraries that read source maps, behind one contract, and the child process that parses unknown files first."""

@@ -1,4 +1,4 @@
-"""What an engine for source maps returns: positions, and with `symbolic` also the names of the scopes around them."""
+"""The contract of an engine for source maps. It returns positions, and `symbolic` also returns the names of scopes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import NamedTuple, Protocol
 from pipeline.sourcemaps.source_text import SourceContext
 
 MAX_COORDINATE = 2**32 - 1
-"""Engines hold lines and columns as 32-bit numbers, so no map has a larger one."""
+"""The largest line or column. Engines hold them as 32-bit numbers."""
 MAX_POSITIONS = 20_000
-"""Remembered for each map. Floods of events repeat their frames, and a look-up takes up to 300 µs. 30 MB at most for one map."""
+"""How many positions are cached for each map (30 MB at most). Floods of events repeat frames, and a look-up takes up to 300
+µs."""
 POSITION_COST_BYTES = 1_500
-"""What a remembered position takes with its context lines."""
+"""Memory of a cached position with its context lines."""
 _MAX_NAME = 4_096
 
 
 class MalformedMapError(Exception):
-    """The map cannot be used. The text says what is wrong with it."""
+    """The map cannot be used. The message says why."""
 
 
 class SourcePosition(NamedTuple):
@@ -35,7 +36,7 @@ class SourcePosition(NamedTuple):
     context: SourceContext | None
 
     def with_bounded_names(self) -> SourcePosition:
-        """Return the position without names of more than 4,096 characters: a map may name its sources anything."""
+        """Return the position without names of more than 4,096 characters, because maps may hold names of any length."""
         if max(len(self.source or ""), len(self.name or ""), len(self.scope or "")) <= _MAX_NAME:
             return self
         return self._replace(source=_bounded(self.source), name=_bounded(self.name), scope=_bounded(self.scope))
@@ -46,15 +47,15 @@ def _bounded(name: str | None) -> str | None:
 
 
 class ParsedMap(Protocol):
-    """A map in memory. A look-up can be repeated and is remembered."""
+    """A map in memory. Look-ups are cached."""
 
     @property
     def cost_bytes(self) -> int:
-        """The memory that the map takes now, in bytes. It grows with the positions that are remembered."""
+        """The memory that the map takes now, in bytes. It grows with the number of cached positions."""
 
     @property
     def ignored_sources(self) -> frozenset[str]:
-        """The sources that the map's `ignoreList` calls foreign code, by the names that positions have."""
+        """The names of sources that the map's `ignoreList` marks as foreign code."""
 
     def locate(self, line: int, column: int) -> SourcePosition | None:
         """Return the token at or left of (`line`, `column`) on the same line, or None.

@@ -1,4 +1,4 @@
-"""The sources that a map's author calls foreign code: `ignoreList` of ECMA-426, before that `x_google_ignoreList`."""
+"""Reads the sources that a map marks as foreign code: `ignoreList` of ECMA-426, formerly `x_google_ignoreList`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class _Section(msgspec.Struct):
 
 
 class _Map(msgspec.Struct):
-    """The fields that are read. All others are skipped without making objects of them: a map may hold anything."""
+    """The fields that are read. All others are skipped without creating objects, because a map may hold anything."""
 
     sources: list[str | None] = []
     source_root: str | None = msgspec.field(default=None, name="sourceRoot")
@@ -27,7 +27,7 @@ _DECODER = msgspec.json.Decoder(_Map)
 
 
 def find_ignored_sources(source_map: bytes) -> frozenset[str]:
-    """Return the names of the sources that a map lists as foreign, as positions name them. Empty for a list that is malformed."""
+    """Return the names of the sources that a map lists as foreign, in the form of positions. Empty if the list is malformed."""
     if b"gnoreList" not in source_map:
         return frozenset()
     try:
@@ -48,7 +48,7 @@ def _ignored(raw: _Map) -> Iterator[str]:
 
 
 def with_source_root(source: str, root: str | None) -> str:
-    """Return a source's name behind the map's `sourceRoot`, as symbolic joins them."""
+    """Return a source's name, joined to the map's `sourceRoot` as symbolic does it."""
     if not root or source.startswith(("/", "http:", "https:")):
         return source
     return f"{root.rstrip('/')}/{source}"

@@ -1,4 +1,4 @@
-"""The names of functions in the original files of one map, each file read when it is first asked for."""
+"""The names of functions in the original files of one map. Each file is parsed when it is first needed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class OriginalNameReader(Protocol):
     """Reads the names of functions in an original file."""
 
     def read(self, name: str, text: bytes) -> OriginalNames | None:
-        """Return the functions of a file, or None if it gives none."""
+        """Return the functions of a file, or None if they cannot be read."""
 
 
 class NamesOfSources:
-    """Finds names by the number of a source in its map."""
+    """Finds names of functions by the number of a source in its map."""
 
     def __init__(self, reader: OriginalNameReader) -> None:
         self._reader = reader

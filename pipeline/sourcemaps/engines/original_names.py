@@ -15,7 +15,8 @@ import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser, Tree
 
 _MAX_SOURCE_BYTES = 250_000
-"""A longer file gives no names. Its tree usually takes 100 times its size for a moment, and at worst (`a<a<a<`) 1,300 times."""
+"""Longer files are not parsed. The tree usually takes 100 times the file's size for a moment, and at worst (`a<a<a<`) 1,300
+times."""
 _MAX_NAME = 200
 _SFC = re.compile(r"\.(?:vue|svelte)(?:\?|$)")
 _SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
@@ -50,7 +51,7 @@ class FunctionRanges:
         self._starts = [function.start for function in functions]
         self._line_starts = line_starts
         self._length = len(text)
-        self._text = None if text.isascii() else text  # columns are then bytes
+        self._text = None if text.isascii() else text  # for ASCII, columns are bytes
 
     @property
     def cost_bytes(self) -> int:
@@ -84,7 +85,7 @@ class TreeSitterNames:
         self._parser = Parser(Language(tree_sitter_typescript.language_tsx()))
 
     def read(self, name: str, text: bytes) -> FunctionRanges | None:
-        """Return the functions of a file, or None for one that is too long. A file of Vue or Svelte is read by its scripts."""
+        """Return the functions of a file, or None for one that is too long. Of a Vue or Svelte file only the scripts are read."""
         if len(text) > _MAX_SOURCE_BYTES:
             return None
         code = _only_scripts(text) if _SFC.search(name) else text
@@ -102,7 +103,7 @@ class TreeSitterNames:
 
 
 def _functions(tree: Tree) -> Iterator[Node]:
-    """Yield the functions, the outer before the inner ones. A query would take minutes for a file of nothing but brackets."""
+    """Yield the functions, the outer before the inner ones. A query would take minutes for a file full of brackets."""
     cursor = tree.walk()
     while True:
         node = cursor.node
@@ -116,7 +117,7 @@ def _functions(tree: Tree) -> Iterator[Node]:
 
 
 def _only_scripts(text: bytes) -> bytes:
-    """Return the text with blanks for all that is not in a `<script>`, so that positions stay."""
+    """Return the text with everything outside of `<script>` replaced by blanks, so that positions stay the same."""
     code = bytearray(re.sub(rb"[^\n]", b" ", text))
     for script in _SCRIPT.finditer(text):
         code[script.start(1) : script.end(1)] = script.group(1)

@@ -1,7 +1,7 @@
-"""Parse an unknown file in a child process before the worker parses it (docs/spec/source-maps.md, "Traps of the libraries").
+"""Parses an unknown file in a child process before the worker parses it (docs/spec/source-maps.md, "Traps of the libraries").
 
-Some minified files overflow the parser's stack, which no `except` catches. Such an upload would kill every worker that meets
-it, again and again. Others take seconds or gigabytes. Only the child process suffers, and the result is remembered.
+Some minified files overflow the parser's stack, which no `except` catches. Such an upload would kill every worker that reads it,
+again and again. Others take seconds or gigabytes. Here only the child process suffers, and the result is remembered.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import IO
 
 log = logging.getLogger(__name__)
 STACK_BYTES = 32 * 1024 * 1024
-"""The stack that the child parses with. The worker has twice as much, so a file that the child survives is safe there."""
+"""Stack size of the child. The worker has twice as much, so a file that the child survives is safe there."""
 LENGTHS = struct.Struct("<QQ")
-"""A request begins with the sizes of the minified file and of the map, in bytes."""
+"""The beginning of a request: the sizes of the minified file and of the map, in bytes."""
 READY, PARSED, MALFORMED = b".", b"+", b"-"
 _START_S = 30.0
 _LARGE_BYTES = 2_000_000
-"""After a request of more than this, the child is ended: it would keep up to ten times the file while the worker parses it."""
+"""After a larger request the child is ended, because it would keep up to ten times the file while the worker parses it."""
 _INHERITED = frozenset({"PATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME"})
-"""What the child gets of the environment: enough to start Python and to write temporary files, and no passwords."""
+"""Variables that the child inherits: enough to start Python and to write temporary files, but no passwords."""
 _PACKAGE_ROOT = str(Path(__file__).parents[3])
 
 
@@ -46,7 +46,7 @@ class ProbeResult(StrEnum):
 
 
 class Probe:
-    """Holds the child process, and starts another one after a file has killed it. Not for use by several threads at once."""
+    """Holds the child process, and starts another one after a file has killed it. Not thread-safe."""
 
     def __init__(self, cpu_s: float = 5.0, memory_bytes: int = 500_000_000) -> None:
         self._cpu_s = cpu_s
@@ -64,7 +64,7 @@ class Probe:
             child.stdin.write(source_map)
             child.stdin.flush()
             answer = _read_answer(child.stdout, self._cpu_s * 4)
-        except BrokenPipeError:  # the child ended before it had this file, so the file is not the cause
+        except BrokenPipeError:  # the child ended before it received this file, so the file is not the cause
             self.close()
             return ProbeResult.UNKNOWN
         except OSError as error:
@@ -89,7 +89,7 @@ class Probe:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**{name: value for name, value in os.environ.items() if name in _INHERITED}, "PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C is for the worker; the child ends when its stdin closes
+            start_new_session=True,  # Ctrl-C must reach only the worker; the child ends when its stdin closes
         )
         weakref.finalize(self, _end, self._child)
         assert self._child.stdout is not None  # noqa: S101 -- started with a pipe
@@ -113,7 +113,7 @@ def _read_answer(pipe: IO[bytes], timeout_s: float) -> bytes | None:
 def _end(child: subprocess.Popen[bytes]) -> int:
     if child.poll() is None:
         try:
-            child.wait(0.2)  # a child that is dying takes a moment until `poll` sees it
+            child.wait(0.2)  # `poll` sees the end of a dying child only after a moment
         except subprocess.TimeoutExpired:
             child.kill()
     status = child.wait()

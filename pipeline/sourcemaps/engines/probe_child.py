@@ -1,7 +1,8 @@
 """The child process in which unknown files are parsed first. Its arguments are its limits: CPU seconds, memory in bytes.
 
 It reads requests from stdin (two 8-byte lengths, the minified file, the map) and answers each with one byte on stdout. A file
-that kills the parser kills this process, and the parent sees that. The process ends when its stdin closes, so with its parent.
+that kills the parser kills this process, which the parent notices. The process ends when its stdin closes, that is with its
+parent.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pipeline.sourcemaps.engines.probe import LENGTHS, MALFORMED, PARSED, READY,
 def main(requests: BinaryIO, answers: BinaryIO, cpu_s: float, memory_bytes: int) -> None:
     """Answer requests until stdin ends. A request that takes more than `cpu_s` seconds ends the process by SIGPROF."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(ValueError, OSError):  # some systems cannot bound memory
+    with suppress(ValueError, OSError):  # some systems cannot limit memory
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     threading.stack_size(STACK_BYTES)
     answers.write(READY)
@@ -44,7 +45,7 @@ def _answer(minified: bytes, source_map: bytes, answers: BinaryIO) -> None:
     except SymbolicError:
         answers.write(MALFORMED)
     except MemoryError:
-        os.abort()  # as the library does where its own memory ends
+        os.abort()  # as the library does when it runs out of memory
     else:
         answers.write(PARSED)
     answers.flush()

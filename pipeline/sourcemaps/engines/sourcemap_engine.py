@@ -1,8 +1,8 @@
-"""The engine on `sourcemap`, which is pure Python: positions without the names of scopes.
+"""The engine that uses `sourcemap`, a library in pure Python. It finds positions, but no names of scopes.
 
 The library reads neither indexed maps nor maps without `names`, joins source names as file paths, and gives a segment without a
-source the line of the segment before it. So it only decodes the mappings of one plain map at a time, with numbers in place of
-source names. Everything else is done here. See docs/spec/source-maps.md, "Traps of the libraries".
+source the line of the segment before it. So it is only used to decode the mappings of one plain map at a time, with
+numbers instead of source names. Everything else is done here. See docs/spec/source-maps.md, "Traps of the libraries".
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from pipeline.sourcemaps.source_text import SourceText
 
 _DECODE_ERRORS = (SourceMapDecodeError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 _BYTES_PER_CHARACTER = 30
-"""What the library's objects take for each byte of a map: 390 MB for one of 14 MB."""
+"""Memory of the library's objects for each byte of a map: 390 MB for a map of 14 MB."""
 
 
 class _Section(NamedTuple):
-    """A plain map, and where in the built file it begins, from 0."""
+    """A plain map, and the position in the built file where it begins, counted from 0."""
 
     line: int
     column: int
@@ -56,7 +56,7 @@ class SourcemapMap:
 
     @property
     def cost_bytes(self) -> int:
-        """The library's objects, the positions that are remembered, and the names of original files."""
+        """Memory of the library's objects, the cached positions and the names of original files, in bytes."""
         return self._fixed_cost_bytes + self._sections.names_cost_bytes + self._locate.cache_info().currsize * POSITION_COST_BYTES
 
     def locate(self, line: int, column: int) -> SourcePosition | None:
@@ -100,7 +100,7 @@ class _Sections:
         return None
 
     def _position(self, number: int, section: _Section, token: Any) -> SourcePosition | None:
-        if token.src is None:  # a segment that maps to nothing
+        if token.src is None:  # the segment maps to no source
             return None
         source = int(token.src)
         text = self._text(number, section, source)
@@ -153,7 +153,7 @@ def _sections(raw: dict[str, Any], line: int, column: int) -> Iterator[_Section]
         return
     for section in raw["sections"]:
         offset = section["offset"]
-        # As symbolic does: the columns of a nested map move only on the line that it begins on.
+        # As in symbolic, the columns of a nested map are shifted only on the line on which it begins.
         below = offset["line"] > 0
         yield from _sections(section["map"], line + offset["line"], offset["column"] + (0 if below else column))
 
@@ -169,7 +169,7 @@ def _section(raw: dict[str, Any], line: int, column: int) -> _Section:
 
 
 def _as_text(name: object) -> str:
-    """Return a name as symbolic reads it: a number becomes text, and any other value is no name."""
+    """Return a name as symbolic reads it: numbers become text, other values an empty name."""
     return str(name) if isinstance(name, str | int | float) and not isinstance(name, bool) else ""
 
 

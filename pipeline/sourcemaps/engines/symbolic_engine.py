@@ -1,7 +1,7 @@
-"""The engine on `symbolic`: positions and names of scopes from `SourceMapCache`, and `SourceMapView` where that drops a token.
+"""The engine that uses `symbolic`: `SourceMapCache` for positions and names of scopes, `SourceMapView` for dropped tokens.
 
-The library's traps (docs/spec/source-maps.md, "Traps of the libraries") are dealt with here, each at its comment. One is not:
-some files kill the parser, and `probe.py` keeps those away.
+The library's traps (docs/spec/source-maps.md, "Traps of the libraries") are handled here, each with a comment, except for one:
+some files kill the parser. `probe.py` keeps those away.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from pipeline.sourcemaps.function_names import ANONYMOUS, UNKNOWN
 from pipeline.sourcemaps.source_text import CONTEXT_LINES, SourceContext, SourceText, trim_line
 
 _MAX_SOURCE_COORDINATE = 2**31
-"""Larger ones were negative and wrapped around, or mark a segment without a source."""
+"""Larger coordinates are negative ones that wrapped around, or mark a segment without a source."""
 
 _PER_MAP_BYTE, _PER_TOKEN = 5, 32
-"""What cache and view take in bytes: up to 21 MB for a map of 4.2 MB. A map of nothing but `A,` takes 16 times its text."""
+"""Memory of cache and view in bytes: up to 21 MB for a map of 4.2 MB. A map that consists of `A,` takes 16 times its text."""
 
 
 class SymbolicMap:
@@ -46,12 +46,12 @@ class SymbolicMap:
         self.ignored_sources = find_ignored_sources(source_map)
         token_bytes = len(source_map) + _PER_TOKEN * self._tokens.count
         self._parsed_bytes = max(_PER_MAP_BYTE * len(source_map), token_bytes) + 4096
-        # `_Tokens` has no way back to this object, so that a map is freed without the garbage collector.
+        # `_Tokens` does not refer to this object, so that a map is freed without the garbage collector.
         self._locate = lru_cache(MAX_POSITIONS)(self._tokens.locate)
 
     @property
     def cost_bytes(self) -> int:
-        """The cache and the view, the positions that are remembered, and the names of original files."""
+        """Memory of the cache and the view, the cached positions and the names of original files, in bytes."""
         return self._parsed_bytes + self._tokens.names_cost_bytes + self._locate.cache_info().currsize * POSITION_COST_BYTES
 
     def locate(self, line: int, column: int) -> SourcePosition | None:
@@ -81,10 +81,10 @@ class _Tokens:
         return self._names.cost_bytes if self._names is not None else 0
 
     def locate(self, line: int, column: int) -> SourcePosition | None:
-        """Look where the view has a token, then let the cache add scope and context.
+        """Find the token in the view, then let the cache add scope and context.
 
-        The cache alone would do for most maps, at 10 µs less. But if a hostile map has led it to line -1, its look-up counts
-        through four billion lines for seconds, and it returns nothing for a token that equals the one before.
+        The cache alone would suffice for most maps, and save 10 µs. But a hostile map can lead it to line -1, where it counts
+        through four billion lines for seconds. It also returns nothing for a token that equals the one before.
         """
         if not 1 <= line <= MAX_COORDINATE or column > MAX_COORDINATE:
             return None
@@ -99,9 +99,9 @@ class _Tokens:
         if found is None:
             return self._with_original_name(self._position_of_dropped(token), token).with_bounded_names()
         context = None
-        if found.context_line is not None or found.pre_context:  # the context line of an empty last line is None, too
+        if found.context_line is not None or found.pre_context:  # the context line of an empty last line is None too
             after = [_without_line_end(text) for text in found.post_context]
-            if found.post_context and not found.post_context[-1]:  # the file ends with a line end, which begins no other line
+            if found.post_context and not found.post_context[-1]:  # the file ends with a line break
                 after.pop()
             context = SourceContext(
                 tuple(trim_line(_without_line_end(text), 0) for text in found.pre_context),
@@ -150,7 +150,10 @@ _STACK_BYTES = 2 * STACK_BYTES
 
 
 def on_large_stack(parse: Callable[[], SymbolicMap]) -> SymbolicMap:
-    """Run a parse in a thread whose stack has room for every file that the probe let pass. Raises what `parse` raises."""
+    """Run `parse` in a thread with a stack that is large enough for every file that passed the probe.
+
+    Raises what `parse` raises.
+    """
     done: Future[SymbolicMap] = Future()
 
     def run() -> None:
@@ -170,7 +173,7 @@ def on_large_stack(parse: Callable[[], SymbolicMap]) -> SymbolicMap:
 
 
 class SymbolicEngine:
-    """Finds positions and names of scopes. With a reader of names, the original text is asked for names first."""
+    """An engine that finds positions and names of scopes. With `names`, names from the original text come first."""
 
     name = "symbolic"
 
@@ -180,7 +183,7 @@ class SymbolicEngine:
     def parse(self, minified: bytes, source_map: bytes) -> SymbolicMap:
         """Parse a map together with its built file. Raises MalformedMapError.
 
-        A hostile file kills the process, so an unknown one has to pass the probe first.
+        A hostile file can kill the process, so unknown files must pass the probe first.
         """
         return on_large_stack(lambda: SymbolicMap(minified, source_map, self._names))
 
