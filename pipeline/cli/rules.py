@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,11 @@ from pipeline.cli.options import (
     artifacts_option,
     clock,
     fail,
+    find_rules,
     log_plainly,
     reading_options,
     report_lost,
+    rules_option,
     settings_file_option,
     stdout,
 )
@@ -40,6 +43,24 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.group()
 def rules() -> None:
     """Check rules, and preview a change of them on recorded events before it is used."""
+
+
+@rules.command(short_help="Copy the rules in force into a new folder.")
+@click.argument("folder", type=click.Path(exists=False, path_type=Path), metavar="DIR")
+@rules_option
+@settings_file_option
+def copy(folder: Path, rules: str | None, settings_file: Path | None) -> None:
+    """Copy the rules that commands use here into the new folder DIR, for instance those that the package ships.
+
+    \b
+    Example: own the rules instead of using the shipped ones
+      pipeline rules copy rules
+    """
+    source = find_rules(load_settings(settings_file, {("rules",): rules}))
+    if folder.exists():
+        fail(f"{folder} is there already; name a folder that is not")
+    shutil.copytree(source, folder)
+    print(f"copied {source} to {folder}", file=sys.stderr)
 
 
 @rules.command(short_help="Show what a change of rules would do to events.")
