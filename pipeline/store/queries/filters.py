@@ -61,7 +61,7 @@ class Compares(NamedTuple):
     """A condition on a number, a time or a flag."""
 
     field: EventField
-    comparison: Relation
+    relation: Relation
     value: float | datetime | bool
     is_negated: bool = False
 
@@ -70,6 +70,13 @@ class Contains(NamedTuple):
     """Whether title or message contain these pieces in this order. Upper and lower case are the same."""
 
     pieces: tuple[str, ...]
+    is_negated: bool = False
+
+
+class AtTimes(NamedTuple):
+    """Whether an event happened at one of these times, to the millisecond."""
+
+    times: tuple[datetime, ...]
     is_negated: bool = False
 
 
@@ -91,7 +98,7 @@ class TotalIs(NamedTuple):
     """A condition on a group as a whole."""
 
     total: Total
-    comparison: Relation
+    relation: Relation
     value: float | datetime
     is_negated: bool = False
 
@@ -103,6 +110,8 @@ class FirstRelease(NamedTuple):
     is_negated: bool = False
 
 
-EventFilter = Matches | Has | Compares | Contains | InGroups
-GroupFilter = HasStatus | TotalIs | FirstRelease
+EventFilter = Matches | Has | Compares | Contains | AtTimes
+"""Conditions on an event by itself."""
+GroupFilter = InGroups | HasStatus | TotalIs | FirstRelease
+"""Conditions on the group that an event belongs to now."""
 Filter = EventFilter | GroupFilter
