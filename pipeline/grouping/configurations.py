@@ -38,14 +38,14 @@ class Configuration:
     generated_names: str | None
     """The table of names that compilers and runtimes make, a key of `TABLES` in `strategies/generated_names.py`.
 
-    It takes the place of all that is built in about such names for Java, Ruby and PHP. None: what is built in counts.
+    It replaces what is built in about such names for Java, Ruby and PHP. None: the built-in rules apply.
     """
     nameless_script_frames: Literal["count", "drop"]
-    """Whether a JavaScript frame of which no part contributes makes its stack contribute."""
+    """Whether a JavaScript frame without any contributing part makes its stack contribute (`count`) or not (`drop`)."""
     revive_recursion: bool
     """Whether a rule with `+group` brings back the repetitions of a frame that calls itself."""
     skip_wrappers: bool
-    """Whether exceptions that say nothing are left out beside others that do. See `strategies/wrappers.py`."""
+    """Whether exceptions that carry no information are left out if others carry some. See `strategies/wrappers.py`."""
     stack_of_named_thread: bool
     """Whether an exception without a stack that names its thread is grouped by that thread's stack."""
     strip_variable_segments: bool
@@ -53,7 +53,7 @@ class Configuration:
     engine_words: str | None
     """The table of equal errors in the words of JavaScript engines, a key of `TABLES` in `strategies/engine_words.py`."""
     library_stacks: Literal["alone", "with-message"]
-    """What a stack groups by of which every frame is known to be a library's: its frames alone, or the message too."""
+    """What a stack groups by if every frame is known to be a library's: its frames alone, or the message too."""
     kept_values: frozenset[str] = frozenset()
     """The operator's choice, from `grouping.toml`: the kinds of values that messages keep."""
     in_app_of_sender: bool = False
@@ -61,7 +61,7 @@ class Configuration:
 
     @property
     def digest(self) -> bytes:
-        """What tells apart configurations under which one stack has two results. Stacks are cached under it."""
+        """Return a key that differs between configurations with different results for a stack. Cached stacks are keyed by it."""
         return f"{self.id} {sorted(self.kept_values)} {self.in_app_of_sender}".encode()
 
 
@@ -129,7 +129,7 @@ PIPELINE_2026_12 = Configuration(
     engine_words="2026-12-01",
     library_stacks="with-message",
 )
-"""One bug, one group: what compilers, deployments and engines vary no longer splits groups. docs/grouping.md has the kinds."""
+"""Differences that come from compilers, deployments and engines no longer split groups. docs/grouping.md lists them."""
 
 CONFIGURATIONS: Mapping[str, Configuration] = {
     configuration.id: configuration for configuration in (NEWSTYLE_2023, PIPELINE_2026, PIPELINE_2026_12)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pipeline.grouping.grouping_frame import NATIVE
 
 MAX_CHARS = 4_096
-"""A longer name is cut first. SDKs and normalization allow a few hundred characters."""
+"""Longer names are cut first. SDKs and normalization allow a few hundred characters."""
 
 MAX_DEPTH = 50
 """How many levels of Rust's `<<<A as B> as C> as D>` are resolved."""
@@ -43,7 +43,7 @@ _CLOSING = {"(": ")", "{": "}", "[": "]", "<": ">"}
 
 MAX_CACHED = 16_384
 MAX_REMEMBERED_CHARS = 256
-"""The names whose result is cached, and how long each may be. Together they bound the cache to some 20 MB."""
+"""How many results are cached, and the longest name that is. Together they limit the cache to some 20 MB."""
 
 
 def trim_function(name: str, platform: str) -> str:

@@ -1,7 +1,7 @@
-"""Merges and splits of groups by hand, kept beside the rules in `groups.toml`, so that later events follow them.
+"""Group overrides: merges and splits of groups by hand.
 
-A merge puts several hashes into one group. A split puts a hash into a group of its own again. The file lists the hashes of
-each such group. It holds the result, not the history.
+They are kept in `groups.toml` beside the rules, and apply to later events. A merge puts several hashes into one group. A split
+puts a hash into a group of its own again. The file lists the hashes of each such group. It holds the result, not the history.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class GroupOverrides:
     def merged(self, project_id: int, target: str, others: Sequence[str], note: str = "") -> GroupOverrides:
         """Return the overrides after `others`, and all hashes merged into them, joined the group of `target`.
 
-        Doing it again changes nothing.
+        Repeating it changes nothing.
         """
         kept = self.groups.get(target, derive_group_id(project_id, target))
         given_up = {self.groups[hash_] for hash_ in others if hash_ in self.groups}
@@ -90,7 +90,7 @@ class GroupOverrides:
     def split(self, project_id: int, hashes: Sequence[str], note: str = "") -> GroupOverrides:
         """Return the overrides after each hash left its group for one of its own.
 
-        If others were merged into the group that a hash has by itself, it gets a new one. Doing it again changes nothing.
+        If others were merged into the group that a hash has by itself, it gets a new one. Repeating it changes nothing.
         """
         groups = dict(self.groups)
         notes = dict(self.notes)

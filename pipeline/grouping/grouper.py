@@ -1,4 +1,4 @@
-"""The grouper of one project, loaded from its rule files. This is the way into the package.
+"""The grouper of one project, loaded from its rule files. It is the entry point of the package.
 
 Budget: a stack that was seen before costs at most 100 µs of CPU, with fingerprint rules and writing to the event. A stack
 whose frames are all new costs at most 1.5 ms. `scripts/bench grouping` measures both.
@@ -33,7 +33,7 @@ FINGERPRINT_INFO: Final = "_fingerprint_info"
 """The field of an event that holds the sender's fingerprint and the rule that matched, if they are not the default."""
 
 EMPTY_SETTINGS = GroupingToml(enhancement_base="none", builtin_fingerprints=False)
-"""Takes the place of a `grouping.toml` with mistakes, so that the mistakes of the other files are found as well."""
+"""Replaces a `grouping.toml` with mistakes, so that the mistakes in other files are found too."""
 
 
 class Grouper:

@@ -18,7 +18,7 @@ plain tuples, but not named ones."""
 
 
 _NOWHERE: Any = object()
-"""Takes the place of the line before the first frame. It equals no line."""
+"""Stands for the line before the first frame. It is not equal to any line."""
 
 
 class GroupingFrame(NamedTuple):

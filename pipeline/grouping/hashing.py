@@ -32,7 +32,7 @@ class HashKind(ABC):
 
 
 class Md5(HashKind):
-    """Sentry's own hashes. Nothing separates the leaves, so `ab` + `c` has the hash of `a` + `bc`."""
+    """Sentry's own hashes. Leaves are joined without a separator, so `ab` + `c` has the same hash as `a` + `bc`."""
 
     name = "md5"
 

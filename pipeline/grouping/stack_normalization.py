@@ -49,7 +49,8 @@ class Stack:
 class NormalizedStack(NamedTuple):
     """The frames after the rules that set `in_app` and category, and the matching that decides next what contributes.
 
-    `is_library` is set if every frame is out of the app because the sender or a rule said so, not because nobody said anything.
+    `is_library` is set if every frame is out of the app because the sender or a rule said so, and not merely because nothing is
+    known about it.
     """
 
     frames: list[GroupingFrame]

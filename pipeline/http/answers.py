@@ -1,4 +1,4 @@
-"""What is answered to a request: status, headers and body; and the refusal of one, in the form that Sentry's clients read."""
+"""Answers to requests: status, headers and body. Refusals have the form that Sentry's clients read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 class RefusedRequestError(Exception):
     """A request that is not accepted. `causes` go into the answer's body after `detail`.
 
-    `reason` is the reason of its outcome, where the request belongs to a project.
+    `reason` is the reason of its outcome, if the request belongs to a project.
     """
 
     def __init__(self, status: int, detail: str, *causes: str, reason: str | None = None) -> None:
@@ -33,7 +33,7 @@ class RefusedRequestError(Exception):
         self.reason = reason
 
     def answer(self) -> Answer:
-        """Return the answer that says so."""
+        """Return the answer with the status and the detail."""
         body = {"detail": self.detail} | ({"causes": list(self.causes)} if self.causes else {})
         said = "; ".join((self.detail, *self.causes)).encode("ascii", "replace").decode()
         header = ("x-sentry-error", said.replace("\n", " ")[:MAX_SAID_CHARS])

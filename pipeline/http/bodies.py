@@ -1,4 +1,4 @@
-"""A body on its way in: in memory as long as it is small and there is room, else staged in a file. Slow senders are cut."""
+"""Receives bodies: in memory if they are small and there is room, else in a file. Slow senders are cut off."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from granian.rsgi import ProtocolClosed
 from pipeline.http.answers import RefusedRequestError, body_too_large
 
 CROWDED_INLINE_BYTES = 16_384
-"""What a body may have in memory where bodies already take all that they may together."""
+"""How much of a body stays in memory if all bodies together have reached their limit."""
 SMALL_BYTES = 65_536
-"""A body that declares no more is read at once."""
+"""A body of at most this declared size is read at once."""
 PIECE_BYTES = 262_144
 RATE_FROM_S = 5.0
-"""A body has this long before its rate counts."""
+"""How long a body may take before its rate is checked."""
 
 
 def _too_slow() -> RefusedRequestError:
@@ -31,20 +31,20 @@ def _incomplete() -> RefusedRequestError:
 
 
 class BodyLimits(NamedTuple):
-    """How bodies may come, and how much memory they may take."""
+    """Limits of time and memory for bodies."""
 
     timeout_s: float
-    """A sender whose body pauses for so long is cut off."""
+    """A sender whose body pauses for this long is cut off."""
     min_bytes_per_s: int
     """A body that comes slower on average, from its sixth second on, is cut off."""
     memory_bytes: int
-    """What all bodies that are arriving may take in memory together. Beyond it, each keeps `CROWDED_INLINE_BYTES` there."""
+    """Limit of memory for all arriving bodies together. Beyond it, each keeps at most `CROWDED_INLINE_BYTES` in memory."""
     inline_bytes: int
-    """What one body may have in memory."""
+    """Limit of memory for one body."""
 
 
 class Staged(Protocol):
-    """A file that a large body goes into, piece by piece."""
+    """A file into which a large body is written in pieces."""
 
     size: int
 
@@ -55,14 +55,14 @@ class Staged(Protocol):
         """Note that the body is complete."""
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return a piece of it."""
+        """Return a piece of the body."""
 
     def discard(self) -> None:
-        """Remove the file, unless somebody took it."""
+        """Remove the file, unless somebody else owns it by now."""
 
 
 class TemporaryBody:
-    """A body in a temporary file, for who needs it no longer than its request."""
+    """A body in a temporary file, for callers that need it only during the request."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -78,7 +78,7 @@ class TemporaryBody:
         self._file.flush()
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return a piece of it. Raises OSError."""
+        """Return a piece of the body. Raises OSError."""
         self._file.seek(offset)
         return self._file.read(size)
 
@@ -92,7 +92,7 @@ S = TypeVar("S", bound=Staged)
 
 @dataclass(slots=True)
 class Body(Generic[S]):
-    """A body as received. `discard` must be called once it is not needed, also where its record took it."""
+    """A body as received. `discard` must be called when it is no longer needed, even if a record owns its file by then."""
 
     data: bytes | S
 
@@ -105,7 +105,7 @@ class Body(Generic[S]):
             yield self.data.read(offset, PIECE_BYTES)
 
     def discard(self) -> None:
-        """Remove its file, unless a record has taken it."""
+        """Remove its file, unless a record owns it."""
         if not isinstance(self.data, bytes):
             self.data.discard()
 
@@ -117,7 +117,7 @@ class Bodies(Generic[S]):
         self._stage = stage
         self._limits = limits
         self.held_bytes = 0
-        """What the bodies that are arriving take in memory."""
+        """The memory that arriving bodies take now."""
 
     async def receive(
         self,
@@ -130,10 +130,10 @@ class Bodies(Generic[S]):
     ) -> Body[S]:
         """Read a body to its end. `declared_bytes` is its Content-Length, None without one.
 
-        `whole` reads the same body at once, which is quicker; it is used for small ones.
+        `whole` reads the same body at once, which is faster. It is used for small bodies.
 
         Raises RefusedRequestError: 413 above `max_bytes`, 408 for a sender that is too slow, 400 for a body that is cut off.
-        Raises what `stage` and its file raise where the disk fails.
+        Raises what `stage` and its file raise if the disk fails.
         """
         if declared_bytes is not None and declared_bytes > max_bytes:
             raise body_too_large()
@@ -194,14 +194,15 @@ class Bodies(Generic[S]):
 
     @staticmethod
     def _check_end(size: int, empty_pieces: int, declared_bytes: int | None, *, has_trailers: bool) -> None:
-        """Raise RefusedRequestError for a body that is cut off. An event that is cut in its middle must not be taken for one.
+        """Raise RefusedRequestError for a body that is cut off, since a part of an event must not be taken for a whole one.
 
-        granian ends both kinds alike. But it gives one empty piece for the end of a body, and one more for an error or trailers.
+        granian does not tell the two apart. But it yields one empty piece at the end of a body, and one more after an error or
+        for trailers.
         """
         is_cut = empty_pieces > 1 and not has_trailers if declared_bytes is None else size != declared_bytes
         if is_cut:
             raise _incomplete()
 
     def _room(self) -> int:
-        """Return how much one body may have in memory."""
+        """Return how much of one body may be in memory now."""
         return self._limits.inline_bytes if self.held_bytes < self._limits.memory_bytes else CROWDED_INLINE_BYTES

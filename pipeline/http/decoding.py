@@ -1,4 +1,4 @@
-"""Bodies without their Content-Encoding, piece by piece: however much a body unpacks to, one piece at a time is held."""
+"""Decompresses bodies piece by piece, so that only one piece is in memory, however large the result is."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ else:
 PIECE_BYTES = 65_536
 INPUT_BYTES = 4_096
 MAX_ENCODINGS = 4
-"""More encodings on top of one another are only sent by somebody who tries what we do with them."""
+"""Limit of stacked encodings. No real client sends more."""
 _ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 23}
-"""8 MiB, what the format's specification asks decoders to support; a frame that asks for more is refused rather than held."""
+"""A window of 8 MiB, which the specification asks decoders to support. Frames that need more are refused."""
 _NONE = frozenset({"", "identity", "utf-8"})
-"""Names that mean no encoding; some clients send `UTF-8`."""
+"""Names that mean no encoding. Some clients send `UTF-8`."""
 
 Pieces = Iterable[bytes]
 
 
 class _Inflater(Protocol):
-    """What zlib's decompression object offers; its own type has no name at run time."""
+    """The interface of zlib's decompression objects, whose own type has no name at run time."""
 
     @property
     def unused_data(self) -> bytes: ...
@@ -55,9 +55,9 @@ def parse_encodings(header: str) -> tuple[str, ...]:
 
 
 def decoded(pieces: Pieces, encodings: Iterable[str]) -> Iterator[bytes]:
-    """Yield a body without its encodings, in pieces of at most 128 KiB where there are any.
+    """Yield a body without its encodings, in pieces of at most 128 KiB if it has any encoding.
 
-    Raises RefusedRequestError (400) where the body is not what its encodings say, or ends too early.
+    Raises RefusedRequestError (400) if the body is not encoded as declared, or ends too early.
     """
     for name in reversed(tuple(encodings)):
         pieces = _DECODERS[name](pieces)
@@ -65,7 +65,7 @@ def decoded(pieces: Pieces, encodings: Iterable[str]) -> Iterator[bytes]:
 
 
 def limited(pieces: Pieces, max_bytes: int, refusal: Callable[[], Exception]) -> Iterator[bytes]:
-    """Yield pieces up to `max_bytes` in all; raise `refusal()` as soon as there are more."""
+    """Yield pieces up to `max_bytes` in total. Raise `refusal()` as soon as there are more."""
     size = 0
     for piece in pieces:
         size += len(piece)
@@ -79,7 +79,7 @@ def _corrupt(encoding: str) -> RefusedRequestError:
 
 
 def _inflate(pieces: Pieces, encoding: str, window_bits: Callable[[bytes], int]) -> Iterator[bytes]:
-    """Decompress what zlib knows. Further members may follow the first, as `cat a.gz b.gz` makes them."""
+    """Decompress data with zlib. Further members may follow the first, as in the output of `cat a.gz b.gz`."""
     decoder: _Inflater | None = None
     for part in _small(pieces):
         data = part
@@ -103,19 +103,19 @@ def _inflate(pieces: Pieces, encoding: str, window_bits: Callable[[bytes], int])
 
 
 def _following(decoder: _Inflater) -> tuple[bytes, _Inflater | None]:
-    """Return what follows a member that has ended, to be read by another decoder; or the same decoder where it goes on."""
+    """Return the bytes after a finished member and None as the decoder, or the decoder if the member goes on."""
     return (decoder.unused_data, None) if decoder.eof else (b"", decoder)
 
 
 def _small(pieces: Pieces) -> Iterator[bytes]:
-    """Cut pieces small: zlib returns a copy of what it has not read yet with every 64 KiB that it writes."""
+    """Cut pieces into small ones, because zlib copies all unread input with every 64 KiB that it writes."""
     for piece in pieces:
         for at in range(0, len(piece), INPUT_BYTES):
             yield piece[at : at + INPUT_BYTES]
 
 
 def _rest_of(decoder: _Inflater, encoding: str) -> Iterator[bytes]:
-    """Yield what a decoder holds back though all its input is consumed."""
+    """Yield output that a decoder still holds after all input is consumed."""
     while not decoder.eof:
         try:
             out = decoder.decompress(b"", PIECE_BYTES)
@@ -131,7 +131,7 @@ def _gunzip(pieces: Pieces) -> Iterator[bytes]:
 
 
 def _undeflate(pieces: Pieces) -> Iterator[bytes]:
-    """Decompress zlib's format, which `deflate` means, or the bare stream that some clients send under that name."""
+    """Decompress zlib's format, which `deflate` stands for, or the raw stream that some clients send under that name."""
     return _inflate(pieces, "deflate", lambda data: 15 if data[0] & 0x0F == 8 and data[0] >> 4 <= 7 else -15)
 
 

@@ -1,4 +1,4 @@
-"""A request, as granian hands it over and as an application reads it."""
+"""A request: in granian's form, and in the form that applications read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SLASHES = re.compile("//+")
 
 
 class Exchange(Protocol):
-    """One request's body and its answer, as granian hands them over."""
+    """The object by which granian passes a request's body and takes its answer."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the body in pieces."""
@@ -19,11 +19,11 @@ class Exchange(Protocol):
         """Read the whole body."""
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Answer."""
+        """Send the answer."""
 
 
 class Request(NamedTuple):
-    """A request without its body. `path` has its slashes folded; `headers` have names in lower case."""
+    """A request without its body. `path` has no repeated slashes. Names of `headers` are in lower case."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ def peer_address(scope: Any) -> str:
 
 
 def fold_slashes(path: str) -> str:
-    """Make one slash of a run: a DSN with a slash at its end posts to `//api/1/envelope/`."""
+    """Replace repeated slashes by one. With a DSN that ends in a slash, SDKs post to `//api/1/envelope/`."""
     return _SLASHES.sub("/", path)
 
 

@@ -1,4 +1,4 @@
-"""What supervisors ask: `/health`, `/ready` and `/metrics`, on a port of their own that SDKs cannot reach."""
+"""Probes for supervisors: `/health`, `/ready` and `/metrics`, on a port of their own that SDKs cannot reach."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Page(NamedTuple):
 
 
 Pages = dict[str, Callable[[], Page]]
-"""Each path's page."""
+"""Functions that return the page of each path."""
 
 
 def json_page(body: dict[str, Any], *, is_good: bool) -> Page:
-    """Return a page of JSON: 200 where all is good, else 503."""
+    """Return a page of JSON with the status 200 if `is_good`, else 503."""
     return Page(200 if is_good else 503, "application/json", json.dumps(body).encode())
 
 
 def serve_probes(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
-    """Serve the pages from a thread until `shutdown()`. Raises OSError where the port cannot be had."""
+    """Serve the pages from a thread until `shutdown()`. Raises OSError if the port cannot be used."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 5

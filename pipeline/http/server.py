@@ -14,21 +14,21 @@ from pipeline.http.exchange import Exchange
 from pipeline.model.errors import SettingsError
 
 BACKLOG = 1_024
-"""Connections that may wait to be accepted."""
+"""How many connections may wait to be accepted."""
 
 
 class HttpApplication(Protocol):
-    """What the server serves. It is called for every request, on the event loop's thread."""
+    """The application that the server runs. It is called for every request, on the event loop's thread."""
 
     async def __rsgi__(self, scope: Any, protocol: Exchange) -> None:
-        """Answer one request, whatever comes."""
+        """Answer one request."""
 
 
 def make_server(application: HttpApplication, host: str, port: int, *, max_connections: int, header_timeout_s: float) -> Server:
-    """Return the HTTP server; `await serve()` runs it, `stop()` ends it. The event loop is the caller's.
+    """Return the HTTP server. `await serve()` runs it on the caller's event loop, `stop()` ends it.
 
-    It speaks HTTP/1.1 alone. Where the server also waits for the preface of HTTP/2, a connection that sends nothing is never cut.
-    A proxy in front speaks HTTP/2 to clients.
+    It speaks HTTP/1.1 only. If granian also accepts HTTP/2, a connection that sends nothing is never closed. A proxy in front can
+    speak HTTP/2 to clients.
     """
     return Server(
         application,
@@ -45,12 +45,12 @@ def make_server(application: HttpApplication, host: str, port: int, *, max_conne
 
 
 def keep_alive(header_timeout_s: float) -> tuple[str, str]:
-    """Return the header that makes Node's client let go of an idle connection before the server closes it."""
+    """Return the header that makes Node's client close an idle connection before the server does."""
     return "keep-alive", f"timeout={max(1, int(header_timeout_s) - 1)}"
 
 
 def parse_listen(text: str, setting: str) -> tuple[str, int]:
-    """Read `host:port` or `[address]:port`. Raises SettingsError that names the setting."""
+    """Parse `host:port` or `[address]:port`. Raises SettingsError, which names the setting."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise SettingsError(f"{setting}: {text!r} is not host:port, such as 127.0.0.1:3000")
@@ -58,7 +58,7 @@ def parse_listen(text: str, setting: str) -> tuple[str, int]:
 
 
 def check_port(host: str, port: int, setting: str) -> None:
-    """Try the port before anything starts: the server would end with a trace of its own. Raises SettingsError."""
+    """Check that the port is free before anything starts. The server would end with a stack trace. Raises SettingsError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         socket.create_server(address[:2], family=family).close()
@@ -67,6 +67,6 @@ def check_port(host: str, port: int, setting: str) -> None:
 
 
 def allow_files() -> None:
-    """Allow this process as many open files as it may have: each connection is one, and many systems begin with 1,024."""
+    """Raise the limit of open files as far as allowed. Each connection is one, and many systems start with 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -23,7 +23,7 @@ def scoped_name(scope: str | None, token: str | None, minified: str | None) -> s
 
 
 def choose_name(name: str, minified: str | None, callsite: str | None) -> str:
-    """Return `name`. If it is empty or says nothing, return the name at the call site, else the minified name."""
+    """Return `name`. If it is one of `_MEANINGLESS`, return the name at the call site, else the minified name."""
     if name not in _MEANINGLESS:
         return name
     return callsite or minified or name

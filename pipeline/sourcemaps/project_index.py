@@ -1,4 +1,4 @@
-"""Which file of which bundle a look-up means, and the index of each project, kept up to date by polling the store.
+"""The index of each project: finds the file of a look-up in the project's bundles. It is kept up to date by polling the store.
 
 See docs/spec/source-maps.md, "Finding the built file".
 """
@@ -22,7 +22,7 @@ from pipeline.sourcemaps.stores.contract import ArtifactStore, StoredBundle, Sto
 log = logging.getLogger(__name__)
 
 _MAX_PROJECTS = 10_000
-"""Held at a time. The index of another one is read from the store again."""
+"""How many indexes are kept. Further ones are read from the store again when they are needed."""
 _REQUESTS_AT_ONCE = 16
 
 
@@ -35,14 +35,14 @@ class FoundFile(NamedTuple):
 
 
 class ProjectIndex:
-    """The bundles of one project, the newest first. A bundle that is added or removed makes another index."""
+    """The bundles of one project, the newest first. If a bundle is added or removed, a new index is made."""
 
     def __init__(self, bundles: Iterable[Bundle], generation: str = "", serial: int = 0) -> None:
         self.generation = generation
         self.serial = serial
-        """Differs between the states of a project's bundles, so that a result can be told to be of an older state."""
+        """A number that differs for each index, so that results of an older index can be recognized."""
         self.out_of_date: str | None = None
-        """Why the store could not be asked the last time. A file that is missing here may be in the store."""
+        """The error of the last poll, or None. With an error, a file that is missing here may be in the store."""
         self.bundles = sorted(bundles, key=lambda bundle: (bundle.stored.added, bundle.stored.name), reverse=True)
         self._by_debug_id: dict[str, list[Bundle]] = defaultdict(list)
         self._by_url: dict[tuple[str | None, str | None, str], list[Bundle]] = defaultdict(list)
@@ -60,8 +60,8 @@ class ProjectIndex:
         """Return a file by debug id and type, else by the first of its candidate URLs, from the newest bundle that has it.
 
         By URL, an event sees the bundles of its debug ids and those of exactly its release and dist. Only if none of them has any
-        of the URLs, it sees the release's single files. A bundle with neither release nor debug ids could be found in no other
-        way, so it serves every release, after all others.
+        of the URLs, it sees the release's single files. A bundle with neither release nor debug ids could not be found at all,
+        so it is used for every release, after all others.
         """
         if debug_id is not None:
             for bundle in self._by_debug_id.get(debug_id, ()):

@@ -1,4 +1,4 @@
-"""Turn minified frames into original ones, from modules that were looked up before (docs/spec/source-maps.md)."""
+"""Resolves minified frames into original ones, with modules that were looked up before (docs/spec/source-maps.md)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resolve_event(
 
 
 def _write_fetches(event: Event, modules: Iterable[Module]) -> None:
-    """Write which files public servers were asked for, with what came of it. Write nothing if no server was asked."""
+    """Write to the event which files were requested from public servers, and the results. Write nothing if none was."""
     attempts = {url: attempt for module in modules for url, attempt in module.attempts.items() if attempt.was_fetched}
     if attempts:
         event["scraping_attempts"] = [attempts[url].to_json() for url in sorted(attempts)]

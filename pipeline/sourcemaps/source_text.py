@@ -16,7 +16,7 @@ CONTEXT_LINES = 5
 _MAX_LINES = 1_000_000
 """Lines past this one have no context. An index of all newlines of a hostile file would take more memory than the file."""
 _MAX_CONTEXTS = 2_000
-"""Remembered for each file: floods of events repeat their frames."""
+"""How many contexts are cached for each file. Floods of events repeat frames."""
 _CONTEXT_COST_BYTES = 1_500
 _LINE_END = re.compile(rb"\r\n?|\n")
 _LINE_END_BYTES = b"\r\n"
@@ -32,7 +32,7 @@ class SourceContext(NamedTuple):
 
 
 class SourceText:
-    """The bytes of a file. Their digest and the index of their lines are made when they are first asked for."""
+    """The bytes of a file. The digest and the index of lines are computed when they are first needed."""
 
     __slots__ = ("_digest", "_fixed_cost_bytes", "_lines", "content", "context")
 
@@ -41,7 +41,7 @@ class SourceText:
         self._lines = _Lines(content)
         self._digest: bytes | None = None
         self._fixed_cost_bytes: int | None = None
-        # `_Lines` has no way back to this object, so that the text of a file is freed without the garbage collector.
+        # `_Lines` does not refer to this object, so that the text of a file is freed without the garbage collector.
         self.context = lru_cache(_MAX_CONTEXTS)(self._lines.context)
         """`context(line, column)` returns the lines around `line` (from 1), trimmed around `column`; None outside the file."""
 
@@ -104,7 +104,7 @@ class _Lines:
             else:
                 ends = (match.end() for match in islice(_LINE_END.finditer(self._content), _MAX_LINES))
                 starts = array("Q", (0, *ends))
-            if starts[-1] == len(self._content):  # a line end at the end of the file begins no other line
+            if starts[-1] == len(self._content):  # a line break at the end of the file starts no further line
                 starts.pop()
             self._starts = starts
         return self._starts

@@ -86,8 +86,8 @@ def candidate_urls(url: str) -> list[str]:
 def lookup_urls(url: str) -> list[str]:
     """Return the names that a file is looked up by: those of `candidate_urls`, then names that mean the same file.
 
-    Browsers report paths percent-encoded, and files are uploaded under their names. Of a program that a user has installed,
-    only the path inside the program counts.
+    Browsers report paths percent-encoded, but files are uploaded under their plain names. For a program that a user has
+    installed, only the path inside the program counts.
 
     >>> lookup_urls("https://example.com/%5Bid%5D.js")[2:]
     ['https://example.com/[id].js', '~/[id].js']
@@ -173,7 +173,10 @@ _WINDOWS_ROOT = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 def _with_slashes(source: str) -> str:
-    """Return a source's name with slashes for backslashes. An engine has put a slash behind a `sourceRoot` that ends in one."""
+    """Return a source's name with slashes for backslashes.
+
+    Engines add a slash to a `sourceRoot` even if it ends in a backslash.
+    """
     return source.replace("\\/", "/").replace("\\", "/") if "\\" in source else source
 
 

@@ -1,1 +1,1 @@
-"""Explanations: why an event groups as it does, and what tells two events apart."""
+"""Explanations: why an event groups as it does, and why two events are in different groups."""

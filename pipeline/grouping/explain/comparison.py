@@ -1,4 +1,4 @@
-"""Why two events are in one group, or which of their values differs first."""
+"""Compares two events: why they are in one group, or which of their values differs first."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Leaf = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two events have in common.
+    """The comparison of two events.
 
-    `shared` are the contributing values that both begin with, and `differs` the next value of each (None: it has no more).
-    `differs` is None if all values are equal.
+    `shared` are the contributing values that both begin with, and `differs` is the next value of each (None if it has
+    no more). `differs` is None if all values are equal.
     """
 
     together: bool

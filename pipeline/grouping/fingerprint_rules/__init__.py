@@ -1,1 +1,4 @@
-"""Fingerprint rules: an operator decides what an event groups by, in place of its stack. See docs/spec/fingerprint-rules.md."""
+"""Fingerprint rules, by which an operator decides what an event groups by instead of its stack.
+
+See docs/spec/fingerprint-rules.md.
+"""

@@ -30,7 +30,7 @@ class CompiledMatcher:
 
     @property
     def selectivity(self) -> int:
-        """Return a number that is larger the fewer events the matcher will accept, judged by its text.
+        """Return an estimate, from the pattern's text, of how few events the matcher accepts. Larger numbers mean fewer events.
 
         0 means that it cannot be used to look the rule up: an event without the value may satisfy it, or all events may.
         """
@@ -69,7 +69,7 @@ class CompiledRule:
     def holds(self, values: EventValues) -> bool:
         """Whether an event matches: in each group, one set of values satisfies all matchers of that group.
 
-        A group without any set of values, such as the frames of an event without a stack, never matches.
+        A group without values, such as the frames of an event without a stack, never matches.
         """
         return all(
             any(all(matcher.holds(value_set) for matcher in matchers) for value_set in values.sets(group))

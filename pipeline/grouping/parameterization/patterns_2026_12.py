@@ -24,7 +24,7 @@ _BEFORE_A_STATUS = (
 )
 
 ALWAYS_KEPT = frozenset({"minified_error"})
-"""Kinds that are found so that no other pattern takes a piece of them. The number of such an error is all that it says."""
+"""Kinds that are found but never replaced, so that other patterns do not match in them. The number tells what the error is."""
 
 PATTERNS = {"minified_error": KINDS["minified_error"][0]}
 for _kind, _pattern in PATTERNS_2026.items():

@@ -1,8 +1,8 @@
-"""Tokens: values in messages that are longer than a word and that no person chose, such as ids, hashes, and temporary names.
+"""Tokens: generated values in messages, such as ids, hashes and names of temporary files.
 
-They are replaced before the numbers, addresses and dates of the other patterns, since those would take pieces out of them. What
-says what happened stays: the kind of an id (`cus_`), the name of a file, the keys of JSON, React's error numbers.
-See docs/spec/grouping.md, "Messages".
+They are replaced before the numbers, addresses and dates of the other patterns, since those would replace parts of them. Parts
+that tell what happened stay: the kind of an id (`cus_`), the name of a file, the keys of JSON, React's error numbers. See
+docs/spec/grouping.md, "Messages".
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping
 from pipeline.grouping.parameterization.patterns_2023 import PATTERNS as PATTERNS_2023
 
 MIN_RANDOM_CHARS = 8
-"""A shorter text is never taken for a random one."""
+"""Shorter texts are never taken for random ones."""
 
 MAX_KEY_CHARS = 32
-"""How far the key of a JSON value is looked for. The keys that matter are short."""
+"""How far back the key of a JSON value is searched. The keys that matter are short."""
 
 _TELLING_KEYS = frozenset(
     {"event", "error", "message", "msg", "type", "kind", "code", "reason", "exception", "title", "status", "level", "name"}
 )
-"""The keys of JSON whose values say what happened. Such a value is kept, and the patterns look into it."""
+"""Keys of JSON whose values tell what happened. Such a value is kept, and the patterns look into it."""
 
 _WORDS = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}")
 _VOWELS = frozenset("aeiouyAEIOUY")
@@ -35,11 +35,11 @@ _MIXED_HEX = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,}|(?=[A-F]*\d)(?=\d
 _HASH_LENGTHS = frozenset({8, *range(16, 23)})
 """The lengths of the hashes of letters and digits that bundlers make."""
 _NOT_AN_ID = frozenset({"error", "err", "code", "status", "errno", "http", "exit", "signal", "sha", "utf", "iso", "base", "tls"})
-"""Words before `_123` after which the number says what happened, or which algorithm is meant."""
+"""Words after which a number (`_123`) is no id, but tells what happened or names an algorithm."""
 
 
 def looks_random(text: str) -> bool:
-    """Whether a text of letters and digits is most likely the work of a generator and not of a person.
+    """Whether a text of letters and digits was most likely generated, and not written by a person.
 
     Letters and digits alternate in it, and little of it can be read as words.
     Hexadecimal texts are left to other patterns.
@@ -151,13 +151,14 @@ KINDS: Mapping[str, tuple[str, Callable[[re.Match[str]], str | None]]] = {
     ),
     "random_id": (r"(?<![\w./-])(?=[A-Za-z_+-]*\d)[A-Za-z0-9][\w-]{7,}+(?![\w@-]|[.]\w)", _random),
 }
-"""The kinds by name, in order of preference. A pattern, and what a match becomes: None leaves it as it is."""
+"""The kinds by name, in order of preference. Each has a pattern, and a function that returns the replacement of a match, or
+None to keep it."""
 
 _MAY_HOLD = re.compile(
     r"""[A-Za-z_$]\d|\d[A-Za-z]|["'][ ]?:[ ]?["']|/tmp/|[\\/]T(?:emp|EMP)[\\/]|/folders/|__react|[A-Za-z0-9][_-][A-Za-z0-9]{8}""",
     re.ASCII,
 )
-"""A message without any of these has no token. It saves most messages the search."""
+"""Matches in every message that holds a token. Most messages do not match, and are not searched."""
 
 
 class TokenReplacer:

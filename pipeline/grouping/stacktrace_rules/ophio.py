@@ -44,8 +44,8 @@ _NO_FAMILY = "F-"
 """The encoding of a family matcher that matches no frame."""
 
 _CACHE = Cache(10_000)
-"""The library's own cache of compiled patterns, bounded to 10,000. All rule sets of the process share it: a pattern compiles to
-the same wherever it stands."""
+"""The library's own cache of compiled patterns, bounded to 10,000. All rule sets of the process share it, because equal patterns
+compile to the same."""
 
 
 @lru_cache(20_000)

@@ -1,8 +1,8 @@
-"""Wrappers: exceptions that runtimes and frameworks hang onto another one, and that say nothing beside it.
+"""Wrappers: exceptions that runtimes and frameworks attach to another one, and that carry no information of their own.
 
 Kotlin's coroutines attach one for debugging. React's error boundary attaches one with the message of the error that it caught,
-and with the components of the page as its stack. Since `pipeline:2026-12-01` such exceptions name and group nothing, as long as
-another exception of the event does. See docs/spec/grouping.md, "Wrappers".
+and with the components of the page as its stack. Since `pipeline:2026-12-01` such exceptions are ignored for grouping and titles,
+if the event has another exception. See docs/spec/grouping.md, "Wrappers".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def may_echo(exception: ExceptionValue) -> bool:
 
 
 def wrappers_of(exceptions: Sequence[ExceptionValue], has_stack: Callable[[ExceptionValue], bool]) -> frozenset[int]:
-    """Return the indexes of the exceptions that say nothing beside the others. If none says more, there are none."""
+    """Return the indexes of the exceptions that carry no information of their own. Empty if that holds for all of them."""
     found = frozenset(
         index
         for index, one in enumerate(exceptions)

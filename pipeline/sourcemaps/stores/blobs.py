@@ -1,4 +1,4 @@
-"""Small things beside the bundles of an artifact store: chunks of uploads, releases, deploys. Bundles are what they become."""
+"""Blobs: small objects beside the bundles of an artifact store, such as chunks of uploads, releases and deploys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Protocol
 from pipeline.sourcemaps.stores.contract import StoreUnavailableError
 
 FOLDER = "uploads"
-"""Where blobs lie in a store. No project has that name: projects are numbers."""
+"""The folder of blobs in a store. It cannot be a project's, because those are numbers."""
 
 
 class Blobs(Protocol):
@@ -32,10 +32,10 @@ class Blobs(Protocol):
         """Return the names in the folder `prefix`, sorted."""
 
     def remove(self, name: str) -> None:
-        """Remove a blob if it is there."""
+        """Remove a blob if it exists."""
 
     def prune(self, prefix: str, older_than_s: float) -> None:
-        """Remove the blobs of a folder that were written longer ago."""
+        """Remove the blobs of a folder that are older than `older_than_s` seconds."""
 
 
 class FolderBlobs:

@@ -25,7 +25,7 @@ class ArtifactStore(Protocol):
     """A store of bundles. Every method raises StoreUnavailableError if the store does not answer."""
 
     def generation(self, project_id: int) -> str:
-        """Return a value that changes when a bundle of the project is added or removed. Cheap enough to be polled."""
+        """Return a value that changes when a bundle of the project is added or removed. It is cheap enough for polling."""
 
     def bundles(self, project_id: int) -> Sequence[StoredBundle]:
         """Return the bundles of a project."""
@@ -37,7 +37,7 @@ class ArtifactStore(Protocol):
         """Add a bundle. Readers see all of it or nothing."""
 
     def remove(self, project_id: int, name: str) -> None:
-        """Remove a bundle if it is there."""
+        """Remove a bundle if it exists."""
 
     def projects(self) -> Sequence[int]:
         """Return the ids of the projects that have bundles."""

@@ -1,4 +1,4 @@
-"""Small things beside the bundles of an object store."""
+"""Blobs in an object store (see blobs.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.sourcemaps.stores.object_store import translated
 
 
 class ObjectBlobs:
-    """Blobs below the URL of an object store. Objects are written whole by nature."""
+    """Blobs below the URL of an object store. Object stores write each object as a whole."""
 
     def __init__(self, client: obstore.store.ObjectStore) -> None:
         self._client = client

@@ -29,7 +29,7 @@ _READ_AHEAD_BYTES = 256 * 1024
 
 
 def open_object_store(url: str, *, timeout_s: float, relist_s: float) -> ObjectStore:
-    """Open a store by its URL. Credentials are looked for where the cloud's own tools do. Raises ValueError."""
+    """Open a store by its URL. Credentials are found as by the cloud's own tools. Raises ValueError."""
     return ObjectStore(connect(url, timeout_s), relist_s=relist_s)
 
 
@@ -41,7 +41,7 @@ def connect(url: str, timeout_s: float) -> obstore.store.ObjectStore:
             client_options={
                 "timeout": timedelta(seconds=timeout_s),
                 "allow_http": True,
-            },  # http for a store in one's own network
+            },  # http is for a store in a local network
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=timeout_s * 3)},
         )
     except (BaseError, ValueError) as error:
@@ -82,7 +82,7 @@ class ObjectStore:
         return sorted(found)
 
     def open(self, project_id: int, bundle: StoredBundle) -> BinaryIO:
-        """Open a bundle. Nothing is read yet, so a bundle that is gone raises when it is read."""
+        """Open a bundle. Nothing is read yet, so a missing bundle raises FileNotFoundError when it is read."""
         raw = _RangeReader(self._client, f"{project_id}/{bundle.name}", bundle.size)
         return cast("BinaryIO", io.BufferedReader(raw, _READ_AHEAD_BYTES))
 
