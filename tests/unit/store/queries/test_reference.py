@@ -361,7 +361,8 @@ def check_series(chance: random.Random, queries: Queries, reference: Reference) 
     assert {one.start: (one.count, one.users) for one in found if one.count} == {
         start: value for (start,), value in expected.items()
     }
-    chosen: AnyField = chance.choice([FIELDS["release"], FIELDS["environment"], FIELDS["issue.id"], Tag("browser.name")])
+    fields: list[AnyField] = [FIELDS["release"], FIELDS["environment"], FIELDS["issue.id"], Tag("browser.name")]
+    chosen = chance.choice(fields)
     tops = queries.top_series(extent, seconds, chosen, filters, 3)
     totals = reference.table(extent, (chosen,), (COUNT,), filters)
     largest = sorted((one for (one,) in totals.values()), reverse=True)[:3]
