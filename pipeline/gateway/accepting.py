@@ -19,7 +19,7 @@ from pipeline.gateway.auth import find_credentials
 from pipeline.gateway.envelope_stream import EnvelopeStream
 from pipeline.gateway.network_reports import read_network_reports
 from pipeline.gateway.origins import is_origin_allowed
-from pipeline.gateway.otlp import JSON_TYPE, MAX_OTLP_BYTES, PROTOBUF_TYPE, OtlpRequest, read_logs, read_traces
+from pipeline.gateway.otlp.requests import JSON_TYPE, MAX_OTLP_BYTES, PROTOBUF_TYPE, OtlpRequest, read_logs, read_traces
 from pipeline.gateway.routes import Endpoint, Route, find_route
 from pipeline.gateway.security_reports import CONTENT_TYPES, ReportOrigin, read_reports
 from pipeline.gateway.sizes import MAX_BODY_BYTES, MAX_EVENT_BYTES, too_large

@@ -27,7 +27,7 @@ from pipeline.gateway.limits import (
     too_many_requests,
 )
 from pipeline.gateway.origins import Network, sender_address
-from pipeline.gateway.otlp import JSON_TYPE
+from pipeline.gateway.otlp.requests import JSON_TYPE
 from pipeline.gateway.refusals import RefusalCounts
 from pipeline.gateway.routes import Endpoint, is_for_sdks
 from pipeline.gateway.security_reports import ReportOrigin

@@ -14,9 +14,10 @@ import msgspec
 import orjson
 import xxhash
 
-from pipeline.gateway import network_reports, otlp_events
+from pipeline.gateway import network_reports
 from pipeline.gateway.accepting import OTLP
 from pipeline.gateway.envelope_stream import EnvelopeStream, StreamedItem
+from pipeline.gateway.otlp import events as otlp
 from pipeline.gateway.routes import Endpoint
 from pipeline.gateway.security_reports import ReportOrigin, events_of, read_reports
 from pipeline.gateway.spooled import Arrival, Refusals, parse_head
@@ -117,8 +118,8 @@ def _ship_otlp(head: Arrival, scope: Scope, body: bytes, shipped: Shipped) -> No
     read, category_of_others = OTLP[Endpoint(head.endpoint)]
     request = read(body, head.content_type)
     for number, found in enumerate(request.exceptions):
-        event_id = otlp_events.event_id_of(found, head.project_id) or _id_of_report(head.event_id or "", number)
-        _ship_event(head, scope, event_id, otlp_events.event_of(found, head.received), shipped)
+        event_id = otlp.event_id_of(found, head.project_id) or _id_of_report(head.event_id or "", number)
+        _ship_event(head, scope, event_id, otlp.event_of(found, head.received), shipped)
     if request.others:
         outcome = _outcome(head, scope, Fate.INVALID, "unsupported", category_of_others, request.others)
         shipped.outcomes.append(outcome._replace(event_id=None))

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from pipeline.gateway.otlp import JSON_TYPE, MAX_EXCEPTIONS, PROTOBUF_TYPE, OtlpException, read_logs, read_traces
-from pipeline.gateway.otlp_events import event_id_of, event_of
+from pipeline.gateway.otlp.events import event_id_of, event_of
+from pipeline.gateway.otlp.requests import JSON_TYPE, MAX_EXCEPTIONS, PROTOBUF_TYPE, OtlpException, read_logs, read_traces
 from pipeline.http.answers import RefusedRequestError
 
 RESOURCE: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.gateway.stack_texts import MAX_EXCEPTIONS, MAX_FRAMES, read_stack
+from pipeline.gateway.otlp.stack_texts import MAX_EXCEPTIONS, MAX_FRAMES, read_stack
 
 JAVA = """java.lang.IllegalStateException: payment failed
 \tat T$Cart.pay(T.java:2)

@@ -11,8 +11,8 @@ from typing import Any
 
 import xxhash
 
-from pipeline.gateway.otlp import OtlpException
-from pipeline.gateway.stack_texts import ReadException, read_stack
+from pipeline.gateway.otlp.requests import OtlpException
+from pipeline.gateway.otlp.stack_texts import ReadException, read_stack
 
 _PLATFORMS = {
     "cpp": "native",
