@@ -1,1 +1,4 @@
-"""OpenTelemetry's exceptions as error events: `requests.py` finds them, `events.py` maps them, `stack_texts.py` reads their stacks."""
+"""OpenTelemetry's exceptions as error events.
+
+`requests.py` finds the exceptions in a request, `events.py` maps each to an event, `stack_texts.py` reads the texts of their stacks.
+"""
