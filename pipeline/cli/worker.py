@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from pipeline.cli.options import WholeNumber, find_rules, settings_options
 from pipeline.settings.loading import load_settings
+
+if TYPE_CHECKING:
+    from pipeline.runtimes.worker.suspects import Supervised
+    from pipeline.settings.schema import Settings
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +39,30 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     SIGTERM ends the worker after the present batch, with exit code 0. A second SIGTERM ends it at once; no record is lost then
     either, since what was not committed is read again.
 
+    A record that kills or hangs its worker three times becomes a dead letter. For that, the command starts the worker as a
+    child process, and a new one when it dies of a record. A kill from outside is blamed on no record.
+
     \b
     Example:
       PIPELINE_REDIS_URL=redis://127.0.0.1:6379/0 pipeline worker --rules rules/
     """
+    from pipeline.observability.logs import set_up_logs
+    from pipeline.runtimes.worker.supervisor import supervise
+
+    settings = load_settings(
+        settings_file,
+        {("rules",): rules, ("artifacts", "url"): artifacts, ("web", "port"): web_port, ("kafka", "slot"): slot},
+    )
+    set_up_logs(settings.reports)
+    supervised = supervise(settings.supervisor.hang_s) if settings.supervisor.enabled else None
+    run(settings, supervised)
+
+
+def run(settings: Settings, supervised: Supervised | None) -> NoReturn:
+    """Run a worker in this process. Its libraries are loaded here, so that its supervisor does not hold them."""
     from pipeline.kafka.errors import broker_errors
     from pipeline.kafka.topics import find_missing
     from pipeline.model.errors import BrokerError
-    from pipeline.observability.logs import set_up_logs
     from pipeline.observability.prometheus_metrics import WorkerMetrics
     from pipeline.observability.sentry_reports import start_reporting
     from pipeline.rules.folder import RulesFolder
@@ -50,13 +71,8 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
     from pipeline.wiring.worker import make_worker
 
     keep_heap()
-    settings = load_settings(
-        settings_file,
-        {("rules",): rules, ("artifacts", "url"): artifacts, ("web", "port"): web_port, ("kafka", "slot"): slot},
-    )
     check_port(settings.web)
     metrics = WorkerMetrics()
-    set_up_logs(settings.reports)
     start_reporting(settings.reports, metrics.report_suppressed)
     rules_folder = RulesFolder(find_rules(settings, log.warning))
     missing = []
@@ -67,4 +83,4 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
         log.warning("the worker starts and waits for Kafka", extra={"why": str(error)})
     if missing:
         raise BrokerError(f"{missing[0]}: there is no such topic (pipeline topics check names what is missing)")
-    run_process(settings, make_worker(settings, rules_folder, metrics), rules_folder, metrics)
+    run_process(settings, make_worker(settings, rules_folder, metrics, supervised), rules_folder, metrics)

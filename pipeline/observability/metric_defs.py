@@ -172,6 +172,14 @@ KAFKA_ERRORS = Metric(
     "_TRANSPORT and _ALL_BROKERS_DOWN: the network or the broker. _FENCED: the worker stood still, or two workers share a slot. "
     "_BAD_COMPRESSION: one partition stands still at the offset in the log; `pipeline offsets reset` moves it past that record.",
 )
+WORKER_DEATHS = Metric(
+    "pipeline_worker_deaths",
+    Kind.COUNTER,
+    "deaths",
+    ("cause",),
+    "Workers that died by their own work and were started again: fault (SIGSEGV and the like), exit, memory, hang.",
+    "The error line names stage and offsets. A record that does it three times becomes a dead letter.",
+)
 SERVICE_ERRORS = Metric(
     "pipeline_service_errors",
     Kind.COUNTER,

@@ -18,6 +18,7 @@ Labels = TypeVar("Labels", bound=tuple[str, ...])
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the client has no types here
 
 BREAKS = ("retention", "recreated", "went_backwards")
+DEATHS = ("fault", "exit", "memory", "hang")
 STATES = ("starting", "running", "waiting", "halted", "stopped")
 
 
@@ -34,6 +35,8 @@ class WorkerMetrics:
             self._of(defs.RULES_RELOADS).labels(result)
         for why in BREAKS:
             self._of(defs.INPUT_BREAKS).labels(why)
+        for cause in DEATHS:
+            self._of(defs.WORKER_DEATHS).labels(cause)
 
     def batch_committed(
         self,

@@ -178,6 +178,16 @@ class DeadLetterSettings(Section, frozen=True):
     """The worker never stops for fewer dead letters in the window."""
 
 
+class SupervisorSettings(Section, frozen=True):
+    """The process that starts a worker, and starts it again if a record has killed or hung it."""
+
+    enabled: bool = True
+    """Whether a worker has one. Without it, a record that kills its worker kills the next one too."""
+    hang_s: Seconds = 120.0
+    """A worker that stays in one stage with one batch for longer is killed and started again. It must be less than
+    `kafka.max_poll_interval_s`, and than what a liveness probe allows."""
+
+
 class WebSettings(Section, frozen=True):
     """The worker's web views: /health, /ready, /metrics and /counts."""
 
@@ -252,6 +262,7 @@ class Settings(Section, frozen=True):
     artifacts: ArtifactSettings = ArtifactSettings()
     kafka: KafkaSettings = KafkaSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
     web: WebSettings = WebSettings()
     gateway: GatewaySettings = GatewaySettings()
     api: ApiSettings = ApiSettings()

@@ -17,6 +17,7 @@ from pipeline.quotas.redis_ledger import RedisLedger
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
 from pipeline.runtimes.loop import Loop
+from pipeline.runtimes.worker.suspects import Supervised
 from pipeline.runtimes.worker.work import StageWork, Worker
 from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.artifacts import Artifacts
@@ -24,8 +25,8 @@ from pipeline.wiring.contexts import configured_artifacts, worker_context
 from pipeline.wiring.redis import connect_redis, redis_ledger
 
 
-def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) -> Worker:
-    """Return a worker that has not started.
+def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics, supervised: Supervised | None = None) -> Worker:
+    """Return a worker that has not started. `supervised` is None if nobody starts it again after a death.
 
     Raises SettingsError if no Redis is configured, or if static membership is on and the worker has no slot.
     """
@@ -34,7 +35,9 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics) 
         raise SettingsError("kafka.static_membership needs kafka.slot (PIPELINE_SLOT): the group remembers a worker by it")
     ledger = redis_ledger(connect_redis(settings), settings)
     store = configured_artifacts(settings)
-    work = StageWork(settings, worker_context(settings, rules, ledger, store), metrics, check=ledger.check)
+    work = StageWork(settings, worker_context(settings, rules, ledger, store), metrics, check=ledger.check, supervised=supervised)
+    if supervised is not None:
+        metrics.totals(metric_defs.WORKER_DEATHS, {(cause,): number for cause, number in supervised.suspects.totals.items()})
     source = input_consumer(settings, metrics, ledger)
     sink = TransactionalProducer(kafka, transactional_id(kafka, kafka.consumer_group), metrics.kafka_error)
     worker = assemble_worker(

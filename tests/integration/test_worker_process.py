@@ -236,7 +236,7 @@ def test_a_worker_leaves_no_consumer_group_but_its_own_and_shows_nothing_of_faus
     assert [name for name in groups if installation.settings.kafka.consumer_group in name] == [
         installation.settings.kafka.consumer_group
     ]
-    for path in ("/router/", "/table/", "/graph/", "/"):
+    for path in ("/router/", "/table/", "/graph/"):
         assert installation.status(path) == 404, path
 
 

@@ -63,6 +63,14 @@ class Slot:
             return {}
 
 
+def children(pid: int | None) -> list[int]:
+    """Return the processes that a process has started and that still run."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
 class Cluster:
     """Keeps the slots running from a thread of its own."""
 
@@ -83,16 +91,17 @@ class Cluster:
                 os.kill(slot.pid, signal.SIGKILL)
 
     def freeze(self, slot: Slot, seconds: float) -> None:
-        """Stop it as a machine would that swaps, and let it go on."""
+        """Stop the worker, a child of its supervisor, as a machine would that swaps, and let it go on."""
         with self._lock:
             pid = slot.pid
-            if pid is not None:
-                os.kill(pid, signal.SIGSTOP)
+            for child in children(pid):
+                os.kill(child, signal.SIGSTOP)
         if pid is not None:
             time.sleep(seconds)
             with self._lock:
                 if slot.pid == pid:
-                    os.kill(pid, signal.SIGCONT)
+                    for child in children(pid):
+                        os.kill(child, signal.SIGCONT)
 
     def stop(self) -> list[int]:
         """SIGTERM to all; gives their exit codes, each of which must come within ten seconds."""

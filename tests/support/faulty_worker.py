@@ -27,6 +27,7 @@ from pipeline.quotas.ledger import Claim, Counted, Decision, Ledger, Polled, Sig
 from pipeline.rules.folder import RulesFolder
 from pipeline.rules.shipped import rules_path
 from pipeline.runtimes.worker.faust_process import run_process
+from pipeline.runtimes.worker.supervisor import supervise
 from pipeline.runtimes.worker.work import StageWork
 from pipeline.settings.loading import load_settings
 from pipeline.settings.schema import Settings
@@ -125,11 +126,12 @@ class FaultyLedger:
 def main(settings_file: str, *fault: Any) -> None:
     settings = load_settings(Path(settings_file))
     set_up_logs(settings.reports)
+    supervised = supervise(settings.supervisor.hang_s)
     at = KillPoint(fault[0], int(fault[1]), fault[2]) if fault else KillPoint()
     rules, metrics = RulesFolder(rules_path(settings.rules)), WorkerMetrics()
     ledger = redis_ledger(connect_redis(settings), settings)
     context = worker_context(settings, rules, FaultyLedger(ledger, at), configured_artifacts(settings))
-    work = StageWork(settings, context, metrics)
+    work = StageWork(settings, context, metrics, supervised=supervised)
     source, sink = FaultySource(settings, at, ledger.forget), FaultySink(settings, at)
     worker = assemble_worker(settings, source, work, sink, metrics)
     run_process(settings, worker, rules, metrics)

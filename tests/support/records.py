@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgpack
+import orjson
+
+from pipeline.kafka.batch import KafkaBatch
+from pipeline.kafka.batch import make_record as make_kafka_record
 from pipeline.model.record import Form, Record, Token
 from pipeline.quotas.ledger import UncountedLedger
 from pipeline.rules.folder import load_rules
@@ -35,6 +40,16 @@ def project_context(projects: Mapping[int, Project] | None = None, *, default: P
 def whole_context(rules: Path = REPOSITORY / "rules") -> Context:
     """Return a context for all stages, with the rules of the repository, that counts nothing."""
     return Context(now=RECEIVED, rules=load_rules(rules), ledger=UncountedLedger())
+
+
+def kafka_batch(first: int, end: int, log: str = "t") -> KafkaBatch:
+    """Return a batch of good events of project 1 at these offsets of partition 0."""
+    records = []
+    for offset in range(first, end):
+        payload = orjson.dumps({"event_id": f"{offset + 1:032x}", "message": "m", "platform": "other"})
+        body = {"type": "event", "event_id": f"{offset + 1:032x}", "project_id": 1, "start_time": 1, "payload": payload}
+        records.append(make_kafka_record(msgpack.packb(body), Form.MSGPACK, "in", Token(log, 0, offset), 1e9, {}))
+    return KafkaBatch(records, {}, {0: first}, {0: end}, "in", {0: log}, None)
 
 
 def _only(project: Project) -> ProjectRules:

@@ -45,7 +45,7 @@ def test_the_defaults_fit_into_the_memory_of_a_worker(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(config["data"]["settings.toml"])
     for settings in (load_settings(None, environment={}), load_settings(file, environment={})):
-        needed = 250_000_000 + 2 * settings.kafka.prefetch_bytes + 4 * settings.batch.max_bytes
+        needed = 270_000_000 + 2 * settings.kafka.prefetch_bytes + 4 * settings.batch.max_bytes
         needed += settings.artifacts.memory_bytes + settings.artifacts.parse_memory_bytes
         for limit in (
             container()["resources"]["limits"]["memory"],
@@ -54,8 +54,16 @@ def test_the_defaults_fit_into_the_memory_of_a_worker(tmp_path: Path) -> None:
             assert needed <= memory_bytes(limit), limit
 
 
+def test_a_liveness_probe_waits_longer_than_the_supervisor_of_a_hanging_worker() -> None:
+    """Else the pod is ended first, and what is known about the record that hangs it is lost."""
+    probe = container()["livenessProbe"]
+    settings = load_settings(None, environment={})
+    assert settings.supervisor.hang_s + 10 < probe["periodSeconds"] * probe["failureThreshold"]
+    assert settings.supervisor.hang_s < settings.kafka.max_poll_interval_s
+
+
 def memory_bytes(limit: str) -> int:
-    return int(limit.rstrip("Gi")) * 2**30  # compose counts in powers of two as well
+    return int(limit.rstrip("Mi")) * 2**20  # compose counts in powers of two as well
 
 
 def test_web_views_are_reached_from_outside_a_container_and_nowhere_else(tmp_path: Path) -> None:

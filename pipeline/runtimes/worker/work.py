@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from pipeline.kafka.batch import KafkaBatch, project_of
@@ -17,12 +17,17 @@ from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.clock import MACHINE, Clock
 from pipeline.runtimes.loop import Loop
 from pipeline.runtimes.worker.encoding import encode
+from pipeline.runtimes.worker.in_hand import FIRST_STAGE, InHand
+from pipeline.runtimes.worker.suspects import Supervised, SuspectBatchError, Suspects
 from pipeline.settings.schema import Settings
 from pipeline.stages import ERRORS
-from pipeline.stages.contract import Context
+from pipeline.stages.contract import Context, Items, Order, Stage, StageResult
 from pipeline.stages.runner import BatchResult, run
 
 log = logging.getLogger(__name__)
+
+ENCODE = "worker"
+"""What a note and a dead letter have in place of a stage while results are being encoded."""
 
 MakeContext = Callable[[tuple[Polled, ...]], Context]
 
@@ -43,6 +48,8 @@ class Processed:
 class StageWork:
     """Runs all stages. `context` returns a batch's context, given what it covers. `check` raises RetryableError if Redis is away.
 
+    A worker that is `supervised` notes what it works on, and knows what former workers died with.
+
     Its own cost should stay below 40 us of CPU an event.
     """
 
@@ -54,16 +61,38 @@ class StageWork:
         *,
         check: Callable[[], None] = lambda: None,
         clock: Clock = MACHINE,
+        supervised: Supervised | None = None,
     ) -> None:
         self._settings = settings
         self._context = context
         self._metrics = metrics
         self._clock = clock
+        self._in_hand = supervised.in_hand if supervised else None
+        self._suspects = supervised.suspects if supervised else Suspects()
+        self._order = ERRORS if self._in_hand is None else noting(ERRORS, self._in_hand)
         self.check = check
 
     def run(self, batch: KafkaBatch) -> Processed:
-        """Run the stages and encode their results. Raises what the stages raise."""
-        return self._encoded(batch, run(batch.records, self._context(covered_by(batch)), ERRORS))
+        """Run the stages and encode their results. Raises what the stages raise.
+
+        Records that a worker died with are worked on one at a time, so a batch with more raises SuspectBatchError.
+        """
+        if self._suspects.includes(batch):
+            if len(batch.records) > 1:
+                raise SuspectBatchError
+            if verdict := self._suspects.verdict(batch):
+                log.error("a record that ends its worker is given up", extra=batch.describe() | verdict._asdict())
+                order = order_that_ends_at(ERRORS, verdict.stage, verdict.reason, verdict.detail)
+                return self._encoded(batch, run(batch.records, self._context(covered_by(batch)), order))
+        if self._in_hand is None:
+            return self._encoded(batch, run(batch.records, self._context(covered_by(batch)), ERRORS))
+        self._in_hand.take(batch)
+        try:
+            result = run(batch.records, self._context(covered_by(batch)), self._order)
+            self._in_hand.stage(ENCODE.encode())
+            return self._encoded(batch, result)
+        finally:
+            self._in_hand.put_down()
 
     def give_up(self, batch: KafkaBatch, error: BaseException) -> Processed:
         """Return the dead letter of a record that makes the whole run fail, even alone."""
@@ -94,6 +123,40 @@ class StageWork:
 
     def _encoded(self, batch: KafkaBatch, result: BatchResult) -> Processed:
         return Processed(result, encode(result, batch.headers, self._settings, self._clock.now()))
+
+
+def noting(order: Order, in_hand: InHand) -> Order:
+    """Return the order with a note before each stage."""
+
+    def noted(stage: Stage) -> Stage:
+        name = stage.name.encode()
+
+        def run_noted(items: Items, ctx: Context) -> StageResult:
+            in_hand.stage(name)
+            return stage.run(items, ctx)
+
+        return replace(stage, run=run_noted)
+
+    return Order(order.decode, tuple(map(noted, order.stages)))
+
+
+def order_that_ends_at(order: Order, stage_name: str, reason: str, detail: str) -> Order:
+    """Return an order in which every item that reaches the stage becomes a dead letter there, and the stage sees none of them.
+
+    What a record was charged in former lives is given back so, as for any other record that dies late.
+    """
+    if stage_name == FIRST_STAGE:
+        return Order(lambda record, _: [DeadLetter(record, stage_name, reason, detail)], order.stages)
+
+    def end(stage: Stage) -> Stage:
+        def run_none(items: Items, ctx: Context) -> StageResult:
+            stage.run([], ctx)
+            return StageResult(dead=[item.died(stage.name, reason, detail) for item in items])
+
+        return replace(stage, run=run_none)
+
+    stages = (*order.stages, Stage(ENCODE, lambda items, _: StageResult(list(items))))
+    return Order(order.decode, tuple(end(stage) if stage.name == stage_name else stage for stage in stages))
 
 
 class Worker(NamedTuple):
