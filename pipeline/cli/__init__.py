@@ -67,7 +67,7 @@ def cli() -> None:
     \b
     Exit codes:
       0    the command did what it was asked to do
-      1    it did not, or what it checked is not in order; stderr says what
+      1    it did not, or a check found something wrong; stderr says what
       2    wrong usage, or settings or rules that cannot be read
       130  interrupted by Ctrl-C
     """

@@ -52,7 +52,7 @@ def dead_letters() -> None:
 @click.option("--limit", type=WholeNumber(), default=50, show_default=True, help="The most lines to print. The sums count all.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each, without a limit.")
 def list_(settings_file: Path | None, limit: int, *, with_replayed: bool, as_json: bool, **filters: Any) -> None:
-    """List dead letters that were not replayed, and then their number by stage and reason.
+    """List dead letters that were not replayed, and count them by stage and reason.
 
     \b
     Examples:
@@ -142,7 +142,7 @@ def replay(settings_file: Path | None, limit: int | None, rate: float | None, *,
     same options or others, and replays none of them twice.
 
     \b
-    Example: replay what failed through a bug that is mended, ten of them first
+    Example: after a bug was fixed, replay what it made fail, ten of them first
       pipeline dead-letters replay --reason internal --stage group --dry-run
       pipeline dead-letters replay --reason internal --stage group --limit 10
       pipeline dead-letters replay --reason internal --stage group --rate 100

@@ -38,7 +38,7 @@ def export(
 
     \b
     stored  what workers published: a JSON message a line, for a file named *.jsonl
-    sent    what came in, as it came: a stream of MessagePack, for a file named *.msgpack
+    sent    what came in, unchanged: a stream of MessagePack, for a file named *.msgpack
 
     Nothing on the broker changes, and no consumer group is used. How far back a topic reaches is its retention.
 
@@ -78,7 +78,7 @@ def export(
 
 
 def _project_of(topic: str, value: bytes) -> Any:
-    """Return the project of a message, None for one that cannot be read."""
+    """Return the project of a message, or None if it cannot be read."""
     try:
         message = orjson.loads(value)[2] if topic == "stored" else msgpack.unpackb(value, strict_map_key=False)
         return message.get("project_id")

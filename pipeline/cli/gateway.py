@@ -33,11 +33,12 @@ def gateway(
 ) -> None:
     """Accept events from SDKs over HTTP, make them durable, and bring them to Kafka.
 
-    A request is answered with 200 once it is on disk, synced. From there it reaches the input topic exactly once, whatever is
-    killed. The gateway starts and accepts while Kafka is away. The topics must exist: `pipeline topics create` makes them.
+    A request is answered with 200 once it is on disk, synced. From there it reaches the input topic exactly once, even if
+    processes are killed. The gateway starts and accepts while Kafka is away. The topics must exist: `pipeline topics create`
+    makes them.
 
     An SDK's DSN is http://KEY@HOST:PORT/PROJECT. The keys of a project are those of rules/projects/PROJECT/project.toml; a
-    project that names none takes every key of 32 letters and digits.
+    project that lists none accepts every key of 32 letters and digits.
 
     SIGTERM ends the gateway within 10 seconds, with exit code 0. Two gateways need two spools.
 

@@ -25,7 +25,7 @@ class _GroupingHash(click.ParamType):
     name = "HASH"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Parse the text of an argument. Anything else than 32 hexadecimal digits is wrong usage."""
+        """Parse the text of an argument. Anything but 32 hexadecimal digits is wrong usage."""
         text = str(value).lower()
         if not _HASH.fullmatch(text):
             self.fail(f"{value!r} is no grouping hash: 32 hexadecimal digits, as `pipeline explain` shows them", param, ctx)
@@ -34,7 +34,7 @@ class _GroupingHash(click.ParamType):
 
 @click.group()
 def groups() -> None:
-    """Merge or split groups by hand. It holds for events that arrive later.
+    """Merge or split groups by hand. This applies to events that arrive later.
 
     A group is named by its primary hash, which `pipeline explain` shows. The decisions are written to
     projects/ID/groups.toml in the rules folder. Running workers follow them within two seconds.
@@ -57,7 +57,7 @@ _note = click.option("--note", default="", metavar="TEXT", help="Why. It is kept
 @_note
 @settings_file_option
 def merge(target: str, others: tuple[str, ...], project: int, rules: str | None, note: str, settings_file: Path | None) -> None:
-    """Merge the group of each HASH into the group of TARGET. Groups that were merged into them before come along.
+    """Merge the group of each HASH into the group of TARGET. Groups that were merged into those before are moved too.
 
     \b
     Example:

@@ -83,7 +83,7 @@ def show(settings_file: Path | None, *, as_json: bool) -> None:
 @click.option("--partition", "only", type=WholeNumber(0), multiple=True, help="Only this partition. May be repeated.")
 @click.option("--yes", is_flag=True, help="Move the offsets. Without it, the command prints what it would do.")
 def reset(settings_file: Path | None, where: str | None, moment: float | None, only: tuple[int, ...], *, yes: bool) -> None:
-    """Move the workers' offsets, in Kafka and in Redis. All workers must have ended before.
+    """Move the workers' offsets, in Kafka and in Redis. Stop all workers first.
 
     Records that are read again are stored again. They are charged to their quotas again, unless Redis still remembers the ids of
     their events.

@@ -21,7 +21,7 @@ from pipeline.settings.schema import Settings
 F = TypeVar("F", bound=Callable[..., Any])
 
 LARGEST_ID = 2**63 - 1
-"""Project ids are signed 64-bit numbers in what Snuba reads."""
+"""The largest project id. Snuba reads ids as signed 64-bit numbers."""
 
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else 200)
@@ -47,7 +47,7 @@ class WholeNumber(click.ParamType):
         self.most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Parse the text of an option. Anything else than a number within the limits is wrong usage."""
+        """Parse the text of an option. Anything but a number within the limits is wrong usage."""
         try:
             number = int(value)
         except ValueError:
@@ -65,7 +65,7 @@ class Rate(click.ParamType):
     name = "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Parse the text of an option. Anything else than a number above 0 is wrong usage."""
+        """Parse the text of an option. Anything but a number above 0 is wrong usage."""
         try:
             rate = float(value)
         except ValueError:
@@ -81,7 +81,7 @@ class Moment(click.ParamType):
     name = "TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Parse the text of an option. Anything else than an ISO 8601 time is wrong usage."""
+        """Parse the text of an option. Anything but an ISO 8601 time is wrong usage."""
         if isinstance(value, float):
             return value
         try:
@@ -92,7 +92,7 @@ class Moment(click.ParamType):
 
 
 NO_PROJECT = "no project is named"
-"""What the stage of decoding says of an event that belongs to no project."""
+"""The text in the dead letter of an event that names no project."""
 
 
 def report_lost(line: str) -> None:
@@ -111,7 +111,7 @@ artifacts_option = click.option(
     "--artifacts", metavar="DIR|URL", help="The store of source maps. Without one, minified frames stay minified."
 )
 project_option = click.option(
-    "--project", type=WholeNumber(1, LARGEST_ID), metavar="ID", help="The project of all events, whatever the input says."
+    "--project", type=WholeNumber(1, LARGEST_ID), metavar="ID", help="The project of all events, in place of the input's."
 )
 now_option = click.option(
     "--now",

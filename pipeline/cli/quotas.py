@@ -66,15 +66,15 @@ def show(settings_file: Path | None, rules: str | None, project: int | None, *, 
     stdout.print(table)
 
 
-@quotas.command(short_help="Give charges back to the quotas of a project.")
+@quotas.command(short_help="Refund charges to the quotas of a project.")
 @settings_file_option
 @rules_option
 @click.option("--project", type=WholeNumber(), required=True, metavar="ID", help="The project whose events were charged.")
 @click.option("--key", type=WholeNumber(), metavar="ID", help="The number of the key that they were sent with.")
 @click.option("--category", default="error", show_default=True, metavar="NAME", help="The data category that was charged.")
-@click.option("--quantity", type=WholeNumber(1, 2**48), default=1, show_default=True, help="How much is given back.")
+@click.option("--quantity", type=WholeNumber(1, 2**48), default=1, show_default=True, help="How much to refund.")
 @click.option("--at", "moment", type=Moment(), help="When the events arrived; it selects the window.  [default: the present]")
-@click.option("--by", "who", required=True, metavar="NAME", help="Who gives back. It is logged.")
+@click.option("--by", "who", required=True, metavar="NAME", help="Who refunds. It is logged.")
 @click.option("--reason", "why", required=True, metavar="TEXT", help="Why. It is logged.")
 def refund(
     settings_file: Path | None,
@@ -112,6 +112,6 @@ def refund(
     for name in given:
         log.info("refunded %d of %s to %s, by %s: %s", quantity, category, name, who, why)
     for name in gone:
-        log.error("nothing was refunded to %s: its window ended long ago, and Redis keeps its counter no longer", name)
+        log.error("nothing was refunded to %s: its window ended long ago, and Redis no longer keeps its counter", name)
     if gone:
         sys.exit(1)

@@ -21,8 +21,8 @@ def redis() -> None:
 def check(settings_file: Path | None) -> None:
     """Check that Redis keeps what it acknowledges: that it evicts nothing, and writes to disk before it answers.
 
-    Prints what is wrong and ends with 1, or prints "ok". What is worth knowing is printed as a remark. A worker checks the same
-    at its start and every 30 seconds, and logs what is wrong.
+    Prints what is wrong and ends with 1, or prints "ok". Remarks are worth knowing but no faults. A worker makes the same
+    checks at its start and every 30 seconds, and logs what is wrong.
     """
     from pipeline.redis.durability import read_durability
     from pipeline.wiring.redis import connect_redis

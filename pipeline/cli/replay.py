@@ -80,8 +80,8 @@ def replay(
       dead_letters.jsonl  what could not be processed, with its bytes and the reason
       summary.json        the totals
 
-    Ends with 0 if every record is accounted for, whatever was rejected. The quotas are counted in a Redis of the run's own,
-    unless the settings name one.
+    Ends with 0 if every record is accounted for, even if all were rejected. The quotas are counted in a Redis server that is
+    started for the run, unless the settings name one.
 
     \b
     Examples:

@@ -142,9 +142,9 @@ def check(
 ) -> None:
     """Parse all rule files of the rules folder DIR, and run the cases beside them (*.cases.yaml).
 
-    Every mistake is listed with file, line, and what was expected. What cannot be meant as it is written gives a warning, such as
-    a matcher that can never hold or a variable that does not exist. With recorded
-    events (INPUT as for `pipeline replay`), the rules that match none of them are listed too.
+    Every mistake is listed with file, line, and what was expected. Warnings point out what is probably not meant as written, such
+    as a matcher that can never hold or a variable that does not exist. With recorded events (INPUT as for `pipeline replay`), the
+    rules that match none of them are listed too.
 
     Ends with 1 if there is a mistake or a case fails. Warnings do not count.
 

@@ -183,7 +183,7 @@ def check(
     settings = load_settings(settings_file, {("rules",): rules, ("artifacts", "url"): artifacts})
     moment = clock(now)
     resolver = open_artifacts(settings.artifacts)
-    rules_folder = load_rules(rules_path(settings.rules))  # for scrubbing; the shipped rules do as well
+    rules_folder = load_rules(rules_path(settings.rules))  # for scrubbing; the shipped rules would do
     context = explain_context(msgspec.structs.replace(settings, artifacts=ArtifactSettings()), rules_folder, now=moment)
     is_resolved, events = True, 0
     try:

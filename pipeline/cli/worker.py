@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BROKER_ANSWERS_WITHIN_S = 2.0
-"""A worker that starts waits so long for a broker to say that a topic is missing. After that, it starts without."""
+"""How long a starting worker waits for a broker to tell whether topics are missing. After that it starts without knowing."""
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """One client for a ClickHouse server and for chdb: queries with typed parameters, inserts with a token, and errors sorted.
 
 chdb is one process for a path, and it must not be used after a fork. The first client of a process opens the path; all clients of
-the process share the engine. Its libraries are imported where they are used: the rest of the pipeline works without them.
+the process share the engine. Its libraries are imported only when they are used, so the rest of the pipeline works without them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INSERT_SETTINGS: dict[str, str | int] = {
     "input_format_skip_unknown_fields": 0,
     "json_type_escape_dots_in_keys": 1,
     "type_json_skip_duplicated_paths": 1,
-    "input_format_try_infer_dates": 0,  # a tag's value is text, whatever it looks like
+    "input_format_try_infer_dates": 0,  # a tag's value is always text
     "input_format_try_infer_datetimes": 0,
     "input_format_try_infer_integers": 0,
 }

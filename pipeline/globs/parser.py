@@ -40,7 +40,7 @@ RULE_PATH = Dialect(in_rules=True, ignore_case=True, is_path=True)
 
 
 class GlobError(ValueError):
-    """A pattern does not parse. The text says why; `advice` says it in a sentence for the author of a rule."""
+    """A pattern does not parse. The message says why, and `advice` says it in a sentence for the author of a rule."""
 
     def __init__(self, reason: str, advice: str) -> None:
         super().__init__(reason)

@@ -57,7 +57,7 @@ class Configuration:
     kept_values: frozenset[str] = frozenset()
     """The operator's choice, from `grouping.toml`: the kinds of values that messages keep."""
     in_app_of_sender: bool = False
-    """The operator's choice, from `grouping.toml`: whether `in_app` stays as it was sent, whatever rules say."""
+    """The operator's choice, from `grouping.toml`: whether `in_app` stays as it was sent and rules do not change it."""
 
     @property
     def digest(self) -> bytes:

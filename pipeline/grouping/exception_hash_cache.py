@@ -53,7 +53,7 @@ def find_slot(event: Event, stacks: Mapping[int, ProcessedStack], configuration:
 
     Values are part of the digest only if the trees would read them: in place of a stack that does not contribute or beside one
     of libraries, to find wrappers, and to tell the members of an exception group apart. A single exception whose stack has no
-    frame in the app is grouped by its `system` tree, whatever its value is.
+    frame in the app is grouped by its `system` tree, and its value does not matter.
     """
     found = exceptions(event)
     platform = platform_of(event)

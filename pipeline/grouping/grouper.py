@@ -248,7 +248,10 @@ def _stacktrace_rule_files(date: str | None, strategy: str, layers: Sequence[Lay
 
 
 def _newest(bases: Layer, prefix: str, strategy: str) -> RuleFile | None:
-    """Return the newest base that the strategy admits, or None. A base that came later never changes what a strategy gives."""
+    """Return the newest base that the strategy admits, or None.
+
+    A base that was added later never changes the result of a strategy.
+    """
     latest = f"{prefix}{CONFIGURATIONS[strategy].bases_until}{BASE_SUFFIX}"
     name = max((name for name in bases if name.startswith(prefix) and name <= latest), default=None)
     return bases[name] if name is not None else None

@@ -271,7 +271,7 @@ GATEWAY_REFUSED = Metric(
     Kind.COUNTER,
     "requests",
     ("reason",),
-    "Refused requests by the reason of their outcome, or by status where they belong to no project.",
+    "Refused requests by the reason of their outcome, or by status if they belong to no project.",
     "project_id: a wrong or inactive key. cors: allowed_origins of the project. too_large: an SDK's own limits. spool: the disk.",
 )
 GATEWAY_SPOOL_BYTES = Metric(

@@ -30,7 +30,7 @@ class Durability:
     replicas: int
     min_replicas: int | None
     clock: float = 0.0
-    """Its time in epoch seconds when it answered, 0 where it did not say."""
+    """The server's clock when it answered, in epoch seconds. 0 if it did not tell."""
 
     def problems(self) -> Iterator[str]:
         """Yield a sentence for each reason why this server may lose what it has acknowledged."""

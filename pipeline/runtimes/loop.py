@@ -239,7 +239,7 @@ class Loop(Generic[B, R]):
             chore()
 
     def _is_held_batch_gone(self, now: float) -> bool:
-        """Whether the batch that waited or was halted was dropped, and no other came to show how things stand."""
+        """Whether a batch that was waiting or halted was dropped, and no other batch has come since."""
         is_held = self.state in {State.WAITING, State.HALTED} and self.why != self._away
         return is_held and now - self._held_at > self._timings.held_batch_is_gone_after_s
 

@@ -1,7 +1,7 @@
 """The part of the rules that looks at the exception which owns a stack: its type, value and mechanism.
 
 The cache of stacks must distinguish exceptions as far as rules do, and no further. With the whole value in its key, every
-message would be another stack. So the key holds which rules the exception excludes. For most projects those are none.
+message would be another stack. So the key holds which rules the exception excludes. For most projects there are none.
 """
 
 from __future__ import annotations

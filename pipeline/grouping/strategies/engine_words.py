@@ -1,7 +1,7 @@
 """The same error in the words of different JavaScript engines: a dated table of what is equal.
 
 Chrome (V8), Firefox (SpiderMonkey), Safari (JavaScriptCore), the older Edge (Chakra) and Hermes word one error differently. Which
-one a visitor uses is not what went wrong. A row says what they all become for grouping; the event keeps the words that came.
+one a visitor uses does not matter. A row says what they all become for grouping. The event keeps the original words.
 A released table never changes, because every change regroups events. See docs/spec/grouping.md, "Words of engines".
 
 This file is long because it is one table.
@@ -353,7 +353,7 @@ _PREFIX = re.compile(r"(?:Uncaught )?(?:\(in promise\):? )?(?:[A-Z]\w*(?:Error|E
 
 
 def in_common_words(text: str, table: str) -> Said | None:
-    """Return what a message of a JavaScript engine is grouped by, or None if it is none that the table has.
+    """Return what a message of a JavaScript engine is grouped by, or None if the table does not have it.
 
     >>> in_common_words("Cannot read properties of undefined (reading 'price')", "2026-12-01")
     Said(value="undefined has no property 'price'", type=None)
@@ -364,7 +364,7 @@ def in_common_words(text: str, table: str) -> Said | None:
 def type_in_common(kind: str, text: str, table: str) -> str:
     """Return the type that an exception is grouped by: that of the table, where engines disagree about it, else its own.
 
-    A type that is none of an engine's own is the program's and stays.
+    A type that no engine defines is the program's own, and stays.
     """
     said = in_common_words(text, table) if kind in ENGINE_TYPES else None
     return kind if said is None or said.type is None else said.type

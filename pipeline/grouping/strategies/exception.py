@@ -110,7 +110,7 @@ def _exception(data: ExceptionValue, event: Event, ctx: GroupingContext, *, whol
 
 
 def common_type(data: ExceptionValue, platform: str, configuration: Configuration) -> str | None:
-    """Return the type that an exception is grouped by, which JavaScript engines share where the configuration says so."""
+    """Return the type that an exception is grouped by. The configuration may make it the same for all JavaScript engines."""
     kind = data.get("type")
     if configuration.engine_words is None or not kind or platform not in SCRIPT:
         return kind

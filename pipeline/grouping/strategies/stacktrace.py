@@ -67,7 +67,7 @@ def _variant(
     configuration: Configuration,
     dropped: frozenset[int],
 ) -> Component:
-    """Return the tree of one variant. The frames at `dropped` do not contribute, whatever rules say of them."""
+    """Return the tree of one variant. The frames at `dropped` do not contribute, even if a rule says so."""
     if len(frames) == 1 and components[0].contributes and _is_lone_script_frame(frames[0], platform, configuration):
         components[0].update(contributes=False, hint="ignored single non-URL JavaScript frame")
     assembled = matching.assemble([component.contributes for component in components])

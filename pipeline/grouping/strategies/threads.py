@@ -26,7 +26,7 @@ def by_threads(event: Event, ctx: GroupingContext) -> Variants:
 def stack_of(exception: ExceptionValue, event: Event, configuration: Configuration) -> Stacktrace | None:
     """Return an exception's stack trace.
 
-    If it has none and names a thread, that thread's stack is its own, where the configuration says so.
+    If it has none but names a thread, the stack of that thread is returned, if the configuration says so.
     """
     own = exception.get("stacktrace")
     if not configuration.stack_of_named_thread or frames_in(own):
@@ -38,7 +38,7 @@ def stack_of(exception: ExceptionValue, event: Event, configuration: Configurati
 
 
 def _same_id(one: int | str | None, other: int | str) -> bool:
-    """Whether two ids name one thread. SDKs write numbers as text now and then."""
+    """Whether two ids name one thread. Some SDKs write numbers as text."""
     return one is not None and str(one) == str(other)
 
 

@@ -164,7 +164,7 @@ class Process(faust.Worker):  # type: ignore[misc]  # faust has no types here
 def run_process(settings: Settings, worker: Worker, rules: RulesFolder, metrics: WorkerMetrics) -> NoReturn:
     """Run until a signal, then end the process.
 
-    Exit 0 after a signal, 1 after a crash or where the batch did not end in time, 130 at a second signal.
+    The exit code is 0 after a signal, 1 after a crash or if the batch did not end in time, 130 after a second signal.
     """
     log.info("starting", extra=_facts(settings, rules))
     app = make_app(settings)
