@@ -1,4 +1,5 @@
 """OpenTelemetry's exceptions as error events.
 
-`requests.py` finds the exceptions in a request, `events.py` maps each to an event, `stack_texts.py` reads the texts of their stacks.
+`requests.py` finds the exceptions in a request, `events.py` makes an event of each, `stack_texts.py` parses the texts of their
+stacks.
 """
