@@ -16,6 +16,7 @@ COMMANDS = {
     "explain": "Show why events group as they do.",
     "gateway": "Accept events from SDKs over HTTP and bring them to Kafka.",
     "worker": "Process events from Kafka.",
+    "store": "Bring events and outcomes from Kafka into ClickHouse.",
     "rules": "Check rules, and preview a change of them.",
     "groups": "Merge or split groups by hand.",
     "sourcemaps": "Add, list, check and remove source maps.",

@@ -61,7 +61,7 @@ def worker(settings_file: Path | None, rules: str | None, artifacts: str | None,
 def run(settings: Settings, supervised: Supervised | None) -> NoReturn:
     """Run a worker in this process. Its libraries are loaded here, so that its supervisor does not hold them."""
     from pipeline.kafka.errors import broker_errors
-    from pipeline.kafka.topics import find_missing
+    from pipeline.kafka.topics import find_missing, worker_topics
     from pipeline.model.errors import BrokerError
     from pipeline.observability.prometheus_metrics import WorkerMetrics
     from pipeline.observability.sentry_reports import start_reporting
@@ -78,7 +78,7 @@ def run(settings: Settings, supervised: Supervised | None) -> NoReturn:
     missing = []
     try:
         with broker_errors("list the topics"):
-            missing = find_missing(settings, BROKER_ANSWERS_WITHIN_S)
+            missing = find_missing(settings, worker_topics(settings.kafka), BROKER_ANSWERS_WITHIN_S)
     except BrokerError as error:
         log.warning("the worker starts and waits for Kafka", extra={"why": str(error)})
     if missing:

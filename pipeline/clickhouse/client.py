@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from pipeline.clickhouse.chdb_lock import PathInUseError, own_folder
 from pipeline.clickhouse.errors import AwayError, RefusedError, sort_error
 from pipeline.model.errors import SettingsError
 
@@ -33,6 +34,15 @@ INSERT_SETTINGS: dict[str, str | int] = {
     "input_format_try_infer_datetimes": 0,
     "input_format_try_infer_integers": 0,
 }
+CHDB_CACHES = {
+    "mark_cache_size": 64_000_000,
+    "primary_index_cache_size": 32_000_000,
+    "index_mark_cache_size": 16_000_000,
+    "text_index_header_cache_size": 16_000_000,
+    "text_index_postings_cache_size": 32_000_000,
+    "query_condition_cache_size": 16_000_000,
+}
+"""Bounds of the embedded engine's caches in bytes. Its own are those of a large server, 13 GB together."""
 _CHDB_BUSY = "EmbeddedServer"
 _CODE = re.compile(r"Code: (\d+)")
 _DETAIL_CHARS = 600
@@ -50,22 +60,28 @@ class Rows:
         return [dict(zip(self.names, row, strict=True)) for row in self.rows]
 
 
-class PathInUseError(SettingsError):
-    """Another process has opened the chdb folder."""
-
-
 class Client:
     """Calls ClickHouse. Thread-safe: calls at the same time use connections of their own, which are kept.
 
     `url` is `chdb:///absolute/path` or `http[s]://user:password@host:port/database`. `settings` hold for every call.
+    `memory_bytes` is the most that chdb takes for everything it does; a server has limits of its own.
     Raises SettingsError for another URL, PathInUseError if another process has the chdb path, AwayError if nobody answers.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30.0, settings: Mapping[str, str | int] | None = None) -> None:
-        self._arguments = _connection_arguments(url, timeout_s)
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        memory_bytes: int | None = None,
+        settings: Mapping[str, str | int] | None = None,
+    ) -> None:
+        self._arguments = _connection_arguments(url, timeout_s, memory_bytes)
         self._settings = dict(settings or {})
         self.is_embedded = urlsplit(url).scheme == "chdb"
         self._idle: SimpleQueue[Any] = SimpleQueue()
+        if self.is_embedded:
+            own_folder(self._arguments["path"])
         connection = self._connect()
         self.version: str = connection.server_version
         """Version of the engine, such as `26.9.2.1`."""
@@ -162,12 +178,14 @@ def check_version(client: Client) -> None:
         raise RefusedError(f"the server has version {client.version}, and the tables need {least} or later")
 
 
-def _connection_arguments(url: str, timeout_s: float) -> dict[str, Any]:
+def _connection_arguments(url: str, timeout_s: float, memory_bytes: int | None) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme == "chdb":
         if parts.netloc or not parts.path.strip("/"):
             raise SettingsError(f"clickhouse.url: {url!r} names no folder; it must look like chdb:///var/lib/pipeline/chdb")
-        return {"interface": "chdb", "path": parts.path}
+        caches = {name: str(size) for name, size in CHDB_CACHES.items()}
+        memory = {} if memory_bytes is None else {"max_server_memory_usage": str(memory_bytes)}
+        return {"interface": "chdb", "path": parts.path, "chdb_options": caches | memory}
     if parts.scheme in {"http", "https"} and parts.hostname:
         arguments: dict[str, Any] = {
             "interface": parts.scheme,

@@ -29,13 +29,17 @@ class KafkaPositions(NamedTuple):
     """Offsets to commit, by partition: each is one past the last record of the batch.
 
     `membership` is the consumer group's metadata when the batch was polled. A commit with it fails if the group was rebalanced
-    since then. `metadata` is text that the broker keeps beside the offsets, by partition.
+    since then. `metadata` is text that the broker keeps beside the offsets, by partition. `bases` are the offsets that the
+    batch begins with, and `logs` the names of the partitions' logs. `is_redo` holds for a batch whose ends are durable already.
     """
 
     topic: str
     ends: Mapping[int, int]
     membership: Any
     metadata: Mapping[int, str] = MappingProxyType({})
+    bases: Mapping[int, int] = MappingProxyType({})
+    logs: Mapping[int, str] = MappingProxyType({})
+    is_redo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,13 @@ class KafkaBatch:
     topic: str
     logs: Mapping[int, str]
     membership: Any
+    is_redo: bool = False
 
     @property
     def positions(self) -> KafkaPositions:
         """The positions that a commit of this batch makes durable."""
         metadata = {partition: encode_log_name(self.logs[partition]) for partition in self.ends}
-        return KafkaPositions(self.topic, self.ends, self.membership, metadata)
+        return KafkaPositions(self.topic, self.ends, self.membership, metadata, self.bases, self.logs, self.is_redo)
 
     def halves(self) -> tuple[KafkaBatch, KafkaBatch]:
         """Cut in two. The second half begins where the first one's commit ends, so the first must be committed before it."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,6 +19,7 @@ from pipeline.kafka.batch import NO_HEADERS, Headers, KafkaBatch, KafkaPositions
 from pipeline.kafka.config import consumer_config
 from pipeline.kafka.errors import note_error
 from pipeline.kafka.start import TopicHistory, encode_log_name
+from pipeline.model.errors import CommitError
 from pipeline.model.record import Form, Position, Record, Token
 from pipeline.settings.schema import BatchSettings, KafkaSettings
 
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 TYPICAL_RECORD_BYTES = 20_000
 """First guess of a record's size. Later the last batch's average decides how many records are requested at once."""
 ANSWER_WITHIN_S = 0.2
+REDO_WITHIN_S = 20.0
+REDO_POLL_S = 0.1
 BROKERS_AWAY = "kafka: no broker can be reached"
 BROKERS_BACK = "kafka: a broker answers again, but not yet to the consumer group"
 JOINING = "kafka: joining the consumer group"
@@ -63,6 +67,10 @@ class KafkaConsumer:
         self._logs: dict[int, str] = {}
         """Log names of the owned partitions that `_take_on` has handled."""
         self._membership: Any = None
+        self._redo_to: dict[int, int] = {}
+        """Ends of batches that were being written when their reader was interrupted, by partition."""
+        self._is_alone = False
+        """Whether only one partition is read, to write such a batch again."""
         self._rebalances = 0
         self._paused = False
         self._average_bytes = TYPICAL_RECORD_BYTES
@@ -109,6 +117,8 @@ class KafkaConsumer:
 
         Raises KafkaException if the client cannot go on.
         """
+        if self._is_alone:
+            self.rewind()
         if self._bases and self._history.is_recreated():
             self.rewind()
             self._take_on(self._bases)
@@ -143,6 +153,8 @@ class KafkaConsumer:
                 self._read_from(partition, self._bases[partition] or 0)
                 moved.add(partition)
             messages = [message for message in messages if message.partition() not in moved]
+        if self._redo_to:
+            return self._redo(*self._redo_to.popitem())
         return self._batch(messages) if messages else None
 
     def wait(self, seconds: float) -> bool:
@@ -180,12 +192,16 @@ class KafkaConsumer:
         self._consumer.incremental_unassign(owned)
         self._consumer.incremental_assign(owned)
         self._bases = dict.fromkeys(self._bases)
+        self._redo_to.clear()
+        if self._is_alone:
+            self._is_alone = False
+            self._consumer.resume(owned)
         if self._paused:
             self._pause()
 
     def skipped(self) -> KafkaPositions | None:
         """Return the partitions whose position has moved past the last commit without a record: transaction markers."""
-        if self._paused or self._membership is None:
+        if self._paused or self._is_alone or self._membership is None:
             return None
         known = [TopicPartition(self._topic, partition) for partition, base in self._bases.items() if base is not None]
         moved = {}
@@ -195,6 +211,24 @@ class KafkaConsumer:
                 moved[place.partition] = place.offset
         metadata = {partition: encode_log_name(self._logs[partition]) for partition in moved}
         return KafkaPositions(self._topic, moved, self._membership, metadata) if moved else None
+
+    def commit(self, ends: Mapping[int, int], metadata: Mapping[int, str]) -> None:
+        """Commit offsets outside a transaction, and wait for the answer. Raises CommitError if nobody can say that they hold.
+
+        Without a member id (the group has gone on without this member) the broker would not check whose offsets these are.
+        """
+        if not ends.keys() <= self._bases.keys() or self._membership is None or not self._consumer.memberid():
+            raise CommitError("kafka: the group has gone on without this member")
+        places = [TopicPartition(self._topic, partition, end, metadata[partition]) for partition, end in sorted(ends.items())]
+        try:
+            failed = [
+                place.error for place in self._consumer.commit(offsets=places, asynchronous=False) if place.error is not None
+            ]
+        except KafkaException as error:
+            failed = [error.args[0]]
+        if failed:
+            self._note(failed[0])
+            raise CommitError(f"kafka: {failed[0].str()}")
 
     def close(self) -> None:
         """Leave the group, so that others take over at once.
@@ -224,8 +258,10 @@ class KafkaConsumer:
                 if start.broken is not None:
                     self._on_break(start.broken, start.lost)
                 self._bases[partition], self._logs[partition] = start.base, start.log
+                if start.redo_to is not None:
+                    self._redo_to[partition] = start.redo_to
                 if start.broken is not None:
-                    to_mark.append(TopicPartition(self._topic, partition, start.base, encode_log_name(start.log)))
+                    to_mark.append(TopicPartition(self._topic, partition, start.base, encode_log_name(start.log, start.redo_to)))
                 if start.seek_to is not None:
                     self._read_from(partition, start.seek_to)
                     moved.add(partition)
@@ -235,6 +271,35 @@ class KafkaConsumer:
             self._note(error.args[0])
             return None
         return moved
+
+    def _redo(self, partition: int, end: int) -> KafkaBatch | None:
+        """Return the batch that was being written when its reader was interrupted: one partition up to and without `end`.
+
+        The other partitions stand still meanwhile, and the next poll reads all of them again from what is committed by then.
+        """
+        base, before = self._bases[partition] or 0, self._rebalances
+        self._is_alone = True
+        self._consumer.pause([place for place in self._owned() if place.partition != partition])
+        self._read_from(partition, base)
+        messages: list[Message] = []
+        position = -1
+        deadline = time.monotonic() + REDO_WITHIN_S
+        while position < end:
+            if time.monotonic() > deadline:
+                self.rewind()
+                return None
+            came = self._good(self._consumer.consume(self._bounds.max_records, REDO_POLL_S))
+            if self._rebalances != before:
+                self.rewind()
+                return None
+            own = [message for message in came if message.partition() == partition]
+            messages += [message for message in own if message.offset() < end]
+            [place] = self._consumer.position([TopicPartition(self._topic, partition)])
+            position = max([position, place.offset, *(message.offset() + 1 for message in own)])
+        if not messages:
+            self.rewind()
+            return None
+        return replace(self._batch(messages), bases={partition: base}, ends={partition: end}, is_redo=True)
 
     def _read_from(self, partition: int, offset: int) -> None:
         place = TopicPartition(self._topic, partition, offset)
@@ -323,6 +388,7 @@ class KafkaConsumer:
         for partition in gone:
             self._bases.pop(partition, None)
             self._logs.pop(partition, None)
+            self._redo_to.pop(partition, None)
         if not self._bases:
             self._without_partitions_since = time.monotonic()
         consumer.incremental_unassign(places)

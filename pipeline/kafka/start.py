@@ -27,24 +27,31 @@ ASK_WITHIN_S = 5.0
 ASK_FOR_ID_EVERY_S = 1.0
 CONFIRM_BACKWARDS_S = 3.0
 """How long a log must seem to end before the committed offset until this is believed. A new leader may still catch up."""
-_LOG_NAME = re.compile(r"log=(\S+)")
+_METADATA = re.compile(r"log=(\S+)(?: to=(\d{1,19}))?")
 
 
-def encode_log_name(name: str) -> str:
+def encode_log_name(name: str, to: int | None = None) -> str:
     """Return the metadata of a commit: the name of the log that its offset belongs to.
 
-    A log's name is its topic's id, followed by a number if the log has lost its tail.
+    A log's name is its topic's id, followed by a number if the log has lost its tail. `to` is the end of the batch that is being
+    written from the offset on, for readers that must never cut a batch anew.
 
-    >>> parse_log_name(encode_log_name("xyz~1"))
-    'xyz~1'
+    >>> parse_log_name(encode_log_name("xyz~1", 70)), parse_end(encode_log_name("xyz~1", 70))
+    ('xyz~1', 70)
     """
-    return f"log={name}"
+    return f"log={name}" if to is None else f"log={name} to={to}"
 
 
 def parse_log_name(metadata: str | None) -> str | None:
     """Return the name of the log in a commit's metadata. None if there is no metadata, or if another program wrote it."""
-    found = _LOG_NAME.fullmatch(metadata or "")
+    found = _METADATA.fullmatch(metadata or "")
     return found[1] if found else None
+
+
+def parse_end(metadata: str | None) -> int | None:
+    """Return the end of the batch that was being written, or None."""
+    found = _METADATA.fullmatch(metadata or "")
+    return int(found[2]) if found and found[2] else None
 
 
 class Break(StrEnum):
@@ -62,6 +69,7 @@ class Start(NamedTuple):
     """Where reading begins. `base` is the committed offset for the ledger and the next commit, `log` the name of the log.
 
     `seek_to` is set if the client must be moved there. `lost` is the number of offsets that were deleted before they were read.
+    `redo_to` is set if the records from `base` up to and without it were being written as one batch. They are one batch again.
     """
 
     base: int
@@ -69,6 +77,7 @@ class Start(NamedTuple):
     broken: Break | None = None
     seek_to: int | None = None
     lost: int = 0
+    redo_to: int | None = None
 
 
 def find_start(committed: int | None, log_name: str | None, first: int, end: int, topic_id: str) -> Start:
@@ -139,6 +148,9 @@ class TopicHistory:
                 self._confirm(place.partition)
             if start.broken is not None:
                 self._tell(place.partition, committed, start)
+            redo_to = parse_end(place.metadata)
+            if redo_to is not None and start.seek_to is None and redo_to > start.base + start.lost:
+                start = start._replace(redo_to=redo_to)
             starts[place.partition] = start
         return starts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -41,6 +41,14 @@ def wanted_topics(settings: Settings) -> list[Topic]:
         Topic(kafka.events_out, {"max.message.bytes": kafka.max_output_bytes, "retention.ms": _DAY_MS}, delete | appended),
         *(Topic(name, outcomes, delete) for name in outcome_topics(kafka)),
         Topic(kafka.dead_letters, {"max.message.bytes": dead_letter_bytes(settings), "retention.ms": 7 * _DAY_MS}, delete),
+        Topic(
+            kafka.events_out_dead_letters,
+            {"max.message.bytes": kafka.max_output_bytes + REQUEST_OVERHEAD_BYTES, "retention.ms": 7 * _DAY_MS},
+            delete,
+        ),
+        Topic(
+            kafka.outcomes_dead_letters, {"max.message.bytes": dead_letter_bytes(settings), "retention.ms": 7 * _DAY_MS}, delete
+        ),
     ]
 
 
@@ -94,10 +102,20 @@ def outcome_topics(kafka: KafkaSettings) -> list[str]:
     return list(dict.fromkeys(name for name in (kafka.outcomes, kafka.outcomes_billing) if name))
 
 
-def find_missing(settings: Settings, within_s: float) -> list[str]:
-    """Return the topics of a worker that the broker does not have. Raises KafkaException if no broker answers in time."""
+def worker_topics(kafka: KafkaSettings) -> list[str]:
+    """Return the names of the topics that a worker reads and writes."""
+    return [kafka.events_in, kafka.events_out, kafka.dead_letters, *outcome_topics(kafka)]
+
+
+def store_topics(kafka: KafkaSettings) -> list[str]:
+    """Return the names of the topics that a store reads and writes."""
+    return [kafka.events_out, *outcome_topics(kafka), kafka.events_out_dead_letters, kafka.outcomes_dead_letters]
+
+
+def find_missing(settings: Settings, names: Iterable[str], within_s: float) -> list[str]:
+    """Return those of the topics that the broker does not have. Raises KafkaException if no broker answers in time."""
     known = AdminClient(admin_config(settings.kafka)).list_topics(timeout=within_s).topics
-    return [topic.name for topic in wanted_topics(settings) if topic.name not in known]
+    return [name for name in names if name not in known]
 
 
 def topic_id(admin: AdminClient, name: str) -> str:

@@ -337,3 +337,57 @@ GATEWAY_METRICS: tuple[Metric, ...] = (
     REPORTS_SUPPRESSED,
 )
 """What a gateway exposes: its own metrics, and those of every loop."""
+
+STORE_ROWS = Metric(
+    "pipeline_store_rows",
+    Kind.COUNTER,
+    "rows",
+    ("topic",),
+    "Messages of a topic that are durable as rows.",
+    "",
+)
+STORE_BATCH_SECONDS = Metric(
+    "pipeline_store_batch_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    ("topic", "step"),
+    "How long a batch took: run makes the rows, commit fixes the bounds, inserts, and commits the offsets.",
+    "If commit is slow, look at ClickHouse: its merges, its disk, its parts (system.parts).",
+    _SECONDS,
+)
+STORE_STATE = Metric(
+    "pipeline_store_state",
+    Kind.GAUGE,
+    "",
+    ("topic", "state"),
+    "1 for the state of a topic's loop: starting, running, waiting, halted, stopped.",
+    "waiting: /ready names the service that is away. halted: too many messages cannot become rows; read the dead letters.",
+)
+STORE_LAG_RECORDS = Metric(
+    "pipeline_store_lag_records",
+    Kind.GAUGE,
+    "records",
+    ("topic", "partition"),
+    "Number of offsets between the committed one and the end of the partition, gaps included.",
+    "If it grows steadily, start another `pipeline store` (not with chdb, which has one owner).",
+)
+STORE_LAG_SECONDS = Metric(
+    "pipeline_store_lag_seconds",
+    Kind.GAUGE,
+    "seconds",
+    ("topic", "partition"),
+    "Age of the oldest message that is not stored yet; 0 if there is none.",
+    "Users see errors so much later. See pipeline_store_state and pipeline_store_batch_seconds.",
+)
+
+STORE_METRICS: tuple[Metric, ...] = (
+    *(value for name, value in list(globals().items()) if name.startswith("STORE_")),
+    BATCHES_DROPPED,
+    DEAD_LETTERS,
+    INPUT_BREAKS,
+    INPUT_LOST,
+    KAFKA_ERRORS,
+    SERVICE_ERRORS,
+    REPORTS_SUPPRESSED,
+)
+"""What `pipeline store` exposes."""

@@ -119,6 +119,10 @@ class KafkaSettings(Section, frozen=True):
     outcomes_billing: Name | None = None
     """A separate topic for accepted and rate-limited outcomes. None: all outcomes go to `outcomes`."""
     dead_letters: Name = "ingest-events-dlq"
+    events_out_dead_letters: Name = "events-dlq"
+    """Where the store puts messages of `events_out` that cannot become a row."""
+    outcomes_dead_letters: Name = "outcomes-dlq"
+    """The same for messages of `outcomes` and `outcomes_billing`."""
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     ssl_ca_file: str | None = None
@@ -160,7 +164,8 @@ class KafkaSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse a topic that is named twice. What is written would be read again as input."""
-        names = {name: getattr(self, name) for name in ("events_in", "events_out", "outcomes", "dead_letters")}
+        own = ("events_in", "events_out", "outcomes", "dead_letters", "events_out_dead_letters", "outcomes_dead_letters")
+        names = {name: getattr(self, name) for name in own}
         if self.outcomes_billing != self.outcomes:
             names["outcomes_billing"] = self.outcomes_billing
         for (one, topic), (other, same) in itertools.combinations(names.items(), 2):
@@ -205,6 +210,37 @@ class ApiSettings(Section, frozen=True):
 
     tokens: tuple[str, ...] = ()
     """Bearer tokens, each of which may do everything. Empty: only this machine itself may, by a loopback address."""
+
+
+class ClickHouseSettings(Section, frozen=True):
+    """The database of the store, the read API and `pipeline serve`."""
+
+    url: str | None = None
+    """chdb:///absolute/path for the engine inside the process, or http[s]://user:password@host:8123/database for a server. One
+    process at a time may have a chdb path."""
+    timeout_s: Seconds = 60.0
+    """How long a statement may take on a server before it counts as unavailable."""
+    memory_bytes: Bytes = 2_000_000_000
+    """chdb only: the most memory that the engine takes for queries and inserts together."""
+
+
+class StoreSettings(Section, frozen=True):
+    """How `pipeline store` brings messages into ClickHouse."""
+
+    consumer_group: Name = "pipeline-store"
+    """Each topic has a group of its own, whose name is this one, a hyphen and the topic's."""
+    max_records: Count = 10_000
+    """The most messages of one insert. Small inserts cost the server merges."""
+    max_bytes: Bytes = 64_000_000
+    max_wait_ms: Count = 500
+    """How long a batch may take to fill. A message is visible this much later."""
+
+
+class ServeSettings(Section, frozen=True):
+    """`pipeline serve`: everything in one place."""
+
+    data: Name = "data"
+    """The folder of all that is kept: spool, database, counters, source maps, dead letters."""
 
 
 class GatewaySettings(Section, frozen=True):
@@ -264,6 +300,9 @@ class Settings(Section, frozen=True):
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     web: WebSettings = WebSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    store: StoreSettings = StoreSettings()
+    serve: ServeSettings = ServeSettings()
     gateway: GatewaySettings = GatewaySettings()
     api: ApiSettings = ApiSettings()
     reports: ReportSettings = ReportSettings()

@@ -63,8 +63,8 @@ def parse_time(written: str) -> float | None:
     return seconds if 0 <= seconds < LAST_SECOND else None
 
 
-def print_time(epoch_s: float) -> str:
-    """Return epoch seconds as ClickHouse reads a DateTime64(3).
+def print_time(epoch_s: float, digits: str = "milliseconds") -> str:
+    """Return epoch seconds as ClickHouse reads a DateTime64, down to milliseconds or microseconds.
 
     A bare number would be read as seconds by some versions and as milliseconds by others.
 
@@ -73,7 +73,7 @@ def print_time(epoch_s: float) -> str:
     """
     if not 0 <= epoch_s < LAST_SECOND:
         return ZERO_TIME
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(" ", "milliseconds")[:23]
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(" ", digits).removesuffix("+00:00")
 
 
 def check_id(name: str, value: int) -> None:

@@ -13,6 +13,8 @@ from msgspec import Meta
 
 DEFAULT_RETENTION_DAYS = 90
 
+Group = Annotated[int, Meta(ge=0)]
+
 _Id = int | str | None
 _Column = Annotated[int, Meta(ge=0, lt=2**32)] | None
 
@@ -161,3 +163,14 @@ class OutcomeMessage(msgspec.Struct):
     event_id: str | None = None
     category: Annotated[int, Meta(ge=0, le=255)] | None = None
     quantity: int | None = None
+
+
+class ControlGroups(msgspec.Struct):
+    """What control messages say about groups and events. Each operation uses some of the fields."""
+
+    group_ids: list[Group] = msgspec.field(default_factory=list)
+    previous_group_ids: list[Group] = msgspec.field(default_factory=list)
+    previous_group_id: Group = 0
+    new_group_id: Group = 0
+    hashes: list[str] = msgspec.field(default_factory=list)
+    event_ids: list[str] = msgspec.field(default_factory=list)

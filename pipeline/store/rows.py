@@ -48,12 +48,16 @@ class EventRow(NamedTuple):
 
 
 class Control(NamedTuple):
-    """A message that changes what is stored: groups are merged, taken apart or deleted. `changed_at` is in epoch seconds."""
+    """A message that changes what is stored: groups are merged, taken apart or deleted.
+
+    `changed_at` is when the sender decided it, `received` when the broker got it, both in epoch seconds.
+    """
 
     operation: str
     project_id: int
     body: Mapping[str, Any]
     changed_at: float
+    received: float
 
 
 _envelope = msgspec.json.Decoder(list[msgspec.Raw])
@@ -102,7 +106,7 @@ def _control_message(operation: str, raw: msgspec.Raw, record: Record) -> Contro
     check_id("project_id", known.project_id)
     changed_at = parse_time(known.datetime)
     body: dict[str, Any] = orjson.loads(bytes(raw))
-    return Control(operation, known.project_id, body, record.received if changed_at is None else changed_at)
+    return Control(operation, known.project_id, body, record.received if changed_at is None else changed_at, record.received)
 
 
 def _event_row(message: InsertMessage, record: Record) -> EventRow:
@@ -139,7 +143,7 @@ def _event_row(message: InsertMessage, record: Record) -> EventRow:
     }
     row = same | {
         "received": print_time(received),
-        "primary_hash": _hash(message.primary_hash),
+        "primary_hash": parse_hash(message.primary_hash),
         "group_first_seen": _first_seen(message.group_first_seen),
         "type": data.type or "",
         "platform": message.platform or "",
@@ -206,8 +210,8 @@ def _context_uuid(name: str, value: Any) -> str:
     return NIL if value is None else parse_uuid(name, value)
 
 
-def _hash(value: str) -> str:
-    """Return the primary hash as a UUID. A hash of another form is hashed once more, as Snuba does."""
+def parse_hash(value: str) -> str:
+    """Return a primary hash as a UUID with dashes. A hash of another form is hashed once more, as Snuba does."""
     try:
         return str(uuid.UUID(value))
     except ValueError:

@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline.observability.metric_defs import GATEWAY_METRICS, METRICS
+from pipeline.observability.metric_defs import GATEWAY_METRICS, METRICS, STORE_METRICS
 from pipeline.settings.loading import load_settings, variables
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,9 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 KUBERNETES_VERSION = "1.33"
 
 EXPOSED = {
-    metric.name + suffix for metric in (*METRICS, *GATEWAY_METRICS) for suffix in ("", "_total", "_bucket", "_count", "_sum")
+    metric.name + suffix
+    for metric in (*METRICS, *GATEWAY_METRICS, *STORE_METRICS)
+    for suffix in ("", "_total", "_bucket", "_count", "_sum")
 }
 
 

@@ -25,7 +25,7 @@ def test_a_billing_topic_is_one_more_unless_it_is_the_same() -> None:
     assert outcome_topics(KafkaSettings(outcomes_billing="billing")) == ["outcomes", "billing"]
     assert outcome_topics(KafkaSettings(outcomes_billing="outcomes")) == ["outcomes"]
     names = [topic.name for topic in wanted_topics(Settings(kafka=KafkaSettings(outcomes_billing="outcomes")))]
-    assert len(names) == len(set(names)) == 4
+    assert len(names) == len(set(names)) == 6
 
 
 def test_events_carry_the_time_at_which_they_were_stored() -> None:
