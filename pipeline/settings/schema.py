@@ -1,6 +1,7 @@
 """All settings with their defaults. The docstring below a setting becomes its line in docs/configuration.md.
 
 Names end in the unit: `_s` seconds, `_ms` milliseconds, `_bytes` bytes.
+This file is long because it is the list of all settings, and has next to no logic.
 """
 
 from __future__ import annotations
