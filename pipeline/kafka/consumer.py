@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pipeline.kafka.batch import NO_HEADERS, Headers, KafkaBatch, KafkaPositions, make_record
 from pipeline.kafka.config import consumer_config
 from pipeline.kafka.errors import note_error
-from pipeline.kafka.start import TopicHistory, encode_log_name
+from pipeline.kafka.start import Break, Glance, TopicHistory, encode_log_name
 from pipeline.model.errors import CommitError
 from pipeline.model.record import Form, Position, Record, Token
 from pipeline.settings.schema import BatchSettings, KafkaSettings
@@ -60,12 +60,18 @@ class KafkaConsumer:
         self._bounds = bounds
         self._topic = topic
         self._form = form
-        self._history = TopicHistory(kafka, topic)
+        self._history = TopicHistory(kafka, topic, group)
         self._bases: dict[int, int | None] = {}
         """Owned partitions and their committed offsets. An offset is None until the first record comes and `_take_on` asks for
         it."""
         self._logs: dict[int, str] = {}
         """Log names of the owned partitions that `_take_on` has handled."""
+        self._next: dict[int, int] = {}
+        """The offset to be read next in each partition that was taken on."""
+        self._gaps: list[tuple[int, int, int]] = []
+        """Partition, start and end of offsets without a record: there were transaction markers, or records that are gone."""
+        self._told: dict[int, int] = {}
+        """The offset of each partition up to which lost records were reported."""
         self._membership: Any = None
         self._redo_to: dict[int, int] = {}
         """Ends of batches that were being written when their reader was interrupted, by partition."""
@@ -119,9 +125,7 @@ class KafkaConsumer:
         """
         if self._is_alone:
             self.rewind()
-        if self._bases and self._history.is_recreated():
-            self.rewind()
-            self._take_on(self._bases)
+        if self._bases and self._has_log_broken():
             return None
         bounds, before = self._bounds, self._rebalances
         deadline = time.monotonic() + bounds.max_wait_ms / 1e3
@@ -196,6 +200,7 @@ class KafkaConsumer:
         if self._is_alone:
             self._is_alone = False
             self._consumer.resume(owned)
+        self._next.clear()
         if self._paused:
             self._pause()
 
@@ -245,6 +250,56 @@ class KafkaConsumer:
         base = self._bases[message.partition()]
         return base is None or message.offset() < base
 
+    def _has_log_broken(self) -> bool:
+        """Look now and then what became of the topic. Whether it is gone, made anew or shorter: then it is read elsewhere.
+
+        A topic that is gone is taken on again before any record of its successor is taken for one of its own.
+        """
+        unknown = [partition for partition in self._bases if partition not in self._next]
+        glance = self._history.glance(self._next, unknown)
+        if glance is None:
+            return False
+        if glance.is_gone:
+            self.rewind()
+            self._take_on(self._bases)
+            return True
+        moved = {
+            partition
+            for partition, (first, end) in glance.bounds.items()
+            if end < glance.asked_at[partition] or (partition not in self._next and glance.asked_at[partition] < first)
+        }
+        if moved & self._bases.keys():
+            return bool(self._take_on(moved & self._bases.keys()))
+        self._report_retention(glance)
+        return False
+
+    def _report_retention(self, glance: Glance) -> None:
+        """Report the records that the broker has deleted before they were read.
+
+        A partition that stands still and whose log begins further on has lost what is between. One that jumped has lost what is
+        before the beginning of its log: that is how it is told from transaction markers.
+        """
+        for partition, (first, _) in glance.bounds.items():
+            at = glance.asked_at[partition]
+            if self._next.get(partition) == at < first:
+                self._report_lost(partition, at, first)
+                self._next[partition] = first
+        gaps, self._gaps = self._gaps, []
+        for partition, start, end in gaps:
+            if glance.asked_at.get(partition, 0) >= end:
+                self._report_lost(partition, start, min(end, glance.bounds[partition][0]))
+            elif partition in self._next:
+                self._gaps.append((partition, start, end))  # the broker was asked before it was noticed
+
+    def _report_lost(self, partition: int, start: int, end: int) -> None:
+        """Report that the records of these offsets are gone, except for those that were reported before."""
+        start = max(start, self._told.get(partition, 0))
+        if start < end:
+            self._told[partition] = end
+            about = {"topic": self._topic, "partition": partition, "committed": start, "reads_from": end, "lost": end - start}
+            log.error("records were deleted before they were read", extra=about)
+            self._on_break(Break.RETENTION, end - start)
+
     def _take_on(self, partitions: Collection[int]) -> set[int] | None:
         """Find out where partitions are read from, and begin there.
 
@@ -255,11 +310,16 @@ class KafkaConsumer:
         try:
             starts = self._history.find_starts(self._consumer, partitions)
             for partition, start in starts.items():
-                if start.broken is not None:
-                    self._on_break(start.broken, start.lost)
+                if start.log != self._logs.get(partition):
+                    self._told.pop(partition, None)
+                if start.broken is Break.RETENTION:
+                    self._report_lost(partition, start.base, start.base + start.lost)
+                elif start.broken is not None:
+                    self._on_break(start.broken, 0)
                 self._bases[partition], self._logs[partition] = start.base, start.log
                 if start.redo_to is not None:
                     self._redo_to[partition] = start.redo_to
+                self._next[partition] = start.base + start.lost
                 if start.broken is not None:
                     to_mark.append(TopicPartition(self._topic, partition, start.base, encode_log_name(start.log, start.redo_to)))
                 if start.seek_to is not None:
@@ -314,6 +374,8 @@ class KafkaConsumer:
         last: dict[int, Message] = {}
         for message in messages:
             partition, offset = message.partition(), message.offset()
+            if partition not in last and offset > self._next[partition]:
+                self._gaps.append((partition, self._next[partition], offset))
             last[partition] = message
             sent = _headers(message)
             own = NO_HEADERS
@@ -325,6 +387,7 @@ class KafkaConsumer:
         # Commit the position, not the last offset + 1: transaction markers take offsets too, and would leave a lag of 1 for ever.
         for place in self._consumer.position([TopicPartition(self._topic, partition) for partition in ends]):
             ends[place.partition] = max(place.offset, ends[place.partition])
+        self._next |= ends
         bases = {partition: base for partition in ends if (base := self._bases[partition]) is not None}
         logs = {partition: self._logs[partition] for partition in ends}
         return KafkaBatch(records, headers, bases, ends, self._topic, logs, self._membership)
@@ -389,6 +452,7 @@ class KafkaConsumer:
             self._bases.pop(partition, None)
             self._logs.pop(partition, None)
             self._redo_to.pop(partition, None)
+            self._next.pop(partition, None)
         if not self._bases:
             self._without_partitions_since = time.monotonic()
         consumer.incremental_unassign(places)

@@ -9,13 +9,20 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec, TopicDescription
 
 from pipeline.kafka.config import admin_config
 from pipeline.kafka.topics import topic_id
@@ -24,7 +31,7 @@ from pipeline.settings.schema import KafkaSettings
 log = logging.getLogger(__name__)
 
 ASK_WITHIN_S = 5.0
-ASK_FOR_ID_EVERY_S = 1.0
+ASK_EVERY_S = 1.0
 CONFIRM_BACKWARDS_S = 3.0
 """How long a log must seem to end before the committed offset until this is believed. A new leader may still catch up."""
 _METADATA = re.compile(r"log=(\S+)(?: to=(\d{1,19}))?")
@@ -103,29 +110,67 @@ def _next_log(name: str) -> str:
     return f"{topic_id}~{int(number or 0) + 1}"
 
 
+class Glance(NamedTuple):
+    """What the broker answered to a glance at the topic. `bounds` holds for each partition its first offset and its end.
+
+    `is_gone` tells that the topic which was read is not there any more, whether or not there is another one by now. `asked_at`
+    holds the offset that was to be read next in each partition when the broker was asked, or that is committed.
+    """
+
+    is_gone: bool
+    bounds: Mapping[int, tuple[int, int]]
+    asked_at: Mapping[int, int]
+
+
 class TopicHistory:
     """Asks the broker what happened to a topic. Used by one thread."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str, group: str) -> None:
         self._topic = topic
+        self._group = group
         self._admin = AdminClient(admin_config(kafka))
         self._id = ""
-        self._asked: Future[TopicDescription] | None = None
-        """Request for the topic's id that is under way, or answered."""
+        self._asked: _Asked | None = None
         self._ask_at = 0.0
         self._backwards_since: dict[int, float] = {}
 
-    def is_recreated(self) -> bool:
-        """Whether the topic is another one than when partitions were taken on. Asks once a second and never waits."""
-        is_another = False
-        if self._asked is not None and self._asked.done():
-            if self._asked.exception() is None and self._id:
-                is_another = str(self._asked.result().topic_id) != self._id
+    def glance(self, reading_at: Mapping[int, int], unknown: Collection[int]) -> Glance | None:
+        """Ask for the topic's id and bounds, once a second and without waiting. Return an answer when there is a new one.
+
+        `reading_at` holds the offset to be read next in each partition. `unknown` are partitions of which nothing was read yet:
+        for these the group's committed offsets are asked for too.
+        """
+        found = None
+        if self._asked is not None and self._asked.is_done():
+            found = self._asked.answer(self._id)
             self._asked = None
         if self._asked is None and time.monotonic() > self._ask_at:
-            self._ask_at = time.monotonic() + ASK_FOR_ID_EVERY_S
-            self._asked = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=ASK_WITHIN_S)[self._topic]
-        return is_another
+            self._ask_at = time.monotonic() + ASK_EVERY_S
+            description = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=ASK_WITHIN_S)[self._topic]
+            bounds = self._ask_for_bounds([*reading_at, *unknown])
+            self._asked = _Asked(description, *bounds, dict(reading_at), self._ask_for_committed(unknown))
+        return found
+
+    def _ask_for_bounds(self, partitions: Collection[int]) -> tuple[_Offsets, _Offsets]:
+        """Ask where partitions begin and end."""
+        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        if not places:
+            return {}, {}
+        return (
+            self._admin.list_offsets(dict.fromkeys(places, OffsetSpec.earliest()), request_timeout=ASK_WITHIN_S),
+            self._admin.list_offsets(dict.fromkeys(places, OffsetSpec.latest()), request_timeout=ASK_WITHIN_S),
+        )
+
+    def _ask_for_committed(self, partitions: Collection[int]) -> Future[ConsumerGroupTopicPartitions] | None:
+        """Ask for the group's offsets, without waiting for the end of open transactions."""
+        if not partitions:
+            return None
+        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
+        group = ConsumerGroupTopicPartitions(self._group, wanted)
+        asked: Future[ConsumerGroupTopicPartitions] = self._admin.list_consumer_group_offsets(
+            [group], request_timeout=ASK_WITHIN_S
+        )[self._group]
+        return asked
 
     def find_starts(self, consumer: Consumer, partitions: Collection[int]) -> dict[int, Start]:
         """Return where each partition is read from, and log what happened to it.
@@ -135,9 +180,7 @@ class TopicHistory:
         """
         places = [TopicPartition(self._topic, partition) for partition in partitions]
         self._id = topic_id(self._admin, self._topic)
-        firsts = self._admin.list_offsets(dict.fromkeys(places, OffsetSpec.earliest()), request_timeout=ASK_WITHIN_S)
-        ends = self._admin.list_offsets(dict.fromkeys(places, OffsetSpec.latest()), request_timeout=ASK_WITHIN_S)
-        bounds = {place.partition: (firsts[place].result().offset, ends[place].result().offset) for place in places}
+        bounds = _bounds(*self._ask_for_bounds(partitions))
         starts = {}
         for place in consumer.committed(places, timeout=ASK_WITHIN_S):
             if place.error is not None:
@@ -146,7 +189,9 @@ class TopicHistory:
             start = find_start(committed, parse_log_name(place.metadata), *bounds[place.partition], self._id)
             if start.broken is Break.WENT_BACKWARDS:
                 self._confirm(place.partition)
-            if start.broken is not None:
+            else:
+                self._backwards_since.pop(place.partition, None)
+            if start.broken in {Break.RECREATED, Break.WENT_BACKWARDS}:
                 self._tell(place.partition, committed, start)
             redo_to = parse_end(place.metadata)
             if redo_to is not None and start.seek_to is None and redo_to > start.base + start.lost:
@@ -162,10 +207,49 @@ class TopicHistory:
         del self._backwards_since[partition]
 
     def _tell(self, partition: int, committed: int | None, start: Start) -> None:
-        about = {"topic": self._topic, "partition": partition, "committed": committed, "reads_from": start.base + start.lost}
-        if start.broken is Break.RETENTION:
-            log.error("records were deleted before they were read", extra=about | {"lost": start.lost})
-        elif start.broken is Break.RECREATED:
+        about = {"topic": self._topic, "partition": partition, "committed": committed, "reads_from": start.base}
+        if start.broken is Break.RECREATED:
             log.error("the topic was deleted and made again, and is read from its beginning", extra=about)
         else:
             log.error("the log ends before the committed offset: its broker lost records that were processed", extra=about)
+
+
+_Offsets = Mapping[TopicPartition, "Future[ListOffsetsResultInfo]"]
+
+
+class _Asked(NamedTuple):
+    """Requests that are under way, or answered."""
+
+    description: Future[TopicDescription]
+    firsts: _Offsets
+    ends: _Offsets
+    reading_at: Mapping[int, int]
+    committed: Future[ConsumerGroupTopicPartitions] | None
+
+    @property
+    def _futures(self) -> list[Future[Any]]:
+        committed = [] if self.committed is None else [self.committed]
+        return [self.description, *self.firsts.values(), *self.ends.values(), *committed]
+
+    def is_done(self) -> bool:
+        """Whether every answer is there."""
+        return all(future.done() for future in self._futures)
+
+    def answer(self, topic_id: str) -> Glance | None:
+        """Return what the broker answered, or None if it did not. `topic_id` is the id of the topic that is read."""
+        error = self.description.exception()
+        if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return Glance(is_gone=True, bounds={}, asked_at={})
+        if any(future.exception() is not None for future in self._futures):
+            return None
+        is_gone = bool(topic_id) and str(self.description.result().topic_id) != topic_id
+        bounds = _bounds(self.firsts, self.ends)
+        at = dict(self.reading_at)
+        for place in self.committed.result().topic_partitions if self.committed is not None else ():
+            at[place.partition] = place.offset if place.offset >= 0 else bounds[place.partition][0]
+        return Glance(is_gone, bounds, at)
+
+
+def _bounds(firsts: _Offsets, ends: _Offsets) -> dict[int, tuple[int, int]]:
+    """Return the first offset and the end of each partition. Raises KafkaException if the broker did not answer."""
+    return {place.partition: (firsts[place].result().offset, ends[place].result().offset) for place in firsts}

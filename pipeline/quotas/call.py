@@ -50,7 +50,7 @@ class CallPart:
     def __init__(self, section: CallSection, name: str, polled: Polled, extra: Iterable[Column]) -> None:
         self.section = section
         self.name = name
-        self.topic_id, self.partition, self.base, self.end, _ = polled
+        self.topic_id, self.partition, self.base, self.end, *_ = polled
         self.indices: list[int] = []
         """The index of each event among the claims or sightings of the call."""
         self.offsets: list[int] = []
@@ -142,7 +142,8 @@ class Call:
     """One call, filled event by event, then packed."""
 
     def __init__(self, polled: Iterable[Polled], extra: Sequence[Column]) -> None:
-        self._polled = {(part.topic_id, part.partition): part for part in polled}
+        self._polled = {(part.topic_id, part.partition): part for part in polled if not part.is_replayed}
+        self._replayed = [part for part in polled if part.is_replayed]
         self._extra = extra
         self.sections: dict[int, CallSection] = {}
 
@@ -169,12 +170,18 @@ class Call:
         return part
 
     def name_rest(self, is_undecided: Callable[[int, Token], bool]) -> None:
-        """Add a part for each organization that has no event left, if an earlier attempt may have charged some."""
-        for topic_id, partition, base, _, organizations in self._polled.values():
+        """Name what has no event left in the call, if an earlier attempt may have charged some.
+
+        These are organizations of what was polled, and replayed dead letters.
+        """
+        for topic_id, partition, base, _, organizations, _ in self._polled.values():
             token = Token(topic_id, partition, base)
             for organization in organizations:
                 if not is_undecided(organization, token):
                     self.part(organization, token)
+        for topic_id, partition, offset, _, organizations, _ in self._replayed:
+            for organization in organizations:
+                self.part(organization, Token(topic_id, partition, offset))
 
     def pack(self, options: Sequence[Any], prefix: str, *, per_section: bool) -> list[tuple[str, list[bytes]]]:
         """Return the key and the arguments of each script call: one call for all sections, or one for each."""

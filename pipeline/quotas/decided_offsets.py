@@ -36,7 +36,9 @@ class DecidedOffsets:
 
     def begin(self, polled: Sequence[Polled]) -> None:
         """Start a batch. A partition that does not go on where its last batch ended is forgotten."""
-        for topic_id, partition, base, *_ in polled:
+        for topic_id, partition, base, _, _, is_replayed in polled:
+            if is_replayed:
+                continue
             key = (topic_id, partition)
             if self._ends.pop(key, None) != base:
                 self._decided.pop(key, None)
@@ -48,8 +50,9 @@ class DecidedOffsets:
 
     def finish(self, polled: Sequence[Polled]) -> None:
         """Note that a batch was decided to its end."""
-        for topic_id, partition, _, end, _ in polled:
-            self._ends[topic_id, partition] = end
+        for topic_id, partition, _, end, _, is_replayed in polled:
+            if not is_replayed:
+                self._ends[topic_id, partition] = end
 
     def forget_ends_of_calls(self) -> None:
         """Forget where this worker's calls ended, because Redis has lost data and does not remember it either."""

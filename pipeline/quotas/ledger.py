@@ -24,6 +24,7 @@ class Polled(NamedTuple):
     An offset in this range that a call does not name was filtered before the call, or does not exist. If an earlier attempt
     charged it, that charge is taken back.
     `organizations` are those whose events were read from the range, even if a filter dropped them all.
+    `is_replayed`: a replayed dead letter that is part of the batch. Its one offset is that of its first life.
     """
 
     topic_id: str
@@ -31,6 +32,7 @@ class Polled(NamedTuple):
     base: int
     end: int
     organizations: frozenset[int] = frozenset()
+    is_replayed: bool = False
 
 
 class Claim(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import is_
@@ -126,17 +126,23 @@ def accepted(events: Iterable[Item[Event]], now: float) -> list[Outcome]:
 
 
 def _with_organizations(polled: Sequence[Polled], items: Sequence[AnyItem]) -> tuple[Polled, ...]:
-    """Add to each partition's range the organizations that have events in it, before any filter.
+    """Add to each partition's range the organizations that have events in it, and name replayed dead letters, before any filter.
 
-    The ledger takes back earlier charges of these organizations that are not asked for again. Organizations that are named
-    already stay, even if their last record was taken out.
+    The ledger takes back earlier charges of these that are not asked for again. What is named already stays, even if its last
+    record was taken out.
     """
-    organizations: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+    read = [part for part in polled if not part.is_replayed]
+    organizations: dict[tuple[str, int], set[int]] = {part[:2]: set(part.organizations) for part in read}
+    ranges = {part[:2]: range(part.base, part.end) for part in read}
+    replayed = {part: None for part in polled if part.is_replayed}  # a set that keeps its order
     for item in items:
-        organizations[item.record.token[:2]].add(item.scope.organization_id)
-    return tuple(
-        part._replace(organizations=part.organizations | organizations[part.topic_id, part.partition]) for part in polled
-    )
+        topic_id, partition, offset = item.record.token
+        organization, log = item.scope.organization_id, (topic_id, partition)
+        if log in ranges and offset in ranges[log]:
+            organizations[log].add(organization)
+        elif ranges:
+            replayed[Polled(topic_id, partition, offset, offset + 1, frozenset({organization}), is_replayed=True)] = None
+    return (*(part._replace(organizations=frozenset(organizations[part[:2]])) for part in read), *replayed)
 
 
 def _decoded(record: Record, ctx: Context, decode: DecodeFunction) -> Sequence[Item[RawEvent] | Outcome | DeadLetter]:
