@@ -128,6 +128,7 @@ class Algorithm(NamedTuple):
             self.configuration,
             platform_of(event),
             stack_variants=lambda stacktrace: _stack_variants(stacktrace, stacks, whole=whole),
+            comparable_stack_variants=lambda stacktrace: _stack_variants(stacktrace, stacks, whole=whole, comparable=True),
             is_library_stack=lambda stacktrace: _is_library_stack(stacktrace, stacks, self.configuration),
             normalize=EventMessages(event, self.configuration.parameterization, self.configuration.kept_values).normalize,
             whole=whole,
@@ -152,9 +153,11 @@ class Algorithm(NamedTuple):
         return AlgorithmResult(hashes, variants, ctx.main_exception_id)
 
 
-def _stack_variants(stacktrace: Any, stacks: Mapping[int, ProcessedStack], *, whole: bool) -> Variants | None:
+def _stack_variants(
+    stacktrace: Any, stacks: Mapping[int, ProcessedStack], *, whole: bool, comparable: bool = False
+) -> Variants | None:
     stack = stacks.get(id(stacktrace))
-    return stack.variants(whole=whole) if stack is not None else None
+    return stack.variants(whole=whole, comparable=comparable) if stack is not None else None
 
 
 def _is_library_stack(stacktrace: Any, stacks: Mapping[int, ProcessedStack], configuration: Configuration) -> bool:

@@ -83,10 +83,14 @@ class Component:
                 digest.update(b"\2" + (value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")))
         return digest.digest()
 
-    def flattened(self, kind: HashKind) -> Component:
-        """Return a node without children that hashes and compares like this one. The cache of stacks keeps such nodes."""
+    def flattened(self, kind: HashKind, *, comparable: bool = False) -> Component:
+        """Return a node without children that hashes like this one. The cache of stacks keeps such nodes.
+
+        A `comparable` one also has the identity of this node. To find that takes as long as to build the tree.
+        """
         flat = Component(self.id, [self.encoded(kind)], contributes=self.contributes, hint=self.hint)
-        flat.identity_digest = self.identity()
+        if comparable:
+            flat.identity_digest = self.identity()
         return flat
 
     def copy(self) -> Component:
@@ -125,7 +129,8 @@ def _collect(component: Component, kind: HashKind, parts: list[bytes]) -> None:
         return
     for value in component.values:
         if isinstance(value, Component):
-            _collect(value, kind, parts)
+            if value.contributes:
+                _collect(value, kind, parts)
         else:
             parts.append(value if isinstance(value, bytes) else kind.encode(value))
 

@@ -77,9 +77,10 @@ class StackProcessor:
             self._cache.put(key, found, found.cost_bytes())
         return ProcessedStack(stack, found, self)
 
-    def add_variants(self, stack: Stack, cached: CachedStack) -> Variants:
+    def add_variants(self, stack: Stack, cached: CachedStack, *, comparable: bool = False) -> Variants:
         """Build the trees that a cached stack lacks so far, and return them."""
-        cached.variants = variants = self._flattened(normalize_stack(stack, self.rules, self._configuration), stack.platform)
+        normalized = normalize_stack(stack, self.rules, self._configuration)
+        cached.variants = variants = self._flattened(normalized, stack.platform, comparable=comparable)
         self._cache.put(cached.key, cached, cached.cost_bytes())
         return variants
 
@@ -90,8 +91,9 @@ class StackProcessor:
     def _build(self, normalized: NormalizedStack, platform: str) -> Variants:
         return build_stack(normalized.frames, normalized.matching, platform, self._configuration)
 
-    def _flattened(self, normalized: NormalizedStack, platform: str) -> Variants:
-        return {name: tree.flattened(self._kind) for name, tree in self._build(normalized, platform).items()}
+    def _flattened(self, normalized: NormalizedStack, platform: str, *, comparable: bool = False) -> Variants:
+        trees = self._build(normalized, platform)
+        return {name: tree.flattened(self._kind, comparable=comparable) for name, tree in trees.items()}
 
     def _key(self, stack: Stack) -> bytes:
         try:
@@ -123,12 +125,18 @@ class ProcessedStack:
             marks[change.position] = change.in_app
         return marks
 
-    def flat_variants(self) -> Variants:
-        """Return both trees, flattened. They are shared: copy a node before changing it."""
-        return self.cached.variants or self._processor.add_variants(self.stack, self.cached)
+    def flat_variants(self, *, comparable: bool = False) -> Variants:
+        """Return both trees, flattened. They are shared: copy a node before changing it.
 
-    def variants(self, *, whole: bool) -> Variants:
+        Only the exceptions of a group are compared with each other, so most stacks are never made `comparable`.
+        """
+        found = self.cached.variants
+        if found is None or (comparable and found["app"].identity_digest is None):
+            return self._processor.add_variants(self.stack, self.cached, comparable=comparable)
+        return found
+
+    def variants(self, *, whole: bool, comparable: bool = False) -> Variants:
         """Return both trees: with all their nodes if `whole`, else flattened. The caller may change them."""
         if whole:
             return self._processor.trees(self.stack)
-        return {name: component.copy() for name, component in self.flat_variants().items()}
+        return {name: component.copy() for name, component in self.flat_variants(comparable=comparable).items()}

@@ -61,17 +61,18 @@ class NormalizedStack(NamedTuple):
 
 def restore_frames(stack: Stack) -> list[GroupingFrame]:
     """Return the frames as they were before any rule ran, with trimmed function names."""
-    return [_restored(GroupingFrame._make(row), stack.platform) for row in stack.rows]
+    return [_restored(frame, stack.platform) for frame in map(GroupingFrame._make, stack.rows)]
 
 
 def normalize_stack(stack: Stack, rules: StackTraceRules, configuration: Configuration) -> NormalizedStack:
     """Trim function names and run the rules that set `in_app` and category. Changes nothing in the event."""
-    frames = restore_frames(stack)
+    sent = [GroupingFrame._make(row) for row in stack.rows]
+    frames = [_restored(frame, stack.platform) for frame in sent]
     matching = rules.start(frames, stack.platform, stack.exception)
     changes, done = [], []
     is_library = True
-    for index, (row, frame, match, (category, ruled)) in enumerate(
-        zip(stack.rows, frames, matching.frames, matching.modify(), strict=True)
+    for index, (before, frame, match, (category, ruled)) in enumerate(
+        zip(sent, frames, matching.frames, matching.modify(), strict=True)
     ):
         if configuration.in_app_of_sender and frame.in_app is not None:
             ruled = frame.in_app  # noqa: PLW2901 -- the sender's word takes the place of the rules'
@@ -82,8 +83,8 @@ def normalize_stack(stack: Stack, rules: StackTraceRules, configuration: Configu
             orig_in_app = -1 if frame.in_app is None else int(frame.in_app)
         match["category"] = category.encode() if category is not None else None
         match["in_app"], match["orig_in_app"] = in_app, orig_in_app
-        after = frame._replace(category=category, in_app=in_app, orig_in_app=orig_in_app)
-        change = _change(index, row, after)
+        after = GroupingFrame(*frame[:8], in_app, frame.same_position, orig_in_app, frame.has_source_map, category)
+        change = _change(index, before, after)
         if change is not None:
             changes.append(change)
         done.append(after)
@@ -143,10 +144,9 @@ def _restored(frame: GroupingFrame, platform: str) -> GroupingFrame:
     return frame
 
 
-def _change(index: int, row: FrameRow, after: GroupingFrame) -> FrameChange | None:
-    before = GroupingFrame._make(row)
+def _change(index: int, before: GroupingFrame, after: GroupingFrame) -> FrameChange | None:
     renamed = after.function != before.function
-    if row[8] is after.in_app and after.orig_in_app == before.orig_in_app and not renamed:
+    if before.in_app is after.in_app and after.orig_in_app == before.orig_in_app and not renamed:
         return None
     return FrameChange(
         index,

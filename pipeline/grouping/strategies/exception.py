@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.grouping_frame import SCRIPT
-from pipeline.grouping.strategies.context import GroupingContext, Variants
+from pipeline.grouping.strategies.context import GroupingContext, StackVariants, Variants
 from pipeline.grouping.strategies.engine_words import type_in_common
 from pipeline.grouping.strategies.exception_groups import has_ids, representatives
 from pipeline.grouping.strategies.message import normalized_message
@@ -27,7 +27,7 @@ def by_exception(event: Event, ctx: GroupingContext) -> Variants:
     if not exceptions:
         return {}
     chosen = choose_exceptions(event, ctx)
-    components = [_exception(exceptions[index], event, ctx, whole=ctx.whole) for index in chosen]
+    components = [_exception(exceptions[index], event, ctx, ctx.stack_variants, whole=ctx.whole) for index in chosen]
     if len(components) == 1:
         return components[0]
 
@@ -76,13 +76,13 @@ def _representatives(
     members = [exceptions[index] for index in candidates]
     if len(members) < 2 or not has_ids(members):
         return candidates
-    chosen, ctx.main_exception_id = representatives(members, lambda one: _identity(_exception(one, event, ctx, whole=True)))
+    chosen, ctx.main_exception_id = representatives(members, lambda one: _identity(one, event, ctx))
     return [candidates[index] for index in chosen]
 
 
-def _exception(data: ExceptionValue, event: Event, ctx: GroupingContext, *, whole: bool) -> Variants:
+def _exception(data: ExceptionValue, event: Event, ctx: GroupingContext, stacks: StackVariants, *, whole: bool) -> Variants:
     stacktrace_of_it = stack_of(data, event, ctx.configuration)
-    stack = ctx.stack_variants(stacktrace_of_it) or {"app": Component("stacktrace")}
+    stack = stacks(stacktrace_of_it) or {"app": Component("stacktrace")}
     by_message = ctx.is_library_stack(stacktrace_of_it)
     kind = data.get("type")
     shared = common_type(data, ctx.platform, ctx.configuration)
@@ -142,5 +142,7 @@ def _ns_error(error: NsError) -> Component:
     return Component("ns-error", [error.get("domain"), error.get("code")])
 
 
-def _identity(variants: Variants) -> tuple[tuple[str, bytes], ...]:
+def _identity(exception: ExceptionValue, event: Event, ctx: GroupingContext) -> tuple[tuple[str, bytes], ...]:
+    """Return what is equal for exceptions that group alike."""
+    variants = _exception(exception, event, ctx, ctx.comparable_stack_variants, whole=True)
     return tuple((name, component.identity()) for name, component in variants.items())
