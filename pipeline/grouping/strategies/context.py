@@ -22,8 +22,8 @@ class GroupingContext:
 
     `stack_variants` returns the components of a stack trace, or None if it has no frames. They can be hashed, and those of
     `comparable_stack_variants` can be compared too. `is_library_stack` says whether a stack is grouped together with the message
-    because every frame of it is known to be a library's. `normalize` returns a message as it is compared. With `whole`, parts that
-    cannot contribute are built too, so that `explain` can show them.
+    because every frame of it is known to be a library's. `normalize` returns a message as it is compared. With `whole`, parts
+    that cannot contribute are built too, so that `explain` can show them.
 
     A strategy sets `main_exception_id` if it reduces an exception group to one exception, which then names the event.
     """

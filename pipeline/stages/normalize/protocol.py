@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.clean import are_clean_breadcrumbs
 from pipeline.stages.normalize.contexts import contexts
 from pipeline.stages.normalize.debug_images import debug_meta
 from pipeline.stages.normalize.exceptions import exceptions
@@ -34,12 +35,18 @@ from pipeline.stages.normalize.values import (
 def _breadcrumb(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
     result: dict[str, Any] | None = _breadcrumb_fields(value, path, remarks)
     if result is not None:
-        if not result.get("type"):
-            result["type"] = "default"
-        result.setdefault("level", "info")
+        _complete_breadcrumb(result)
     return result
 
 
+def _complete_breadcrumb(crumb: dict[str, Any]) -> None:
+    if not crumb.get("type"):
+        crumb["type"] = "default"
+    crumb.setdefault("level", "info")
+
+
+_PARSED_OF_CLEAN: dict[str, Parser] = {"timestamp": timestamp, "data": sized_object(2048, 5)}
+"""The fields of a clean breadcrumb that are not clean themselves."""
 _breadcrumb_fields = record(
     {
         "timestamp": timestamp,
@@ -47,13 +54,33 @@ _breadcrumb_fields = record(
         "category": text(128),
         "level": level,
         "message": text(8192, 200),
-        "data": sized_object(2048, 5),
+        "data": _PARSED_OF_CLEAN["data"],
         "event_id": uuid_id("expected event id"),
         "origin": string,
     },
     "breadcrumb",
     name_others=True,
 )
+_breadcrumb_values = values(_breadcrumb)
+
+
+def _breadcrumbs(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Parse breadcrumbs. Clean ones are completed in place."""
+    crumbs = value.get("values") if type(value) is dict else value
+    if not crumbs or not are_clean_breadcrumbs(crumbs):
+        found: dict[str, Any] | None = _breadcrumb_values(value, path, remarks)
+        return found
+    inner = (path, "values")
+    for index, crumb in enumerate(crumbs):
+        for name in [name for name in crumb if name in _PARSED_OF_CLEAN]:  # remarks are in the order of the fields
+            parsed = _PARSED_OF_CLEAN[name](crumb[name], ((inner, index), name), remarks)
+            if parsed is None:
+                del crumb[name]
+            else:
+                crumb[name] = parsed
+        _complete_breadcrumb(crumb)
+    return {"values": crumbs}
+
 
 _thread = record(
     {
@@ -143,7 +170,7 @@ FIELDS: dict[str, Parser] = {
     "user": user,
     "request": request,
     "contexts": contexts,
-    "breadcrumbs": values(_breadcrumb),
+    "breadcrumbs": _breadcrumbs,
     "exception": exceptions,
     "stacktrace": stacktrace,
     "threads": values(_thread),

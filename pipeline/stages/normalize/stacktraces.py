@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.model.event_path import EventPath
+from pipeline.stages.normalize.clean import are_clean_frames
 from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import array, mapping, record
 from pipeline.stages.normalize.size_limits import sized_object
@@ -17,6 +19,7 @@ OLDEST_FRAMES, NEWEST_FRAMES = 50, 200
 FRAMES_WITH_SOURCE = 50
 """How many frames keep source lines and variables. In-app frames are the last to lose them."""
 
+_NAMELESS = frozenset({"?", ""})
 _HEAVY = ("vars", "pre_context", "post_context")
 _function = text(512, 20)
 _sized = sized_object(2048, 5)
@@ -80,13 +83,7 @@ def frame(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | Non
     result: dict[str, Any] | None = _frame_fields(value, path, remarks)
     if result is None:
         return None
-    if result.get("function") in {"?", ""}:
-        del result["function"]
-    full, name = result.get("abs_path"), result.get("filename")
-    if not full and name:
-        full = result["abs_path"] = name
-    if full and (not name or name == full):
-        result["filename"] = file_name(full)
+    _complete(result)
     if value.get("pre_context") or value.get("post_context"):
         result.setdefault("context_line", "")
         for key in ("pre_context", "post_context"):
@@ -94,6 +91,28 @@ def frame(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | Non
             if lines and None in lines:
                 result[key] = ["" if line is None else line for line in lines]
     return result
+
+
+def _complete(frame: dict[str, Any]) -> None:
+    """Drop placeholders for an unknown function, and let path and file name stand in for each other."""
+    if frame.get("function") in _NAMELESS:
+        del frame["function"]
+    full, name = frame.get("abs_path"), frame.get("filename")
+    if not full and name:
+        full = frame["abs_path"] = name
+    if full and (not name or name == full):
+        frame["filename"] = file_name(full)
+
+
+def _complete_clean(frames: list[dict[str, Any]], path: EventPath, remarks: Remarks) -> list[dict[str, Any]]:
+    """Do to clean frames, in place, what their parser does besides checking them."""
+    for index, frame in enumerate(frames):
+        _complete(frame)
+        if "context_line" not in frame and (frame.get("pre_context") or frame.get("post_context")):
+            frame["context_line"] = ""
+        if "vars" in frame:
+            frame["vars"] = _sized(frame["vars"], ((path, index), "vars"), remarks)
+    return frames
 
 
 def file_name(path: str) -> str:
@@ -138,7 +157,7 @@ def stacktrace(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] 
     return result
 
 
-def _frames(frames: list[Any], path: EventPath, remarks: Remarks) -> list[dict[str, Any] | None]:
+def _frames(frames: list[Any], path: EventPath, remarks: Remarks) -> Sequence[dict[str, Any] | None]:
     """Drop the middle of a long stack, remove the source lines of the least important frames, and parse the rest."""
     if len(frames) > OLDEST_FRAMES + NEWEST_FRAMES:
         remarks.shortened(path, len(frames))
@@ -146,6 +165,8 @@ def _frames(frames: list[Any], path: EventPath, remarks: Remarks) -> list[dict[s
     bare = {id(heavy) for heavy in _without_source(frames)}
     if bare:
         frames = [_without(raw, _HEAVY) if id(raw) in bare else raw for raw in frames]
+    if are_clean_frames(frames):
+        return _complete_clean(frames, path, remarks)
     return [frame(raw, (path, index), remarks) for index, raw in enumerate(frames)]
 
 
