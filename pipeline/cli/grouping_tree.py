@@ -127,4 +127,6 @@ def _rules(explanation: Explanation) -> Tree:
     for touched in explanation.touched_frames:
         where = f"{touched.stack} frame {touched.frame} {printable(touched.function or '<unknown>')}"
         tree.add(Text.assemble((where, "cyan"), "  ", str(touched.rule), (f"  {touched.rule.origin}", "dim")))
+        if touched.overruled:
+            tree.add(Text("    ... but in_app of this frame stays as it was sent", "dim italic"))
     return tree

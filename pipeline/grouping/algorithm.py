@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pipeline.grouping.configurations import CONFIGURATIONS, Configuration
+from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.exception_hash_cache import ExceptionHashes, find_slot
 from pipeline.grouping.fingerprint_rules.rule_set import FingerprintMatch
-from pipeline.grouping.fingerprint_rules.variables import is_default, is_unknown, resolve, variable_in
+from pipeline.grouping.fingerprint_rules.variables import is_default, is_raw, is_unknown, resolve, variable_in
 from pipeline.grouping.hashing import HASH_KINDS, HashKind
 from pipeline.grouping.parameterization.messages import EventMessages
 from pipeline.grouping.stack_cache import ProcessedStack, StackCache, StackProcessor
@@ -88,7 +88,7 @@ class Fingerprint(NamedTuple):
             text = resolve(value, event)
             if configuration.flag_unknown_variables and is_unknown(value):
                 text = f"<unrecognized-variable-{variable_in(value)}>"
-            elif text in messages:
+            elif text in messages and not is_raw(value):
                 text = ctx.normalize(text)
             resolved.append(text)
         return tuple(resolved)
@@ -165,7 +165,9 @@ def _is_library_stack(stacktrace: Any, stacks: Mapping[int, ProcessedStack], con
     return stack is not None and stack.cached.is_library
 
 
-def load_algorithm(strategy: str, hash_name: str, rule_files: tuple[RuleFile, ...], cache: StackCache) -> Algorithm:
+def load_algorithm(
+    configuration: Configuration, hash_name: str, rule_files: tuple[RuleFile, ...], cache: StackCache
+) -> Algorithm:
     """Return the algorithm of a configuration, a hash kind and rule files. Rules of later files win. Raises InvalidRulesError."""
-    configuration, kind = CONFIGURATIONS[strategy], HASH_KINDS[hash_name]
+    kind = HASH_KINDS[hash_name]
     return Algorithm(configuration, kind, StackProcessor(load_stacktrace_rules(rule_files), configuration, kind, cache))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple, Self, TypeVar
 
 from pipeline.grouping.algorithm import DEFAULT_FINGERPRINT, Algorithm, AlgorithmResult, Fingerprint, load_algorithm
@@ -211,7 +212,12 @@ def _attempt(errors: list[RuleError], load: Callable[[], T]) -> T | None:
 
 def _load_algorithm(settings: GroupingToml, layers: Sequence[Layer], bases: Layer, cache: StackCache) -> Algorithm:
     files = _stacktrace_rule_files(settings.enhancement_base, settings.strategy, layers, bases)
-    return load_algorithm(settings.strategy, settings.hash, files, cache)
+    configuration = replace(
+        CONFIGURATIONS[settings.strategy],
+        kept_values=frozenset(settings.keep_values),
+        in_app_of_sender=settings.in_app == "sender",
+    )
+    return load_algorithm(configuration, settings.hash, files, cache)
 
 
 def _load_previous(
@@ -222,7 +228,13 @@ def _load_previous(
         return None
     strategy = settings.previous_strategy or settings.strategy
     files = _stacktrace_rule_files(settings.previous_enhancement_base or settings.enhancement_base, strategy, layers, bases)
-    algorithm = load_algorithm(strategy, settings.previous_hash or settings.hash, files, caches.stacks)
+    kept = settings.keep_values if settings.previous_keep_values is None else settings.previous_keep_values
+    configuration = replace(
+        CONFIGURATIONS[strategy],
+        kept_values=frozenset(kept),
+        in_app_of_sender=(settings.previous_in_app or settings.in_app) == "sender",
+    )
+    algorithm = load_algorithm(configuration, settings.previous_hash or settings.hash, files, caches.stacks)
     same = _builtin_rules(settings, strategy, bases) == _builtin_rules(settings, settings.strategy, bases)
     fingerprints = now if same else _load_fingerprints(settings, strategy, layers, bases, caches)
     ends = dt.datetime.combine(settings.previous_until, dt.time(), dt.UTC) + dt.timedelta(days=1)

@@ -12,11 +12,16 @@ from typing import Literal
 import msgspec
 
 from pipeline.grouping.configurations import CONFIGURATIONS
+from pipeline.grouping.parameterization.messages import kinds_of
 from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.model.rule_file import Layer, find_key, read_layers
 
 FILE = "grouping.toml"
 BASE_PREFIX, BASE_SUFFIX = "enhancements@", ".rules"
+
+InAppFrom = Literal["rules", "sender"]
+PREVIOUS = ("previous_strategy", "previous_hash", "previous_enhancement_base", "previous_keep_values", "previous_in_app")
+"""The keys that name what was in force before a change."""
 
 HashName = Literal["xxh3_128", "md5"]
 
@@ -28,21 +33,28 @@ class GroupingToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `enhancement_base` is the date of a file in `rules/bases`, or `none`. If it is left out, the strategy's is used: the newest
     that is not newer than the strategy's own date.
+
+    `keep_values` are kinds of values that stay in messages, such as `status_code`. With `in_app = "sender"`, frames stay in or
+    out of the app as they were sent, and rules decide about the others only.
     """
 
     strategy: str = "newstyle:2023-01-11"
     hash: HashName = "xxh3_128"
     enhancement_base: str | None = None
     builtin_fingerprints: bool = True
+    keep_values: tuple[str, ...] = ()
+    in_app: InAppFrom = "rules"
     previous_strategy: str | None = None
     previous_hash: HashName | None = None
     previous_enhancement_base: str | None = None
+    previous_keep_values: tuple[str, ...] | None = None
+    previous_in_app: InAppFrom | None = None
     previous_until: dt.date | None = None
 
     @property
     def has_previous(self) -> bool:
         """Whether the file names a previous way of grouping."""
-        return any((self.previous_strategy, self.previous_hash, self.previous_enhancement_base))
+        return any(getattr(self, key) is not None for key in PREVIOUS)
 
 
 def load_grouping_toml(layers: Sequence[Layer], bases: Layer) -> GroupingToml:
@@ -59,8 +71,17 @@ def load_grouping_toml(layers: Sequence[Layer], bases: Layer) -> GroupingToml:
     ):
         if base not in {None, "none", *dates}:
             wrong.append((key, f"no base of `{base}` in bases/, expected none or one of {', '.join(dates) or 'no file'}"))
+    before = settings.previous_strategy or settings.strategy
+    for key, strategy, kept in (
+        ("keep_values", settings.strategy, settings.keep_values),
+        ("previous_keep_values", before, settings.previous_keep_values),
+    ):
+        known = kinds_of(CONFIGURATIONS[strategy].parameterization) if strategy in CONFIGURATIONS else list(kept or ())
+        unknown = sorted(set(kept or ()) - set(known))
+        if unknown:
+            wrong.append((key, f"unknown kinds {', '.join(unknown)}; those of {strategy} are {', '.join(known)}"))
     if settings.has_previous and settings.previous_until is None:
-        key = next(key for key in ("previous_strategy", "previous_hash", "previous_enhancement_base") if getattr(settings, key))
+        key = next(key for key in PREVIOUS if getattr(settings, key) is not None)
         wrong.append((key, "previous_until is missing: the last day on which the hashes of before are published"))
     if wrong:
         raise InvalidRulesError([_error(key, message, layers) for key, message in wrong])

@@ -16,12 +16,16 @@ PROBE_CATEGORY = "-probe-"
 
 @dataclass(frozen=True, slots=True)
 class TouchedFrame:
-    """A frame that a rule matched. `frame` counts from 0, the oldest. `stack` is the path of its stack in the event."""
+    """A frame that a rule matched. `frame` counts from 0, the oldest. `stack` is the path of its stack in the event.
+
+    `overruled` is set if the rule would set `in_app` and the sender's word counts instead.
+    """
 
     stack: str
     frame: int
     function: str | None
     rule: StackTraceRule
+    overruled: bool = False
 
     def to_json(self) -> dict[str, object]:
         """Return the match as `explain --json` prints it."""
@@ -32,6 +36,7 @@ class TouchedFrame:
             "rule": str(self.rule),
             "file": self.rule.file,
             "line": self.rule.line,
+            **({"overruled": "in_app stays as it was sent"} if self.overruled else {}),
         }
 
 
@@ -55,7 +60,9 @@ def trace(stack: Stack, rules: StackTraceRules, configuration: Configuration) ->
         if not all(map(_is_modifier, rule.actions)):
             matched |= _matches(rule, marked, owner)
         for index in sorted(matched):
-            yield TouchedFrame(stack.path, index, frames[index].function, rule)
+            sets_app = any(isinstance(action, FlagAction) and action.flag == "app" for action in rule.actions)
+            overruled = sets_app and configuration.in_app_of_sender and frames[index].in_app is not None
+            yield TouchedFrame(stack.path, index, frames[index].function, rule, overruled)
 
 
 def _is_modifier(action: Action) -> bool:

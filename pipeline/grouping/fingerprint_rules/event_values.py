@@ -1,6 +1,7 @@
 """The values of an event that fingerprint rules read. Each is read once, and only if a rule asks for it.
 
-Values come in groups: messages, log (logger and level), exceptions, frames, tags, sdk, family and release. A group has a set of
+Values come in groups: messages, log (logger and level), exceptions, frames, tags, sdk, family, release and event (any field by
+its path). A group has a set of
 values for each message, exception or frame of the event. In each group that a rule names, one set must satisfy all of the rule's
 matchers. See docs/spec/fingerprint-rules.md, "Matching".
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.grouping.fingerprint_rules.event_paths import PREFIX, EventFields
 from pipeline.grouping.fingerprint_rules.sdk_names import normalize_sdk_name
 from pipeline.grouping.function_names import trim_function
 from pipeline.grouping.grouping_frame import family_of
@@ -37,7 +39,7 @@ GROUP_OF_KEY = {
 
 def group_of(key: str) -> str:
     """Return the group of a matcher's key."""
-    return GROUP_OF_KEY.get(key, "tags")
+    return GROUP_OF_KEY.get(key) or ("event" if key.startswith(PREFIX) else "tags")
 
 
 class EventValues:
@@ -86,7 +88,7 @@ def _messages(event: Event, exception_sets: Sequence[ValueSet]) -> list[ValueSet
     entry = event.get("logentry")
     formatted = entry.get("formatted") if entry else None
     if formatted is not None:
-        sets.append({"message": formatted})
+        sets.append({"message": formatted.strip()})
     sets += [{"message": exception["value"]} if "value" in exception else {} for exception in exception_sets]
     return sets
 
@@ -98,9 +100,14 @@ def _log(event: Event) -> list[ValueSet]:
 
 def _exceptions(event: Event) -> list[ValueSet]:
     return [
-        {key: value for key, value in (("type", one.get("type")), ("value", one.get("value"))) if value is not None}
+        {key: value for key, value in (("type", one.get("type")), ("value", _stripped(one.get("value")))) if value is not None}
         for one in exceptions(event)
     ]
+
+
+def _stripped(text: str | None) -> str | None:
+    """Return a text without the blanks at its ends, which nobody sees."""
+    return text.strip() if text is not None else None
 
 
 def _paths(frame: Frame, _platform: str) -> tuple[str, ...] | None:
@@ -142,8 +149,9 @@ def _release(event: Event) -> list[ValueSet]:
 _READERS: dict[str, Callable[[Event], list[ValueSet]]] = {
     "log": _log,
     "exceptions": _exceptions,
-    "tags": lambda event: [{f"tags.{name}": value for name, value in tags_of(event).items()}],
+    "tags": lambda event: [{f"tags.{name}": value.strip() for name, value in tags_of(event).items()}],
     "sdk": _sdk,
     "family": lambda event: [{"family": family_of(platform_of(event))}],
     "release": _release,
+    "event": lambda event: [EventFields(event)],
 }

@@ -1,6 +1,7 @@
-"""Parser of `fingerprints.rules`: `matcher... -> value[, value...] [title="..."]`, one rule a line.
+"""Parser of `fingerprints.rules`: `matcher... [or matcher...] -> value[, value...] [title="..."]`, one rule a line.
 
-A line that begins with `#` is a comment. See docs/spec/fingerprint-rules.md, "Syntax".
+A line with `or` is as many rules as it has alternatives. A line that begins with `#` is a comment.
+See docs/spec/fingerprint-rules.md, "Syntax".
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import codecs
 import re
 
 from pipeline.globs.check import too_costly
+from pipeline.grouping.fingerprint_rules.event_paths import PREFIX
 from pipeline.grouping.fingerprint_rules.rule import EventMatcher, FingerprintRule
 from pipeline.model.errors import RuleError
 from pipeline.model.rule_file import RuleFile
@@ -27,12 +29,13 @@ KEYS = frozenset(
         *("message", "logger", "level", "release", "family", "sdk"),
     }
 )
-"""The keys of matchers, besides `tags.<name>`."""
+"""The keys of matchers, besides `tags.<name>` and `event.<path>`."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BLANKS = re.compile(r"[ \t]*")
 _KEY = re.compile(r"(?P<key>[a-zA-Z0-9_.-]+)|\"(?P<quoted>[a-zA-Z0-9_.:-]+)\"")
 _QUOTED = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
+_OR = re.compile(r"or(?=[ \t])")
 _WORD = re.compile(r"\S+")
 _VARIABLE = re.compile(r"\{\{\s*\S+\s*\}\}")
 _PLAIN_VALUE = re.compile(r"[^\s{,]+")
@@ -57,11 +60,11 @@ def parse_fingerprint_rules(file: RuleFile, *, is_builtin: bool = False) -> tupl
         if not text.strip() or text.lstrip().startswith("#"):
             continue
         try:
-            matchers, values, title = _Line(text).rule()
+            alternatives, values, title = _Line(text).rule()
         except _UnexpectedError as error:
             errors.append(RuleError(file.path, number, error.column + 1, error.message, text))
         else:
-            rules.append(FingerprintRule(matchers, values, title, file.path, number, is_builtin))
+            rules += [FingerprintRule(matchers, values, title, file.path, number, is_builtin) for matchers in alternatives]
     return rules, errors
 
 
@@ -72,12 +75,15 @@ class _Line:
         self.text = text.rstrip()
         self.at = 0
 
-    def rule(self) -> tuple[tuple[EventMatcher, ...], tuple[str, ...], str | None]:
-        """Return the matchers, the fingerprint and the title of the line. Raises _UnexpectedError."""
-        matchers = []
+    def rule(self) -> tuple[list[tuple[EventMatcher, ...]], tuple[str, ...], str | None]:
+        """Return the matchers of each alternative, the fingerprint and the title of the line. Raises _UnexpectedError."""
+        alternatives: list[list[EventMatcher]] = [[]]
         while not self._take("->"):
-            matchers.append(self._matcher())
-        if not matchers:
+            if alternatives[-1] and self._match(_OR):
+                alternatives.append([])
+            else:
+                alternatives[-1].append(self._matcher())
+        if not alternatives[-1]:
             raise _UnexpectedError(self.at - 2, 'expected a matcher before "->", such as type:ValueError')
         values: list[str] = []
         title = None
@@ -92,7 +98,7 @@ class _Line:
             else:
                 raise _UnexpectedError(attribute.start(), f"unknown attribute {attribute[1]!r}, the only one is title")
             self._take(",")
-        return tuple(matchers), tuple(values), title
+        return [tuple(matchers) for matchers in alternatives], tuple(values), title
 
     def _matcher(self) -> EventMatcher:
         if self._at_end():
@@ -104,9 +110,11 @@ class _Line:
             raise _UnexpectedError(start, 'expected a matcher such as type:ValueError, or "->"')
         written = found["key"] or found["quoted"]
         key = ALIASES.get(written, written)
-        if key not in KEYS and not (key.startswith("tags.") and len(key) > len("tags.")):
+        if key not in KEYS and not any(key.startswith(prefix) and key != prefix for prefix in ("tags.", PREFIX)):
             known = ", ".join(sorted(KEYS))
-            raise _UnexpectedError(found.start(), f"unknown matcher {written!r}, expected one of {known}, tags.<name>")
+            raise _UnexpectedError(
+                found.start(), f"unknown matcher {written!r}, expected one of {known}, tags.<name>, event.<path>"
+            )
         if self.text[self.at : self.at + 1] != ":":
             raise _UnexpectedError(self.at, f'expected ":" and a pattern after {written!r}')
         self.at += 1

@@ -10,7 +10,11 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Literal
 
+from pipeline.grouping.fingerprint_rules.event_paths import FIELDS, PREFIX, text_at
 from pipeline.model.event import Event, crash_frame, last_exception, message_of, tags_of
+
+RAW = frozenset({"raw_message", "raw_value", "error.raw_value"})
+"""The variables that stand for a text as it was sent, where `message` and `value` may be parameterized."""
 
 _VARIABLE = re.compile(r"\{\{\s*(\S+)\s*\}\}")
 
@@ -29,16 +33,28 @@ def is_default(value: str) -> bool:
 def is_unknown(value: str) -> bool:
     """Whether a fingerprint value has the form of a variable, but its name is unknown."""
     name = variable_in(value)
-    return name is not None and name != "default" and name not in _VARIABLES and not name.startswith("tags.")
+    return name is not None and name != "default" and not _is_known(name)
+
+
+def is_raw(value: str) -> bool:
+    """Whether a fingerprint value is a variable that stands for a text as it was sent, so that it is never parameterized."""
+    name = variable_in(value)
+    return name is not None and (name in RAW or name.startswith(PREFIX))
+
+
+def _is_known(name: str) -> bool:
+    return name in _VARIABLES or name.startswith("tags.") or (name.startswith(PREFIX) and name != PREFIX)
 
 
 def unknown_in(template: str) -> list[str]:
     """Return the names in a title that are no variables, `default` included: it stands for no text."""
-    return [name for name in _VARIABLE.findall(template) if name not in _VARIABLES and not name.startswith("tags.")]
+    return [name for name in _VARIABLE.findall(template) if not _is_known(name)]
 
 
 def closest_to(name: str) -> str | None:
     """Return the variable that is spelled most like a name, or None if none is like it."""
+    if name.partition(".")[0] in FIELDS and "." in name:
+        return PREFIX + name
     return next(iter(get_close_matches(name, _VARIABLES, 1)), None)
 
 
@@ -71,6 +87,9 @@ def _value_of(name: str, event: Event) -> str | None:
     if name.startswith("tags."):
         tag = name.removeprefix("tags.")
         return tags_of(event).get(tag, f"<no-value-for-tag-{tag}>")
+    if name.startswith(PREFIX):
+        found = text_at(event, name)
+        return found if found is not None else f"<no-value-for-{name}>"
     return None
 
 
@@ -109,6 +128,9 @@ _VARIABLES: dict[str, Callable[[Event], str]] = {
     "logger": lambda event: event.get("logger") or "<no-logger>",
 }
 _VARIABLES |= {
+    "raw_message": _VARIABLES["message"],
+    "raw_value": _VARIABLES["value"],
+    "error.raw_value": _VARIABLES["value"],
     "error.type": _VARIABLES["type"],
     "error.value": _VARIABLES["value"],
     "stack.function": _VARIABLES["function"],

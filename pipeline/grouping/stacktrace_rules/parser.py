@@ -39,6 +39,7 @@ _UNQUOTED = re.compile(r"\S*", re.ASCII)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([\\"])')
 _FLAG = re.compile(r"([\^v]?)([+-])([a-zA-Z_-]+?)(?=[\s#+^-]|v[+-]|$)")
 _SETTING = re.compile(r"([a-z-]+)\s*=\s*([a-zA-Z0-9_.-]+)")
+_OR = re.compile(r"or(?=[ \t])")
 _MATCHER_AHEAD = re.compile(r'!?(?:"[a-zA-Z0-9_.-]+"|[a-zA-Z0-9_.-]+):')
 _BOOLEANS = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
 
@@ -67,7 +68,7 @@ def _parse_file(file: RuleFile) -> tuple[tuple[StackTraceRule, ...], tuple[RuleE
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            rules.append(_Line(line, file.path, number).rule())
+            rules += _Line(line, file.path, number).rules()
         except _SyntaxError as error:
             errors.append(RuleError(file.path, number, error.position + 1, str(error), line[:MAX_LINE_CHARS]))
     return tuple(rules), tuple(errors)
@@ -84,25 +85,33 @@ class _Line:
         self.file = file
         self.number = number
 
-    def rule(self) -> StackTraceRule:
+    def rules(self) -> list[StackTraceRule]:
+        """Return the rules of the line: one for each of the alternatives that `or` separates."""
         self._skip_blanks()
         caller = None
         if self._take("["):
             caller = self._bracketed()
             self._expect("|", "`|` after the caller's matcher")
             self._skip_blanks()
-        matchers = []
-        while _MATCHER_AHEAD.match(self.text, self.position):
-            matchers.append(self._matcher())
+        alternatives: list[list[FrameMatcher]] = [[]]
+        while True:
+            if _MATCHER_AHEAD.match(self.text, self.position):
+                alternatives[-1].append(self._matcher())
+            elif alternatives[-1] and _OR.match(self.text, self.position):
+                self.position += len("or")
+                alternatives.append([])
+            else:
+                break
             self._skip_blanks()
-        if not matchers:
+        if not alternatives[-1]:
             raise _SyntaxError(self.position, "expected a matcher such as `function:name`")
         callee = None
         if self._take("|"):
             self._skip_blanks()
             self._expect("[", "`[` before the callee's matcher")
             callee = self._bracketed()
-        return StackTraceRule(tuple(matchers), tuple(self._actions()), caller, callee, self.file, self.number)
+        actions = tuple(self._actions())
+        return [StackTraceRule(tuple(matchers), actions, caller, callee, self.file, self.number) for matchers in alternatives]
 
     def _bracketed(self) -> FrameMatcher:
         self._skip_blanks()

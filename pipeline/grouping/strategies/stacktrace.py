@@ -15,6 +15,7 @@ from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.frame import frame_component, is_url
 from pipeline.model.event import Event
 
+_SENT = "{} the app because it was sent so, whatever rules say"
 _RECURSION = "ignored due to recursion"
 
 
@@ -71,7 +72,9 @@ def _variant(
     if len(frames) == 1 and components[0].contributes and _is_lone_script_frame(frames[0], platform, configuration):
         components[0].update(contributes=False, hint="ignored single non-URL JavaScript frame")
     assembled = matching.assemble([component.contributes for component in components])
-    for component, (contributes, hint) in zip(components, assembled.frames, strict=True):
+    for frame, component, (contributes, hint) in zip(frames, components, assembled.frames, strict=True):
+        if configuration.in_app_of_sender and frame.orig_in_app != -1 and (hint is None or hint.startswith("marked ")):
+            hint = _SENT.format("in" if frame.in_app else "out of")  # noqa: PLW2901 -- no rule has marked the frame
         component.update(contributes=contributes, hint=hint)
     tree = Component("stacktrace", list(components), contributes=assembled.contributes, hint=assembled.hint)
     for index in dropped:

@@ -121,3 +121,17 @@ def test_a_costly_pattern_is_refused(pattern: str) -> None:
         parse_stacktrace_rules([RuleFile("some.rules", f"function:f error.value:{pattern} -app")])
     (error,) = raised.value.errors
     assert (error.line, error.column) == (1, 24)
+
+
+def test_or_makes_a_rule_of_each_alternative() -> None:
+    rules = _parse("[ family:native ] | module:a function:b or function:c -group +app")
+
+    assert [str(rule) for rule in rules] == [
+        "[ family:native ] | module:a function:b -group +app",
+        "[ family:native ] | function:c -group +app",
+    ]
+
+
+@pytest.mark.parametrize("line", ["or function:a -group", "function:a or -group", "function:a or or function:b -group"])
+def test_or_stands_between_matchers(line: str) -> None:
+    assert len(_errors(line)) == 1
