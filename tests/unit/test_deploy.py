@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,21 @@ import pytest
 import yaml
 
 from pipeline.observability.metric_defs import GATEWAY_METRICS, METRICS, STORE_METRICS
+from pipeline.rules.folder import load_rules
 from pipeline.settings.loading import load_settings, variables
 
 ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "deploy/kubernetes"
+_NO_MANIFEST = frozenset({"kustomization.yaml", "patch.yaml", "adapter-rule.yaml"})
+_OF_OPERATORS = frozenset({"ScaledObject", "PodMonitor"})
+"""Kinds that the schema of Kubernetes does not hold."""
 MANIFESTS = [
     (path.name, document)
-    for path in sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+    for path in sorted(KUBERNETES.rglob("*.yaml"))
+    if path.name not in _NO_MANIFEST
     for document in yaml.safe_load_all(path.read_text())
 ]
+COMPONENTS = sorted(path.parent for path in KUBERNETES.rglob("components/*/kustomization.yaml"))
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 KUBERNETES_VERSION = "1.33"
 
@@ -30,9 +39,71 @@ EXPOSED = {
 }
 
 
-@pytest.mark.parametrize("document", [one for _, one in MANIFESTS], ids=[f"{name}-{one['kind']}" for name, one in MANIFESTS])
+def names_of(documents: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    return [f"{name}-{one['kind']}" for name, one in documents]
+
+
+OF_KUBERNETES = [(name, one) for name, one in MANIFESTS if one["kind"] not in _OF_OPERATORS]
+
+
+@pytest.mark.parametrize("document", [one for _, one in OF_KUBERNETES], ids=names_of(OF_KUBERNETES))
 def test_manifests_fit_the_schema_of_kubernetes(document: dict[str, Any]) -> None:
     kubernetes_validate.validate(document, KUBERNETES_VERSION, strict=True)
+
+
+def patched(document: dict[str, Any], component: Path) -> dict[str, Any]:
+    """Apply a component's patch, which holds nothing but additions, as kustomize does."""
+    document = copy.deepcopy(document)
+    for operation in yaml.safe_load((component / "patch.yaml").read_text()):
+        assert operation["op"] == "add"
+        *parents, last = operation["path"].removeprefix("/").split("/")
+        place: Any = document
+        for part in parents:
+            place = place[int(part)] if isinstance(place, list) else place[part]
+        if isinstance(place, list):
+            assert last == "-"
+            place.append(operation["value"])
+        else:
+            assert last not in place, f"{component.name} would replace {operation['path']}"
+            place[last] = operation["value"]
+    return document
+
+
+def test_all_components_together_fit_the_schema_and_the_code() -> None:
+    patches = [component for component in COMPONENTS if (component / "patch.yaml").exists()]
+    assert len(patches) == 4
+    for _, document in MANIFESTS:
+        if document["kind"] == "StatefulSet":
+            for component in patches:
+                document = patched(document, component)  # noqa: PLW2901 -- one patch after the other
+            kubernetes_validate.validate(document, KUBERNETES_VERSION, strict=True)
+            pod = document["spec"]["template"]["spec"]
+            (only,) = pod["containers"]
+            names = {variable["name"] for variable in only["env"]}
+            assert {"PIPELINE_RULES", "PIPELINE_ARTIFACTS", "PIPELINE_KAFKA_SSL_CA_FILE"} <= names <= variables().keys()
+            claims = document["spec"].get("volumeClaimTemplates", ())
+            volumes = {volume["name"] for volume in pod["volumes"]} | {claim["metadata"]["name"] for claim in claims}
+            assert {mount["name"] for mount in only["volumeMounts"]} <= volumes
+
+
+def test_each_component_is_named_and_holds_what_it_names() -> None:
+    named = (KUBERNETES / "kustomization.yaml").read_text()
+    for component in COMPONENTS:
+        assert f"components/{component.name}" in named
+        told = yaml.safe_load((component / "kustomization.yaml").read_text())
+        files = [*told.get("resources", ()), *(patch["path"] for patch in told.get("patches", ()))]
+        files += [file for made in told.get("configMapGenerator", ()) for file in made["files"]]
+        assert files
+        assert all((component / file).is_file() for file in files)
+
+
+def test_the_projects_of_the_config_map_are_rules(tmp_path: Path) -> None:
+    source = KUBERNETES / "components" / "rules-from-configmap" / "42-project.toml"
+    folder = tmp_path / "rules"
+    shutil.copytree(ROOT / "rules", folder)
+    (folder / "projects" / "42").mkdir(parents=True)
+    shutil.copy(source, folder / "projects" / "42" / "project.toml")
+    assert load_rules(folder).knows(42)
 
 
 def container(name: str = "event-pipeline") -> dict[str, Any]:
@@ -133,6 +204,8 @@ def expressions() -> list[str]:
     dashboard = json.loads((ROOT / "deploy/grafana/event-pipeline.json").read_text())
     alerts = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
     found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    scaled = [one for _, one in MANIFESTS if one["kind"] == "ScaledObject"]
+    found += [trigger["metadata"]["query"] for one in scaled for trigger in one["spec"]["triggers"]]
     return found + [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
 
 
