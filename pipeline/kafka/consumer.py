@@ -162,7 +162,10 @@ class KafkaConsumer:
         return self._batch(messages) if messages else None
 
     def wait(self, seconds: float) -> bool:
-        """Pause all partitions and go on polling, so that the group keeps this member. False if there was a rebalance."""
+        """Pause all partitions and go on polling, so that the group keeps this member.
+
+        Return False if the batch at hand must be dropped: there was a rebalance, or records came that were under way.
+        """
         before = self._rebalances
         self._pause()
         passed = self._good(self._consumer.consume(1, seconds))  # records that were under way when we paused: they are read again

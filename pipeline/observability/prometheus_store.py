@@ -35,12 +35,15 @@ class StoreMetrics:
             self._of(defs.DEAD_LETTERS).labels(stage, reason).inc(number)
 
     def topic_state(self, topic: str, state: str) -> None:
-        """Set the one state of a topic's loop that holds."""
+        """Set the present state of a topic's loop."""
         for name in STATES:
             self._of(defs.STORE_STATE).labels(topic, name).set(name == state)
 
     def lag(self, topic: str, lags: Mapping[int, tuple[int, float]]) -> None:
-        """Set the lag (records, seconds) of each partition of a topic. A partition that is not named leaves no series behind."""
+        """Set the lag (records, seconds) of each partition of a topic.
+
+        The series of partitions that are not named are removed.
+        """
         for gone in self._seen.get(topic, set()) - lags.keys():
             for metric in (defs.STORE_LAG_RECORDS, defs.STORE_LAG_SECONDS):
                 self._of(metric).remove(topic, str(gone))
@@ -67,7 +70,7 @@ class StoreMetrics:
         self._of(defs.INPUT_LOST).inc(lost)
 
     def report_suppressed(self) -> None:
-        """Count a report of our own failures that was not sent."""
+        """Count a report of a failure that was not sent because of the limit."""
         self._of(defs.REPORTS_SUPPRESSED).inc()
 
     def page(self) -> bytes:
@@ -86,7 +89,7 @@ class TopicMetrics:
         self._topic = topic
 
     def state(self, state: str) -> None:
-        """Set the one state that holds."""
+        """Set the present state."""
         self._metrics.topic_state(self._topic, state)
 
     def batch_dropped(self, why: str) -> None:

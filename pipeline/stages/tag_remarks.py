@@ -1,4 +1,4 @@
-"""What `_meta` and `errors` say of tags. It is told by a tag's place in the list, so it moves when tags do."""
+"""Moves the entries of `_meta` and `errors` about tags. They name a tag by its place in the list, so they move with it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def move_tag_remarks(event: dict[str, Any], places: Mapping[str, int]) -> None:
-    """Follow tags that have moved. `places` is the new place of each tag that is left, by its old one as text.
+    """Update the entries after tags have moved. `places` maps the old place of each remaining tag, as text, to its new one.
 
-    What `_meta` says of a tag that is gone goes with it. An entry of `errors` about it stays, under the name of the whole list.
+    Entries of `_meta` about removed tags are removed. Entries of `errors` about them stay, under the name of the whole list.
     """
     meta = event.get("_meta") or {}
     known = meta.get("tags")

@@ -63,12 +63,12 @@ def parse_time(written: str) -> float | None:
     return seconds if 0 <= seconds < LAST_SECOND else None
 
 
-def print_time(epoch_s: float, digits: str = "milliseconds") -> str:
+def encode_time(epoch_s: float, digits: str = "milliseconds") -> str:
     """Return epoch seconds as ClickHouse reads a DateTime64, down to milliseconds or microseconds.
 
     A bare number would be read as seconds by some versions and as milliseconds by others.
 
-    >>> print_time(1772600767.123456)
+    >>> encode_time(1772600767.123456)
     '2026-03-04 05:06:07.123'
     """
     if not 0 <= epoch_s < LAST_SECOND:

@@ -7,7 +7,7 @@ import orjson
 
 from pipeline.model.outcome import Fate
 from pipeline.model.record import Record
-from pipeline.store.columns import NIL, NoRowError, Reason, check_id, parse_time, parse_uuid, print_time
+from pipeline.store.columns import NIL, NoRowError, Reason, check_id, encode_time, parse_time, parse_uuid
 from pipeline.store.messages import OutcomeMessage
 
 _outcome = msgspec.json.Decoder(OutcomeMessage)
@@ -41,7 +41,7 @@ def read_outcome(record: Record) -> bytes:
             "org_id": message.org_id,
             "project_id": message.project_id or 0,
             "key_id": message.key_id or 0,
-            "timestamp": print_time(record.received if happened is None else happened)[:19],
+            "timestamp": encode_time(record.received if happened is None else happened)[:19],
             "outcome": message.outcome,
             "reason": reason,
             "category": 1 if message.category is None else message.category,

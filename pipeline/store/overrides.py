@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from pipeline.store.columns import NIL, NoRowError, Reason, print_time
+from pipeline.store.columns import NIL, NoRowError, Reason, encode_time
 from pipeline.store.messages import ControlGroups
 from pipeline.store.rows import Control, parse_hash
 
@@ -122,8 +122,8 @@ def override_rows(project_id: int, changes: Overrides, changed_at: float) -> byt
                 "group_id": key.group_id,
                 "primary_hash": key.primary_hash,
                 "into_group": override.into_group,
-                "deleted_until": print_time(override.deleted_until),
-                "changed_at": print_time(changed_at, "microseconds"),
+                "deleted_until": encode_time(override.deleted_until),
+                "changed_at": encode_time(changed_at, "microseconds"),
             }
         )
         + b"\n"
@@ -139,7 +139,7 @@ def event_override_rows(project_id: int, changes: Mapping[str, int], changed_at:
                 "project_id": project_id,
                 "event_id": event_id,
                 "into_group": group_id,
-                "changed_at": print_time(changed_at, "microseconds"),
+                "changed_at": encode_time(changed_at, "microseconds"),
             }
         )
         + b"\n"

@@ -19,7 +19,7 @@ import orjson
 
 from pipeline.model.record import Record
 from pipeline.model.storage_message import INSERT, LAST_SECOND, PROTOCOL_VERSION
-from pipeline.store.columns import NIL, ZERO_TIME, NoRowError, Reason, check_id, parse_time, parse_uuid, print_time, text
+from pipeline.store.columns import NIL, ZERO_TIME, NoRowError, Reason, check_id, encode_time, parse_time, parse_uuid, text
 from pipeline.store.messages import (
     DEFAULT_RETENTION_DAYS,
     ControlBody,
@@ -117,7 +117,7 @@ def _event_row(message: InsertMessage, record: Record) -> EventRow:
         raise NoRowError(Reason.INVALID_MESSAGE, "data.type is transaction, and the table holds errors")
     event_id = parse_uuid("event_id", message.event_id)
     happened = parse_time(message.datetime)
-    timestamp = print_time(record.received if happened is None else happened)
+    timestamp = encode_time(record.received if happened is None else happened)
     received = data.received if data.received is not None and 0 < data.received < LAST_SECOND else record.received
     retention_days = DEFAULT_RETENTION_DAYS if message.retention_days is None else message.retention_days
     tags = sorted(_tags(data.tags or ()))
@@ -142,7 +142,7 @@ def _event_row(message: InsertMessage, record: Record) -> EventRow:
         "retention_days": retention_days,
     }
     row = same | {
-        "received": print_time(received),
+        "received": encode_time(received),
         "primary_hash": parse_hash(message.primary_hash),
         "group_first_seen": _first_seen(message.group_first_seen),
         "type": data.type or "",
@@ -203,7 +203,7 @@ _NO_EXCEPTIONS, _NO_REQUEST, _NO_USER, _NO_SDK = StoredExceptions(), StoredReque
 
 def _first_seen(written: str) -> str:
     seconds = parse_time(written)
-    return ZERO_TIME if seconds is None else print_time(seconds)
+    return ZERO_TIME if seconds is None else encode_time(seconds)
 
 
 def _context_uuid(name: str, value: Any) -> str:

@@ -14,7 +14,7 @@ import orjson
 
 from pipeline.clickhouse.client import Client
 from pipeline.clickhouse.errors import WrongRowError
-from pipeline.store.columns import print_time
+from pipeline.store.columns import encode_time
 from pipeline.store.overrides import (
     apply_control,
     event_override_rows,
@@ -127,7 +127,7 @@ class RowWriter:
                     "group_id": group_id,
                     "status": "unresolved",
                     "substatus": REOPENED,
-                    "changed_at": print_time(shown[Group(project_id, group_id)], "microseconds"),
+                    "changed_at": encode_time(shown[Group(project_id, group_id)], "microseconds"),
                 }
             )
             for project_id, group_id, changed_at in found.rows

@@ -20,7 +20,7 @@ from pipeline.model.errors import BrokerError, InvalidRulesError, RetryableError
 from pipeline.settings.schema import Settings
 
 MAX_CLOCK_OFFSET_S = 5.0
-"""Windows of quotas are cut by the clock, so clocks must agree better than the shortest window is long."""
+"""Largest difference of clocks that is accepted. Windows of quotas follow the clock, so clocks must agree."""
 LEAST_FREE_BYTES = 1_000_000_000
 FEW_FREE_BYTES = 10_000_000_000
 READY_WITHIN_S = 3.0
@@ -28,7 +28,7 @@ MAX_READY_BYTES = 1_000
 
 
 class Health(StrEnum):
-    """How a part is."""
+    """The state of a part."""
 
     OK = "ok"
     REMARK = "remark"
@@ -37,7 +37,7 @@ class Health(StrEnum):
 
 
 class Finding(NamedTuple):
-    """What was found out about a part, in a sentence, and what to do about it ("" if nothing)."""
+    """A finding about a part, in a sentence, and what to do about it ("" if nothing)."""
 
     part: str
     state: Health
@@ -190,7 +190,7 @@ def _services(settings: Settings, _: Path) -> Found:
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _WEB_PORTS = {"worker": 6066, "gateway": 6067}
-"""Where each service has its web views if nothing names another port."""
+"""The default port of the web views of each service."""
 
 PARTS: Mapping[str, Callable[[Settings, Path], Found]] = {
     "rules": _rules,
@@ -206,4 +206,4 @@ _ADVICE = {
     "redis": "start Redis, or correct PIPELINE_REDIS_URL",
     "source-maps": "correct PIPELINE_ARTIFACTS",
 }
-"""What to do where a part does not answer."""
+"""What to do if a part does not answer."""

@@ -1,6 +1,6 @@
 """OpenTelemetry over HTTP (OTLP): the exceptions in a request of traces or of logs. Pure functions.
 
-Both encodings, protobuf and JSON, are read into the same types. Fields that events do not use are skipped. `otlp_events.py` makes
+Both encodings, protobuf and JSON, are read into the same types. Fields that events do not use are skipped. `events.py` makes
 events of the exceptions. See docs/gateway.md, "OpenTelemetry".
 """
 

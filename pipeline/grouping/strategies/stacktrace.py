@@ -83,7 +83,10 @@ def _variant(
 
 
 def _is_lone_script_frame(frame: GroupingFrame, platform: str, configuration: Configuration) -> bool:
-    """Whether a stack of only this frame does not contribute: a JavaScript frame without a function."""
+    """Whether a stack of only this frame does not contribute: a JavaScript frame without a function.
+
+    Whether its path must be a URL for that, or must not be one, depends on the configuration (`lone_script_frame`).
+    """
     if family_of(frame.platform or platform) != "javascript" or frame.function:
         return False
     return is_url(frame.abs_path) == (configuration.lone_script_frame == "drop-url")

@@ -1,7 +1,7 @@
-"""What a worker has in hand, written where its supervisor can read it after the worker has died.
+"""Notes what a worker is working on, in memory that its supervisor can read after the worker has died.
 
-A note is a few writes to shared memory for each batch and stage, never for an event. Memory that two processes share outlives
-the one that wrote it, whatever killed it.
+A note is a few writes to shared memory for each batch and stage, never for each event. Memory that two processes share outlives
+the one that wrote it, even after a kill -9.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # the supervisor, which reads the note, loads as little as it
     from pipeline.kafka.batch import KafkaBatch
 
 SHARED_BYTES = 1_048_576
-"""Room for a batch of some 10,000 partitions. A batch that does not fit is not noted, so nothing in it is ever blamed."""
+"""Room for a batch of some 10,000 partitions. A larger batch is not noted, so its records are never suspected."""
 _HEAD = struct.Struct("<QI20s")
-"""How many notes were taken, the length of the text (0: nothing is in hand), and the name of the stage."""
+"""The number of notes so far, the length of the text (0: the worker has no batch), and the name of the stage."""
 _STAGE_AT, _STAGE = struct.calcsize("<QI"), struct.Struct("<20s")
 
 FIRST_STAGE = "decode"
@@ -31,7 +31,7 @@ LogPlace = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """What was in hand: the offsets of a batch by log and partition, first included and last excluded, and the stage."""
+    """What a worker was working on: the offsets by log and partition (first included, last excluded), and the stage."""
 
     ranges: dict[LogPlace, Range]
     is_alone: bool
@@ -39,7 +39,7 @@ class Hand:
     stage: str
 
     def holds(self, ranges: dict[LogPlace, Range]) -> bool:
-        """Whether any of these offsets was in hand."""
+        """Whether any of these offsets was in the batch."""
         return any(
             first < mine[1] and mine[0] < end for place, (first, end) in ranges.items() if (mine := self.ranges.get(place))
         )
@@ -56,14 +56,14 @@ def ranges_of(batch: KafkaBatch) -> dict[LogPlace, Range]:
 
 
 class InHand:
-    """The note. The worker's hot path writes it, and the supervisor reads it. It is made before the two become two processes."""
+    """The shared note. The worker's loop writes it, and the supervisor reads it. It is created before the worker is forked."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, SHARED_BYTES)
         self._notes = 0
 
     def take(self, batch: KafkaBatch) -> None:
-        """Note what is going to be worked on."""
+        """Note the batch that the worker begins to process."""
         ranges = [[log, partition, *found] for (log, partition), found in ranges_of(batch).items()]
         text = orjson.dumps([len(batch.records), ranges])
         fits = len(text) <= SHARED_BYTES - _HEAD.size
@@ -72,20 +72,20 @@ class InHand:
         self._note(len(text) if fits else 0)
 
     def stage(self, name: bytes) -> None:
-        """Note which stage is going to run."""
+        """Note the stage that is about to run."""
         _STAGE.pack_into(self._memory, _STAGE_AT, name)
 
     def put_down(self) -> None:
-        """Note that nothing is in hand."""
+        """Note that the worker has no batch."""
         self._note(0)
 
     def progress(self) -> tuple[int, bytes] | None:
-        """Return what changes with each note, or None if nothing is in hand."""
+        """Return a value that changes with each note, or None if the worker has no batch."""
         notes, length, stage = _HEAD.unpack_from(self._memory)
         return (notes, stage) if length else None
 
     def read(self) -> Hand | None:
-        """Return what is in hand, or None."""
+        """Return what the worker is working on, or None if it has no batch."""
         _, length, stage = _HEAD.unpack_from(self._memory)
         if not length:
             return None

@@ -1,12 +1,12 @@
 """The supervisor: the process that an operator starts, and whose child is the worker.
 
-It waits, passes signals on, and starts a new worker if the old one died by a record's doing. It does and loads little, so that
-nothing of what kills workers kills it. Why it is a parent process: docs/adr/0010-a-supervisor-for-deadly-records.md. In a
+It waits, passes signals on, and starts a new worker if a record may have killed the old one. It does and loads little, so that
+it does not die of what kills workers. docs/adr/0010-a-supervisor-for-deadly-records.md says why it is a parent process. In a
 container it is process 1, so it also collects orphans.
 
     worker ends with 0, 1, 2 or 130   the supervisor ends with the same code
-    worker is killed from outside     the supervisor ends with 128 + the signal, and whoever started it starts it again
-    worker dies by its own work       the death is noted with what was in hand, and a new worker is started
+    worker is killed from outside     the supervisor ends with 128 + the signal, and must be started again
+    worker dies by its own work       the death is noted with the worker's batch, and a new worker is started
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.2
 STARTS_AGAIN_AFTER_S = 1.0
 STARTS_AGAIN_SLOWLY_AFTER_S = 60.0
-"""Where more records kill workers than records do by themselves."""
+"""Pause before a new worker once more records have killed workers than is plausible for records alone."""
 LEAVES_WITHIN_S = 9.5
-"""How long a worker may take to end after a signal. One that hangs in native code does not hear it."""
+"""How long a worker may take to end after a signal. One that hangs in native code does not receive it."""
 DUMPS_WITHIN_S = 2.0
 """How long a worker that hangs may take to print its stacks."""
 
 OWN_CODES = frozenset({0, 1, 2, 130})
-"""Codes that a worker ends with by itself. Any other one is from code that ended the process."""
+"""Exit codes of the worker itself. Any other code means that native code ended the process."""
 FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS})
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
@@ -44,9 +44,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def supervise(hang_s: float) -> Supervised:
-    """Start a worker as a child process, and start it again where its own work killed it.
+    """Start a worker as a child process, and start a new one if its own work killed it.
 
-    Returns in the child. The calling process stays behind as the supervisor, and ends with its worker. It must have no threads.
+    This returns in the child. The calling process becomes the supervisor, and ends with its worker. It must have no threads.
     """
     supervisor = Supervisor(InHand(), hang_s)
     while True:
@@ -61,9 +61,9 @@ def supervise(hang_s: float) -> Supervised:
 
 @dataclass(slots=True)
 class HangWatch:
-    """Counts how long a worker has made no progress, in looks of the supervisor and not by a clock.
+    """Measures how long a worker has made no progress, by counting checks of the supervisor instead of by a clock.
 
-    So a machine that sleeps, or a container that is frozen, is no hang. A worker that somebody stopped is none either.
+    So a machine that sleeps, or a frozen container, does not count as a hang. Neither does a worker that was stopped (SIGSTOP).
     """
 
     hang_s: float
@@ -71,7 +71,10 @@ class HangWatch:
     silent_looks: int = 0
 
     def is_hanging(self, progress: tuple[int, bytes] | None, *, is_stopped: bool) -> bool:
-        """Whether the worker has hung for too long. Called every LOOK_EVERY_S with its progress, None if nothing is in hand."""
+        """Whether the worker has hung for too long.
+
+        Called every LOOK_EVERY_S with its progress, which is None if it has no batch.
+        """
         if progress is None or progress != self.seen:
             self.seen, self.silent_looks = progress, 0
         elif not is_stopped:
@@ -80,7 +83,7 @@ class HangWatch:
 
 
 class Supervisor:
-    """One worker at a time."""
+    """Runs one worker at a time."""
 
     def __init__(self, in_hand: InHand, hang_s: float) -> None:
         self.suspects = Suspects()
@@ -88,12 +91,12 @@ class Supervisor:
         self._hang_s = hang_s
         self._child = 0
         self._leave_until: float | None = None
-        """Set once a signal to end was passed on."""
+        """Set after a signal to end was passed on."""
         self._out_of_memory_kills = count_out_of_memory_kills()
         self._is_killed_for_hanging = False
 
     def start(self) -> Supervised | None:
-        """Start a worker. Returns what it gets in its process, and None in the supervisor's."""
+        """Fork a worker. Return its `Supervised` in the child process, and None in the supervisor."""
         self._in_hand.put_down()
         self._out_of_memory_kills = count_out_of_memory_kills()
         self._is_killed_for_hanging = False
@@ -130,7 +133,7 @@ class Supervisor:
                 self._child = 0
                 return self._judge(os.waitstatus_to_exitcode(status))
             if pid:
-                continue  # an orphan that became ours
+                continue  # an orphan of the container
             time.sleep(LOOK_EVERY_S)
             if self._leave_until is not None:
                 if time.monotonic() > self._leave_until:
@@ -189,7 +192,7 @@ class Supervisor:
 
 
 def count_out_of_memory_kills(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how often the kernel killed a process of this one's control group for its memory. 0 where nobody counts."""
+    """Return how often the kernel killed a process of this control group for lack of memory. 0 if that is not counted."""
     try:
         own = next(line[3:].strip("/") for line in groups.read_text().splitlines() if line.startswith("0::"))
         events = dict(line.split() for line in (root / own / "memory.events").read_text().splitlines())
@@ -199,7 +202,7 @@ def count_out_of_memory_kills(groups: Path = Path("/proc/self/cgroup"), root: Pa
 
 
 def _die_with(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends, however it ends. Elsewhere than on Linux it would stay behind."""
+    """Let the kernel kill this process when its parent ends in any way. Without Linux, it would stay behind."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -208,7 +211,7 @@ def _die_with(parent: int) -> None:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether somebody stopped the process, as SIGSTOP does."""
+    """Whether the process was stopped, for instance by SIGSTOP."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"T", "t"}
     except OSError:

@@ -1,11 +1,11 @@
-"""Which records kill or hang their worker: a rule over the deaths of workers, known to whoever starts them again.
+"""Finds records that kill or hang their worker, from the deaths of workers. The supervisor passes these to each new worker.
 
 A death counts if the worker's own work may have caused it: a signal that the kernel sends for a fault, an exit of native code,
-too much memory, or no progress for too long. A kill from outside counts for nothing, whenever it comes.
+too much memory, or no progress for too long. A kill from outside never counts.
 
-The first death suspects all records that were in hand. They are then worked on one at a time, each in its own transaction, so
-a second and a third death are those of one record. Only a record that was there at three deaths, and alone at the last two,
-becomes a dead letter: no innocent record can be there so often.
+After the first death, all records of the worker's batch are suspects. They are then processed one at a time, each in its own
+transaction, so a second and a third death concern one record. A record becomes a dead letter only if it was in hand at three
+deaths, and alone at the last two.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ DEATHS = 3
 ALONE = 2
 KEPT_DEATHS = 200
 MAX_GIVEN_UP = 10
-"""More records than this do not kill a worker by themselves. The release is at fault, and nothing more is given up."""
+"""If more records than this kill workers, the release is probably at fault, and no further record is given up."""
 
 
 class Cause(StrEnum):
-    """Why a worker died, as far as it may be a record's doing."""
+    """Causes of a worker's death for which a record may be responsible."""
 
     FAULT = "fault"
     """A signal for a fault in native code, such as SIGSEGV."""
@@ -38,11 +38,11 @@ class Cause(StrEnum):
     MEMORY = "memory"
     """The kernel killed it, because the memory of its container was used up."""
     HANG = "hang"
-    """It made no progress, and was killed by its supervisor."""
+    """It made no progress, and its supervisor killed it."""
 
 
 class Death(NamedTuple):
-    """One death with what was in hand. `text` describes it, for instance `SIGSEGV`."""
+    """One death, with what the worker was working on. `text` describes it, for instance `SIGSEGV`."""
 
     cause: Cause
     text: str
@@ -62,12 +62,12 @@ class Verdict(NamedTuple):
 
 
 class Suspects:
-    """What the deaths of former workers say about a batch."""
+    """The deaths of earlier workers, and what follows from them for a batch."""
 
     def __init__(self, deaths: Sequence[Death] = (), totals: Mapping[Cause, int] = MappingProxyType({})) -> None:
         self.deaths = tuple(deaths)
         self.totals = totals
-        """How many workers died, by cause, those that are not kept included."""
+        """How many workers died, by cause, including deaths that are no longer kept."""
         guilty = {self._key(death.hand) for death in self.deaths if death.hand.is_alone and self._is_guilty(death.hand)}
         self.is_over_limit = len(guilty) > MAX_GIVEN_UP
 
@@ -92,7 +92,7 @@ class Suspects:
         )
 
     def with_death(self, death: Death) -> Suspects:
-        """Return what is known after one more death. Only the last ones are kept."""
+        """Return the suspects after one more death. Only the last deaths are kept."""
         totals = {**self.totals, death.cause: self.totals.get(death.cause, 0) + 1}
         return Suspects([*self.deaths, death][-KEPT_DEATHS:], totals)
 
@@ -109,7 +109,7 @@ class Suspects:
 
 
 class Supervised(NamedTuple):
-    """What a worker gets of its supervisor: where to note what it has in hand, and what former workers died with."""
+    """What a supervisor passes to its worker: the note of what it has in hand, and the suspects."""
 
     in_hand: InHand
     suspects: Suspects

@@ -126,7 +126,7 @@ class StageWork:
 
 
 def noting(order: Order, in_hand: InHand) -> Order:
-    """Return the order with a note before each stage."""
+    """Return an order that notes the name of each stage in `in_hand` before the stage runs. The supervisor reads it."""
 
     def noted(stage: Stage) -> Stage:
         name = stage.name.encode()
@@ -143,7 +143,7 @@ def noting(order: Order, in_hand: InHand) -> Order:
 def order_that_ends_at(order: Order, stage_name: str, reason: str, detail: str) -> Order:
     """Return an order in which every item that reaches the stage becomes a dead letter there, and the stage sees none of them.
 
-    What a record was charged in former lives is given back so, as for any other record that dies late.
+    What earlier attempts charged for the record is given back, as for any other record that dies late.
     """
     if stage_name == FIRST_STAGE:
         return Order(lambda record, _: [DeadLetter(record, stage_name, reason, detail)], order.stages)

@@ -28,7 +28,10 @@ _LAST_ARRIVAL = 2**32
 
 
 class StoredMessage(NamedTuple):
-    """What a storage message says. `received` is in epoch seconds; `sample_rate` is None unless the event stands for several."""
+    """The content of a storage message.
+
+    `received` is in epoch seconds; `sample_rate` is None unless the event stands for several.
+    """
 
     project_id: int | None
     event: RawEvent
@@ -69,11 +72,11 @@ def read_stored_message(root: list[Any]) -> StoredMessage:
 
 
 def _undo(stored: RawEvent) -> None:
-    """Take back what grouping and enriching wrote, so that they decide anew, under other rules and for other frames.
+    """Undo what grouping and enriching wrote, so that they decide again, under other rules and for other frames.
 
-    The culprit goes if it is the one that the event's own frames give. The sender's fingerprint comes back.
+    The culprit is removed if it follows from the event's own frames. The sender's fingerprint is restored.
     """
-    event = cast("Event", stored)  # normalized when it was stored; what is of another type raises
+    event = cast("Event", stored)  # it was normalized when it was stored; a value of another type raises
     if event.get("culprit") == (event.get("transaction") or culprit(event)):
         event.pop("culprit", None)
     drop_derived_tags(event)
@@ -106,7 +109,7 @@ def _undo_marks(frame: Any) -> None:
 
 
 def keep_symbolication(sent: RawEvent, event: Event) -> None:
-    """Keep what the symbolication of a stored event wrote. From a sender it would not be believed."""
+    """Keep what symbolication wrote to a stored event. If a sender sent such fields, they would be dropped."""
     stored = cast("Event", sent)
     before: list[Any] = [stored, *exceptions(stored), *threads(stored)]
     after: list[Any] = [event, *exceptions(event), *threads(event)]

@@ -14,7 +14,7 @@ from support.clickhouse import fresh_token
 
 from pipeline.clickhouse.client import Client
 from pipeline.model.record import Form, Record, Token
-from pipeline.store.columns import NoRowError, Reason, print_time
+from pipeline.store.columns import NoRowError, Reason, encode_time
 from pipeline.store.outcome_rows import read_outcome
 from pipeline.store.rows import Control, EventRow, read_storage_message
 
@@ -136,7 +136,7 @@ def test_the_same_token_stores_once_in_the_table_and_in_its_views(chdb: Client) 
 
 @pytest.mark.parametrize("written", ["", "garbage", "9999-12-31T00:00:00Z", "1969-12-31T00:00:00Z", "0001-01-01T00:00:00+23:59"])
 def test_the_broker_s_time_stands_in_for_one_that_is_none(written: str) -> None:
-    assert row_of(changed(datetime=written))["timestamp"] == print_time(1_795_348_803.0)
+    assert row_of(changed(datetime=written))["timestamp"] == encode_time(1_795_348_803.0)
 
 
 @pytest.mark.parametrize("received", [0, None, -5, 2**32])
