@@ -63,7 +63,8 @@ class TextChecks:
 class FieldPositions:
     """The positions of one group of applications, as a tree. `event` is its root."""
 
-    def __init__(self, applications: Sequence[Application]) -> None:
+    def __init__(self, applications: Sequence[Application], *, looks_into_texts: bool = False) -> None:
+        self.looks_into_texts = looks_into_texts
         self.applications = sorted(applications, key=lambda application: application.selector.rank)
         parts = [part for application in self.applications for part in application.selector.path_parts]
         self.tells_items_apart = any(kind == "index" for kind, _ in parts)
@@ -196,6 +197,7 @@ class FieldPosition:
             or self.field.is_pairs
             or self.field.by_type is not None
             or self.text_checks is not None
+            or self.looks_into_texts
             or (self.field.items is not None and self.item(0).is_live)
             or bool(self.known_fields)
         )
@@ -208,6 +210,26 @@ class FieldPosition:
             return None
         same = (self.field.is_path, *((check.rule.id, id(check.pattern), check.takes_all) for check in checks))
         return self.tree.shared_checks.setdefault(same, TextChecks(checks, self.field.is_path))
+
+    @cached_property
+    def as_structure(self) -> FieldPosition:
+        """This position for a structure that a text holds. Every value in it is as likely to be personal as the text."""
+        if self.field.free:
+            return self
+        return FieldPosition(self.tree, self.parent, self.key, self.index, _FREE[self.field.pii])
+
+    @cached_property
+    def form(self) -> FieldPosition | None:
+        """The form or body in which this position is, or None. A form's own texts and those of its fields count."""
+        if self.field.is_form:
+            return self
+        parent = self.parent
+        return parent if parent is not None and parent.field.is_form else None
+
+    @cached_property
+    def looks_into_texts(self) -> bool:
+        """Whether texts here are searched for keys that rules are about."""
+        return self.tree.looks_into_texts and self.field.pii is not Pii.NEVER and not self.field.is_path
 
     @cached_property
     def number_rule(self) -> ScrubbingRule | None:

@@ -19,6 +19,7 @@ class Field:
 
     A `free` value may have any form, and every value in it is as likely to be personal as the field itself.
     `is_pairs` marks lists of [key, value], which selectors see as objects. `is_path` marks file paths, whose last part stays.
+    `is_form` marks values whose texts may be forms or bodies, `has_cookie_headers` headers beside a field `cookies`.
     """
 
     pii: Pii = Pii.NEVER
@@ -29,6 +30,8 @@ class Field:
     free: bool = False
     is_pairs: bool = False
     is_path: bool = False
+    is_form: bool = False
+    has_cookie_headers: bool = False
     by_type: Mapping[str, Field] | None = None
     """The fields of an object by its `type`, or else by its key. Objects of another type have the field `other`."""
 
@@ -43,7 +46,9 @@ def _values(item: Field) -> Field:
 
 _TEXT = Field(Pii.LIKELY)
 _FREE = Field(Pii.LIKELY, free=True)
-_PAIRS = Field(Pii.LIKELY, free=True, is_pairs=True)
+_HEADERS = Field(Pii.LIKELY, free=True, is_pairs=True, has_cookie_headers=True)
+_FORM = Field(Pii.LIKELY, free=True, is_form=True)
+_FORM_PAIRS = Field(Pii.LIKELY, free=True, is_pairs=True, is_form=True)
 _MAYBE = Field(Pii.MAYBE, free=True)
 _PATH = Field(Pii.MAYBE, is_path=True)
 _HIDDEN = Field()
@@ -68,7 +73,7 @@ _CONTEXTS = {
     "feedback": Field(),
     "profile": Field(),
     "replay": Field(),
-    "response": Field(fields={"type": _HIDDEN, "cookies": _PAIRS, "headers": _PAIRS, "data": _FREE}, other=_MAYBE),
+    "response": Field(fields={"type": _HIDDEN, "cookies": _FORM_PAIRS, "headers": _HEADERS, "data": _FORM}, other=_MAYBE),
     "trace": Field(
         fields={**dict.fromkeys(("type", "op", "trace_id", "span_id", "parent_span_id", "status"), _HIDDEN), "data": _FREE},
         other=_MAYBE,
@@ -90,8 +95,10 @@ _REQUEST = _named(
     "request",
     url=Field(Pii.MAYBE),
     fragment=_TEXT,
-    **dict.fromkeys(("data", "env"), _FREE),
-    **dict.fromkeys(("query_string", "cookies", "headers"), _PAIRS),
+    data=_FORM,
+    env=_FREE,
+    headers=_HEADERS,
+    **dict.fromkeys(("query_string", "cookies"), _FORM_PAIRS),
 )
 
 EVENT = _named(

@@ -1,6 +1,7 @@
 """The scrubber of one project: walks an event once, and changes only the values in which a rule finds something.
 
-Which rules apply to a value follows from its position, the keys on the way to it (see field_positions.py).
+Which rules apply to a value follows from its position, the keys on the way to it (see field_positions.py). The file is long because
+one class holds the walk and what is done at each kind of value.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pipeline.model.ip_address import parse_ip
 from pipeline.model.rule_file import Layer
 from pipeline.scrubbing.defaults import from_relay
 from pipeline.scrubbing.field_positions import Application, FieldPosition, FieldPositions, TextCheck, TextChecks
+from pipeline.scrubbing.keyed_redaction import NEVER_PERSONAL, redact_values
+from pipeline.scrubbing.keyed_texts import KeyedValue, cookie_values, form_values, json_values, looks_like_json
 from pipeline.scrubbing.patterns import SearchedText, careful_patterns
 from pipeline.scrubbing.redaction import Remark, finds, join, redact, split
 from pipeline.scrubbing.rules import RuleSpec, ScrubbingRule, build_rule
@@ -26,14 +29,16 @@ from pipeline.scrubbing.scrubbing_file import ScrubbingFile, own_applications, r
 _UNNOTED: EventPath = (None, "")
 """Root of the paths inside `_meta` and `errors`. What is removed there is not noted again."""
 
-_NEVER_PERSONAL = frozenset({"", "true", "false", "null", "undefined"})
+_BEGINNINGS = frozenset("{[ \t\r\n\ufeff")
+_COOKIE_HEADERS = frozenset({"Cookie", "Set-Cookie"})
 
 
 class Scrubber:
     """Replaces secrets and personal data in events. Each group of applications works on the result of those before it."""
 
-    def __init__(self, groups: Iterable[Sequence[Application]]) -> None:
-        self._groups = [FieldPositions(group) for group in groups if group]
+    def __init__(self, groups: Iterable[Sequence[Application]], *, own: int = 0) -> None:
+        """Take groups of applications. The first `own` of them are a project's, whose rules also hold for keys in texts."""
+        self._groups = [FieldPositions(group, looks_into_texts=at < own) for at, group in enumerate(groups) if group]
 
     @classmethod
     def load(cls, layers: Sequence[Layer]) -> Self:
@@ -44,7 +49,7 @@ class Scrubber:
     def of(cls, file: ScrubbingFile) -> Self:
         """Return the scrubber that a file describes: its own rules first, then the default ones. Raises ScrubbingRuleError."""
         groups = [own_applications(file.applications, file.rules), file.defaults().to_applications()]
-        return cls([[_carefully(one) for one in group] for group in groups] if file.enabled else [])
+        return cls([[_carefully(one) for one in group] for group in groups] if file.enabled else [], own=1)
 
     @classmethod
     def from_relay(cls, settings: dict[str, Any] | None, pii_config: dict[str, Any] | None) -> Self:
@@ -61,12 +66,13 @@ class Scrubber:
             groups.append(own_applications(applications, rules))
         if settings:
             groups.append(from_relay(settings).to_applications())
-        return cls(groups)
+        return cls(groups, own=1 if pii_config else 0)
 
     def scrub(self, event: Event) -> None:
         """Scrub a normalized event in place, and note in its `_meta` what was removed. Never raises for an event's content."""
         for positions in self._groups:
-            _Scrubbing(as_json(event)).run(positions.event)
+            scrubbing = _OwnScrubbing if positions.looks_into_texts else _Scrubbing
+            scrubbing(as_json(event)).run(positions.event)
 
 
 class _Scrubbing:
@@ -95,7 +101,7 @@ class _Scrubbing:
         kind = type(value)
         if kind is str:
             checks = position.text_checks
-            if checks is not None and value not in _NEVER_PERSONAL:
+            if checks is not None and value not in NEVER_PERSONAL:
                 self.found[checks].append((container, key, value, path))
         elif kind is dict:
             if position.field.by_type is not None:
@@ -126,10 +132,9 @@ class _Scrubbing:
 
     def _visit_list(self, value: list[Any], position: FieldPosition, path: EventPath) -> None:
         """Look at the items of a list. A list of pairs is treated as an object."""
-        if (position.field.free or position.field.is_pairs) and value and all(map(_is_pair, value)):
-            for index, pair in enumerate(value):
-                if pair[1] is not None:
-                    self._visit(pair, 1, pair[1], position.child(pair[0]), (path, index))
+        field = position.field
+        if field.is_pairs or (field.free and value and any(map(_is_pair, value))):
+            self._visit_pairs(value, position, path)
             return
         if position.tree.tells_items_apart:
             for index, item in enumerate(value):
@@ -141,6 +146,61 @@ class _Scrubbing:
         for index, item in enumerate(value):
             if item is not None and not (only is not None and type(item) is dict and only.isdisjoint(item)):
                 self._visit(value, index, item, inner, path)
+
+    def _visit_pairs(self, value: list[Any], position: FieldPosition, path: EventPath) -> None:
+        """Look at the values of pairs by their keys. What is no pair is looked at as an item of a list.
+
+        In data of free form a list with other items holds pairs only where a rule cares about the key.
+        """
+        field = position.field
+        is_certain = field.is_pairs or all(map(_is_pair, value))
+        for index, item in enumerate(value):
+            if _is_pair(item):
+                inner = position.child(item[0])
+                if is_certain or inner.key:
+                    if field.has_cookie_headers and item[0] in _COOKIE_HEADERS and type(item[1]) is str:
+                        self._hide_cookies(item, position, (path, index))
+                    if item[1] is not None:
+                        self._visit(item, 1, item[1], inner, (path, index))
+                    continue
+            elif field.is_pairs and type(item) is list and len(item) == 2 and item[1] is not None:
+                self._visit(item, 1, item[1], position.child(self._refused_name(path, index)), (path, index))
+                continue
+            if item is not None:
+                self._visit(value, index, item, position.item(index), path)
+
+    def _refused_name(self, path: EventPath, index: int) -> str:
+        """Return the name of a pair that normalization refused, as `_meta` keeps it, or an empty text."""
+        node: Any = self.event.get("_meta")
+        for part in (*path_keys(path), str(index), "0", ""):
+            node = node.get(part) if type(node) is dict else None
+        name = node.get("val") if type(node) is dict else None
+        return name if isinstance(name, str) else ""
+
+    def _hide_cookies(self, pair: list[Any], headers: FieldPosition, path: EventPath) -> None:
+        """Apply the rules about cookies to a header that was left as text, because not all of it is cookies."""
+        parent = headers.parent
+        if parent is not None:
+            cookies = parent.child("cookies")
+            self._hide(pair, 1, pair[1], [(cookies, value) for value in cookie_values(pair[1])], headers, path)
+
+    def _hide(
+        self,
+        container: Any,
+        key: str | int,
+        text: str,
+        found: list[tuple[FieldPosition, KeyedValue]],
+        position: FieldPosition,
+        path: EventPath,
+    ) -> str:
+        own = position.text_checks
+        redacted = redact_values(text, self._remarks(path, key), found, own.checks if own else ())
+        if redacted is None:
+            return text
+        result, remarks = redacted
+        if result != text:
+            self._replace(container, key, path, text, result, remarks)
+        return result
 
     def _visit_notes(self, position: FieldPosition) -> None:
         """Look at the original values in `_meta` and `errors`, with the rules of the positions that they came from."""
@@ -214,6 +274,30 @@ class _Scrubbing:
                 child = node[part] = {}
             node = child
         return node
+
+
+class _OwnScrubbing(_Scrubbing):
+    """A pass with a project's own rules, which also hold for the keys in texts."""
+
+    def _visit(self, container: Any, key: str | int, value: Any, position: FieldPosition, path: EventPath) -> None:
+        if type(value) is str and position.looks_into_texts:
+            value = self._hide_keyed(container, key, value, position, path)
+        super()._visit(container, key, value, position, path)
+
+    def _hide_keyed(self, container: Any, key: str | int, text: str, position: FieldPosition, path: EventPath) -> str:
+        """Apply rules about keys to the values in a text that has keys. Return what is left of the text."""
+        form = position.form
+        if form is not None:
+            found = [(form, value) for value in form_values(text)]
+            if form.key == "cookies":
+                found += [(form, value) for value in cookie_values(text)]
+            if form is position or looks_like_json(text):
+                found += [(position.as_structure, value) for value in json_values(text)]
+        elif text[:1] in _BEGINNINGS and looks_like_json(text):
+            found = [(position.as_structure, value) for value in json_values(text)]
+        else:
+            return text
+        return self._hide(container, key, text, found, position, path) if found else text
 
 
 def _carefully(application: Application) -> Application:

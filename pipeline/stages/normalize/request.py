@@ -111,9 +111,10 @@ def parse_cookies(header: str, path: EventPath, remarks: Remarks) -> Pairs:
     """Split a Cookie header. Parts that are not cookies are recorded as errors."""
     result: Pairs = []
     for part in header.split(";", MAX_PAIRS)[:MAX_PAIRS]:
-        name, equals, value = part.strip().partition("=")
+        name, equals, value = part.partition("=")
+        name = name.strip()
         if equals and name:
-            result.append([unquote(name), unquote(value)])
+            result.append([unquote(name), unquote(value.strip())])
         elif equals:
             remarks.invalid(path, "the cookie's name is empty")
         elif name:
@@ -236,7 +237,10 @@ def _parsed(body: str) -> tuple[Any, str | None]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        pairs = parse_query(body) if "=" in body and body[0] not in "{[<" else []
+        is_other = body.lstrip("\ufeff \t\r\n")[:1] in {"{", "[", "<"} or body.startswith(
+            "--"
+        )  # the last begins the parts of a form
+        pairs = parse_query(body) if "=" in body and not is_other else []
         # Base64 ends in what looks like a name without a value, and a comparison has one that begins with `=`.
         if len(pairs) < 2 and not any(value and not value.startswith("=") for _, value in pairs):
             return None, None
