@@ -1,7 +1,8 @@
 """The scrubber of one project: walks an event once, and changes only the values in which a rule finds something.
 
-Which rules apply to a value follows from its position, the keys on the way to it (see field_positions.py). The file is long because
-one class holds the walk and what is done at each kind of value.
+Which rules apply to a value follows from its position, the keys on the way to it (see field_positions.py).
+
+This file is long because one class holds the walk and what is done at each kind of value.
 """
 
 from __future__ import annotations
