@@ -32,7 +32,7 @@
 local ZOMBIE_S = 60
 local EVERY_OFFSET = 2 ^ 53
 
--- The name of an event in a ledger: its offset and its id, because a record may hold several events.
+-- The name of an event in a ledger: its offset and its id, so that a record could hold several events.
 local function name_of(events, i)
   return events[1][i] .. ':' .. string.sub(events[4], 16 * i - 15, 16 * i)
 end
