@@ -41,7 +41,8 @@ class KafkaConsumer:
 
     `form` is the form of the topic's records. `on_revoke` is called with partitions that are taken away, before they are given
     up. `on_error` is called with the name of each error after which the client goes on, and `on_break` with the name of a `Break`
-    and the number of records that are lost.
+    and the number of records that are lost. `client_id` is what the broker shows of this member. `guard` is called before it joins
+    the group, and raises CommitError while it must not.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class KafkaConsumer:
         on_revoke: Callable[[Sequence[int]], None] = lambda _: None,
         on_error: Callable[[str], None] = lambda _: None,
         on_break: Callable[[str, int], None] = lambda _, __: None,
+        client_id: str = "",
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
         self._bounds = bounds
         self._topic = topic
@@ -89,8 +92,13 @@ class KafkaConsumer:
         self._settles_in_s = kafka.session_timeout_s
         self._without_partitions_since = time.monotonic()
         config = consumer_config(kafka, group, max_record_bytes=max_record_bytes)
+        if client_id:
+            config["client.id"] = client_id
         self._consumer = Consumer(config | {"error_cb": self._note})
-        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._guard = guard
+        self._has_joined = False
+        self._kept_out = ""
+        """Why it has not joined the group yet."""
 
     @property
     def partitions(self) -> list[int]:
@@ -109,7 +117,7 @@ class KafkaConsumer:
                 return BROKERS_AWAY
             self._answered_at = time.monotonic()
         if self._membership is None:
-            return JOINING
+            return self._kept_out or JOINING
         if self._answered_at is not None and self._brokers_away:
             if time.monotonic() - self._answered_at < self._settles_in_s:
                 return BROKERS_BACK
@@ -123,6 +131,8 @@ class KafkaConsumer:
 
         Raises KafkaException if the client cannot go on.
         """
+        if not self._has_joined:
+            self._join()
         if self._is_alone:
             self.rewind()
         if self._bases and self._has_log_broken():
@@ -244,6 +254,15 @@ class KafkaConsumer:
         A static member does not tell the broker, because it may come back.
         """
         self._consumer.close()
+
+    def _join(self) -> None:
+        try:
+            self._guard()
+        except CommitError as error:
+            self._kept_out = str(error)
+            return
+        self._kept_out, self._has_joined = "", True
+        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def _is_unknown(self, message: Message) -> bool:
         """Whether `_take_on` must look at the message's partition first.

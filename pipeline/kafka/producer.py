@@ -34,11 +34,19 @@ _LOST_BROKER = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}) 
 class TransactionalProducer:
     """A producer whose records and offsets become visible together or not at all. Not thread-safe.
 
-    A new client is built after the broker has fenced it off or was away. `on_error` is called with the name of each error after
-    which the client goes on.
+    A new client is built after the broker has fenced it off or was away. Before that, `guard` is called, and raises if another
+    process uses the transactional id. `on_error` is called with the name of each error after which the client goes on.
     """
 
-    def __init__(self, kafka: KafkaSettings, transactional_id: str, on_error: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        transactional_id: str,
+        on_error: Callable[[str], None] = lambda _: None,
+        *,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._guard = guard
         self._kafka = kafka
         self._id = transactional_id
         self._producer: Producer | None = None
@@ -110,6 +118,7 @@ class TransactionalProducer:
         if self._producer is not None:
             self._producer.poll(0)  # the client now reports what happened since the last commit
         if self._producer is None or self._lost_broker:
+            self._guard()
             self._discard_producer()
             callbacks = {"error_cb": self._on_error, "on_delivery": self._on_delivery}
             producer = Producer(worker_producer_config(self._kafka, self._id) | callbacks)

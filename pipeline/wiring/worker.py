@@ -10,6 +10,7 @@ from pipeline.kafka.consumer import KafkaConsumer
 from pipeline.kafka.lag import LagWatch
 from pipeline.kafka.offsets import GroupOffsets
 from pipeline.kafka.producer import TransactionalProducer
+from pipeline.kafka.slots import guard_slot, this_process
 from pipeline.model.errors import SettingsError
 from pipeline.observability import metric_defs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
@@ -38,15 +39,28 @@ def make_worker(settings: Settings, rules: RulesFolder, metrics: WorkerMetrics, 
     work = StageWork(settings, worker_context(settings, rules, ledger, store), metrics, check=ledger.check, supervised=supervised)
     if supervised is not None:
         metrics.totals(metric_defs.WORKER_DEATHS, {(cause,): number for cause, number in supervised.suspects.totals.items()})
-    source = input_consumer(settings, metrics, ledger)
-    sink = TransactionalProducer(kafka, transactional_id(kafka, kafka.consumer_group), metrics.kafka_error)
+    me = this_process(kafka.slot) if kafka.slot else None
+    guard = guard_slot(kafka, kafka.consumer_group, me).check if me else _no_guard
+    source = input_consumer(settings, metrics, ledger, client_id=me.client_id if me else "", guard=guard)
+    sink = TransactionalProducer(kafka, transactional_id(kafka, kafka.consumer_group), metrics.kafka_error, guard=guard)
     worker = assemble_worker(
         settings, source, work, sink, metrics, watch=lambda: _watch(metrics, ledger, store, rules.grouping_caches)
     )
     return worker._replace(redis_silent_s=ledger.silent_s)
 
 
-def input_consumer(settings: Settings, metrics: WorkerMetrics, ledger: RedisLedger) -> KafkaConsumer:
+def _no_guard() -> None:
+    """Allow everything: without a slot, the transactional id is nobody else's."""
+
+
+def input_consumer(
+    settings: Settings,
+    metrics: WorkerMetrics,
+    ledger: RedisLedger,
+    *,
+    client_id: str = "",
+    guard: Callable[[], None] = _no_guard,
+) -> KafkaConsumer:
     """Return the consumer of the input topic. When a partition is taken away, the ledger forgets what it knew about it."""
     kafka = settings.kafka
     return KafkaConsumer(
@@ -58,6 +72,8 @@ def input_consumer(settings: Settings, metrics: WorkerMetrics, ledger: RedisLedg
         on_revoke=lambda _: ledger.forget(),
         on_error=metrics.kafka_error,
         on_break=metrics.input_break,
+        client_id=client_id,
+        guard=guard,
     )
 
 

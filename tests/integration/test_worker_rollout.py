@@ -118,3 +118,32 @@ def resident_mb(pid: int) -> float:
 
 def limit_outcomes(installation: Installation, size: str) -> None:
     set_topic(installation.broker, installation.settings.kafka.outcomes, "max.message.bytes", size)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_of_two_workers_with_one_slot_the_later_one_ends_and_the_first_goes_on(
+    installation: Installation, *, static: bool
+) -> None:
+    more = ("[batch]", "max_records = 50")
+    installation.write_settings(*more)
+    settings = installation.folder / "settings.toml"
+    slot = '[kafka]\nslot = "worker-1"' + ("\nstatic_membership = true" if static else "")
+    settings.write_text(settings.read_text().replace("[kafka]", slot))
+    first = installation.worker()
+    installation.feed(50)
+    until(lambda: len(installation.stored()) == 50)
+    port, intruders_port = installation.port, free_port()
+    settings.write_text(settings.read_text().replace(f"port = {port}", f"port = {intruders_port}"))
+    intruder = installation.start_worker()
+    assert intruder.wait(40) == 1
+    assert "slot worker-1 is used by another worker" in installation.log()
+    installation.feed(50, seed=2)
+    until(lambda: len(installation.stored()) == 100)
+    assert first.poll() is None
+    assert installation.ready()["ready"] is True
+    first.kill()
+    first.wait()
+    installation.port = intruders_port
+    installation.worker()
+    installation.feed(50, seed=3)
+    until(lambda: len(installation.stored()) == 150)
