@@ -41,8 +41,8 @@ class KafkaConsumer:
 
     `form` is the form of the topic's records. `on_revoke` is called with partitions that are taken away, before they are given
     up. `on_error` is called with the name of each error after which the client goes on, and `on_break` with the name of a `Break`
-    and the number of records that are lost. `client_id` is what the broker shows of this member. `guard` is called before it joins
-    the group, and raises CommitError while it must not.
+    and the number of records that are lost. `client_id` is what the broker shows of this member. `guard` is called before it
+    joins the group, and raises CommitError while it must not.
     """
 
     def __init__(

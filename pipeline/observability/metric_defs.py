@@ -45,7 +45,7 @@ LAG_SECONDS = Metric(
     Kind.GAUGE,
     "seconds",
     ("partition",),
-    "Age of the last committed record while there are newer ones; 0 if there are none.",
+    "How long ago the oldest record arrived that is not committed yet; 0 if all are. The worker of partition 0 measures all.",
     "Users see errors this much later. Above a minute, see pipeline_state and pipeline_stage_seconds_total, then add workers.",
 )
 INPUT_BREAKS = Metric(

@@ -23,7 +23,7 @@ class GatewayMetrics:
         self._broken = 0
         for result in ("loaded", "refused"):  # A series that begins with its first refusal shows no increase.
             self._of(defs.RULES_RELOADS).labels(result)
-        self._by_status: dict[int, Any] = {}
+        self._by_status: dict[int, Any] = {503: self._of(defs.GATEWAY_REQUESTS).labels("503")}
 
     def answered(self, status: int, seconds: float) -> None:
         """Count an answer."""

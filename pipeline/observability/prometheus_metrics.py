@@ -18,6 +18,24 @@ Labels = TypeVar("Labels", bound=tuple[str, ...])
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the client has no types here
 
 BREAKS = ("retention", "recreated", "went_backwards")
+STAGES = ("decode", "normalize", "filter", "admit", "scrub", "symbolicate", "enrich", "group", "count", "publish", "worker")
+REFUSALS = (
+    "data",
+    "invalid_envelope",
+    "invalid_json",
+    "invalid_msgpack",
+    "no_event_payload",
+    "payload",
+    "project_id",
+    "too_large",
+)
+"""Reasons for which `decode` gives a record up."""
+DEAD_LETTERS = (
+    *(("decode", reason) for reason in REFUSALS),
+    *((stage, reason) for stage in STAGES for reason in ("internal", "kills_worker", "hangs_worker")),
+    ("publish", "too_large"),
+)
+"""Stages and reasons of dead letters. Their series exist from the start: one that begins with a burst shows no increase."""
 DEATHS = ("fault", "exit", "memory", "hang")
 STATES = ("starting", "running", "waiting", "halted", "stopped")
 
@@ -35,6 +53,11 @@ class WorkerMetrics:
             self._of(defs.RULES_RELOADS).labels(result)
         for why in BREAKS:
             self._of(defs.INPUT_BREAKS).labels(why)
+        for stage, reason in DEAD_LETTERS:
+            self._of(defs.DEAD_LETTERS).labels(stage, reason)
+        for why in ("commit", "stale"):
+            self._of(defs.BATCHES_DROPPED).labels(why)
+        self._of(defs.SERVICE_ERRORS).labels("redis")
         for cause in DEATHS:
             self._of(defs.WORKER_DEATHS).labels(cause)
 
