@@ -13,6 +13,7 @@ from pipeline.model.errors import BrokerError, InvalidRulesError, RetryableError
 
 COMMANDS = {
     "replay": "Take recorded events from files through all stages.",
+    "serve": "Run everything in one process, with nothing else to start.",
     "explain": "Show why events group as they do.",
     "gateway": "Accept events from SDKs over HTTP and bring them to Kafka.",
     "worker": "Process events from Kafka.",

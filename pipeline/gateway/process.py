@@ -8,11 +8,12 @@ import os
 import signal
 import threading
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from pipeline import __version__
 from pipeline.gateway.server import Door
-from pipeline.gateway.shipper import ShipBatch, ShippingWork, ShipResult, SpoolSource
 from pipeline.gateway.spooled import Refusals, encode_head
 from pipeline.http.probes import Page, json_page, serve_probes
 from pipeline.http.server import allow_files, check_port, make_server, parse_listen
@@ -20,6 +21,7 @@ from pipeline.observability.prometheus_gateway import GatewayMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.loop import Loop, State
 from pipeline.settings.schema import Settings
+from pipeline.spool.segment import SpoolPosition
 from pipeline.spool.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -37,17 +39,46 @@ DURABLE_WITHIN_S = 3.0
 """How long `/ready` waits for a test record to become durable, after the last record failed."""
 
 
+class SpoolReading(Protocol):
+    """How far the spool was read."""
+
+    @property
+    def position(self) -> SpoolPosition | None:
+        """Up to where was read, or None before anything was."""
+
+    @property
+    def broken(self) -> int:
+        """Records, or runs of bytes that are none, that could not be read."""
+
+
+class CarryingOn(Protocol):
+    """What is done with the records of the spool."""
+
+    shipped_at: float
+    """When the last record that was carried on was received, in epoch seconds."""
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Gateway(NamedTuple):
-    """The parts of a gateway."""
+    """The parts of a gateway, or of `pipeline serve`, whose loop does the rest of the work too.
+
+    `about` is logged at the start, `on_listening` is called then, and `on_end` once nothing runs any more.
+    """
 
     settings: Settings
     door: Door
     spool: Spool
-    source: SpoolSource
-    work: ShippingWork
-    loop: Loop[ShipBatch, ShipResult]
+    source: SpoolReading
+    work: CarryingOn
+    loop: Loop[Any, Any]
     rules: RulesFolder
     metrics: GatewayMetrics
+    about: Mapping[str, str] = MappingProxyType({})
+    on_listening: Callable[[], None] = _nothing
+    on_end: Callable[[], None] = _nothing
 
 
 def run_gateway(gateway: Gateway) -> int:
@@ -85,12 +116,13 @@ class _Process:
                 "listen": settings.gateway.listen,
                 "spool": settings.gateway.spool,
                 "spool_id": gateway.spool.id,
-                "brokers": settings.kafka.brokers,
                 "rules": str(gateway.rules.path),
                 "web": f"{settings.web.host}:{settings.web.port}",
                 "version": __version__,
+                **gateway.about,
             },
         )
+        gateway.on_listening()
         await asyncio.wait({serving, asyncio.create_task(self._leaving.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             log.error("the HTTP server ended", exc_info=serving.exception())
@@ -104,6 +136,8 @@ class _Process:
         self._flush_refusals()
         await asyncio.to_thread(gateway.spool.close)
         await asyncio.to_thread(probes.shutdown)
+        if not self._shipper.is_alive():
+            await asyncio.to_thread(gateway.on_end)
         if self._shipper.is_alive() or not serving.done():
             self._exit()  # nothing is lost: accepted requests are on disk, and the next start ends the open transaction
         return 1 if self._has_failed else 0

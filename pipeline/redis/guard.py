@@ -33,7 +33,13 @@ def main() -> None:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     try:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_guard)  # noqa: PLW1509 -- no threads here
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=die_with_guard,  # noqa: PLW1509 -- no threads here
+            close_fds=False,  # the lock of a data folder, if there is one, is held by the server too
+        )
         try:
             while server.poll() is None and not select.select([sys.stdin], [], [], LOOK_EVERY_S)[0]:
                 pass

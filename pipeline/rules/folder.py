@@ -70,11 +70,15 @@ class _Folder(NamedTuple):
 class RulesFolder:
     """Rules that follow the edits of their folder. `current` is the last version without a mistake.
 
+    `pinned` has files that hold where the default's files say nothing; with `is_pinned_above_default` they hold against them.
+
     Raises InvalidRulesError if the folder does not exist, or has mistakes when it is first read. The error lists all of them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, pinned: Layer | None = None, is_pinned_above_default: bool = False) -> None:
         self.path = path
+        self._pinned = pinned
+        self._is_pinned_above_default = is_pinned_above_default
         self.grouping_caches = GroupingCaches()
         """Shared by the groupers of all projects and of all versions of the rules."""
         self._folders: dict[str, _Folder] = {}
@@ -188,11 +192,18 @@ class RulesFolder:
                 parts.append(shared[number])
                 continue
             try:
-                parts.append(part.load([default] if own is default else [default, own], bases, self.grouping_caches))
+                parts.append(part.load(self._layers(default, own), bases, self.grouping_caches))
             except InvalidRulesError as error:
                 errors += error.errors
                 parts.append(None)
         return parts
+
+    def _layers(self, default: Layer, own: Layer) -> list[Layer]:
+        """Return the layers of a project, or of the default itself, from the weakest to the strongest."""
+        layers = [default] if own is default else [default, own]
+        if self._pinned is not None:
+            layers.insert(1 if self._is_pinned_above_default else 0, self._pinned)
+        return layers
 
 
 def load_rules(path: Path) -> Rules:

@@ -36,18 +36,32 @@ def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics
 
     Raises SettingsError if another process uses the spool, or if `trusted_proxies` holds something that is not a network.
     """
-    own, kafka = settings.gateway, settings.kafka
-    try:
-        spool = Spool(DiskFiles(Path(own.spool)), segment_bytes=own.spool_segment_bytes)
-    except SpoolInUseError as error:
-        raise SettingsError(f"gateway.spool: {error}") from None
+    kafka = settings.kafka
+    spool = open_spool(settings)
     name = f"{kafka.consumer_group}-spool-{spool.id}"
     sink = TransactionalProducer(kafka, name, metrics.kafka_error)
     source = SpoolSource(spool, KeptPosition(kafka, kafka.events_in, name), sink.register, settings.batch)
     work = ShippingWork(kafka, lambda: rules.current, metrics)
     loop = Loop(source, work, sink, metrics, DeadLetterLimit(settings.dead_letters))
+    door = make_door(settings, spool, rules, metrics)
+    about = {"brokers": kafka.brokers}
+    return Gateway(settings, door, spool, source, work, loop, rules, metrics, about)
+
+
+def open_spool(settings: Settings) -> Spool:
+    """Return the spool that the settings name. Raises SettingsError if another process uses it."""
+    own = settings.gateway
+    try:
+        return Spool(DiskFiles(Path(own.spool)), segment_bytes=own.spool_segment_bytes)
+    except SpoolInUseError as error:
+        raise SettingsError(f"gateway.spool: {error}") from None
+
+
+def make_door(settings: Settings, spool: Spool, rules: RulesFolder, metrics: GatewayMetrics) -> Door:
+    """Return what answers requests. Raises SettingsError if `trusted_proxies` holds something that is not a network."""
+    own = settings.gateway
     limits = SenderLimits(lambda: rules.current, _used_up(settings) if settings.redis.url else None)
-    door = Door(
+    return Door(
         own,
         spool,
         rules,
@@ -58,7 +72,6 @@ def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics
         api=_upload_api(settings, rules),
         tokens=settings.api.tokens,
     )
-    return Gateway(settings, door, spool, source, work, loop, rules, metrics)
 
 
 def _used_up(settings: Settings) -> FindUsedUp:

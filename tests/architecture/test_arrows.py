@@ -22,6 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"store"}),
     frozenset({"api"}),
     frozenset({"gateway"}),
+    frozenset({"serve"}),
     frozenset({"page"}),
     frozenset({"wiring"}),
     frozenset({"cli"}),
