@@ -19,8 +19,10 @@ from pipeline.cli.options import (
     report_lost,
     settings_options,
 )
+from pipeline.cli.rule_reports import print_effects
 from pipeline.grouping.explain.comparison import compare
-from pipeline.rule_tools.explanations import explain_records
+from pipeline.rule_tools.effects import prepare_events
+from pipeline.rule_tools.explanations import explain_item, explain_records
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
 from pipeline.settings.loading import load_settings
@@ -32,6 +34,7 @@ from pipeline.wiring.contexts import explain_context
 @settings_options
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each event.")
+@click.option("--pii", is_flag=True, help="Show also which filter would drop the event, and what scrubbing takes out of it.")
 @click.option(
     "--compare", "comparing", is_flag=True, help="Show whether two events are one group, and why or what differs first."
 )
@@ -44,6 +47,7 @@ def explain(
     now: float | None,
     *,
     as_json: bool,
+    pii: bool,
     comparing: bool,
 ) -> None:
     """Show the tree of values that each event groups by: which contribute, which do not and why, and which rule decided it.
@@ -57,6 +61,7 @@ def explain(
     Examples:
       pipeline explain event.json
       pipeline explain events.jsonl --json | jq .primary_hash
+      pipeline explain event.json --pii
       pipeline explain --compare a.json b.json
     """
     log_plainly()
@@ -65,8 +70,8 @@ def explain(
     context = explain_context(settings, load_rules(find_rules(settings)), now=moment)
     try:
         records = Inputs(inputs, now=moment, project_id=project, max_record_bytes=settings.input.max_record_bytes)
-        explained = explain_records(records, context, on_lost=report_lost)
         if comparing:
+            explained = explain_records(records, context, on_lost=report_lost)
             pair = [explanation for explanation, _ in zip(explained, range(3), strict=False)]
             if len(pair) != 2:
                 fail(f"--compare needs two events, and the input holds {len(pair) if len(pair) < 2 else 'more'}")
@@ -76,14 +81,18 @@ def explain(
             else:
                 print_comparison(comparison)
             return
-        explanation = None
-        for explanation in explained:
+        found = 0
+        for event in (event for record in records for event in prepare_events(record, context, on_lost=report_lost)):
+            found += 1
+            explanation = explain_item(event.item, context)
             if as_json:
-                print(orjson.dumps(explanation.to_json()).decode())
-            else:
-                print_explanation(explanation)
+                print(orjson.dumps(explanation.to_json() | (event.to_json() if pii else {})).decode())
+                continue
+            if pii:
+                print_effects(event)
+            print_explanation(explanation)
     except InputError as error:
         fail(str(error))
-    if explanation is None:
+    if not found:
         print("no event to explain", file=sys.stderr)
         sys.exit(1)

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.options import printable, stdout
+from pipeline.rule_tools.effects import PreparedEvent
 from pipeline.rule_tools.group_diff import ChangeKind, GroupChange, GroupDiff, GroupRef
 from pipeline.rule_tools.rules_diff import RuleEffect, RulesDiff
 from pipeline.rule_tools.unused_rules import UnusedRule
@@ -96,3 +97,14 @@ def print_unused(unused: list[UnusedRule], total: int) -> None:
     stdout.print(f"No event touches {len(unused):,} of {total:,} rules, {len(unused) - len(own):,} of them in the bases.")
     for rule in own:
         stdout.print(f"  [yellow]{escape(rule.file)}:{rule.line}[/]  {escape(rule.rule)}", soft_wrap=True)
+
+
+def print_effects(event: PreparedEvent) -> None:
+    """Print which filter would drop an event, and what scrubbing takes out of it: the field, what it becomes, and the rule."""
+    if event.filtered_by is not None:
+        stdout.print(f"filtered by [yellow]{escape(event.filtered_by)}[/]", soft_wrap=True)
+    if not event.removed:
+        stdout.print("scrubbing takes nothing", style="dim")
+    for (rule, field), text in sorted(event.removed.items(), key=lambda effect: effect[0][1]):
+        shown = escape(printable(text))
+        stdout.print(f"scrubbed  [cyan]{escape(field)}[/] becomes {shown}  [dim]{escape(rule)}[/]", soft_wrap=True)

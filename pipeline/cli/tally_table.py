@@ -32,6 +32,8 @@ def print_tally(tally: Tally, out: Path, *, as_json: bool) -> None:
     table.add_row("records", f"{tally.records:,}")
     table.add_row("events", f"{tally.events:,}", style="green")
     table.add_row("groups", f"{tally.groups:,}")
+    for kind, number in sorted(tally.errors.items()):
+        table.add_row(f"events with an error: {kind}", f"{number:,}", style="yellow")
     for (fate, reason), quantity in sorted(tally.outcomes.items(), key=str):
         table.add_row(f"outcome {fate}" + (f": {reason}" if reason else ""), f"{quantity:,}")
     for (stage, reason), number in sorted(tally.dead_letters.items()):

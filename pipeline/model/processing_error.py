@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+KINDS = (
+    "invalid_data", "missing_attribute", "invalid_attribute", "value_too_long", "future_timestamp", "past_timestamp",
+    "clock_drift", "js_no_source", "js_invalid_source", "js_invalid_sourcemap_location", "js_missing_sources_content",
+)  # fmt: skip
+"""Types of entries that the pipeline itself makes. Senders may send others."""
+OTHER = "other"
 
 _MAX_SHOWN = 200
 _STORABLE = 2**63
@@ -36,3 +45,12 @@ def add_errors(event: dict[str, Any], errors: list[dict[str, Any]]) -> None:
     elif sent is not None:
         errors = [*errors, invalid_data("errors", sent)]
     event["errors"] = errors
+
+
+def count_kinds(events: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Return how many of the events have an entry of each kind. Kinds that only senders know are counted as `OTHER`."""
+    return Counter(
+        kind
+        for event in events
+        for kind in {error["type"] if error["type"] in KINDS else OTHER for error in event.get("errors") or ()}
+    )

@@ -147,6 +147,14 @@ OUTCOMES = Metric(
     "Outcomes of what was received. Their sum is everything received, except dead letters.",
     "rate_limited: a quota is used up, see `pipeline quotas show`. invalid: an SDK or a proxy sends damaged events.",
 )
+EVENTS_WITH_ERRORS = Metric(
+    "pipeline_events_with_errors",
+    Kind.COUNTER,
+    "events",
+    ("kind",),
+    "Stored events with a processing error of each kind: what was repaired, refused or could not be resolved.",
+    "invalid_data: an SDK sends what normalization refuses. js_no_source: a build was not uploaded. See the event's `errors`.",
+)
 DEAD_LETTERS = Metric(
     "pipeline_dead_letters",
     Kind.COUNTER,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
+from pipeline.model import processing_error
 from pipeline.model.outcome import Outcome
 from pipeline.observability import metric_defs as defs
 from pipeline.observability.metric_defs import Kind, Metric
@@ -51,6 +52,8 @@ class WorkerMetrics:
         self._recent_totals: dict[str, dict[tuple[str, ...], float]] = {}
         for result in ("loaded", "refused"):  # A series that begins with its first refusal shows no increase.
             self._of(defs.RULES_RELOADS).labels(result)
+        for kind in (*processing_error.KINDS, processing_error.OTHER):
+            self._of(defs.EVENTS_WITH_ERRORS).labels(kind)
         for why in BREAKS:
             self._of(defs.INPUT_BREAKS).labels(why)
         for stage, reason in DEAD_LETTERS:
@@ -70,11 +73,15 @@ class WorkerMetrics:
         new_groups: int,
         outcomes: Iterable[Outcome],
         dead: Iterable[tuple[str, str]],
+        errors: Mapping[str, int],
         stage_s: Mapping[str, float],
         run_s: float,
         commit_s: float,
     ) -> None:
-        """Count a batch that was committed. `dead` holds the stage and the reason of each dead letter."""
+        """Count a batch that was committed. `dead` holds the stage and the reason of each dead letter.
+
+        `errors` holds the number of events with a processing error, by kind.
+        """
         self._of(defs.RECORDS).inc(records)
         self._of(defs.BATCH_RECORDS).observe(records)
         self._of(defs.BATCH_BYTES).observe(size_bytes)
@@ -89,6 +96,8 @@ class WorkerMetrics:
             by_reason[outcome.fate.label, outcome.reason or "", outcome.category.label] += outcome.quantity
         for labels, quantity in by_reason.items():
             self._of(defs.OUTCOMES).labels(*labels).inc(quantity)
+        for kind, number in errors.items():
+            self._of(defs.EVENTS_WITH_ERRORS).labels(kind).inc(number)
         for (stage, reason), number in Tally(dead).items():
             self._of(defs.DEAD_LETTERS).labels(stage, reason).inc(number)
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, describe_failure
+from pipeline.model.event import as_json
+from pipeline.model.processing_error import count_kinds
 from pipeline.model.record import Record
 from pipeline.quotas.ledger import Polled
 from pipeline.runtimes.garbage import GarbageBetweenBatches
@@ -27,13 +29,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of a run so far. `outcomes` counts quantities by fate and reason, `dead_letters` by stage and reason."""
+    """Counts of a run so far. `outcomes` counts quantities by fate and reason, `dead_letters` by stage and reason.
+
+    `errors` counts events with a processing error by its kind.
+    """
 
     records: int = 0
     events: int = 0
     groups: int = 0
     outcomes: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
     stage_s: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.perf_counter)
 
@@ -42,6 +48,7 @@ class Tally:
         self.records += records
         self.events += len(result.events)
         self.groups += sum(item.is_new_group for item in result.events)
+        self.errors += count_kinds(as_json(item.event) for item in result.events)
         for outcome in result.outcomes:
             self.outcomes[outcome.fate.label, outcome.reason] += outcome.quantity
         for letter in result.dead:
@@ -65,6 +72,7 @@ class Tally:
             "outcomes": outcomes,
             "dead_letters": sum(self.dead_letters.values()),
             "dead_letters_by_stage": {f"{stage}: {reason}": n for (stage, reason), n in sorted(self.dead_letters.items())},
+            "events_with_errors": dict(sorted(self.errors.items())),
             "duration_s": round(time.perf_counter() - self.started, 3),
             "stages": {stage: round(seconds, 6) for stage, seconds in self.stage_s.items()},
         }

@@ -11,6 +11,8 @@ from pipeline.kafka.batch import KafkaBatch, project_of
 from pipeline.kafka.lag import LagWatch
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import describe_failure
+from pipeline.model.event import as_json
+from pipeline.model.processing_error import count_kinds
 from pipeline.model.record import Outputs
 from pipeline.observability.prometheus_metrics import WorkerMetrics
 from pipeline.quotas.ledger import Polled
@@ -113,6 +115,7 @@ class StageWork:
             new_groups=sum(item.is_new_group for item in done.events),
             outcomes=done.outcomes,
             dead=[(letter.stage, letter.reason) for letter in done.dead],
+            errors=count_kinds(as_json(item.event) for item in done.events),
             stage_s=done.stage_s,
             run_s=run_s,
             commit_s=commit_s,

@@ -38,6 +38,7 @@ def test_outcomes_are_added_up_by_reason() -> None:
         new_groups=1,
         outcomes=[outcome, outcome],
         dead=[],
+        errors={"invalid_data": 2},
         stage_s={"group": 0.5},
         run_s=1,
         commit_s=1,
@@ -45,6 +46,8 @@ def test_outcomes_are_added_up_by_reason() -> None:
     page = metrics.page().decode()
     assert 'pipeline_outcomes_total{category="error",outcome="filtered",reason="localhost"} 2.0' in page
     assert 'pipeline_stage_seconds_total{stage="group"} 0.5' in page
+    assert 'pipeline_events_with_errors_total{kind="invalid_data"} 2.0' in page
+    assert 'pipeline_events_with_errors_total{kind="js_no_source"} 0.0' in page
 
 
 def test_a_partition_that_is_gone_leaves_no_series() -> None:
