@@ -128,7 +128,7 @@ KINDS: Mapping[str, tuple[str, Callable[[re.Match[str]], str | None]]] = {
     "jwt": (r"\beyJ[\w-]{4,}+\.[\w-]{4,}+(?:\.[\w-]*+)*", _named("jwt")),
     "ulid": (r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b", _named("ulid")),
     "access_key": (r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b", _named("access_key")),
-    "react_key": (r"(?<=__react)(?P<react>\w{3,40}\$)[0-9a-z]++", lambda match: f"{match['react']}<random_id>"),
+    "react_key": (r"(?<!\w)(?P<react>__react\w{3,40}\$)[0-9a-z]++", lambda match: f"{match['react']}<random_id>"),
     "temporary": (
         (
             r"(?P<folder>/(?:private/)?(?:var/)?tmp/|(?P<mac_folder>/(?:private/)?var/folders/\w\w/)|[\\/](?:Temp|TEMP|temp)[\\/]{1,2})"
@@ -137,7 +137,7 @@ KINDS: Mapping[str, tuple[str, Callable[[re.Match[str]], str | None]]] = {
         _temporary,
     ),
     "asset": (
-        r"(?<![\w@-])[\w.~-]++(?<=\.js|css|map|mjs|cjs|jsx|tsx|asm|ff2|off|png|jpg|svg|gif|ebp|son|\.ts|vue|ttf|ico)",
+        r"(?<![\w@-])\w[\w.~-]*+(?<=\.js|css|map|mjs|cjs|jsx|tsx|asm|ff2|off|png|jpg|svg|gif|ebp|son|\.ts|vue|ttf|ico)",
         _asset,
     ),
     "pod": (
@@ -154,11 +154,27 @@ KINDS: Mapping[str, tuple[str, Callable[[re.Match[str]], str | None]]] = {
 """The kinds by name, in order of preference. Each has a pattern, and a function that returns the replacement of a match, or
 None to keep it."""
 
-_MAY_HOLD = re.compile(
-    r"""[A-Za-z_$]\d|\d[A-Za-z]|["'][ ]?:[ ]?["']|/tmp/|[\\/]T(?:emp|EMP)[\\/]|/folders/|__react|[A-Za-z0-9][_-][A-Za-z0-9]{8}""",
-    re.ASCII,
+_START = r"""(?=(?<!\w)(?:M|\d\w|\w[^\s\d_$:.-]{0,40}[\d_$:.-])|["'/\\])"""
+"""Every kind begins with a word that has more than letters in it, at a quote or at a slash. Other places cost one look."""
+
+_MIXED = re.compile(r"[A-Za-z_$]\d|\d[A-Za-z]|[_-][A-Za-z0-9]{8}", re.ASCII)
+_SIGNS = (
+    '":',
+    "':",
+    '" :',
+    "' :",
+    "/tmp/",  # noqa: S108 -- a piece of a message
+    "Temp",
+    "TEMP",
+    "temp",
+    "/folders/",
+    "Minified",
 )
-"""Matches in every message that holds a token. Most messages do not match, and are not searched."""
+
+
+def _may_hold(text: str) -> bool:
+    """Whether a text may have a token. It saves most messages the search."""
+    return _MIXED.search(text) is not None or any(sign in text for sign in _SIGNS)
 
 
 class TokenReplacer:
@@ -168,14 +184,13 @@ class TokenReplacer:
 
     def __init__(self, kept: frozenset[str] = frozenset()) -> None:
         alternatives = "|".join(f"(?P<{kind}>{pattern})" for kind, (pattern, _) in KINDS.items())
-        self._pattern = re.compile(alternatives, re.VERBOSE)
+        self._pattern = re.compile(f"{_START}(?:{alternatives})", re.VERBOSE)
         self._renders = {kind: _kept if kind in kept else render for kind, (_, render) in KINDS.items()}
 
     def __call__(self, text: str) -> str:
         """Return the text with tokens replaced."""
-        return self._pattern.sub(self._replace, text) if _MAY_HOLD.search(text) else text
+        return self._pattern.sub(self._replace, text) if _may_hold(text) else text
 
     def _replace(self, match: re.Match[str]) -> str:
-        kind = next(kind for kind in KINDS if match.group(kind) is not None)
-        replaced = self._renders[kind](match)
+        replaced = self._renders[match.lastgroup or ""](match)
         return match[0] if replaced is None else replaced

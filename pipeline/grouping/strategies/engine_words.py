@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from pipeline.grouping.strategies.pattern_literals import literal_in
+
 MAX_CHARS = 512
 """A longer text is nobody's standard message."""
 
@@ -347,8 +349,10 @@ TABLES: Mapping[str, Sequence[Equal]] = {"2026-12-01": _TABLE_2026_12}
 """The tables by date. Within one, the first row that fits counts."""
 
 _COMPILED = {
-    date: [(row, re.compile(pattern, re.DOTALL)) for row in table for pattern, _ in row.forms] for date, table in TABLES.items()
+    date: [(literal_in(pattern), row, re.compile(pattern, re.DOTALL)) for row in table for pattern, _ in row.forms]
+    for date, table in TABLES.items()
 }
+"""The forms of each table: a text that each match contains, the row, and the pattern."""
 _PREFIX = re.compile(r"(?:Uncaught )?(?:\(in promise\):? )?(?:[A-Z]\w*(?:Error|Exception): )?")
 
 
@@ -374,9 +378,8 @@ def type_in_common(kind: str, text: str, table: str) -> str:
 def _find(text: str, table: str) -> Said | None:
     prefix = _PREFIX.match(text)
     rest = text[prefix.end() :] if prefix is not None else text
-    for row, pattern in _COMPILED[table]:
-        found = pattern.fullmatch(rest)
-        if found is not None:
+    for literal, row, pattern in _COMPILED[table]:
+        if literal in rest and (found := pattern.fullmatch(rest)) is not None:
             groups = found.groupdict()
             if groups.get("name2"):
                 groups["name"] = groups["name2"]

@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from lru import LRU
+
+from pipeline.grouping.strategies.pattern_literals import literal_in
+
 Part = Literal["module", "function", "filename"]
+
+MAX_CACHED = 16_384
+MAX_CACHED_CHARS = 200
+"""The names whose result is cached, and how long each may be: together some 10 MB. Stacks share most of their names."""
 
 MAX_NAME_CHARS = 1_024
 """A longer name is left as it is. SDKs and normalization allow a few hundred characters."""
@@ -24,6 +32,7 @@ class GeneratedName:
     """One kind of name. `pattern` is what changes from build to build, with what it stands beside; `kept` is what is left.
 
     `platforms` are those whose names are cleaned, and `parts` the parts of a frame. `example` is a name and what it becomes.
+    Every name that the pattern matches contains `mark`, which saves trying the pattern on other names.
     """
 
     kind: str
@@ -32,32 +41,43 @@ class GeneratedName:
     pattern: re.Pattern[str]
     kept: str
     example: tuple[str, str]
+    mark: str
 
 
-@dataclass(frozen=True)
 class Table:
     """The rows of one date, and for each platform and part those that apply, in order."""
 
-    rows: Sequence[GeneratedName]
-    _applying: dict[tuple[str, Part], tuple[GeneratedName, ...]] = field(default_factory=dict)
+    def __init__(self, *rows: GeneratedName) -> None:
+        self.rows = rows
+        self._applying: dict[tuple[str, Part], list[GeneratedName]] = {}
+        for row in rows:
+            for platform in row.platforms:
+                for part in row.parts:
+                    self._applying.setdefault((platform, part), []).append(row)
+        self._cached: LRU[tuple[str, str, Part], tuple[str, str | None]] = LRU(MAX_CACHED)
 
     def clean(self, name: str, platform: str, part: Part) -> tuple[str, str | None]:
         """Return a name as it is grouped by, and the kinds of generated names that it held, or None if it held none."""
         rows = self._applying.get((platform, part))
-        if rows is None:
-            if not any(platform in row.platforms for row in self.rows):  # any text can be a platform of a frame
-                return name, None
-            rows = tuple(row for row in self.rows if platform in row.platforms and part in row.parts)
-            self._applying[platform, part] = rows
-        if not rows or len(name) > MAX_NAME_CHARS:
+        if rows is None or len(name) > MAX_NAME_CHARS:
             return name, None
-        kinds = []
-        for row in rows:
+        found = self._cached.get((name, platform, part))
+        if found is None:
+            found = _clean(name, rows)
+            if len(name) <= MAX_CACHED_CHARS:
+                self._cached[name, platform, part] = found
+        return found
+
+
+def _clean(name: str, rows: Sequence[GeneratedName]) -> tuple[str, str | None]:
+    kinds = []
+    for row in rows:
+        if row.mark in name:
             cleaned = row.pattern.sub(row.kept, name)
             if cleaned != name:
                 kinds.append(row.kind)
                 name = cleaned
-        return name, ", ".join(kinds) or None
+    return name, ", ".join(kinds) or None
 
 
 def _rows(platforms: str, *rows: tuple[str, str, str, str, str, str]) -> list[GeneratedName]:
@@ -70,6 +90,7 @@ def _rows(platforms: str, *rows: tuple[str, str, str, str, str, str]) -> list[Ge
             re.compile(pattern),
             kept,
             (example, cleaned),
+            literal_in(pattern),
         )
         for kind, parts, pattern, kept, example, cleaned in rows
     ]
@@ -468,6 +489,6 @@ _PYTHON = _rows(
 )
 
 TABLES: Mapping[str, Table] = {
-    "2026-12-01": Table((*_JVM, *_DOTNET, *_IL2CPP, *_NATIVE, *_GO, *_ERLANG, *_RUBY, *_PHP, *_PYTHON)),
+    "2026-12-01": Table(*_JVM, *_DOTNET, *_IL2CPP, *_NATIVE, *_GO, *_ERLANG, *_RUBY, *_PHP, *_PYTHON),
 }
 """The tables by date."""

@@ -6,6 +6,7 @@ See docs/spec/grouping.md, "The project's own configuration".
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SUFFIX = r"(?:\.(?:min|chunk|bundle|esm|module|prod|worker|legacy))*(?:\.[cm]?[jt]sx?)?$"
 _CANDIDATE = re.compile(rf"(?<=[^/.-])[.-]([A-Za-z0-9_]{{6,64}})(?={_SUFFIX})", re.ASCII)
@@ -25,6 +26,7 @@ _WORDS = re.compile(rf"{_WORD}(?:_{_WORD})*")
 _ALL_KINDS = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)")
 
 MAX_NAME_CHARS = 1_024
+MAX_CACHED_FOLDERS = 4_096
 
 _LANGUAGES = (
     "aa|ab|af|ak|am|an|ar|as|av|ay|az|ba|be|bg|bh|bi|bm|bn|bo|br|bs|ca|ce|ch|co|cs|cu|cv|cy|da|de|dv|dz|ee|el|en|eo|es|et|eu|fa"
@@ -45,6 +47,7 @@ _SEGMENT_KINDS = {
 _SEGMENT = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _SEGMENT_KINDS.items()), re.ASCII)
 _VERSION_AT_END = re.compile(r"(?<=.)([@_-])[vV]?\d+(?:\.\d+)+(?:[-+][\w.+-]+)?$", re.ASCII)
 _VERSION_OF_FILE = re.compile(rf"(?<=.)([@_.-])[vV]?\d+(?:\.\d+)+(?:-(?:alpha|beta|rc|next)[\d.]*)?(?={_SUFFIX})", re.ASCII)
+_DIGIT = re.compile(r"\d")
 _ONLY_HASH = re.compile(r"(?:[0-9a-f]{32,64}|[0-9A-F]{32,64})(?=\.\w{1,8}$|$)", re.ASCII)
 
 
@@ -54,7 +57,7 @@ def strip_file_version(name: str) -> str:
     >>> strip_file_version("jquery-3.6.0.min.js"), strip_file_version("0123456789abcdef0123456789abcdef.php")
     ('jquery-<version>.min.js', '<hash>.php')
     """
-    if len(name) > MAX_NAME_CHARS:
+    if len(name) > MAX_NAME_CHARS or not _DIGIT.search(name):
         return name
     return _VERSION_OF_FILE.sub(r"\1<version>", _ONLY_HASH.sub("<hash>", name) if _ONLY_HASH.match(name) else name)
 
@@ -71,8 +74,13 @@ def strip_segments(path: str) -> str:
     """
     if len(path) > MAX_NAME_CHARS:
         return path
-    *folders, name = path.split("/")
-    return "/".join([*map(_without_variables, folders), _VERSION_OF_FILE.sub(r"\1<version>", name)])
+    folders, _, name = path.rpartition("/")
+    return f"{_without_variables_in(folders)}/{strip_file_version(name)}"
+
+
+@lru_cache(MAX_CACHED_FOLDERS)
+def _without_variables_in(folders: str) -> str:
+    return "/".join(map(_without_variables, folders.split("/")))
 
 
 def _without_variables(segment: str) -> str:

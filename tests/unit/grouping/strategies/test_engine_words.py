@@ -6,6 +6,7 @@ import pytest
 from support.growth import grows_linearly
 
 from pipeline.grouping.strategies.engine_words import MAX_CHARS, TABLES, Equal, Said, in_common_words, type_in_common
+from pipeline.grouping.strategies.pattern_literals import literal_in
 
 DATE = "2026-12-01"
 
@@ -81,3 +82,19 @@ def test_a_type_is_shared_only_among_the_types_of_engines() -> None:
 )
 def test_the_cost_of_a_hostile_text_stays_small(piece: str) -> None:
     assert grows_linearly(lambda size: in_common_words((piece * size)[:size], DATE), MAX_CHARS // 4)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literal"),
+    [
+        (r"(?P<name>\w+) is not a function\.?", " is not a function"),
+        (r"[\].)'(]abc[^]x]de", "abc"),
+        (r"ab?cd*", "a"),
+        (r"abc|d", ""),
+        (r"(a|b){2,3}x\.y", "x.y"),
+        (r"a{2}bc\d+efg", "efg"),
+        (r"\bx\(yz\)", "x(yz)"),
+    ],
+)
+def test_the_literal_of_a_pattern_is_in_every_match(pattern: str, literal: str) -> None:
+    assert literal_in(pattern) == literal
