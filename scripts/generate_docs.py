@@ -98,11 +98,11 @@ METRICS_BEGIN, METRICS_END = "<!-- metrics: generated -->", "<!-- end of metrics
 def operations() -> str:
     """Return docs/operations.md with the table of metrics between its two marks."""
     sys.path.insert(0, str(ROOT))
-    from pipeline.observability.metric_defs import GATEWAY_METRICS, METRICS, STORE_METRICS  # noqa: PLC0415 -- found only with the repository on the path
+    from pipeline.observability.metric_defs import API_METRICS, GATEWAY_METRICS, METRICS, STORE_METRICS  # noqa: PLC0415 -- found only with the repository on the path
 
     before, _, rest = (ROOT / "docs/operations.md").read_text().partition(METRICS_BEGIN)
     lines = ["", "| metric | kind | unit | labels | what | if it is high |", "|---|---|---|---|---|---|"]
-    for metric in dict.fromkeys((*METRICS, *GATEWAY_METRICS, *STORE_METRICS)):
+    for metric in dict.fromkeys((*METRICS, *GATEWAY_METRICS, *STORE_METRICS, *API_METRICS)):
         name = metric.name + ("_total" if metric.kind == "counter" else "")
         labels = ", ".join(metric.labels)
         lines.append(f"| `{name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} | {metric.when_high} |")

@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "Show why events group as they do.",
     "gateway": "Accept events from SDKs over HTTP and bring them to Kafka.",
     "worker": "Process events from Kafka.",
+    "api": "Serve what is stored to sentry-cli and other tools over HTTP.",
     "store": "Bring events and outcomes from Kafka into ClickHouse.",
     "rules": "Check rules, and preview a change of them.",
     "groups": "Merge or split groups by hand.",

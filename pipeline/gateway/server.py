@@ -13,10 +13,11 @@ from collections.abc import AsyncIterable, AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from pipeline.api.door import ApiDoor
+from pipeline.api.routes import Api
 from pipeline.gateway.abuse import RequestLimit
 from pipeline.gateway.accepting import OTLP, Inspected, Sender, admit, inspect, report_origin
 from pipeline.gateway.answers import CORS, PREFLIGHT, RefusedItemError, accepted, accepted_hyphenated, accepted_otlp, pixel
-from pipeline.gateway.api_door import ApiDoor
 from pipeline.gateway.limits import (
     ABUSE_REASON,
     UNLIMITED,
@@ -47,7 +48,6 @@ from pipeline.spool.errors import SpoolError
 from pipeline.spool.segment import MAX_INLINE_BODY_BYTES
 from pipeline.spool.spool import Spool
 from pipeline.spool.writer import StagedBody
-from pipeline.uploads.api import UploadApi
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Door:
         *,
         is_unknown_refused: bool,
         trusted: tuple[Network, ...],
-        api: UploadApi | None = None,
+        api: Api,
         tokens: tuple[str, ...] = (),
     ) -> None:
         self._spool = spool

@@ -399,3 +399,23 @@ STORE_METRICS: tuple[Metric, ...] = (
     REPORTS_SUPPRESSED,
 )
 """What `pipeline store` exposes."""
+
+API_REQUESTS = Metric(
+    "pipeline_api_requests",
+    Kind.COUNTER,
+    "requests",
+    ("status",),
+    "Answers of the read API by status.",
+    "503: ClickHouse is away. 400 with a query that costs too much: see pipeline_api_request_seconds. 500: read the log.",
+)
+API_REQUEST_SECONDS = Metric(
+    "pipeline_api_request_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    (),
+    "Time from a request's header to its answer.",
+    "Above a second: see the dashboard's slow queries; ask about less time, or give ClickHouse more cores.",
+    _SECONDS,
+)
+
+API_METRICS: tuple[Metric, ...] = (API_REQUESTS, API_REQUEST_SECONDS, REPORTS_SUPPRESSED)

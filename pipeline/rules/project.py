@@ -26,6 +26,7 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     slug: str = ""
     organization: Number = 1
+    organization_slug: str = ""
     keys: tuple[ProjectKey, ...] = ()
     allowed_origins: tuple[str, ...] = ("*",)
     retention_days: Days = 90

@@ -207,8 +207,12 @@ class WebSettings(Section, frozen=True):
 
 
 class ApiSettings(Section, frozen=True):
-    """Who may use the endpoints under /api/0/."""
+    """The endpoints under /api/0/: where `pipeline api` listens, and who may use them there, in the gateway and in serve."""
 
+    listen: Name = "127.0.0.1:3001"
+    """host:port of `pipeline api`. TLS is the business of a proxy in front."""
+    public_url: str | None = None
+    """The URL that people reach the API by, such as https://errors.example.com. None: http:// and the Host it asked."""
     tokens: tuple[str, ...] = ()
     """Bearer tokens, each of which may do everything. Empty: only this machine itself may, by a loopback address."""
 

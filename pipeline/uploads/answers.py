@@ -1,10 +1,10 @@
-"""Answers of the API under `/api/0/`, and the errors that become one."""
+"""Requests to the API under `/api/0/`, answers, and the errors that become one."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import orjson
+import msgspec
 
 
 class ApiRequest(NamedTuple):
@@ -14,17 +14,19 @@ class ApiRequest(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
+    query: str = ""
 
 
 class ApiAnswer(NamedTuple):
-    """A status and JSON. sentry-cli reads nothing but `application/json`."""
+    """A status and JSON. sentry-cli reads nothing but `application/json`. `headers` are further ones, such as Link."""
 
     status: int
     body: Any
+    headers: tuple[tuple[str, str], ...] = ()
 
     def text(self) -> bytes:
         """Return the body's JSON, or nothing for a status without a body."""
-        return b"" if self.body is None else orjson.dumps(self.body)
+        return b"" if self.body is None else msgspec.json.encode(self.body)
 
 
 class ApiError(Exception):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.api.routes import Api
 from pipeline.gateway.limits import FindUsedUp, SenderLimits, Senders
 from pipeline.gateway.origins import Network
 from pipeline.gateway.process import Gateway
@@ -26,8 +26,7 @@ from pipeline.settings.schema import Settings
 from pipeline.spool.errors import SpoolInUseError
 from pipeline.spool.files import DiskFiles
 from pipeline.spool.spool import Spool
-from pipeline.uploads.api import UploadApi
-from pipeline.wiring.artifacts import open_blobs, open_store
+from pipeline.wiring.api import upload_api
 from pipeline.wiring.redis import connect_redis
 
 
@@ -69,7 +68,7 @@ def make_door(settings: Settings, spool: Spool, rules: RulesFolder, metrics: Gat
         metrics,
         is_unknown_refused=settings.input.unknown_projects == "reject",
         trusted=_networks(own.trusted_proxies),
-        api=_upload_api(settings, rules),
+        api=Api(None, upload_api(settings, rules, settings.gateway.public_url)),
         tokens=settings.api.tokens,
     )
 
@@ -87,20 +86,6 @@ def _used_up(settings: Settings) -> FindUsedUp:
         return find_used_up(clients[0], senders, now)
 
     return find
-
-
-def _upload_api(settings: Settings, rules: RulesFolder) -> UploadApi | None:
-    """Return the endpoints of sentry-cli, or None if no artifact store is configured."""
-    if not settings.artifacts.url:
-        return None
-    return UploadApi(
-        open_store(settings.artifacts),
-        open_blobs(settings.artifacts),
-        lambda: rules.current,
-        time.time,
-        max_file_bytes=settings.artifacts.max_file_bytes,
-        public_url=settings.gateway.public_url,
-    )
 
 
 def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:

@@ -13,7 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline.observability.metric_defs import GATEWAY_METRICS, METRICS, STORE_METRICS
+from pipeline.observability.metric_defs import API_METRICS, GATEWAY_METRICS, METRICS, STORE_METRICS
 from pipeline.rules.folder import load_rules
 from pipeline.settings.loading import load_settings, variables
 
@@ -34,7 +34,7 @@ KUBERNETES_VERSION = "1.33"
 
 EXPOSED = {
     metric.name + suffix
-    for metric in (*METRICS, *GATEWAY_METRICS, *STORE_METRICS)
+    for metric in (*METRICS, *GATEWAY_METRICS, *STORE_METRICS, *API_METRICS)
     for suffix in ("", "_total", "_bucket", "_count", "_sum")
 }
 

@@ -6,12 +6,14 @@ TooExpensiveError if a query went over its limits. This file is long because it 
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
+from cachetools import TTLCache
 
 from pipeline.clickhouse.client import Client, Rows
 from pipeline.store.columns import NIL
@@ -50,6 +52,8 @@ from pipeline.store.queries.sql import FIRST, Overrides, Statement, ask_events, 
 from pipeline.store.queries.sql_facets import ask_facets, ask_outcomes, ask_tag_values
 
 MAX_PROJECTS = 1_000
+OVERRIDES_KEPT_S = 1.0
+"""A merge, an unmerge or a deletion is seen at most this much later."""
 MAX_BUCKETS = 10_000
 FOREVER = timedelta(days=36_500)
 
@@ -84,6 +88,8 @@ class Queries:
     def __init__(self, client: Client, limits: QueryLimits | None = None) -> None:
         self._client = client
         self._settings = (limits or QueryLimits()).settings()
+        self._known_overrides: TTLCache[tuple[int, ...], Overrides] = TTLCache(1_000, OVERRIDES_KEPT_S)
+        self._lock = threading.Lock()
 
     def table(self, question: EventQuestion) -> list[dict[str, Any]]:
         """Return the measures of each combination of keys, under `key0`, `key1`, ... and the measures' names."""
@@ -283,7 +289,16 @@ class Queries:
         return [event_summary(row) for row in found.rows]
 
     def _overrides(self, extent: Extent) -> Overrides:
-        """Return which kinds of overrides the projects have."""
+        """Return which kinds of overrides the projects have, as of the last second."""
+        with self._lock:
+            known = self._known_overrides.get(extent.projects)
+        if known is None:
+            known = self._find_overrides(extent)
+            with self._lock:
+                self._known_overrides[extent.projects] = known
+        return known
+
+    def _find_overrides(self, extent: Extent) -> Overrides:
         parameters = {"projects": list(extent.projects)}
         mine = "WHERE project_id IN {projects:Array(UInt64)}"
         sql = (

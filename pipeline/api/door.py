@@ -1,31 +1,30 @@
-"""Handles requests of sentry-cli under `/api/0/`: checks access, reads the body, and calls the upload API.
-
-The spool is not used.
-"""
+"""The way of a request under `/api/0/`: access, body, endpoint, in this order. Gateway, api and serve let requests in by it."""
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+from pipeline.api.routes import Api
 from pipeline.http.answers import JSON, Answer, RefusedRequestError, body_too_large
 from pipeline.http.bodies import Bodies
 from pipeline.http.decoding import decoded, limited, parse_encodings
 from pipeline.http.exchange import Exchange, Request, content_length
-from pipeline.spool.writer import StagedBody
 from pipeline.uploads.access import may_use_api
 from pipeline.uploads.answers import ApiAnswer, ApiRequest
-from pipeline.uploads.api import UploadApi
 from pipeline.uploads.chunks import MAX_REQUEST_BYTES
 
-API_THREADS = 2
-"""How many requests of sentry-cli are handled at a time. Each holds the chunks of a request twice in memory."""
+API_THREADS = 4
+"""How many requests are answered at a time. An upload holds its request's chunks, twice."""
+_NO_SNIFFING = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"))
+"""Answers hold texts of strangers. No browser may take them for a page, or keep them."""
 
 
 class ApiDoor:
-    """Serves `/api/0/`. The artifact store may be slow, so it is called in threads of this object."""
+    """Serves `/api/0/`. ClickHouse and the artifact store may be slow, so they are asked in threads of this object."""
 
-    def __init__(self, api: UploadApi | None, tokens: tuple[str, ...], bodies: Bodies[StagedBody]) -> None:
+    def __init__(self, api: Api, tokens: tuple[str, ...], bodies: Bodies[Any]) -> None:
         self._api = api
         self._tokens = tokens
         self._bodies = bodies
@@ -33,7 +32,7 @@ class ApiDoor:
 
     async def answer(self, request: Request, protocol: Exchange, peer: str) -> Answer:
         """Answer one request. `peer` is the address of its connection."""
-        if self._api is None:
+        if self._api.is_empty:
             return RefusedRequestError(404, "not found", "uploads need an artifact store: --artifacts").answer()
         if not may_use_api(request.headers, peer, self._tokens):
             return RefusedRequestError(401, "authentication credentials were not provided, or are wrong").answer()
@@ -42,16 +41,16 @@ class ApiDoor:
             body = await self._bodies.receive(protocol, content_length(request.headers), MAX_REQUEST_BYTES)
         except RefusedRequestError as refused:
             return refused.answer()
-        api = self._api
 
-        def ask() -> ApiAnswer:
+        def ask() -> tuple[ApiAnswer, bytes]:
             plain = b"".join(limited(decoded(body.pieces(), encodings), MAX_REQUEST_BYTES, body_too_large))
-            return api.answer(ApiRequest(request.method, request.path, dict(request.headers), plain))
+            answer = self._api.answer(ApiRequest(request.method, request.path, dict(request.headers), plain, request.query))
+            return answer, answer.text()
 
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+            answer, text = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         except RefusedRequestError as refused:
             return refused.answer()
         finally:
             body.discard()
-        return Answer(answer.status, answer.text(), (JSON,))
+        return Answer(answer.status, text, (JSON, *_NO_SNIFFING, *((name.lower(), value) for name, value in answer.headers)))
