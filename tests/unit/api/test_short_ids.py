@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.api.short_ids import ShortId, parse_short_id, encode_short_id
+from pipeline.api.short_ids import ShortId, encode_short_id, parse_short_id
 
 
 @given(st.from_regex("[A-Z0-9][A-Z0-9_-]{0,20}", fullmatch=True), st.integers(0, 2**64 - 1))
