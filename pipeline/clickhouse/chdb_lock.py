@@ -1,4 +1,4 @@
-"""Who owns a chdb folder: a lock beside it that names the process, since chdb itself only says that it cannot start."""
+"""A lock beside a chdb folder that names the process that owns it. chdb itself only reports that it cannot start."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _held: dict[str, BinaryIO] = {}
 
 
 class PathInUseError(SettingsError):
-    """Another process has opened the chdb folder. The text says which one."""
+    """Another process has opened the chdb folder. The message says which one."""
 
 
 def own_folder(path: str) -> None:
-    """Lock a chdb folder for this process. Raises PathInUseError, or OSError where no lock file can be made.
+    """Lock a chdb folder for this process. Raises PathInUseError, or OSError if the lock file cannot be created.
 
-    The lock goes with the process, however it ends.
+    The lock ends with the process, also after a kill -9.
     """
     folder = Path(os.path.realpath(path))
     if str(folder) in _held:

@@ -1,4 +1,4 @@
-"""What ClickHouse's errors mean for a caller: wait, give up, or look at the row."""
+"""Sorts ClickHouse's errors by what a caller must do: wait, give up, or look at the row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class AwayError(RetryableError):
         super().__init__(SERVICE, detail, RETRY_IN_S)
 
     def __reduce__(self) -> tuple[type[AwayError], tuple[str]]:
-        """Return what pickle makes it again from."""
+        """Return the class and the arguments for pickle."""
         return type(self), (self.detail,)
 
 
@@ -31,7 +31,7 @@ class RefusedError(Exception):
         self.code = code
 
     def __str__(self) -> str:
-        """Print as `clickhouse: what it said`."""
+        """Return `clickhouse: <detail>`."""
         return f"clickhouse: {self.detail}"
 
 

@@ -1,4 +1,4 @@
-"""Values of columns, and why a message has none."""
+"""Converts values of messages into values of columns, or says why a message cannot become a row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.model.storage_message import LAST_SECOND
 
 LARGEST_ID = 2**64
 NIL = "00000000-0000-0000-0000-000000000000"
-"""Stands for no id: the columns of ids hold no null."""
+"""Stands for a missing id, because columns of ids hold no null."""
 ZERO_TIME = "1970-01-01 00:00:00.000"
 
 
@@ -39,7 +39,7 @@ class NoRowError(Exception):
 
 
 def text(value: Any) -> str:
-    """Return a value of any type as text, "" for none.
+    """Return a value of any type as text, "" for None.
 
     >>> text(None), text("a"), text(5), text(True), text({"a": 1})
     ('', 'a', '5', 'True', '{"a":1}')
@@ -54,7 +54,10 @@ def text(value: Any) -> str:
 
 
 def parse_time(written: str) -> float | None:
-    """Return an ISO 8601 time in epoch seconds, UTC if it names no zone. None if it is none, or out of the columns' range."""
+    """Parse an ISO 8601 time to epoch seconds.
+
+    Without a zone it is UTC. None for other texts and times out of the columns' range.
+    """
     try:
         moment = datetime.fromisoformat(written)
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -77,13 +80,13 @@ def encode_time(epoch_s: float, digits: str = "milliseconds") -> str:
 
 
 def check_id(name: str, value: int) -> None:
-    """Raise NoRowError if a number does not fit into a column of ids. `name` is the field's."""
+    """Raise NoRowError if a number does not fit into a column of ids. `name` names the field in the error."""
     if not 0 <= value < LARGEST_ID:
         raise NoRowError(Reason.INVALID_MESSAGE, f"{name} is {value}, and must be a whole number from 0 to 2^64 - 1")
 
 
 def parse_uuid(name: str, value: Any) -> str:
-    """Return a UUID with dashes. `name` is the field's. Raises NoRowError."""
+    """Parse a UUID to the form with dashes. `name` names the field in the error. Raises NoRowError."""
     try:
         return str(uuid.UUID(value))
     except (ValueError, AttributeError, TypeError):

@@ -1,6 +1,6 @@
-"""What is read of storage messages and outcome messages, as types.
+"""Types of storage messages and outcome messages, with the fields that the store reads.
 
-A field that is missing here is not looked at. One of another type makes the whole message unusable, as it does for Snuba
+Other fields are ignored. A field of another type makes the whole message unusable, as it does for Snuba
 (docs/spec/storage-messages.md). A field of the type Any may hold anything.
 """
 
@@ -97,7 +97,7 @@ class StoredGeo(msgspec.Struct):
 
 
 class StoredUser(msgspec.Struct):
-    """Whom an event happened to."""
+    """The user of an event."""
 
     id: Any = None
     email: Any = None
@@ -145,7 +145,7 @@ class InsertMessage(msgspec.Struct):
 
 
 class ControlBody(msgspec.Struct):
-    """What all control messages have."""
+    """The fields that all control messages have."""
 
     project_id: int
     datetime: str = ""
@@ -166,7 +166,7 @@ class OutcomeMessage(msgspec.Struct):
 
 
 class ControlGroups(msgspec.Struct):
-    """What control messages say about groups and events. Each operation uses some of the fields."""
+    """The fields of control messages about groups and events. Each operation uses some of them."""
 
     group_ids: list[Group] = msgspec.field(default_factory=list)
     previous_group_ids: list[Group] = msgspec.field(default_factory=list)

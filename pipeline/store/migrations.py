@@ -1,7 +1,7 @@
 """Brings the tables of a database up to date, by the numbered SQL files in schema/.
 
-A statement may run again: an interrupted migration begins anew with the file's first statement, and two migrations at the same
-time do no harm. A file is never edited once it was released: its digest is kept with the database.
+Statements may run more than once: an interrupted migration starts again with the file's first statement, and two migrations may
+run at the same time. A file is never edited after its release; the database keeps its digest.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     def statements(self) -> list[str]:
-        """Return the statements without comments. Each ends in the file with a semicolon at the end of a line."""
+        """Return the statements without comments. In the file, each ends with a semicolon at the end of a line."""
         return [statement.strip() for statement in _END.split(_COMMENT.sub("", self.sql)) if statement.strip()]
 
 
@@ -58,7 +58,7 @@ def shipped_migrations() -> list[Migration]:
 
 
 def migrate(client: Client, migrations: Sequence[Migration] | None = None) -> list[Migration]:
-    """Apply what is missing and return it. Raises AwayError, RefusedError."""
+    """Apply the missing migrations and return them. Raises AwayError, RefusedError."""
     client.command(_TABLE)
     missing = find_missing(client, migrations)
     for migration in missing:
@@ -72,7 +72,8 @@ def migrate(client: Client, migrations: Sequence[Migration] | None = None) -> li
 def find_missing(client: Client, migrations: Sequence[Migration] | None = None) -> list[Migration]:
     """Return the migrations that the database lacks.
 
-    Raises RefusedError if an applied file reads otherwise today, or if a newer version of the pipeline has changed the database.
+    Raises RefusedError if the text of an applied file has changed, or if a newer version of the pipeline has changed the
+    database.
     """
     shipped = shipped_migrations() if migrations is None else migrations
     known = {migration.number: migration for migration in shipped}

@@ -18,7 +18,8 @@ CLIENT_DISCARDS = frozenset(
         "buffer_overflow",
     }
 )  # fmt: skip
-"""The reasons that senders may give for what they discarded themselves. Others are dropped: they would be texts without end."""
+"""The reasons that senders may give for what they discarded themselves. Others are dropped, because senders could make up any
+number of them."""
 
 
 def read_outcome(record: Record) -> bytes:

@@ -1,6 +1,6 @@
-"""Groups that people merged, took apart or deleted, as rows that queries join. No stored event is rewritten.
+"""Rows about groups that people merged, split or deleted. Queries join them, so no stored event is rewritten.
 
-`apply_control` is a function of the rows that there are and a control message. Applied again, a message changes nothing.
+`apply_control` is a function of the existing rows and a control message. Applying a message again changes nothing.
 The messages and what they do are in docs/spec/storage-messages.md, "Control messages".
 """
 
@@ -17,7 +17,7 @@ from pipeline.store.messages import ControlGroups
 from pipeline.store.rows import Control, parse_hash
 
 TOMBSTONE = 0
-"""As the group of a single event: it is deleted."""
+"""The group of a single event that was deleted."""
 
 
 class OverrideKey(NamedTuple):
@@ -47,7 +47,7 @@ Overrides = Mapping[OverrideKey, Override]
 def apply_control(control: Control, present: Overrides) -> Overriding:
     """Return what a control message changes. `present` has the project's rows. Raises NoRowError for a body that is none.
 
-    A merge follows further: groups that were merged into one that is merged now follow it, so no query has to.
+    If a group is merged into another one, the groups that were merged into it before follow, so that no query has to.
     `start_*`, `exclude_groups` and `end_delete_tag` change nothing: they are about what Snuba must recompute.
     """
     try:

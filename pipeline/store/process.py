@@ -1,4 +1,4 @@
-"""The process of `pipeline store`: a loop for each topic in a thread of its own, probes beside them."""
+"""The process of `pipeline store`: a loop for each topic, each in a thread, and probes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.store.work import StoreResult
 log = logging.getLogger(__name__)
 
 STUCK_AFTER_S = 120.0
-"""A loop that does not turn for so long makes `/health` fail. An insert may take a while."""
+"""If a loop makes no progress for this long, `/health` fails. An insert may take a while."""
 GONE_WITHIN_S = 9.0
 
 
@@ -36,7 +36,7 @@ class TopicLoop(NamedTuple):
 
 
 class Store(NamedTuple):
-    """A store put together."""
+    """The parts of a store."""
 
     topics: tuple[TopicLoop, ...]
     client: Client
@@ -56,7 +56,7 @@ class StoreProcess:
         ]
 
     def run(self) -> int:
-        """Return the exit code. Raises OSError where the port of the probes cannot be had."""
+        """Return the exit code. Raises OSError if the port of the probes cannot be used."""
         pages: dict[str, Callable[[], Page]] = {
             "/health": self._health,
             "/ready": self._ready,
@@ -79,7 +79,9 @@ class StoreProcess:
             thread.join(max(0.0, deadline - time.monotonic()))
         probes.shutdown()
         if any(thread.is_alive() for thread in self._threads):
-            log.warning("leaving without waiting any longer: the bounds of the batch are durable, and the next life repeats it")
+            log.warning(
+                "leaving without waiting any longer: the bounds of the batch are durable, and the next process repeats it"
+            )
             logging.shutdown()
             os._exit(1 if self._has_failed else 0)
         self._store.client.close()
@@ -100,13 +102,13 @@ class StoreProcess:
             self._leaving.set()
 
     def _health(self) -> Page:
-        """Alive: every loop turns. A probe that fails here should restart the process."""
+        """Return 200 while every loop makes progress. If this fails, the process should be restarted."""
         silent = {topic.topic: round(time.monotonic() - topic.loop.last_beat, 3) for topic in self._store.topics}
         is_alive = all(seconds < STUCK_AFTER_S for seconds in silent.values())
         return json_page({"alive": is_alive, "silent_s": silent}, is_good=is_alive)
 
     def _ready(self) -> Page:
-        """Ready: every loop runs. Else the body names what each waits for."""
+        """Return 200 while every loop runs. Otherwise the body names what each waits for."""
         loops = {topic.topic: {"state": topic.loop.state, "why": topic.loop.why} for topic in self._store.topics}
         is_ready = not self._leaving.is_set() and all(topic.loop.state is State.RUNNING for topic in self._store.topics)
         return json_page({"ready": is_ready, "topics": loops}, is_good=is_ready)

@@ -1,9 +1,9 @@
 """Storage messages as rows of the tables in schema/.
 
-A row is a function of its message alone: the same bytes and the same place give the same row, also after a crash.
+A row depends only on its message: the same bytes at the same position give the same row, also after a crash.
 
-What readers of the topic refuse is refused here for the same reasons (docs/spec/storage-messages.md), and with one of `Reason`.
-Columns that people filter by come from the tags alone: level, environment, release, dist, transaction and user.
+Messages that other readers of the topic refuse are refused here too (docs/spec/storage-messages.md), each with a `Reason`.
+The columns level, environment, release, dist, transaction and user are filled from tags only.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ CONTROL_OPERATIONS = frozenset(
 def read_storage_message(record: Record) -> EventRow | Control:
     """Return an event's rows, or what a control message asks for. Raises NoRowError.
 
-    `record.received` is the broker's time of the message. It stands in for times that the message lacks.
+    `record.received` is the broker's time of the message. It is used for times that the message lacks.
     """
     try:
         parts = _envelope.decode(record.body)

@@ -1,12 +1,13 @@
 """The sink of `pipeline store`: a batch's rows in ClickHouse and its offsets in Kafka, exactly once.
 
-ClickHouse has no transaction with Kafka. It drops an insert whose token it has seen. So a batch is written in three steps:
+ClickHouse cannot take part in a transaction with Kafka, but it ignores an insert whose token it has seen. So a batch is written
+in three steps:
 
-1. The bounds of each partition's stretch are committed as metadata of its old offset. From here on the stretch is never cut anew.
+1. The bounds of each partition's stretch are committed as metadata of its old offset. After this, the stretch never changes.
 2. The rows of each stretch are inserted under a token that names the stretch: log, partition, first and last offset.
 3. The new offsets are committed, and with them the dead letters.
 
-Whoever reads the partition after a crash finds the bounds and repeats steps 2 and 3 with the same token
+After a crash, the next reader of the partition finds the bounds and repeats steps 2 and 3 with the same token
 (`KafkaConsumer`, docs/adr/0011-rows-exactly-once.md).
 """
 
@@ -28,8 +29,8 @@ from pipeline.store.work import StoreResult, Stretch, refused_row
 Row = TypeVar("Row")
 
 WRITTEN_WITHIN_S = 60.0
-"""A process that slept since it had fixed its bounds may not insert any more: another one has gone on, and ClickHouse may have
-forgotten the token by now."""
+"""How long after fixing its bounds a process may insert. Later, another process may have gone on, and ClickHouse may have
+forgotten the token."""
 
 
 class Offsets(Protocol):
@@ -81,7 +82,7 @@ class StoreSink(Generic[Row]):
                 self._write_rows(outputs, positions, since)
             except AwayError as error:
                 raise CommitError(str(error)) from None
-            except RefusedError as error:  # a table that is missing, say: an operator can mend it, and nothing is lost meanwhile
+            except RefusedError as error:  # for instance a missing table: an operator can mend it, and nothing is lost
                 raise CommitError(f"clickhouse refuses the insert: {error.detail}") from None
         if outputs is not None and outputs.dead:
             records = [self._letter(letter, outputs.headers.get(letter.record.position, {})) for letter in outputs.dead]

@@ -1,6 +1,7 @@
-"""The work of `pipeline store`: messages of Kafka become rows, by partition. What cannot become a row becomes a dead letter.
+"""The work of `pipeline store`: turns messages of Kafka into rows, by partition.
 
-A record never fails the batch. The bounds of a batch are fixed before its insert, so it must not be cut because of one record.
+A message that cannot become a row becomes a dead letter. One record never makes the batch fail. The bounds of a batch are fixed
+before its insert, so it must not be cut.
 """
 
 from __future__ import annotations

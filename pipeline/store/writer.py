@@ -1,7 +1,7 @@
 """Writes the rows of one stretch of an input to ClickHouse, under a token that names the stretch.
 
-Each call may be repeated with the same arguments, after any interruption, and stores its rows once. The token of a stretch may
-never be used for other rows: ClickHouse would drop them without a word.
+Each call may be repeated with the same arguments, after any interruption, and stores its rows once. The token of a stretch must
+never be used for other rows, because ClickHouse would silently drop them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.store.rows import Control, EventRow
 log = logging.getLogger(__name__)
 
 REOPENED = "regressed"
-"""The substatus of a group that was resolved, and got an event since."""
+"""The substatus of a resolved group that has had a new event."""
 
 
 class Group(NamedTuple):
@@ -46,7 +46,7 @@ class RowWriter:
     def write_events(self, rows: Sequence[EventRow], token: str) -> list[int]:
         """Store events with their bodies. Return the indexes of rows that ClickHouse cannot read, which were left out.
 
-        A body comes first, so that each event that is found has one. Resolved groups that got a later event are open again.
+        Bodies are inserted first, so that every event that queries find has one. Resolved groups with a later event are reopened.
         """
         refused = set(self._insert("event_bodies", [row.body for row in rows], token))
         kept = [row if number not in refused else None for number, row in enumerate(rows)]

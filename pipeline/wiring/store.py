@@ -1,4 +1,4 @@
-"""A store: Kafka on one end, ClickHouse on the other."""
+"""Puts a store together: Kafka on one end, ClickHouse on the other."""
 
 from __future__ import annotations
 

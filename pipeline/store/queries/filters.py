@@ -1,4 +1,4 @@
-"""Typed conditions on events and groups. They know no SQL; `sql.py` prints them."""
+"""Typed conditions on events and groups. They know no SQL; `sql.py` writes it."""
 
 from __future__ import annotations
 

@@ -121,7 +121,10 @@ class OutcomeField(StrEnum):
 
 
 class OutcomeQuestion(NamedTuple):
-    """Quantities and numbers of outcomes. No `projects` means all of the organization."""
+    """A question about outcomes: their quantity and number, by `keys` and by time.
+
+    Empty `projects` means all of the organization.
+    """
 
     organization: int
     start: datetime
@@ -129,7 +132,7 @@ class OutcomeQuestion(NamedTuple):
     projects: tuple[int, ...] = ()
     keys: tuple[OutcomeField, ...] = (OutcomeField.OUTCOME,)
     seconds: int | None = None
-    """Groups by spans of time too."""
+    """If set, results are also grouped by spans of so many seconds."""
     categories: tuple[int, ...] = ()
     outcomes: tuple[int, ...] = ()
     reasons: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ r"""Search words as users of Sentry type them, as typed filters. All words must 
     timestamp:>=2026-01-31T10:00:00  id:...  issue:SHOP-1A2B
     anything else                                       title or message contain it
 
-Whatever cannot be understood raises SearchError, which names the word. See docs/api.md, "Search".
+A word that cannot be understood raises SearchError, which names it. See docs/api.md, "Search".
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ MAX_CHARS = 4_096
 MAX_WORDS = 100
 
 FindGroup = Callable[[str], int | None]
-"""What finds a group by its short id, such as SHOP-1A2B; None for an unknown one."""
+"""Finds a group by its short id, such as SHOP-1A2B. Returns None for an unknown one."""
 
 _STATUSES = {
     "unresolved": Status.UNRESOLVED,

@@ -1,4 +1,4 @@
-"""Filters as conditions in SQL. Whatever a user typed is a bound parameter; names of columns come from fields.py alone."""
+"""Filters as conditions in SQL. Everything that users type is a bound parameter. Names of columns come from fields.py only."""
 
 from __future__ import annotations
 
