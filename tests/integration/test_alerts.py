@@ -131,6 +131,7 @@ def dead_letters(at: int, number: int) -> Story:
                 new_groups=0,
                 outcomes=[],
                 dead=[("decode", "invalid_json")] * number,
+                errors={},
                 stage_s={},
                 run_s=0.1,
                 commit_s=0.1,
