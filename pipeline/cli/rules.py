@@ -29,7 +29,7 @@ from pipeline.model.errors import InvalidRulesError, RuleError
 from pipeline.rule_tools.case_file import LocatedCase, Subject, case_files, parse_cases
 from pipeline.rule_tools.cases import base_rules, run_cases
 from pipeline.rule_tools.rules_diff import diff_rules
-from pipeline.rule_tools.suspicious_rules import suspicions, unkept_retentions
+from pipeline.rule_tools.suspicious_rules import doubled_keys, suspicions, unkept_retentions
 from pipeline.rule_tools.unused_rules import unused_rules
 from pipeline.rules.folder import load_rules
 from pipeline.runtimes.recorded.readers import InputError, Inputs
@@ -176,7 +176,7 @@ def check(
     count = sum(len(located) for _, located in cases)
     groupers = [loaded.default.grouper, *(rules_.grouper for rules_ in loaded.projects.values())]
     every = {(rule.file, rule.line): rule for grouper in groupers for rule in grouper.rules}
-    warnings = [*suspicions(every.values()), *unkept_retentions(loaded, folder)]
+    warnings = [*suspicions(every.values()), *unkept_retentions(loaded, folder), *doubled_keys(loaded, folder)]
     unused = None
     if inputs:
         try:

@@ -93,3 +93,19 @@ def unkept_retentions(rules: Rules, folder: Path) -> Iterator[RuleError]:
         if line is not None and days not in SNUBA_RETENTIONS:
             kept = next((known for known in SNUBA_RETENTIONS if known >= days), SNUBA_RETENTIONS[-1])
             yield RuleError(str(file), line, None, f"retention_days = {days}: Snuba keeps these events for {kept} days")
+
+
+def doubled_keys(rules: Rules, folder: Path) -> Iterator[RuleError]:
+    """Yield a warning for each number of a key that another project of the same organization has too: they share key quotas."""
+    first: dict[tuple[int, int], int] = {}
+    default = rules.default.project.keys
+    for project_id, one in sorted(rules.projects.items()):
+        project = one.project
+        for number, key in enumerate(project.keys if project.keys != default else ()):
+            other = first.setdefault((project.organization, key.id), project_id)
+            if other != project_id:
+                file = folder / "projects" / str(project_id) / "project.toml"
+                line = find_key(file.read_text(), f"keys[{number}].id") if file.is_file() else None
+                yield RuleError(
+                    str(file), line, None, f"key {key.id} is also a key of project {other}: quotas of keys count both as one"
+                )

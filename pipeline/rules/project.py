@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from pipeline.model.rule_file import Layer, read_layers
+from pipeline.model.errors import InvalidRulesError, RuleError
+from pipeline.model.rule_file import Layer, find_key, read_layers
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
@@ -37,5 +38,21 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_project(layers: list[Layer]) -> Project:
-    """Read `project.toml` of each layer. Values of a later layer win. Raises InvalidRulesError."""
-    return read_layers("project.toml", layers, Project)
+    """Read `project.toml` of each layer. Values of a later layer win. Raises InvalidRulesError.
+
+    Two keys with one number would share their quotas, and two with one public key would be one. Both are mistakes.
+    """
+    project = read_layers("project.toml", layers, Project)
+    file = next((layer["project.toml"] for layer in reversed(layers) if "project.toml" in layer), None)
+    errors = []
+    for name in ("id", "public_key"):
+        seen: set[int | str] = set()
+        for number, key in enumerate(project.keys):
+            value = getattr(key, name)
+            if value in seen and file is not None:
+                line = find_key(file.text, f"keys[{number}].{name}")
+                errors.append(RuleError(file.path, line, None, f"another key of the project has the {name} {value!r} too"))
+            seen.add(value)
+    if errors:
+        raise InvalidRulesError(errors)
+    return project

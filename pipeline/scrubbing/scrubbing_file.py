@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.model.rule_file import Layer, find_key, read_layers
+from pipeline.model.rule_file import Layer, RuleFile, find_key, read_layers
 from pipeline.scrubbing.defaults import DefaultRules
 from pipeline.scrubbing.field_positions import Application
-from pipeline.scrubbing.rules import RuleSpec, ScrubbingRuleError, build_rule, resolve
+from pipeline.scrubbing.rules import BUILT_IN, BUILT_IN_GROUPS, RuleSpec, ScrubbingRuleError, build_rule, resolve
 from pipeline.scrubbing.selectors import SelectorError, parse_selector
 
 
@@ -48,12 +49,15 @@ def read_scrubbing_file(layers: Sequence[Layer]) -> ScrubbingFile:
     result = read_layers("scrubbing.toml", layers, ScrubbingFile)
     for layer in layers:
         if "scrubbing.toml" in layer:
-            _check(read_layers("scrubbing.toml", [layer], ScrubbingFile), layer)
+            _check(read_layers("scrubbing.toml", [layer], ScrubbingFile), layer, {*BUILT_IN, *BUILT_IN_GROUPS, *result.rules})
     return result
 
 
-def _check(own: ScrubbingFile, layer: Layer) -> None:
-    """Check the rules and selectors of one file. Raises InvalidRulesError with the line of each mistake."""
+def _check(own: ScrubbingFile, layer: Layer, known: Collection[str]) -> None:
+    """Check the rules, the selectors and the names of rules in one file. `known` are all names.
+
+    Raises InvalidRulesError with the line of each mistake.
+    """
     file = layer["scrubbing.toml"]
     errors = []
     for name, spec in own.rules.items():
@@ -61,7 +65,10 @@ def _check(own: ScrubbingFile, layer: Layer) -> None:
             build_rule(name, spec)
         except ScrubbingRuleError as error:
             errors.append(RuleError(file.path, find_key(file.text, name), None, f"rule {name}: {error}"))
-    for selector in own.applications:
+        inner = (*spec.rules, *([spec.rule] if spec.rule else []))
+        errors += [_unknown(file, missing, f"rule {name}", known) for missing in inner if missing not in known]
+    for selector, names in own.applications.items():
+        errors += [_unknown(file, missing, f"selector {selector}", known) for missing in names if missing not in known]
         try:
             parse_selector(selector)
         except SelectorError as error:
@@ -69,6 +76,17 @@ def _check(own: ScrubbingFile, layer: Layer) -> None:
             errors.append(RuleError(file.path, line, None, f"selector: {error}"))
     if errors:
         raise InvalidRulesError(errors)
+
+
+def _unknown(file: RuleFile, name: str, where: str, known: Collection[str]) -> RuleError:
+    """Return the mistake of a name that is no rule's. Without it, nothing would be scrubbed there, and nobody would know."""
+    line = next(
+        (number for number, text in enumerate(file.text.splitlines(), 1) if f'"{name}"' in text or f"'{name}'" in text), None
+    )
+    near = difflib.get_close_matches(name, sorted(known), 1)
+    return RuleError(
+        file.path, line, None, f"{where}: there is no rule {name!r}" + (f"; did you mean {near[0]}?" if near else "")
+    )
 
 
 def own_applications(applications: Mapping[str, Sequence[str]], rules: Mapping[str, RuleSpec]) -> list[Application]:

@@ -37,3 +37,14 @@ def test_numbers_that_no_column_holds_are_refused(text: str) -> None:
     with pytest.raises(InvalidRulesError) as refused:
         load(text)
     assert refused.value.errors[0].line is not None
+
+
+@pytest.mark.parametrize(
+    ("second", "line"),
+    [('id = 11\npublic_key = "def"', 5), ('id = 12\npublic_key = "abc"', 6)],
+)
+def test_two_keys_of_one_number_or_one_public_key_are_a_mistake(second: str, line: int) -> None:
+    with pytest.raises(InvalidRulesError) as refused:
+        load(f'[[keys]]\nid = 11\npublic_key = "abc"\n[[keys]]\n{second}\n')
+    [error] = refused.value.errors
+    assert (error.file, error.line) == ("rules/projects/1/project.toml", line)

@@ -176,3 +176,25 @@ def test_each_switch_of_sentrys_settings_has_its_own_effect(data: bool, defaults
             "safe": "192.0.2.7",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('[applications]\n"$http.data.pin" = ["@anyting"]\n', 2, "did you mean @anything?"),
+        ('[applications]\n"$user" = ["@email", "mine"]\n', 2, "there is no rule 'mine'"),
+        ('[rules.both]\ntype = "multiple"\nrules = ["@ip", "gone"]\n', 3, "there is no rule 'gone'"),
+    ],
+)
+def test_a_name_that_is_no_rules_is_a_mistake(text: str, line: int, words: str) -> None:
+    with pytest.raises(InvalidRulesError) as refused:
+        _load(text)
+    [error] = refused.value.errors
+    assert error.line == line
+    assert words in error.message
+
+
+def test_a_project_may_name_a_rule_of_the_default() -> None:
+    default = '[rules.pin]\ntype = "pattern"\npattern = "[0-9]{4}"\n'
+    scrubber = _load(default, '[applications]\n"$message" = ["pin"]\n')
+    assert _scrubbed(scrubber, {"logentry": {"formatted": "1234"}}) != {"logentry": {"formatted": "1234"}}
