@@ -35,6 +35,8 @@ class Service:
     now: Callable[[], float]
     explain_context: ExplainContext
     rules_path: Path
+    load_rules: Callable[[Path], Rules]
+    """Returns the rules of another folder. Raises InvalidRulesError."""
     public_url: str | None = None
 
 

@@ -10,7 +10,7 @@ from pipeline.rules.snapshot import Rules
 from pipeline.store.queries.queries import Queries
 from pipeline.uploads.answers import ApiError
 
-REFRESHED_AFTER_S = 5.0
+REFRESHED_AFTER_S = 1.0
 """A project whose first event came is listed at most this much later. It is found by its number at once."""
 ALL_PROJECTS = "-1"
 
@@ -96,7 +96,7 @@ class Directory:
             return self._stored
 
     def _is_stored_now(self, project_id: int) -> bool:
-        """Whether a project has events, where the list may be some seconds old."""
+        """Whether a project has events, where the list may be a second old."""
         with self._lock:
             self._asked_at = float("-inf")
         return project_id in self._stored_projects()

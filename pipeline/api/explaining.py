@@ -18,7 +18,6 @@ from pipeline.model.errors import InvalidRulesError
 from pipeline.model.record import Form, Record, Token
 from pipeline.rule_tools.explanations import explain_records
 from pipeline.rule_tools.rules_diff import diff_rules
-from pipeline.rules.folder import load_rules
 from pipeline.store.queries.answers import EventSummary
 from pipeline.store.queries.filters import InGroups
 from pipeline.store.queries.queries import forever
@@ -77,7 +76,7 @@ def preview(call: ApiCall) -> ApiAnswer:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8", errors="replace")
         try:
-            after = load_rules(changed)
+            after = call.service.load_rules(changed)
         except InvalidRulesError as error:
             mistakes = [str(one).replace(f"{changed}/", "") for one in error.errors]
             return ApiAnswer(400, {"detail": "the rules cannot be read", "errors": mistakes})

@@ -89,6 +89,10 @@ class RulesFolder:
         self.refused: str | None = None
         """Why the present content of the folder is not in force, or None if it is."""
 
+    def load_other(self, path: Path) -> Rules:
+        """Return the rules of another folder, with what is pinned here. Raises InvalidRulesError with all mistakes in it."""
+        return RulesFolder(path, pinned=self._pinned, is_pinned_above_default=self._is_pinned_above_default).current
+
     def poll(self) -> bool:
         """Read what has changed and return whether new rules are in force. Never raises."""
         try:

@@ -37,6 +37,7 @@ def read_api(settings: Settings, client: Client, rules: RulesFolder, public_url:
         time.time,
         _explain_context(settings),
         rules.path,
+        rules.load_other,
         public_url,
     )
     return Api(service, upload_api(settings, rules, public_url))

@@ -42,7 +42,8 @@ def make_gateway(settings: Settings, rules: RulesFolder, metrics: GatewayMetrics
     source = SpoolSource(spool, KeptPosition(kafka, kafka.events_in, name), sink.register, settings.batch)
     work = ShippingWork(kafka, lambda: rules.current, metrics)
     loop = Loop(source, work, sink, metrics, DeadLetterLimit(settings.dead_letters))
-    door = make_door(settings, spool, rules, metrics)
+    api = Api(None, upload_api(settings, rules, settings.gateway.public_url))
+    door = make_door(settings, spool, rules, metrics, api)
     about = {"brokers": kafka.brokers}
     return Gateway(settings, door, spool, source, work, loop, rules, metrics, about)
 
@@ -56,7 +57,7 @@ def open_spool(settings: Settings) -> Spool:
         raise SettingsError(f"gateway.spool: {error}") from None
 
 
-def make_door(settings: Settings, spool: Spool, rules: RulesFolder, metrics: GatewayMetrics) -> Door:
+def make_door(settings: Settings, spool: Spool, rules: RulesFolder, metrics: GatewayMetrics, api: Api) -> Door:
     """Return what answers requests. Raises SettingsError if `trusted_proxies` holds something that is not a network."""
     own = settings.gateway
     limits = SenderLimits(lambda: rules.current, _used_up(settings) if settings.redis.url else None)
@@ -68,7 +69,7 @@ def make_door(settings: Settings, spool: Spool, rules: RulesFolder, metrics: Gat
         metrics,
         is_unknown_refused=settings.input.unknown_projects == "reject",
         trusted=_networks(own.trusted_proxies),
-        api=Api(None, upload_api(settings, rules, settings.gateway.public_url)),
+        api=api,
         tokens=settings.api.tokens,
     )
 

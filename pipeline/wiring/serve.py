@@ -25,6 +25,7 @@ from pipeline.serve.work import ServeResult, ServeWork
 from pipeline.settings.schema import Settings
 from pipeline.store.migrations import migrate
 from pipeline.store.writer import RowWriter
+from pipeline.wiring.api import read_api
 from pipeline.wiring.contexts import configured_artifacts, worker_context
 from pipeline.wiring.gateway import make_door, open_spool
 from pipeline.wiring.redis import connect_redis, redis_ledger
@@ -88,7 +89,8 @@ def _assemble(
     work = ServeWork(spool.id, lambda: sink.position, context, metrics, check=check)
     limit = DeadLetterLimit(settings.dead_letters)
     loop: Loop[ServeBatch, ServeResult] = Loop(source, work, sink, metrics, limit, chores=(ledger.look_for_losses,))
-    door = make_door(settings, spool, rules, metrics)
+    api = read_api(settings, client, rules, settings.gateway.public_url)
+    door = make_door(settings, spool, rules, metrics, api)
 
     def end() -> None:
         redis.close()

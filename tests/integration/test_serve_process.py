@@ -132,3 +132,21 @@ def test_the_printed_curl_line_works(serve: ServeProcess, tmp_path: Path) -> Non
     assert serve.stop() == 0
     assert read_chdb(tmp_path / "data" / "chdb", "SELECT project_id, title FROM events") == [[[1, "hello"]]]
     assert KEY not in line
+
+
+def test_an_event_is_in_the_list_of_issues_soon_after_its_200(serve: ServeProcess) -> None:
+    """Also the first one of a project, and a status survives a restart."""
+    serve.start()
+    assert serve.send(event_of(1)) == 200
+    answered = time.monotonic()
+    while not (issues := serve.issues()):
+        assert time.monotonic() - answered < 20
+        time.sleep(0.05)
+    assert [(one["count"], one["userCount"]) for one in issues] == [("1", 1)]
+    assert serve.ask(f"issues/{issues[0]['id']}/", {"status": "resolved"}, "PUT")["status"] == "resolved"
+    serve.kill()
+    serve.start()
+    assert serve.issues()[0]["status"] == "resolved"
+    assert serve.send(event_of(1) | {"event_id": "f" * 32}) == 200
+    serve.wait_until_stored()
+    assert [(one["count"], one["status"], one["substatus"]) for one in serve.issues()] == [("2", "unresolved", "regressed")]

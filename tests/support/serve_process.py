@@ -71,6 +71,21 @@ class ServeProcess:
         finally:
             connection.close()
 
+    def ask(self, path: str, sent: Any = None, method: str = "GET") -> Any:
+        """Return the JSON of a path under /api/0/; None for anything but 200."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, f"/api/0/{path}", None if sent is None else json.dumps(sent))
+            answer = connection.getresponse()
+            text = answer.read()
+            return json.loads(text) if answer.status == 200 else None
+        finally:
+            connection.close()
+
+    def issues(self) -> list[dict[str, Any]]:
+        """Return the issues of all projects."""
+        return list(self.ask("organizations/org1/issues/") or ())
+
     def wait_until_stored(self, within_s: float = 60.0) -> None:
         """Wait until everything that was accepted is stored: the spool has nothing that waits, three times in a row."""
         deadline = time.monotonic() + within_s
