@@ -131,10 +131,11 @@ class Loop(Generic[B, R]):
     def _settle(self, batch: B) -> bool:
         """Process a batch until it is committed. False if it was dropped, to be read again from the durable positions."""
         started = self._clock.monotonic()
+        failure: BaseException | None = None
         while True:
             self._beat("run")
             try:
-                result = self._work.run(batch)
+                result = self._work.run(batch) if failure is None else self._work.give_up(batch, failure)
             except RetryableError as error:
                 self._metrics.service_error(error.service)
                 if not self._hold(State.WAITING, str(error), error.retry_in_s):
@@ -144,16 +145,20 @@ class Loop(Generic[B, R]):
                 return self._drop_stale(error)
             except (KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as error:  # noqa: BLE001 -- one bad record must not stop its neighbours; a panic of a library in Rust is no Exception
+            except BaseException as error:  # one bad record must not stop its neighbours; a panic in Rust is no Exception
+                if failure is not None:
+                    raise
                 if len(batch.records) > 1:
                     first, second = batch.halves()
                     return self._settle(first) and self._settle(second)
-                result = self._work.give_up(batch, error)
+                failure = error
+                continue
             if not self._limit.would_exceed(len(batch.records), len(result.dead), self._clock.now()):
                 break
             why = f"over {self._limit.max_ratio:.0%} dead letters: {_describe(result.dead)}"
             if not self._hold(State.HALTED, why, self._timings.halted_retry_s):
                 return False
+            failure = None  # what made it fail may be mended by now
         if self.state is not State.STARTING and self.why != self._away:
             self._enter(State.RUNNING)
         return self._commit(batch, result, started)

@@ -87,7 +87,10 @@ class Work(Protocol[_Taken_contra, R]):
         """
 
     def give_up(self, batch: _Taken_contra, error: BaseException) -> R:
-        """Return the results for a batch of one record that made `run` fail with `error`: its dead letter."""
+        """Return the results for a batch of one record that made `run` fail with `error`: its dead letter.
+
+        Raises RetryableError and StaleBatchError as `run` does, and nothing else.
+        """
 
     def committed(self, batch: _Taken_contra, result: R, run_s: float, commit_s: float) -> None:
         """Take note of a batch that is durable now, for instance in metrics.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pipeline.kafka.batch import KafkaBatch, project_of
 from pipeline.kafka.lag import LagWatch
 from pipeline.model.dead_letter import DeadLetter
-from pipeline.model.errors import describe_failure
+from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
 from pipeline.model.event import as_json
 from pipeline.model.processing_error import count_kinds
 from pipeline.model.record import Outputs
@@ -28,6 +28,9 @@ from pipeline.stages.runner import BatchResult, run
 
 log = logging.getLogger(__name__)
 
+_COUNTING = next(index for index, stage in enumerate(ERRORS.stages) if stage.counts)
+_AFTER_CHARGES = ERRORS.stages[_COUNTING + 1].name
+"""The first stage that a record reaches after it was charged to quotas."""
 ENCODE = "worker"
 """What a note and a dead letter have in place of a stage while results are being encoded."""
 
@@ -97,12 +100,22 @@ class StageWork:
             self._in_hand.put_down()
 
     def give_up(self, batch: KafkaBatch, error: BaseException) -> Processed:
-        """Return the dead letter of a record that makes the whole run fail, even alone."""
+        """Return the dead letter of a record that makes the whole run fail, even alone.
+
+        What the failed run charged for the record is given back. Raises RetryableError, StaleBatchError.
+        """
         record = batch.records[0]
         about = batch.describe() | {"project_id": project_of(record.body)}  # reports must not loop
         log.error("a record could not be processed", extra=about, exc_info=error)
-        letter = DeadLetter(record, "worker", "internal", describe_failure(error))
-        return self._encoded(batch, BatchResult(dead=[letter]))
+        letter = DeadLetter(record, ENCODE, "internal", describe_failure(error))
+        order = order_that_ends_at(ERRORS, _AFTER_CHARGES, "internal", letter.detail)
+        try:
+            result = run(batch.records, self._context(covered_by(batch)), order)
+        except (RetryableError, StaleBatchError):
+            raise
+        except BaseException:  # noqa: BLE001 -- it fails before it is charged, so nothing has to be given back
+            result = BatchResult()
+        return self._encoded(batch, replace(result, outcomes=[], dead=[letter]))
 
     def committed(self, batch: KafkaBatch, result: Processed, run_s: float, commit_s: float) -> None:
         """Count a batch whose transaction was committed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline.kafka.batch import KafkaBatch, KafkaPositions, make_record
 from pipeline.model.errors import CommitError, RetryableError, StaleBatchError
 from pipeline.model.record import Form, Output, Outputs, Token
 from pipeline.observability.prometheus_metrics import WorkerMetrics
-from pipeline.quotas.ledger import Polled
+from pipeline.quotas.ledger import Claim, Counted, Decision, Ledger, Polled, Sighting, UncountedLedger
 from pipeline.runtimes.clock import Clock
 from pipeline.runtimes.dead_letter_limit import DeadLetterLimit
 from pipeline.runtimes.loop import Loop, State, Timings
@@ -135,9 +135,10 @@ def make(
     settings: Settings | None = None,
     limits: StageLimits | None = None,
     timings: Timings | None = None,
+    ledger: Ledger = CONTEXT.ledger,
 ) -> tuple[Loop[KafkaBatch, Processed], WorkerMetrics]:
     def context(polled: tuple[Polled, ...]) -> Context:
-        return replace(CONTEXT, polled=polled, limits=limits or CONTEXT.limits)
+        return replace(CONTEXT, polled=polled, limits=limits or CONTEXT.limits, ledger=ledger)
 
     settings, metrics = settings or Settings(), WorkerMetrics()
     work = FaultyWork(settings, context, metrics, check=check, clock=source.clock)
@@ -315,6 +316,40 @@ def test_a_redis_that_is_away_is_said_also_where_nothing_is_to_do() -> None:
     source.on_idle = idle
     loop.run()
     assert states == [(State.STARTING, ""), *[(State.STARTING, "redis: refused")] * 2, (State.RUNNING, "")]
+
+
+def test_what_a_failing_run_charged_is_given_back_before_its_record_becomes_a_dead_letter() -> None:
+    """The ledger is asked with the record's place and without the record, which takes its charges back."""
+    source, sink = ListSource([event(1)]), ListSink()
+    asked: list[tuple[str, int]] = []
+
+    class Noting(UncountedLedger):
+        def count(self, polled: Sequence[Polled], sightings: Sequence[Sighting], now: float) -> Sequence[Counted]:
+            asked.append((polled[0].topic_id, len(sightings)))
+            return super().count(polled, sightings, now)
+
+    loop, _ = make(source, sink, lambda _: ValueError("odd"), ledger=Noting())
+    loop.run()
+    assert asked
+    assert {number for _, number in asked} == {0}
+    [letter] = sink.values("ingest-events-dlq")
+    assert dict(letter.headers or ())["stage"] == b"worker"
+
+
+def test_giving_up_waits_for_redis_as_the_run_does() -> None:
+    source, sink = ListSource([event(1)]), ListSink()
+    away = [RetryableError("redis", "gone", retry_in_s=0.5)] * 2
+
+    class Away(UncountedLedger):
+        def admit(self, polled: Sequence[Polled], claims: Sequence[Claim], now: float) -> Sequence[Decision]:
+            if away:
+                raise away.pop()
+            return super().admit(polled, claims, now)
+
+    loop, _ = make(source, sink, lambda _: ValueError("odd"), ledger=Away())
+    loop.run()
+    assert away == []
+    assert len(sink.values("ingest-events-dlq")) == 1
 
 
 def test_a_batch_that_waits_when_the_worker_is_stopped_is_not_committed() -> None:
