@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,4 +56,47 @@ def test_docstrings_say_what_is_returned() -> None:
     files = [path for folder in ("pipeline", "scripts", "tests", "examples") for path in (ROOT / folder).rglob("*.py")]
     vague = re.compile(r'^\s*"""(Give|Say|Tell)s? ', re.MULTILINE)
     found = [str(path.relative_to(ROOT)) for path in files if "fixtures" not in path.parts and vague.search(path.read_text())]
+    assert found == []
+
+
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "rules").rglob("*.md")),
+]
+_COMMAND_LINE = re.compile(r"(?:^|[`$|(] ?|&& )pipeline ([a-z][^`\n|#&]*)", re.MULTILINE)
+
+
+def unknown_in(line: str) -> str | None:
+    """Return the command or option of a `pipeline` command line that does not exist, None if all of them do."""
+    import click
+
+    from pipeline.cli import cli
+
+    words = re.sub(r"[<>()\"']", " ", line).split()
+    command: click.Command = cli
+    context = click.Context(cli)
+    while isinstance(command, click.Group):
+        if not words or words[0].startswith("-"):
+            break
+        found = command.get_command(context, words[0])
+        if found is None:
+            return words[0]
+        command, words = found, words[1:]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {"--help", "-h"}
+    return next((word for word in words if word.startswith("--") and word.partition("=")[0].rstrip(".,;:") not in known), None)
+
+
+def test_an_unknown_command_or_option_is_found() -> None:
+    assert unknown_in("replay events.jsonl --out out/") is None
+    assert unknown_in("rules diff old new events.jsonl --exit-code") is None
+    assert unknown_in("replay events.jsonl --output out/") == "--output"
+    assert unknown_in("rules compare a b") == "compare"
+    assert unknown_in("relay") == "relay"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_of_a_page_exist(page: Path) -> None:
+    found = [line for line in _COMMAND_LINE.findall(page.read_text()) if unknown_in(line) is not None]
     assert found == []
