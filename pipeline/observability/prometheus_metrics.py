@@ -146,7 +146,7 @@ class WorkerMetrics:
         self._of(defs.REPORTS_SUPPRESSED).inc()
 
     def totals(self, metric: Metric, totals: Mapping[Labels, float]) -> None:
-        """Raise a counter to totals that are kept elsewhere, by labels."""
+        """Raise the counter of each label set to a total that is kept elsewhere. A lower total changes nothing."""
         for labels, total in totals.items():
             grown = total - self._totals.get((metric.name, *labels), 0.0)
             if grown > 0:

@@ -18,7 +18,7 @@ MakeContext = Callable[[tuple[Polled, ...]], Context]
 
 
 def configured_artifacts(settings: Settings) -> Artifacts | None:
-    """Return the artifact store, or None if none is configured. Symbolication is off without one."""
+    """Return the artifact store with its caches, or None if no store is configured. Symbolication is off without one."""
     return open_artifacts(settings.artifacts) if settings.artifacts.url is not None else None
 
 

@@ -69,7 +69,7 @@ class ObjectStore:
         return f"{written}/{period}"
 
     def bundles(self, project_id: int) -> Sequence[StoredBundle]:
-        """Return the project's zips."""
+        """Return the bundles of a project. Other objects, and those in deeper folders, are skipped."""
         prefix = f"{project_id}/"
         found = []
         with translated():

@@ -65,7 +65,7 @@ def nested_sized_objects(total: int, size: int, depth: int) -> Parser:
 
 
 def size_of(value: Any) -> int:
-    """Return the size of a single value without its children."""
+    """Return the size of a single value in bytes, without its children: that of its JSON, plus one."""
     kind = type(value)
     if kind is str:
         return (len(value) if value.isascii() else len(value.encode(errors="surrogatepass"))) + 3
