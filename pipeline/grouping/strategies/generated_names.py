@@ -272,10 +272,10 @@ _DOTNET = _rows(
     (
         "closure",
         "module function",
-        r"(>[bgmn]__(?:[A-Za-z]\w*\||Finally)?)\d+(?:_\d+)*",
-        r"\1",
+        r"(>[bn]__)\d+_|(>[gm]__(?:[A-Za-z]\w*\||Finally)?)\d+(?:_\d+)*",
+        r"\1\2",
         "<Pay>b__5_0(Object o)",
-        "<Pay>b__(Object o)",
+        "<Pay>b__0(Object o)",
     ),
     (
         "anonymous type",
@@ -378,20 +378,15 @@ _NATIVE = _rows(
 _GO = _rows(
     "go",
     (
-        "closure of Go",
+        "wrapper of Go",
         "function",
-        r"(?:\.(?:func|gowrap|deferwrap)\d+(?:\.\d+)*(?:-range\d+)?)+$",
-        ".func",
-        "(*Cart).pay.func1.2",
-        "(*Cart).pay.func",
+        r"(?:\.(?:gowrap|deferwrap)\d+)+$|-fm$",
+        "",
+        "(*Cart).pay.func1.deferwrap2",
+        "(*Cart).pay.func1",
     ),
-    ("method value of Go", "function", r"-fm$", "", "(*Cart).pay-fm", "(*Cart).pay"),
 )
-
-_ERLANG = _rows(
-    "elixir erlang other",
-    ("closure of Erlang", "function", r"(-(?:fun|anonymous|lc\$\^\d+|inlined))-\d+-", r"\1-", "-pay/1-fun-0-", "-pay/1-fun-"),
-)
+"""Closures keep their numbers: one function often registers many handlers, and the number says which of them it is."""
 
 _RUBY = _rows(
     "ruby",
@@ -489,6 +484,6 @@ _PYTHON = _rows(
 )
 
 TABLES: Mapping[str, Table] = {
-    "2026-12-01": Table(*_JVM, *_DOTNET, *_IL2CPP, *_NATIVE, *_GO, *_ERLANG, *_RUBY, *_PHP, *_PYTHON),
+    "2026-12-01": Table(*_JVM, *_DOTNET, *_IL2CPP, *_NATIVE, *_GO, *_RUBY, *_PHP, *_PYTHON),
 }
 """The tables by date."""
