@@ -24,6 +24,7 @@ _TELLING_KEYS = frozenset(
 """Keys of JSON whose values tell what happened. Such a value is kept, and the patterns look into it."""
 
 _WORDS = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}")
+_UNSPEAKABLE = re.compile(r"[^aeiouy]{4}", re.IGNORECASE)
 _VOWELS = frozenset("aeiouyAEIOUY")
 _CHANGES = re.compile(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])")
 _ONLY_HEX = re.compile(r"[0-9a-fA-FxX_-]+")
@@ -60,8 +61,12 @@ def looks_random(text: str) -> bool:
 
 def _readable(text: str) -> float:
     """Return how much of a text can be read as words, from 0 to 1."""
-    words = [word for word in _WORDS.findall(text) if (len(word) > 3 or word.isupper()) and not _VOWELS.isdisjoint(word)]
+    words = [word for word in _WORDS.findall(text) if (len(word) > 3 or word.isupper()) and _can_be_spoken(word)]
     return sum(map(len, words)) / len(text)
+
+
+def _can_be_spoken(word: str) -> bool:
+    return not _VOWELS.isdisjoint(word) and _UNSPEAKABLE.search(word) is None
 
 
 def _has_inner_capitals(text: str) -> bool:
@@ -98,7 +103,8 @@ def _is_content_hash(text: str) -> bool:
 def _prefixed(match: re.Match[str]) -> str | None:
     prefix, random_part = match["id_prefix"], match["id_rest"]
     is_mixed = len(random_part) >= 12 and _has_inner_capitals(random_part) and _readable(random_part) < 0.6
-    if is_mixed or looks_random(random_part) or _MIXED_HEX.fullmatch(random_part):
+    is_short = len(random_part) < MIN_RANDOM_CHARS and len(_CHANGES.findall(random_part)) >= 3
+    if is_mixed or is_short or looks_random(random_part) or _MIXED_HEX.fullmatch(random_part):
         return f"{prefix}<random_id>"
     return "<random_id>" if len(match[0]) >= 16 and looks_random(match[0]) else None
 
@@ -119,7 +125,7 @@ def _kept(_: re.Match[str]) -> None:
     return None
 
 
-_STRING = r"""(?:"(?:[^"\\]|\\.)*+(?:"|$)|'(?:[^'\\]|\\.)*+(?:'|$))"""
+_STRING = r"""(?:(?:true|false|null)\b|"(?:[^"\\]|\\.)*+(?:"|$)|'(?:[^'\\]|\\.)*+(?:'|$))"""
 
 KINDS: Mapping[str, tuple[str, Callable[[re.Match[str]], str | None]]] = {
     "minified_error": (r"\bMinified[ ](?:\w+[ ])?[eE]rror[ ]\#\d+", _kept),
@@ -146,7 +152,7 @@ KINDS: Mapping[str, tuple[str, Callable[[re.Match[str]], str | None]]] = {
     ),
     "numbered": (r"(?<![\w./-])(?P<numbered_word>[a-z]{2,16})_\d{3,}+(?![\w.])", _numbered),
     "prefixed_id": (
-        r"(?<![\w./-])(?P<id_prefix>[A-Za-z]{1,16}[_-](?:[a-z]{2,10}[_-]){0,3})(?P<id_rest>[A-Za-z0-9]{8,}+)(?![\w@-])",
+        r"(?<![\w./-])(?P<id_prefix>[A-Za-z]{1,16}[_-](?:[a-z]{2,10}[_-]){0,3})(?P<id_rest>[A-Za-z0-9]{6,}+)(?![\w@-])",
         _prefixed,
     ),
     "random_id": (r"(?<![\w./-])(?=[A-Za-z_+-]*\d)[A-Za-z0-9][\w-]{7,}+(?![\w@-]|[.]\w)", _random),
@@ -154,10 +160,10 @@ KINDS: Mapping[str, tuple[str, Callable[[re.Match[str]], str | None]]] = {
 """The kinds by name, in order of preference. Each has a pattern, and a function that returns the replacement of a match, or
 None to keep it."""
 
-_START = r"""(?=(?<!\w)(?:M|\d\w|\w[^\s\d_$:.-]{0,40}[\d_$:.-])|["'/\\])"""
+_START = r"""(?=(?<!\w)(?:M|(?:true|false|null)\b|\d\w|\w[^\s\d_$:.-]{0,40}[\d_$:.-])|["'/\\])"""
 """Every kind begins with a word that has more than letters in it, at a quote or at a slash. Other places cost one look."""
 
-_MIXED = re.compile(r"[A-Za-z_$]\d|\d[A-Za-z]|[_-][A-Za-z0-9]{8}", re.ASCII)
+_MIXED = re.compile(r"[A-Za-z_$]\d|\d[A-Za-z]|[_-][A-Za-z0-9]{6}", re.ASCII)
 _SIGNS = (
     '":',
     "':",

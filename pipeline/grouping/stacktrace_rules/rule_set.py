@@ -100,11 +100,19 @@ def match_frame(frame: GroupingFrame, platform: str) -> ophio.MatchFrame:
 
 
 def exception_data(exception: ExceptionValue | None) -> dict[str, bytes | None]:
-    """Return the part of an exception that rules see. All values are None if there is no exception."""
+    """Return the part of an exception that rules see. All values are None if there is no exception.
+
+    The value is without the blanks at its ends, which nobody sees.
+    """
     if exception is None:
         return {"ty": None, "value": None, "mechanism": None}
     mechanism = (exception.get("mechanism") or {}).get("type")
-    return {"ty": _text(exception.get("type")), "value": _text(exception.get("value")), "mechanism": _text(mechanism)}
+    value = exception.get("value")
+    return {
+        "ty": _text(exception.get("type")),
+        "value": _text(value.strip() if value is not None else None),
+        "mechanism": _text(mechanism),
+    }
 
 
 def _text(value: str | None) -> bytes | None:

@@ -235,8 +235,8 @@ _JVM = _rows(
     (
         "lambda method",
         "function",
-        r"^(lambda(?:\$.+?)?)\$\d+$|(\$lambda|^lambda)[$-]\d+",
-        r"\1\2",
+        r"^(lambda(?:\$[^$]+)*?)\$\d+(\$[\w-]+)?$|(\$lambda|^lambda)[$-]\d+",
+        r"\1\2\3",
         "lambda$checkout$3",
         "lambda$checkout",
     ),
@@ -310,7 +310,7 @@ _IL2CPP = _rows(
     (
         "IL2CPP hash",
         "function",
-        r"_([mtg])[0-9A-Fa-f]{40}(?![0-9A-Fa-f])",
+        r"_([mtg])(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40})(?![0-9A-Fa-f])",
         r"_\1",
         "Cart_Pay_m0123456789ABCDEF0123456789ABCDEF01234567",
         "Cart_Pay_m",
@@ -423,10 +423,10 @@ _PHP = _rows(
     (
         "closure in a file",
         "module function",
-        r"\{closure:(?![^{}]*\(\))(?!\{closure)[^{}]*:\d+\}",
-        "{closure}",
+        r"\{closure:(?![^{}]*\(\):\d+\})(?!\{closure)[^{}]*?([^{}/\\]+?)(?:\(\d+\) : [^{}]*)?:\d+\}",
+        r"{closure:\1}",
         "{closure:/srv/2025-03-27T07-20-22Z/src/Job.php:12}",
-        "{closure}",
+        "{closure:Job.php}",
     ),
     (
         "closure in a closure",
