@@ -85,6 +85,11 @@ def _first_line(text: str) -> str:
     return lines[0] if lines else ""
 
 
+def says_something(exception: ExceptionValue) -> bool:
+    """Whether an exception has a message or a stack. Some runtimes and frameworks hang one without either onto another one."""
+    return bool((exception.get("value") or "").strip() or frames_in(exception.get("stacktrace")))
+
+
 def _main_exception(event: Event, found: list[ExceptionValue]) -> ExceptionValue | None:
     """Return the exception that the event is named after: the one that grouping marked as main, else the last."""
     main = event.get("main_exception_id")
@@ -92,7 +97,7 @@ def _main_exception(event: Event, found: list[ExceptionValue]) -> ExceptionValue
         for one in found:
             if (one.get("mechanism") or {}).get("exception_id") == main:
                 return one
-    return found[-1] if found else None
+    return next((one for one in reversed(found) if says_something(one)), found[-1] if found else None)
 
 
 def _named_crash_frame(event: Event, found: list[ExceptionValue]) -> Frame | None:

@@ -11,14 +11,13 @@ from pipeline.grouping.grouping_frame import SCRIPT
 from pipeline.grouping.strategies.context import GroupingContext, StackVariants, Variants
 from pipeline.grouping.strategies.engine_words import type_in_common
 from pipeline.grouping.strategies.exception_groups import has_ids, representatives
-from pipeline.grouping.strategies.message import normalized_message
+from pipeline.grouping.strategies.message import LIBRARY_STACK, normalized_message
 from pipeline.grouping.strategies.threads import stack_of
 from pipeline.grouping.strategies.wrappers import wrappers_of
 from pipeline.model.event import Event, ExceptionValue, Mechanism, NsError, frames_in
 from pipeline.model.event import exceptions as exceptions_of
 
 COMMON_TYPE = "the type that JavaScript engines share for this message"
-LIBRARY_STACK = "counts because every frame of the stack is a library's"
 
 
 def by_exception(event: Event, ctx: GroupingContext) -> Variants:

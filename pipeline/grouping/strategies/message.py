@@ -6,9 +6,10 @@ from pipeline.grouping.component import Component
 from pipeline.grouping.grouping_frame import SCRIPT
 from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.engine_words import in_common_words
-from pipeline.model.event import Event
+from pipeline.model.event import Event, Stacktrace
 
 STRIPPED = "stripped event-specific values"
+LIBRARY_STACK = "counts because every frame of the stack is a library's"
 
 
 def by_message(event: Event, ctx: GroupingContext) -> Variants:
@@ -19,6 +20,27 @@ def by_message(event: Event, ctx: GroupingContext) -> Variants:
     text = entry.get("message") or entry.get("formatted") or ""
     normalized, hint = normalized_message(text, ctx)
     return {"default": Component("message", [normalized], hint=hint)}
+
+
+def beside_library_stack(variants: Variants, stacktrace: Stacktrace | None, event: Event, ctx: GroupingContext) -> Variants:
+    """Return the trees of a stack that belongs to no exception. If every frame is a library's, the message is added to each.
+
+    Without a message it is the transaction.
+    """
+    if not ctx.is_library_stack(stacktrace):
+        return variants
+    entry = event.get("logentry") or {}
+    text = entry.get("message") or entry.get("formatted") or ""
+    if text.strip():
+        said = Component("message", [normalized_message(text, ctx)[0]], hint=LIBRARY_STACK)
+    elif event.get("transaction"):
+        said = Component("transaction", [event.get("transaction")], hint=LIBRARY_STACK)
+    else:
+        return variants
+    for component in variants.values():
+        if component.contributes:
+            component.update(values=[*component.values, said])
+    return variants
 
 
 def normalized_message(text: str, ctx: GroupingContext) -> tuple[str, str | None]:

@@ -13,6 +13,7 @@ from pipeline.grouping.grouping_frame import GroupingFrame, family_of
 from pipeline.grouping.stacktrace_rules.rule_set import Matching
 from pipeline.grouping.strategies.context import GroupingContext, Variants
 from pipeline.grouping.strategies.frame import frame_component, is_url
+from pipeline.grouping.strategies.message import beside_library_stack
 from pipeline.model.event import Event
 
 _SENT = "{} the app because it was sent so, whatever rules say"
@@ -24,7 +25,8 @@ def by_stacktrace(event: Event, ctx: GroupingContext) -> Variants:
     interface = event.get("stacktrace")
     if not interface:
         return {}
-    return ctx.stack_variants(interface) or {"app": Component("stacktrace"), "system": Component("stacktrace")}
+    variants = ctx.stack_variants(interface) or {"app": Component("stacktrace"), "system": Component("stacktrace")}
+    return beside_library_stack(variants, interface, event, ctx)
 
 
 def build_stack(frames: Sequence[GroupingFrame], matching: Matching, platform: str, configuration: Configuration) -> Variants:

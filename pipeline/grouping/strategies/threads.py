@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.grouping.component import Component
 from pipeline.grouping.configurations import Configuration
 from pipeline.grouping.strategies.context import GroupingContext, Variants
+from pipeline.grouping.strategies.message import beside_library_stack
 from pipeline.model.event import Event, ExceptionValue, Stacktrace, Thread, frames_in, threads
 
 
@@ -15,7 +16,7 @@ def by_threads(event: Event, ctx: GroupingContext) -> Variants:
     everyone = threads(event)
     for candidates in ([t for t in everyone if t.get("crashed")], [t for t in everyone if t.get("current")], everyone):
         if len(candidates) == 1:
-            return _thread(candidates[0], ctx)
+            return _thread(candidates[0], event, ctx)
     hint = (
         "ignored because does not contain exactly one crashing, one current or just one thread, "
         f"instead contains {len(everyone)} threads"
@@ -42,8 +43,9 @@ def _same_id(one: int | str | None, other: int | str) -> bool:
     return one is not None and str(one) == str(other)
 
 
-def _thread(thread: Thread, ctx: GroupingContext) -> Variants:
+def _thread(thread: Thread, event: Event, ctx: GroupingContext) -> Variants:
     stack = ctx.stack_variants(thread.get("stacktrace"))
     if stack is None:
         return {"app": Component("threads", contributes=False, hint="thread has no stacktrace")}
+    stack = beside_library_stack(stack, thread.get("stacktrace"), event, ctx)
     return {name: Component("threads", [component]) for name, component in stack.items()}
