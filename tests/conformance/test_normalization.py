@@ -19,6 +19,9 @@ from pipeline.stages.normalize import normalize_event
 ODDITIES = {"135"}
 """Left out: Relay's versions disagree about it."""
 
+REPAIRED = {"111"}
+"""Relay refuses the whole event for a lone surrogate. Here it costs a character, as docs/spec/normalization.md says."""
+
 CASES = [
     case for case in suite_cases("ingest/normalize/*.json") if case.values[0] is None or case.values[0]["id"] not in ODDITIES
 ]
@@ -40,7 +43,7 @@ def _is_event(case: dict[str, Any]) -> bool:
 def test_normalizes_as_published(case: dict[str, Any]) -> None:
     if not _is_event(case):
         ends = decode_record(make_record(_body(case), project_id=42), project_context())
-        assert not any(isinstance(end, Item) for end in ends)
+        assert any(isinstance(end, Item) for end in ends) == (case["id"] in REPAIRED)
         return
     config, expected = case["config"], case["output"]
     event: Any = normalize_event(

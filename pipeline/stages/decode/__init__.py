@@ -17,7 +17,7 @@ from pipeline.model.record import Form, Record
 from pipeline.model.scope import Scope
 from pipeline.stages.contract import Context
 from pipeline.stages.decode.categories import category_of_event, category_of_item
-from pipeline.stages.decode.event_json import InvalidJsonError, Parsed, parse_json, repair_numbers
+from pipeline.stages.decode.event_json import InvalidJsonError, Parsed, parse_json, repair
 from pipeline.stages.decode.message import IngestMessage, RefusalError, is_message, key_number, read_message, unpack
 from pipeline.stages.decode.stored import is_stored_message, read_stored_message
 
@@ -61,7 +61,7 @@ def _decode_json(record: Record, ctx: Context) -> Item[RawEvent] | Outcome:
         return _decode_stored(record, parsed, ctx)
     root = _require_object(parsed)
     if is_message(root):
-        return _decode_message(record, read_message(root, is_lenient=parsed.is_lenient), ctx)
+        return _decode_message(record, read_message(root, parsed), ctx)
     scope = _scope(record.project_id, None, ctx)
     return _decode_event(record, parsed, scope, record.received, None, ctx)
 
@@ -70,9 +70,7 @@ def _decode_stored(record: Record, parsed: Parsed, ctx: Context) -> Item[RawEven
     stored = read_stored_message(parsed.value)
     scope = _scope(record.project_id if record.project_id is not None else stored.project_id, None, ctx)
     received = stored.received if stored.received is not None else record.received
-    result = _decode_event(
-        record, Parsed(stored.event, parsed.is_lenient), scope._replace(key_id=stored.key_id), received, None, ctx
-    )
+    result = _decode_event(record, parsed._replace(value=stored.event), scope._replace(key_id=stored.key_id), received, None, ctx)
     if isinstance(result, Item):
         result.is_stored, result.sample_rate = True, stored.sample_rate
     return result
@@ -136,7 +134,7 @@ def _decode_event(
     """Return the item of a parsed event. `event_id` is the envelope's or message's, which outranks the event's own."""
     event = _require_object(parsed)
     try:
-        errors = repair_numbers(event, is_lenient=parsed.is_lenient)
+        errors = repair(event, is_lenient=parsed.is_lenient, mark=parsed.mark)
     except InvalidJsonError as error:
         raise RefusalError("invalid_json", str(error)) from None
     sent_id = event.get("event_id")

@@ -1,9 +1,10 @@
-"""The JSON of events. It is parsed strictly, with one exception: numbers that JSON or 64 bits cannot hold become null."""
+"""The JSON of events. It is parsed strictly, except that numbers and characters that cannot be stored are replaced and named."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -38,32 +39,64 @@ class InvalidJsonError(ValueError):
     """Text that is not JSON, or that is nested too deep."""
 
 
+_MARKS = ("\ue000", "\uf8ff", "\U000f0000", "\U0010fffd")
+"""Characters without a meaning. One that a text does not hold marks where something in it was replaced."""
+_REPLACEMENT = "\ufffd"
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
+    r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2}|[\ud800-\udfff])"
+    r'|\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]'
+    r"|(?P<broken>\\u[0-9a-fA-F]{0,3}|\\[^\x00-\x1f])"
+)
+
+
 class Parsed(NamedTuple):
-    """A parsed value. `is_lenient` says that it may hold floats that JSON cannot express."""
+    """A parsed value. `is_lenient` says that it may hold floats that JSON cannot express.
+
+    `mark` is the character that stands for each lone surrogate and broken escape of the text, None if there was none.
+    """
 
     value: Any
     is_lenient: bool = False
+    mark: str | None = None
 
 
 def parse_json(text: bytes) -> Parsed:
-    """Parse UTF-8 JSON. Numbers that cannot be stored are left for `repair_numbers`. Raises InvalidJsonError.
+    """Parse UTF-8 JSON. What cannot be stored is left for `repair`. Raises InvalidJsonError.
 
+    A lone surrogate or a broken escape costs a character: SDKs cut texts in the middle of a pair, and the rest is worth having.
     msgspec is as strict and as quick as orjson, and keeps integers beyond 64 bits, which orjson rounds silently.
     """
     try:
         return Parsed(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        is_number = isinstance(error, msgspec.ValidationError)  # the only thing that is validated here is the range of numbers
-        if not (is_number or b"NaN" in text or b"Infinity" in text):
-            raise InvalidJsonError(_why_invalid(text)) from None
+        is_number = isinstance(error, msgspec.ValidationError)  # the only thing to validate here is a number's range
+    marked, mark = _marked(text)
+    if mark is None and not (is_number or b"NaN" in text or b"Infinity" in text):
+        raise InvalidJsonError(_why_invalid(text))
     try:
-        return Parsed(json.loads(text.decode(), parse_int=_parse_int), is_lenient=True)
+        return Parsed(json.loads(text.decode() if mark is None else marked, parse_int=_parse_int), is_lenient=True, mark=mark)
     except (ValueError, RecursionError) as error:
         raise InvalidJsonError(str(error)) from None
 
 
-def repair_numbers(event: dict[str, Any], *, is_lenient: bool) -> list[dict[str, Any]]:
-    """Null the numbers that cannot be stored, in place. Return an entry of the event's `errors` for each.
+def _marked(text: bytes) -> tuple[str, str | None]:
+    """Return a text with a mark for each lone surrogate and broken escape, and the mark, None if the text has neither."""
+    if b"\\" not in text and b"\xed" not in text:
+        return "", None
+    try:
+        readable = text.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return "", None
+    mark = next((mark for mark in _MARKS if mark not in readable and json.dumps(mark)[1:-1] not in readable.lower()), None)
+    if mark is None:
+        return "", None
+    marked = _ESCAPE.sub(lambda match: mark if match["lone"] or match["broken"] else match[0], readable)
+    return marked, mark if mark in marked else None
+
+
+def repair(event: dict[str, Any], *, is_lenient: bool, mark: str | None = None) -> list[dict[str, Any]]:
+    """Null the numbers that cannot be stored, and put U+FFFD for each `mark`, in place. Return entries for the event's `errors`.
 
     Raises InvalidJsonError if the event is nested too deep or holds a lone surrogate.
     A trial encoding decides, because it fails for depth, integers beyond 64 bits and lone surrogates. Searching the text for them
@@ -72,6 +105,10 @@ def repair_numbers(event: dict[str, Any], *, is_lenient: bool) -> list[dict[str,
     if not is_lenient and _can_be_stored(event):
         return []
     errors = _null_numbers(event)
+    if mark is not None:
+        repaired = {key.replace(mark, _REPLACEMENT): _replaced(value, (key,), mark, errors) for key, value in event.items()}
+        event.clear()
+        event.update(repaired)
     if not _can_be_stored(event):
         raise InvalidJsonError("lone surrogate")
     return errors
@@ -83,6 +120,20 @@ def _can_be_stored(event: dict[str, Any]) -> bool:
     except orjson.JSONEncodeError:
         return False
     return True
+
+
+def _replaced(value: Any, path: tuple[Any, ...], mark: str, errors: list[dict[str, Any]]) -> Any:
+    """Return a value with U+FFFD for each mark, and name it in the errors. It is nested at most MAX_DEPTH levels deep."""
+    if isinstance(value, str) and mark in value:
+        if len(errors) < MAX_NAMED:
+            name = ".".join(map(str, path)).replace(mark, _REPLACEMENT)
+            errors.append({"type": "invalid_data", "name": name, "reason": "a lone surrogate or a broken escape was replaced"})
+        return value.replace(mark, _REPLACEMENT)
+    if isinstance(value, dict):
+        return {key.replace(mark, _REPLACEMENT): _replaced(child, (*path, key), mark, errors) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_replaced(child, (*path, index), mark, errors) for index, child in enumerate(value)]
+    return value
 
 
 def _null_numbers(event: dict[str, Any]) -> list[dict[str, Any]]:

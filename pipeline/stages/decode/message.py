@@ -77,7 +77,7 @@ def unpack(body: bytes) -> dict[str, Any]:
     return message
 
 
-def read_message(root: dict[str, Any], *, is_lenient: bool = False) -> IngestMessage:
+def read_message(root: dict[str, Any], parsed: Parsed | None = None) -> IngestMessage:
     """Check a message's fields. Raises RefusalError if the type is unknown, the project unusable, or the payload missing."""
     kind = root.get("type")
     if kind != "event" and (not isinstance(kind, str) or kind not in OTHER_TYPES):
@@ -91,16 +91,16 @@ def read_message(root: dict[str, Any], *, is_lenient: bool = False) -> IngestMes
         _checked("start_time", root, _arrival, errors),
         _checked("remote_addr", root, _ip_address, errors),
         _checked("key_id", root, key_number, errors),
-        _payload(root.get("payload"), is_lenient=is_lenient) if kind == "event" else b"",
+        _payload(root.get("payload"), parsed) if kind == "event" else b"",
         errors,
     )
 
 
-def _payload(payload: Any, *, is_lenient: bool) -> bytes | Parsed:
+def _payload(payload: Any, parsed: Parsed | None) -> bytes | Parsed:
     if isinstance(payload, bytes):
         return payload
     if isinstance(payload, dict):
-        return Parsed(payload, is_lenient)
+        return Parsed(payload) if parsed is None else parsed._replace(value=payload)
     if isinstance(payload, str):
         try:
             return payload.encode()

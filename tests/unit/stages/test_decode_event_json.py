@@ -9,15 +9,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.stages.decode.event_json import MAX_DEPTH, MAX_NAMED, InvalidJsonError, parse_json, repair_numbers
+from pipeline.stages.decode.event_json import MAX_DEPTH, MAX_NAMED, InvalidJsonError, parse_json, repair
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4))
 
 
 def read(text: bytes) -> tuple[Any, list[dict[str, Any]]]:
-    value, is_lenient = parse_json(text)
-    return value, repair_numbers(value, is_lenient=is_lenient)
+    value, is_lenient, mark = parse_json(text)
+    return value, repair(value, is_lenient=is_lenient, mark=mark)
 
 
 def nested(levels: int, *, inner: str = "") -> bytes:
@@ -41,7 +41,9 @@ def test_a_damaged_text_is_json_exactly_where_orjson_says_so(value: Any, at: int
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        assume(not re.search(rb"NaN|Infinity", text) and "infinity" not in str(error))  # what we repair, and orjson refuses
+        assume(
+            not re.search(rb"NaN|Infinity|\\|\xed", text) and "infinity" not in str(error)
+        )  # what we repair, and orjson refuses
         with pytest.raises(InvalidJsonError):
             parse_json(text)
     else:
@@ -94,3 +96,40 @@ def test_no_depth_hurts(levels: int) -> None:
 def test_the_words_say_where_a_text_goes_wrong() -> None:
     with pytest.raises(InvalidJsonError, match="line 2 column 6"):
         parse_json(b'{\n"a": x}')
+
+
+REPLACED = "a lone surrogate or a broken escape was replaced"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read_as"),
+    [
+        (rb"x\ud83dy", "x\ufffdy"),
+        (rb"\ude00", "\ufffd"),
+        (rb"\ude00\ud83d", "\ufffd\ufffd"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (b"\xed\xa0\x80z", "\ufffdz"),
+        (rb"C:\data", "C:\ufffdata"),
+        (rb"\u12G4", "\ufffdG4"),
+        (rb"\u", "\ufffd"),
+        (rb"a\ue000 \xA", "a\ue000 \ufffdA"),
+        (rb"\\ud83d\ud83d", "\\ud83d\ufffd"),
+    ],
+)
+def test_a_lone_surrogate_or_a_broken_escape_costs_a_character(sent: bytes, read_as: str) -> None:
+    value, errors = read(b'{"a": ["\\ud83d\\ude00", {"b": "' + sent + b'"}], "c": "d"}')
+    assert value == {"a": ["\U0001f600", {"b": read_as}], "c": "d"}
+    assert errors == [{"type": "invalid_data", "name": "a.1.b", "reason": REPLACED}]
+    orjson.dumps(value)
+
+
+def test_a_broken_name_is_repaired_as_well() -> None:
+    assert read(rb'{"a\ud800": {"\x": 1}}') == ({"a\ufffd": {"\ufffd": 1}}, [])
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a": "\xff\\x"}', b'{"a": "\\', b'{"a": "\\x" 5}', b'{"a": \\x}', b'{"a": "\n\\x"}', rb'["\ud800"']
+)
+def test_what_is_broken_besides_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidJsonError):
+        parse_json(text)
