@@ -21,6 +21,10 @@ _CONTAINERS = frozenset(f"application/vnd.sentry.items.{name}+json" for name in 
 """Content types of items that contain many others. Their header says how many."""
 
 
+MAX_TIME = 50
+"""Characters of a time. What is longer is none."""
+
+
 class EnvelopeHeader(NamedTuple):
     """The envelope's own header. `event_id` is 32 lower-case hex digits."""
 
@@ -40,6 +44,8 @@ class StreamedItem(NamedTuple):
 class EnvelopeStream:
     """Reads an envelope from pieces. `header` is read at once. `items` may be iterated once.
 
+    `sent_at` is the sender's clock in the form in which it was sent.
+
     Raises EnvelopeError in the same cases as `parse_envelope`, and RefusedRequestError (413) as soon as something is too large.
     """
 
@@ -48,7 +54,8 @@ class EnvelopeStream:
         if self._window.is_at_end():
             raise EnvelopeError("empty request body")
         header = self._window.header("invalid envelope header")
-        sent_id, sent_dsn = header.get("event_id"), header.get("dsn")
+        sent_id, sent_dsn, sent_at = header.get("event_id"), header.get("dsn"), header.get("sent_at")
+        self.sent_at = sent_at if isinstance(sent_at, str) and len(sent_at) <= MAX_TIME else None
         self.header = EnvelopeHeader(parse_event_id(sent_id), Dsn.parse(sent_dsn))
         is_bad_id = self.header.event_id is None and sent_id is not None and not has_event_id_form(sent_id)
         if is_bad_id or (self.header.dsn is None and sent_dsn is not None):

@@ -94,7 +94,8 @@ def ship(entry: SpoolRecord, rules: Rules) -> Shipped:
 def _ship_arrival(head: Arrival, scope: Scope, entry: SpoolRecord, shipped: Shipped) -> None:
     pieces = decoded(entry.pieces(), head.encodings)
     if head.endpoint == Endpoint.ENVELOPE:
-        _ship_items(head, scope, EnvelopeStream(pieces).items(), shipped)
+        envelope = EnvelopeStream(pieces)
+        _ship_items(head, scope, envelope.items(), shipped, envelope.sent_at)
     elif head.endpoint == Endpoint.STORE:
         event = read_store_body(b"".join(pieces))
         _ship_items(head, scope, [StreamedItem(event.type, len(event.text), 1, event.text)], shipped)
@@ -138,13 +139,16 @@ def _id_of_report(first: str, number: int) -> str:
     return first if number == 0 else xxhash.xxh3_128_hexdigest(f"{first}/{number}".encode())
 
 
-def _ship_items(head: Arrival, scope: Scope, items: Iterable[StreamedItem], shipped: Shipped) -> None:
-    """Ship an envelope's items. Each becomes a message, outcomes of a client report, or one outcome `unsupported`."""
+def _ship_items(head: Arrival, scope: Scope, items: Iterable[StreamedItem], shipped: Shipped, sent_at: str | None = None) -> None:
+    """Ship an envelope's items. `sent_at` is the sender's clock as its header has it.
+
+    Each becomes a message, outcomes of a client report, or one outcome `unsupported`.
+    """
     is_empty = True
     for item in items:
         is_empty = False
         if item.type in EVENT_ITEMS and item.payload is not None and head.event_id is not None:
-            shipped.messages.append(KeyedMessage(head.event_id, _message(head, scope, item.payload)))
+            shipped.messages.append(KeyedMessage(head.event_id, _message(head, scope, item.payload, sent_at)))
         elif item.type == "client_report":
             shipped.outcomes += _reported(item.payload or b"", head, scope)
         else:
@@ -155,9 +159,12 @@ def _ship_items(head: Arrival, scope: Scope, items: Iterable[StreamedItem], ship
         shipped.outcomes.append(_outcome(head, scope, Fate.INVALID, "no_event_payload", DataCategory.ERROR, 1))
 
 
-def _message(head: Arrival, scope: Scope, payload: bytes) -> bytes:
-    """Return an ingest message: Relay's fields with the payload as sent, and `key_id`, which Relay puts into the payload."""
-    message = {
+def _message(head: Arrival, scope: Scope, payload: bytes, sent_at: str | None = None) -> bytes:
+    """Return an ingest message: Relay's fields with the payload as sent, and two fields that Relay's messages lack.
+
+    `key_id` is inside the payload there. `sent_at` is the sender's clock, by which normalization corrects the event's times.
+    """
+    message: dict[str, Any] = {
         "type": "event",
         "payload": payload,
         "start_time": int(head.received),
@@ -167,6 +174,8 @@ def _message(head: Arrival, scope: Scope, payload: bytes) -> bytes:
         "attachments": [],
         "key_id": scope.key_id,
     }
+    if sent_at is not None:
+        message["sent_at"] = sent_at
     return bytes(msgpack.packb(message))
 
 

@@ -36,6 +36,8 @@ class Item(Generic[E]):
     event_id: str
     event: E
     client_ip: str | None = None
+    sent_at: str | None = None
+    """Set by decode: the sender's clock when it sent the event, as text. Normalize corrects the event's times by it, once."""
     is_stored: bool = False
     """Set by decode: whether this event was read from a storage message, and so went through the stages before."""
     grouping: Grouping | None = None

@@ -91,6 +91,7 @@ def _decode_message(record: Record, message: IngestMessage, ctx: Context) -> Ite
     result = _decode_event(record, parsed, scope._replace(key_id=key_id), received, message.event_id, ctx)
     if isinstance(result, Item):
         result.client_ip = message.remote_addr
+        result.sent_at = message.sent_at
         add_errors(result.event, message.errors)
     return result
 

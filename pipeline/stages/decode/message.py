@@ -32,6 +32,7 @@ _EVENT_KEYS = frozenset(
 )
 """Fields that only an event has at its root."""
 _LONGEST_NUMBER = 19
+_LONGEST_TIME = 50
 _LAST_ARRIVAL = 2**32
 """Upper bound of arrivals in epoch seconds (excluded): the storage holds 32 bits."""
 
@@ -58,6 +59,8 @@ class IngestMessage(NamedTuple):
     key_id: int | None
     payload: bytes | Parsed
     errors: list[dict[str, Any]]
+    sent_at: str | None = None
+    """The sender's clock when it sent the event, as text of any form."""
 
 
 def is_message(root: dict[str, Any]) -> bool:
@@ -93,6 +96,7 @@ def read_message(root: dict[str, Any], parsed: Parsed | None = None) -> IngestMe
         _checked("key_id", root, key_number, errors),
         _payload(root.get("payload"), parsed) if kind == "event" else b"",
         errors,
+        sent_at if isinstance(sent_at := root.get("sent_at"), str) and len(sent_at) <= _LONGEST_TIME else None,
     )
 
 

@@ -27,8 +27,10 @@ def normalize_item(item: Item[RawEvent], ctx: Context) -> Item[Event]:  # noqa: 
         event_id=item.event_id,
         client_ip=item.client_ip,
         key_id=item.scope.key_id,
+        sent_at=item.sent_at,
         max_tags=None if item.is_stored else MAX_TAGS,
     )
+    item.sent_at = None
     if item.is_stored:
         keep_symbolication(sent, event)
     normalized = cast("Item[Event]", item)

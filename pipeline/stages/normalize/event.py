@@ -48,6 +48,7 @@ def normalize_event(
     client_ip: str | None = None,
     infer_ip: bool = True,
     key_id: int | None = None,
+    sent_at: str | None = None,
     sdk: str | None = None,
     max_s_in_future: float = 60,
     max_s_in_past: float = 2_592_000,
@@ -55,7 +56,9 @@ def normalize_event(
 ) -> Event:
     """Return a new event in the form that later stages read. Repairs are named in its `errors` and `_meta`.
 
-    `received` is in epoch seconds. `event_id` is used if the event has no valid id. Never raises for any JSON. It uses neither
+    `received` is in epoch seconds, `sent_at` the sender's clock when it sent the event, as text.
+
+    `event_id` is used if the event has no valid id. Never raises for any JSON. It uses neither
     the clock nor random numbers, so the same event always gives the same bytes.
     """
     remarks = Remarks(kept_meta(event.get("_meta")))
@@ -79,7 +82,7 @@ def normalize_event(
     result["received"] = float(received)
     if type(event.get("extra")) not in (dict, NoneType):
         result["extra"] = {}
-    correct_clock(event, result, remarks, max_s_in_future=max_s_in_future, max_s_in_past=max_s_in_past)
+    correct_clock(event, result, remarks, sent_at=sent_at, max_s_in_future=max_s_in_future, max_s_in_past=max_s_in_past)
     if result.get("platform") not in PLATFORMS:
         result["platform"] = "other"
     result.setdefault("level", "error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,39 @@ def test_a_clock_that_cannot_be_right_is_named_by_both_times_alone(shift_s: int,
     assert (error["type"], sorted(error)) == (kind, ["name", "sdk_time", "server_time", "type"])
     assert event["_meta"]["timestamp"][""].keys() == {"err"}
     assert (event["timestamp"], event["breadcrumbs"]["values"][0]["timestamp"]) == (RECEIVED, RECEIVED - 0.1)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "kinds", "shifted_s"),
+    [
+        (0, [], 0),
+        (3_299, [], 0),
+        (-3_299, [], 0),
+        (3_300, ["clock_drift"], -3_300),
+        (-3_600, ["clock_drift"], 3_600),
+        (40 * 86_400, ["clock_drift"], -40 * 86_400),
+    ],
+)
+def test_times_are_corrected_by_the_drift_of_the_senders_clock(ahead_s: int, kinds: list[str], shifted_s: int) -> None:
+    happened = RECEIVED + ahead_s - 120.5
+    sent = {"timestamp": happened, "breadcrumbs": [{"message": "b", "timestamp": happened - 1}]}
+    clock = datetime.fromtimestamp(RECEIVED + ahead_s, UTC).isoformat()
+    event: Any = normalize_event(sent, received=RECEIVED, project_id=1, event_id="f" * 32, sent_at=clock)
+    future = ["future_timestamp"] if ahead_s == 3_299 else []
+    assert [error["type"] for error in event.get("errors", ())] == kinds + future
+    if not future:
+        assert (event["timestamp"], event["breadcrumbs"]["values"][0]["timestamp"]) == (
+            happened + shifted_s,
+            happened + shifted_s - 1,
+        )
+    if kinds:
+        assert event["errors"][0]["sdk_time"] == clock
+
+
+@pytest.mark.parametrize("sent_at", ["", "yesterday", "9" * 40, "2026-13-01T00:00:00Z"])
+def test_a_clock_that_cannot_be_read_corrects_nothing(sent_at: str) -> None:
+    event = normalize_event({"timestamp": RECEIVED}, received=RECEIVED, project_id=1, event_id="f" * 32, sent_at=sent_at)
+    assert (event["timestamp"], event.get("errors")) == (RECEIVED, None)
 
 
 @pytest.mark.parametrize(
