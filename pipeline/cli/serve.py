@@ -41,7 +41,7 @@ def serve(
 
     Nothing else has to run. Everything is kept in one folder: what was accepted (spool), the database (chdb), the counters
     (redis), source maps (artifacts) and events that could not be processed (dead_letters.jsonl). One process uses the folder at
-    a time. An event that was answered with 200 is stored exactly once, whatever is killed.
+    a time. An event that was answered with 200 is stored exactly once, even if the process is killed.
 
     The rules are those of ./rules if there is such a folder, else those of the package.
 
