@@ -14,7 +14,7 @@ from pipeline.stages.normalize.mechanisms import name_numbers
 from pipeline.stages.normalize.message import logentry
 from pipeline.stages.normalize.protocol import ALIASES, FIELDS
 from pipeline.stages.normalize.release import ENVIRONMENT_LIMIT, dist, environment, release
-from pipeline.stages.normalize.remarks import MAX_ERRORS, Remarks, kept_meta
+from pipeline.stages.normalize.remarks import MAX_ERRORS, MAX_KEPT_VALUE_BYTES, Remarks, kept_meta
 from pipeline.stages.normalize.tags import LIMIT, MAX_TAGS, entries, key_of, settle_tags
 from pipeline.stages.normalize.user import name_user, settle_ip
 from pipeline.stages.normalize.values import as_text, trim
@@ -83,7 +83,9 @@ def normalize_event(
     if type(event.get("extra")) not in (dict, NoneType):
         result["extra"] = {}
     correct_clock(event, result, remarks, sent_at=sent_at, max_s_in_future=max_s_in_future, max_s_in_past=max_s_in_past)
-    if result.get("platform") not in PLATFORMS:
+    if (platform := result.get("platform")) not in PLATFORMS:
+        if platform and len(platform) < MAX_KEPT_VALUE_BYTES:
+            remarks.remark(("platform",))["val"] = platform
         result["platform"] = "other"
     result.setdefault("level", "error")
     _settle_logger(result, remarks)

@@ -34,15 +34,20 @@ from pipeline.stages.normalize.values import (
 
 def _breadcrumb(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
     result: dict[str, Any] | None = _breadcrumb_fields(value, path, remarks)
-    if result is not None:
-        _complete_breadcrumb(result)
-    return result
+    if result is None:
+        return None
+    return _complete_breadcrumb(result, path, remarks)
 
 
-def _complete_breadcrumb(crumb: dict[str, Any]) -> None:
+def _complete_breadcrumb(crumb: dict[str, Any], path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
+    """Set the defaults of a parsed breadcrumb. None for one from before 1970, whose place nobody would know."""
+    if crumb.get("timestamp", 0) < 0:
+        remarks.invalid(path, "timestamp is before 1970")
+        return None
     if not crumb.get("type"):
         crumb["type"] = "default"
     crumb.setdefault("level", "info")
+    return crumb
 
 
 _PARSED_OF_CLEAN: dict[str, Parser] = {"timestamp": timestamp, "data": sized_object(2048, 5)}
@@ -78,7 +83,7 @@ def _breadcrumbs(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any
                 del crumb[name]
             else:
                 crumb[name] = parsed
-        _complete_breadcrumb(crumb)
+        crumbs[index] = _complete_breadcrumb(crumb, (inner, index), remarks)
     return {"values": crumbs}
 
 

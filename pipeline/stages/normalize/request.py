@@ -16,6 +16,8 @@ from pipeline.stages.normalize.size_limits import free_value, sized_object
 from pipeline.stages.normalize.values import Parser, json_string, primitive, string, text, trim, unsigned
 
 _METHOD = re.compile(r"[A-Z\-_]{3,32}")
+_ELLIPSIS = "\u2026"
+"""Old SDKs of JavaScript end a URL that they cut with this character. All others use three dots."""
 _URL_LIMIT, _URL_ALLOWANCE = 256, 40
 MAX_PAIRS = 1_000
 """How many parameters, headers or cookies of a request are kept."""
@@ -189,6 +191,8 @@ def _split_url(result: dict[str, Any], path: EventPath, remarks: Remarks) -> Non
     whole = result.get("url")
     if not whole:
         return
+    if whole.endswith(_ELLIPSIS):
+        whole = whole[:-1] + "..."
     url, _, fragment = whole.partition("#")
     url, _, query = url.partition("?")
     if query and "query_string" not in result:

@@ -131,6 +131,32 @@ def test_an_exception_with_nothing_but_a_stack_stays_and_is_named() -> None:
     assert [error["name"] for error in event["errors"]] == ["exception.values.0", "exception.values.2"]
 
 
+def test_an_unknown_platform_is_kept_in_the_remarks() -> None:
+    event = normalized(platform="klingon")
+    assert (event["platform"], event["_meta"], event.get("errors")) == ("other", {"platform": {"": {"val": "klingon"}}}, None)
+    assert "_meta" not in normalized(platform="x" * 600)
+
+
+@pytest.mark.parametrize("others", [{}, {"origin": "x"}], ids=["clean", "parsed"])
+@pytest.mark.parametrize("when", [-0.5, "1969-12-31T23:59:59Z"])
+def test_a_breadcrumb_from_before_1970_is_null_and_named(when: object, others: dict[str, str]) -> None:
+    event = normalized(breadcrumbs=[{"timestamp": 5, **others}, {"timestamp": when, **others}, {"message": "m", **others}])
+    assert [crumb and crumb.get("message", "") for crumb in event["breadcrumbs"]["values"]] == ["", None, "m"]
+    assert [error["name"] for error in event["errors"]] == ["breadcrumbs.values.1"]
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("https://a.example/x\u2026", {"url": "https://a.example/x..."}),
+        ("https://a.example/x?a=1\u2026", {"url": "https://a.example/x", "query_string": [["a", "1..."]]}),
+        ("https://a.example/\u2026/x", {"url": "https://a.example/\u2026/x"}),
+    ],
+)
+def test_an_ellipsis_at_the_end_of_a_url_is_three_dots(url: str, read: dict[str, Any]) -> None:
+    assert normalized(request={"url": url})["request"] == read
+
+
 def _tag_remarks(event: dict[str, Any]) -> dict[str, Any]:
     known = event.get("_meta", {}).get("tags", {})
     return {tag[0]: known[str(place)] for place, tag in enumerate(event["tags"]) if str(place) in known}
