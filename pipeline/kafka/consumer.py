@@ -289,7 +289,7 @@ class KafkaConsumer:
             partition
             for partition, (first, end) in glance.bounds.items()
             if end < glance.asked_at[partition] or (partition not in self._next and glance.asked_at[partition] < first)
-        }
+        } | set(glance.foreign)
         if moved & self._bases.keys():
             return bool(self._take_on(moved & self._bases.keys()))
         self._report_retention(glance)

@@ -114,12 +114,14 @@ class Glance(NamedTuple):
     """What the broker answered to a glance at the topic. `bounds` holds for each partition its first offset and its end.
 
     `is_gone` tells that the topic which was read is not there any more, whether or not there is another one by now. `asked_at`
-    holds the offset that was to be read next in each partition when the broker was asked, or that is committed.
+    holds the offset that was to be read next in each partition when the broker was asked, or that is committed. `foreign` are
+    partitions whose committed offset belongs to another topic.
     """
 
     is_gone: bool
     bounds: Mapping[int, tuple[int, int]]
     asked_at: Mapping[int, int]
+    foreign: Collection[int] = ()
 
 
 class TopicHistory:
@@ -179,14 +181,14 @@ class TopicHistory:
         seems to have gone backwards and must be looked at again.
         """
         places = [TopicPartition(self._topic, partition) for partition in partitions]
-        self._id = topic_id(self._admin, self._topic)
+        present_id = topic_id(self._admin, self._topic)
         bounds = _bounds(*self._ask_for_bounds(partitions))
         starts = {}
         for place in consumer.committed(places, timeout=ASK_WITHIN_S):
             if place.error is not None:
                 raise KafkaException(place.error)
             committed = place.offset if place.offset >= 0 else None
-            start = find_start(committed, parse_log_name(place.metadata), *bounds[place.partition], self._id)
+            start = find_start(committed, parse_log_name(place.metadata), *bounds[place.partition], present_id)
             if start.broken is Break.WENT_BACKWARDS:
                 self._confirm(place.partition)
             else:
@@ -197,6 +199,7 @@ class TopicHistory:
             if redo_to is not None and start.seek_to is None and redo_to > start.base + start.lost:
                 start = start._replace(redo_to=redo_to)
             starts[place.partition] = start
+        self._id = present_id
         return starts
 
     def _confirm(self, partition: int) -> None:
@@ -242,12 +245,16 @@ class _Asked(NamedTuple):
             return Glance(is_gone=True, bounds={}, asked_at={})
         if any(future.exception() is not None for future in self._futures):
             return None
-        is_gone = bool(topic_id) and str(self.description.result().topic_id) != topic_id
+        present_id = str(self.description.result().topic_id)
+        is_gone = bool(topic_id) and present_id != topic_id
         bounds = _bounds(self.firsts, self.ends)
-        at = dict(self.reading_at)
+        at, foreign = dict(self.reading_at), []
         for place in self.committed.result().topic_partitions if self.committed is not None else ():
-            at[place.partition] = place.offset if place.offset >= 0 else bounds[place.partition][0]
-        return Glance(is_gone, bounds, at)
+            is_committed = place.offset >= 0
+            at[place.partition] = place.offset if is_committed else bounds[place.partition][0]
+            if is_committed and (parse_log_name(place.metadata) or present_id).partition("~")[0] != present_id:
+                foreign.append(place.partition)
+        return Glance(is_gone, bounds, at, foreign)
 
 
 def _bounds(firsts: _Offsets, ends: _Offsets) -> dict[int, tuple[int, int]]:

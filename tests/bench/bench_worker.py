@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from statistics import mean, median
@@ -44,7 +45,7 @@ def main() -> None:
         if options.latency:
             measure_latency(broker, server.url, options.latency)
         elif options.soak:
-            soak(broker, server.url, options.soak)
+            sys.exit(0 if soak(broker, server.url, options.soak) else "memory grows")
         else:
             compare(broker, options.events, options.rounds)
 

@@ -16,7 +16,7 @@ from simulation.stores import ModelStore, ServerStore, Store
 from pipeline.redis.embedded import EmbeddedRedis
 
 PIECE = 200
-SHOWN = 3
+SHOWN = 6
 
 
 def main() -> int:

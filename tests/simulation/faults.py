@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulation.broker_model import Message
 from simulation.plan import VERSIONS, Fault, Input
@@ -31,20 +31,35 @@ class Faults:
     def __init__(self, world: World) -> None:
         self._world = world
         self._letters_replayed = 0
+        self._strikes: list[list[Any]] = []
+        """Kills and freezes that wait for a worker with a batch in hand, and for so many calls of such workers more."""
 
     def befall(self, fault: Fault) -> None:
         action = getattr(self, "_" + fault.kind.replace(" ", "_"), None)
-        if action is not None:
+        if fault.kind in {"kill", "freeze"} and fault.who % 3:
+            self._strikes.append([fault.who % 13, fault])
+        elif action is not None:
             action(fault)
         else:
             self._world.armed.append(fault)
+
+    def strike(self, worker: Worker) -> None:
+        """Let a kill or a freeze befall a worker amid its batch, if one waits for that."""
+        if worker.doing == "polling" or not self._strikes:
+            return
+        strike = self._strikes[0]
+        if strike[0]:
+            strike[0] -= 1
+            return
+        _, fault = self._strikes.pop(0)
+        (self._kill if fault.kind == "kill" else self._freeze)(fault, worker)
 
     def _victim(self, fault: Fault) -> Worker | None:
         alive = [worker for worker in self._world.workers if worker.frozen_until <= self._world.clock.seconds]
         return alive[fault.who % len(alive)] if alive else None
 
-    def _kill(self, fault: Fault) -> None:
-        worker = self._victim(fault)
+    def _kill(self, fault: Fault, worker: Worker | None = None) -> None:
+        worker = worker or self._victim(fault)
         if worker is None:
             return
         self._world.tell(f"{worker.name} is killed while {worker.doing}; its slot starts again {fault.amount:.1f} s later")
@@ -53,8 +68,8 @@ class Faults:
         if not worker.is_stopping:  # else it is to be started again anyway
             self._world.later(fault.amount, lambda: self._world.start(worker.slot, worker.life + 1))
 
-    def _freeze(self, fault: Fault) -> None:
-        worker = self._victim(fault)
+    def _freeze(self, fault: Fault, worker: Worker | None = None) -> None:
+        worker = worker or self._victim(fault)
         if worker is None:
             return
         worker.frozen_until = self._world.clock.seconds + fault.amount

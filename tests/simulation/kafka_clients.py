@@ -207,7 +207,7 @@ class AdminClient:
     def list_consumer_group_offsets(self, groups: list[Any], request_timeout: float) -> dict[str, Any]:
         offsets = self._process.broker.offsets
         found = [
-            TopicPartition(TOPIC, place.partition, offsets.get(place.partition, (NO_OFFSET, ""))[0])
+            TopicPartition(TOPIC, place.partition, *offsets.get(place.partition, (NO_OFFSET, "")))
             for place in groups[0].topic_partitions
         ]
         return {groups[0].group_id: self._answer(SimpleNamespace(topic_partitions=found), request_timeout)}

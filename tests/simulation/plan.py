@@ -99,16 +99,7 @@ def make_plan(seed: int) -> Plan:
     kinds = [kind for kind in (*WORKERS, *BROKER, *REDIS, *OTHER) if rng.random() < 0.45]
     kinds += [kind for kind in LOSSES if rng.random() < 0.08]
     kinds += [kind for kind in BREAKS if rng.random() < 0.1]
-    faults = [
-        Fault(
-            rng.randint(1, FAULTY_STEPS),
-            rng.choice(kinds),
-            rng.randrange(1_000),
-            rng.choice([0.1, 1.0, 3.0, 8.0, 12.0, 25.0, 90.0]),
-        )
-        for _ in range(rng.randint(1, 16))
-        if kinds
-    ]
+    faults = [_fault(rng, rng.choice(kinds)) for _ in range(rng.randint(1, 16)) if kinds]
     partitions = rng.randint(1, 3)
     is_regrouping = "new rules" in kinds and rng.random() < 0.5
     few = rng.random() < 0.5
@@ -122,6 +113,11 @@ def make_plan(seed: int) -> Plan:
         tuple(_input(rng, uid, partitions, is_regrouping=is_regrouping) for uid in range(rng.randint(3, 14 if few else 45))),
         tuple(sorted(faults, key=lambda fault: fault.step)),
     )
+
+
+def _fault(rng: random.Random, kind: str) -> Fault:
+    amounts = [3.0, 12.0, 25.0, 90.0, 90.0] if kind == "freeze" else [0.1, 1.0, 3.0, 8.0, 12.0, 25.0, 90.0]
+    return Fault(rng.choice([rng.randint(1, 90), rng.randint(1, FAULTY_STEPS)]), kind, rng.randrange(1_000), rng.choice(amounts))
 
 
 def _input(rng: random.Random, uid: int, partitions: int, *, is_regrouping: bool) -> Input:

@@ -17,6 +17,8 @@ class Store(Protocol):
     prefix: str
     client: Any
 
+    @property
+    def is_full(self) -> bool: ...
     def begin(self, clock: Callable[[], float]) -> None: ...
     def info(self) -> dict[str, Any]: ...
     def keys(self) -> list[bytes]: ...
@@ -58,6 +60,10 @@ class ModelStore:
     def ends(self) -> dict[str, int]:
         return _ends({key: self._server.data[key] for key in self.keys() if key.startswith(b"ledger:")})
 
+    @property
+    def is_full(self) -> bool:
+        return self._server.is_full
+
     def set_full(self, is_full: bool) -> None:
         self._server.is_full = is_full
 
@@ -70,14 +76,14 @@ class ServerStore:
         self.client: Any = self
         self.prefix = ""
         self._copies: list[dict[bytes, tuple[bytes, int]]] = []
-        self._is_full, self._evicted = False, 0
+        self.is_full, self._evicted = False, 0
         self._runs = count(1)
         self._run = 0
 
     def begin(self, clock: Callable[[], float]) -> None:  # noqa: ARG002 -- the server has its own
         self._redis.flushall()
         self._redis.script_flush()
-        self._copies, self._is_full, self._evicted, self._run = [], False, 0, next(self._runs)
+        self._copies, self.is_full, self._evicted, self._run = [], False, 0, next(self._runs)
 
     def evalsha(self, *arguments: Any) -> Any:
         self._check_memory()
@@ -91,7 +97,7 @@ class ServerStore:
         return self._redis.set(*arguments, **options)
 
     def _check_memory(self) -> None:
-        if self._is_full:
+        if self.is_full:
             raise redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
     def info(self) -> dict[str, Any]:
@@ -145,7 +151,7 @@ class ServerStore:
         self._evicted += client.delete(*keys) if keys else 0
 
     def set_full(self, is_full: bool) -> None:
-        self._is_full = is_full
+        self.is_full = is_full
 
 
 def _numbers(found: dict[str, Any]) -> dict[str, int]:
@@ -154,11 +160,10 @@ def _numbers(found: dict[str, Any]) -> dict[str, int]:
 
 
 def _ends(ledgers: dict[bytes, Any]) -> dict[str, int]:
-    """Return the end of the furthest call in each log's ledger, the lower one of admit's and count's."""
+    """Return the end of the furthest call in each ledger, such as {"admit:T1:0": 7}. Those of replayed dead letters have none."""
     ends: dict[str, int] = {}
     for key, value in ledgers.items():
-        log = key.decode().partition("}")[2]
+        kind, _, log = key.decode().removeprefix("ledger:").partition(":{1}")
         if "@" not in log:
-            high = msgpack.unpackb(value, raw=True, strict_map_key=False)[1]
-            ends[log] = min(high, ends.get(log, high))
+            ends[f"{kind}:{log}"] = msgpack.unpackb(value, raw=True, strict_map_key=False)[1]
     return ends

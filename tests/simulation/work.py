@@ -30,8 +30,6 @@ SERIAL_HEADER = "serial"
 WINDOW_S = 3_600
 ORGANIZATION = 1
 RETENTION_DAYS = 90
-CLAIMING = frozenset({"event", "late", "counting bomb"})
-"""The kinds of records that the ledger is asked about under all rules."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +65,10 @@ class Rules:
 
 
 class Work:
-    """Implements the loop's work. `versions` are all rules, `version` returns the number of those in force.
+    """Implements the loop's work. `versions` are all rules, `version` returns the number of those in force."""
 
-    `called` is told where the ledgers of each log end after a batch.
-    """
-
-    def __init__(
-        self,
-        ledger: RedisLedger,
-        clock: Clock,
-        versions: list[Rules],
-        version: Callable[[], int],
-        called: Callable[[dict[str, int]], None],
-    ) -> None:
-        self._ledger, self._clock, self._versions, self._version, self._called = ledger, clock, versions, version, called
+    def __init__(self, ledger: RedisLedger, clock: Clock, versions: list[Rules], version: Callable[[], int]) -> None:
+        self._ledger, self._clock, self._versions, self._version = ledger, clock, versions, version
         self.check = ledger.check
 
     def run(self, batch: KafkaBatch) -> Result:
@@ -88,10 +76,7 @@ class Work:
         if any(input_of(record, rules).kind == "bomb" for record in batch.records):
             raise ValueError("a bomb")
         context = Context(self._clock.now(), rules, self._ledger, polled=covered_by(batch))
-        result = run(batch.records, context, ORDER)
-        asked = {place_of(record)[0] for record in batch.records if input_of(record, rules).kind in CLAIMING}
-        self._called({f"{batch.logs[partition]}:{partition}": batch.ends[partition] for partition in asked})
-        return Result(batch, result, rules.version)
+        return Result(batch, run(batch.records, context, ORDER), rules.version)
 
     def give_up(self, batch: KafkaBatch, error: Exception) -> Result:
         return Result(batch, BatchResult(dead=[DeadLetter(batch.records[0], "worker", "internal", str(error))]), self._version())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgpack
 import redis
 from greenlet import greenlet
 from simulation import kafka_clients
@@ -65,7 +65,7 @@ class Worker:
         self.ledger: RedisLedger | None = None
         self.loop: Loop[Any, Any] | None = None
         self.ends: dict[str, int] = {}
-        """Where its last calls of Redis ended, by log. The worker knows nothing else of them either."""
+        """Where its last calls of Redis ended, by ledger. The worker knows nothing else of them either."""
         self.greenlet = greenlet(self._live)
 
     def _live(self) -> None:
@@ -84,8 +84,7 @@ class Worker:
         client: Any = RedisClient(self)
         self.ledger = world.ledger_type(client, prefix=world.store.prefix, duplicates=plan.duplicates, remember_s=plan.remember_s)
         metrics: Any = Metrics(world)
-        called = partial(world.called, self)
-        work = Work(self.ledger, world.clock, world.versions, lambda: world.version, called)
+        work = Work(self.ledger, world.clock, world.versions, lambda: world.version)
         source = input_consumer(settings, metrics, self.ledger)
         sink = TransactionalProducer(kafka, transactional_id(kafka, "group"), metrics.kafka_error)
         limit = DeadLetterLimit(DeadLetterSettings(max_ratio=1.0))
@@ -152,6 +151,8 @@ class RedisClient:
             worker.sleep(REDIS_TIMEOUT_S, "waiting for redis")
             raise redis.TimeoutError("no answer")
         worker.tell("calls redis" + (": stale" if answer == b"STALE" else ""))
+        if answer != b"STALE":
+            world.called(worker, _ends(arguments[3]))
         worker.turn("having redis's answer")
         return answer
 
@@ -184,6 +185,13 @@ class RedisClient:
 
     def config_get(self, _: str) -> dict[str, str]:
         return {"appendfsync": "always"}
+
+
+def _ends(options: bytes) -> dict[str, int]:
+    """Return where a call ends, by the ledgers that it names."""
+    *_, settings, sections = msgpack.unpackb(options)
+    kind = "admit" if settings else "count"
+    return {f"{kind}:{part[0]}": part[2] for section in sections for part in section[1] if len(part) == 3}
 
 
 class NoGarbage(AbstractContextManager["NoGarbage", None]):

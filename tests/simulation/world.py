@@ -20,7 +20,7 @@ from unittest import mock
 from greenlet import getcurrent, greenlet
 from simulation import kafka_clients
 from simulation.broker_model import Broker, Message
-from simulation.faults import Faults
+from simulation.faults import NOTICED_WITHIN_S, Faults
 from simulation.plan import BREAKS, VERSIONS, Fault, Input, Plan
 from simulation.stores import Store
 from simulation.work import SERIAL_HEADER, WINDOW_S, Place, Rules
@@ -77,7 +77,7 @@ class World:
         """What a fault of Redis took from counters, by their keys."""
         self.losses_reported = 0
         self.lost_ends: dict[str, int] = {}
-        """For logs whose ledgers lost something: where they end now. The next caller knows of it, or nobody ever will."""
+        """For ledgers that lost something: where they end now. The next caller knows of it, or nobody ever will."""
         self.evicted_before: list[Worker] = []
         """The workers that were there when keys were evicted."""
         self.must_report = False
@@ -193,6 +193,8 @@ class World:
         if worker.greenlet.dead:
             self.tell(f"{worker.name} has left")
             self.workers.remove(worker)
+        else:
+            self._faults.strike(worker)
 
     def start(self, slot: str, life: int) -> None:
         worker = Worker(self, slot, life)
@@ -236,13 +238,18 @@ class World:
 
     def takes(self, partition: int) -> bool:
         """Whether a partition takes records. One that lost its tail does not for a while: when it has grown past the committed
-        offset, nobody can tell any more that something is missing."""
+        offset, or past what a worker holds, nobody can tell any more that something is missing."""
         log = self.broker.logs[partition % len(self.broker.logs)]
+        if log.closed_until and (self.is_redis_away or self.store.is_full or self.broker.is_away or self._is_anybody_frozen()):
+            log.closed_until = self.clock.seconds + NOTICED_WITHIN_S
         return (
             not self.broker.is_topic_gone
             and self.clock.seconds >= log.closed_until
             and self.broker.committed_offset(log.partition) <= log.end
         )
+
+    def _is_anybody_frozen(self) -> bool:
+        return any(worker.frozen_until > self.clock.seconds for worker in self.workers)
 
     def send(self, record: Input, headers: list[tuple[str, bytes]] | None = None) -> None:
         partition = record.partition % len(self.broker.logs)
@@ -254,12 +261,12 @@ class World:
         self.sent[serial] = record, log, message
 
     def called(self, worker: Worker, ends: dict[str, int]) -> None:
-        """Note that a worker's calls for a batch were answered."""
-        for log, end in ends.items():
-            lost_end = self.lost_ends.pop(log, None)
-            if lost_end is not None and worker.ends.get(log, 0) > lost_end:
+        """Note that a worker's call of some ledgers was answered."""
+        for ledger, end in ends.items():
+            lost_end = self.lost_ends.pop(ledger, None)
+            if lost_end is not None and worker.ends.get(ledger, 0) > lost_end:
                 self.must_report = True
-            worker.ends[log] = end
+            worker.ends[ledger] = end
 
     # What came of it ---------------------------------------------------------------------------------------------------
 

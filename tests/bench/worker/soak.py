@@ -17,9 +17,12 @@ from pipeline.runtimes.generated_events import generate_events, ingest_message
 from pipeline.runtimes.worker.heap import keep_heap
 from pipeline.settings.schema import Settings
 
+MAY_GROW = 1.1
+"""From the middle of the run to its end."""
 
-def soak(broker: Broker, redis_url: str, events: int) -> None:
-    """Print ten readings over the run."""
+
+def soak(broker: Broker, redis_url: str, events: int) -> bool:
+    """Print ten readings over the run. Return whether memory was flat in its second half."""
     settings = worker_settings(broker, redis_url)
     settings = msgspec.structs.replace(settings, quotas=msgspec.structs.replace(settings.quotas, duplicate_window_s=60))
     feeder = multiprocessing.Process(target=_feed, args=(settings, events), daemon=True)
@@ -27,6 +30,7 @@ def soak(broker: Broker, redis_url: str, events: int) -> None:
     keep_heap()
     _, sink, worker = make_worker(settings)
     done = next_print = 0
+    readings: list[float] = []
     commit = sink.commit
 
     def counting(outputs: Any, positions: KafkaPositions) -> None:
@@ -35,12 +39,14 @@ def soak(broker: Broker, redis_url: str, events: int) -> None:
         done += len((outputs or {}).get(settings.kafka.events_out, ()))
         if done >= next_print:
             next_print += events // 10
-            print(f"  {done:>10,} events  {_rss_mb():7.1f} MB", flush=True)
+            readings.append(_rss_mb())
+            print(f"  {done:>10,} events  {readings[-1]:7.1f} MB", flush=True)
         if done >= events:
             worker.stop()
 
     sink.commit = counting  # type: ignore[method-assign]
     worker.run()
+    return readings[-1] <= MAY_GROW * readings[len(readings) // 2]
 
 
 def _feed(settings: Settings, events: int) -> None:
