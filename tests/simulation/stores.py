@@ -132,6 +132,7 @@ class ServerStore:
 
     def lose_last(self, writes: int) -> None:
         client: Any = self._redis
+        copy = self._dump()
         for _ in range(min(writes, len(self._copies))):
             copy = self._copies.pop()
         client.flushall()

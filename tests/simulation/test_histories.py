@@ -24,7 +24,7 @@ FOUND_SOON = (
     "bad record drops its batch",
     "offsets trusted",
     "no glance at the topic",
-    "overtaken callers",
+    "commit without membership",
     "nothing taken back",
     "late deaths stay charged",
     "losses unreported",
