@@ -84,7 +84,7 @@ class ApiCall:
         )
 
     def asked_without_search(self, *, step_s: int = HOUR_S) -> Asked:
-        """Return the same for an endpoint whose `query` is no search. Raises ApiError."""
+        """Return the same for an endpoint whose `query` is not a search. Raises ApiError."""
         names = ("project", "projectSlug", "statsPeriod", "start", "end", "environment")
         kept = urlencode([(name, value) for name in names for value in self.query.all(name)])
         return parse_asked(
@@ -100,7 +100,7 @@ class ApiCall:
         return found or (0,)
 
     def find_group(self, name: str) -> int | None:
-        """Return the group of a number or a short id; None for a text that is neither."""
+        """Return the group of a number or a short id; None if the text is neither."""
         if name.isascii() and name.isdecimal() and len(name) <= 20 and int(name) < 2**64:
             return int(name)
         short = parse_short_id(name)
@@ -109,7 +109,7 @@ class ApiCall:
     def group(self) -> tuple[GroupSummary, ProjectEntry]:
         """Return the group that the path names, by number or short id, with its project. Raises ApiError (404).
 
-        A group that was merged into another is that one.
+        For a group that was merged into another, it is the other one.
         """
         group_id = self.find_group(self.path["issue"])
         if group_id is None:

@@ -18,7 +18,7 @@ from pipeline.uploads.chunks import MAX_REQUEST_BYTES
 API_THREADS = 4
 """How many requests are answered at a time. An upload holds its request's chunks, twice."""
 _NO_SNIFFING = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"))
-"""Answers hold texts of strangers. No browser may take them for a page, or keep them."""
+"""Answers contain text that strangers wrote. A browser must not show them as a page, and must not keep them."""
 
 
 class ApiDoor:

@@ -18,7 +18,7 @@ Fields = dict[str, Any]
 def event_detail(
     event: EventSummary, body: Fields | None, previous_id: str | None = None, next_id: str | None = None
 ) -> EventDetailJson:
-    """Return an event with its body; with nothing but its columns if the body is gone."""
+    """Return an event with its body, or with its columns only if the body is gone."""
     data: Fields = shown_value(body or {})
     user, fields = data.get("user"), event_fields(event)
     if isinstance(user, dict):

@@ -81,7 +81,7 @@ def find_event_id(call: ApiCall) -> ApiAnswer:
 
 def table(call: ApiCall) -> ApiAnswer:
     """Answer with a table: single events, or measures such as count() for each combination of the fields."""
-    if call.query.one("dataset") not in _DATASETS:  # spans, logs and the like are not kept, so there are none
+    if call.query.one("dataset") not in _DATASETS:  # spans, logs and the like are not kept, so the answer is empty
         return ApiAnswer(200, {"data": [], "meta": {"fields": {}, "units": {}}})
     names = call.query.all("field")
     if not 0 < len(names) <= MAX_COLUMNS:
@@ -150,7 +150,7 @@ def parse_measure(name: str) -> Measure | None:
         return Measure(name, MeasureKind.LATEST)
     if (function, argument) in {("first_seen", ""), ("min", "timestamp")}:
         return Measure(name, MeasureKind.EARLIEST)
-    raise ApiError(400, f"field: {name[:50]!r} is none of count(), count_unique(x), first_seen(), last_seen()")
+    raise ApiError(400, f"field: {name[:50]!r} is not one of count(), count_unique(x), first_seen(), last_seen()")
 
 
 def _event_list(call: ApiCall, extent: Any, filters: tuple[Filter, ...], page: Any) -> ApiAnswer:
@@ -184,7 +184,7 @@ def _sort(sort: str, fields: list[str], measures: dict[str, Measure]) -> SortBy:
             return SortBy(column, is_descending=sort.startswith("-"))
     if name in fields:
         return SortBy(f"key{fields.index(name)}", is_descending=sort.startswith("-"))
-    raise ApiError(400, f"sort: {name[:50]!r} is no column of this table")
+    raise ApiError(400, f"sort: {name[:50]!r} is not a column of this table")
 
 
 def _row(call: ApiCall, event: EventSummary, names: list[str]) -> dict[str, Any]:

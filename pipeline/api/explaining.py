@@ -1,4 +1,4 @@
-"""Endpoints of our own about rules: why events group as they do, and what a changed rule would do to the newest events."""
+"""Endpoints that Sentry lacks: why events group as they do, and what changed rules would do to the newest events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RULE_FILE = re.compile(r"(default|projects/[1-9][0-9]{0,18})/[a-z_]{1,40}\.(tom
 
 
 class PreviewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change of rules that is tried. `files` are texts by their names in the rules folder; null removes a file."""
+    """A change of rules to try out. `files` are texts by their names in the rules folder; null removes a file."""
 
     files: dict[str, str | None]
     events: int = 200
@@ -62,7 +62,7 @@ def preview(call: ApiCall) -> ApiAnswer:
         raise ApiError(400, f"events: 1 to {MAX_PREVIEWED}")
     for name in sent.files:
         if not _RULE_FILE.fullmatch(name):
-            raise ApiError(400, f"files: {name[:80]!r} is no file of a rules folder, such as default/fingerprints.rules")
+            raise ApiError(400, f"files: {name[:80]!r} is not a file of a rules folder; an example is default/fingerprints.rules")
     asked = call.asked_without_search()
     events = call.queries.events(asked.extent, asked.filters, sent.events)
     with tempfile.TemporaryDirectory(prefix="preview-") as folder:

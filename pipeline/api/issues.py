@@ -45,10 +45,10 @@ MAX_CHANGED = 1_000
 
 
 def list_issues(call: ApiCall) -> ApiAnswer:
-    """Answer with groups: those with events of the asked time that fit the search."""
+    """Answer with groups: those that have events in the asked period and match the search."""
     sort = call.query.one("sort", "date")
     if sort not in SORTS:
-        raise ApiError(400, f"sort: {sort[:50]!r} is none of {', '.join(SORTS)}")
+        raise ApiError(400, f"sort: {sort[:50]!r} is not one of {', '.join(SORTS)}")
     asked, page = call.asked(), parse_page(call.query, 25)
     groups = _named(call.query.all("group"))
     filters = (*asked.filters, InGroups(groups)) if groups else asked.filters

@@ -1,4 +1,4 @@
-"""Endpoints about who asks, organizations, projects and releases."""
+"""Endpoints about the user, organizations, projects and releases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _USER = {
     "emails": [],
     "options": {},
 }
-"""Whoever has a token, or is on this machine. There are no accounts."""
+"""The user that every client gets: there are no accounts."""
 
 
 def show_user(_call: ApiCall) -> ApiAnswer:
@@ -42,7 +42,7 @@ def list_regions(call: ApiCall) -> ApiAnswer:
 
 
 def list_organizations(call: ApiCall) -> ApiAnswer:
-    """Answer with all organizations; those whose slug contains `query`."""
+    """Answer with all organizations, or with those whose slug contains `query`."""
     word = call.query.one("query").lower()
     found = [one for one in call.service.directory.organizations() if word in one.slug.lower()]
     page = parse_page(call.query)
@@ -56,7 +56,7 @@ def show_organization(call: ApiCall) -> ApiAnswer:
 
 
 def list_projects(call: ApiCall) -> ApiAnswer:
-    """Answer with the projects of an organization, or with all; those whose slug contains `query`."""
+    """Answer with the projects of an organization, or with all projects. With `query`, only those whose slug contains it."""
     word = call.query.one("query").lower()
     found = [one for one in call.service.directory.projects(call.organization) if word in one.slug.lower()]
     page = parse_page(call.query)
@@ -103,7 +103,7 @@ def list_environments(call: ApiCall) -> ApiAnswer:
 
 
 def list_releases(call: ApiCall) -> ApiAnswer:
-    """Answer with the releases that events name, the one that was seen last first; those that contain `query`."""
+    """Answer with the releases that events name, the one that was seen last first. With `query`, only those that contain it."""
     asked, page = call.asked_without_search(), parse_page(call.query)
     word = call.query.one("query")
     filters = (Matches(FIELDS["release"], (TextPattern(("", word, "")),)),) if word else ()
@@ -122,7 +122,7 @@ def show_release(call: ApiCall) -> ApiAnswer:
 
 
 def list_nothing(call: ApiCall) -> ApiAnswer:
-    """Answer with an empty list: what is not kept here, such as teams and members."""
+    """Answer with an empty list: for what is not kept here, such as teams and members."""
     return call.page([], parse_page(call.query), has_more=False)
 
 

@@ -34,12 +34,12 @@ def stats_v2(call: ApiCall) -> ApiAnswer:
     sums = call.query.all("field") or ["sum(quantity)"]
     for name in sums:
         if name not in _SUMS:
-            raise ApiError(400, f"field: {name[:50]!r} is none of {', '.join(_SUMS)}")
+            raise ApiError(400, f"field: {name[:50]!r} is not one of {', '.join(_SUMS)}")
     names = call.query.all("groupBy")
     period = parse_period(call.query, call.now, "24h")
     seconds = parse_interval(call.query.one("interval")) if call.query.one("interval") else interval_for(period)
     if (period.end - period.start).total_seconds() / seconds > 10_000:
-        raise ApiError(400, "interval: the period has too many of them")
+        raise ApiError(400, "interval: the period has too many intervals")
     found = call.queries.outcomes(_question(call, period, names, seconds))
     first = int(period.start.timestamp()) // seconds * seconds
     starts = list(range(first, int(period.end.timestamp()), seconds))
@@ -77,7 +77,7 @@ def list_outcomes(call: ApiCall) -> ApiAnswer:
 
 
 def list_limits(call: ApiCall) -> ApiAnswer:
-    """Answer with the quotas that hold for a project, and how much each has refused in the asked time, by default a day."""
+    """Answer with the quotas that hold for a project, and how much each has refused in the asked period, by default a day."""
     if call.project is None:
         raise ApiError(404, NOT_FOUND)
     period = parse_period(call.query, call.now, "24h")
@@ -99,7 +99,7 @@ def list_limits(call: ApiCall) -> ApiAnswer:
 def _question(call: ApiCall, period: Period, names: list[str], seconds: int | None) -> OutcomeQuestion:
     for name in names:
         if name not in _GROUP_BY:
-            raise ApiError(400, f"groupBy: {name[:50]!r} is none of {', '.join(_GROUP_BY)}")
+            raise ApiError(400, f"groupBy: {name[:50]!r} is not one of {', '.join(_GROUP_BY)}")
     directory, organization = call.service.directory, call.known_organization
     chosen = [name for name in call.query.all("project") if name != "-1"]
     projects = (call.project,) if call.project is not None else directory.chosen(organization, chosen) if chosen else ()
@@ -120,7 +120,7 @@ def _number(kind: type[DataCategory | Fate], text: str, name: str) -> int:
     for one in kind:
         if text in {one.label, one.name.lower(), str(int(one))}:
             return int(one)
-    raise ApiError(400, f"{name}: {text[:50]!r} is none that is known")
+    raise ApiError(400, f"{name}: {text[:50]!r} is not known")
 
 
 def _word(name: str, value: int | str) -> Any:

@@ -64,7 +64,7 @@ def parse_page(query: Query, default: int = MAX_PER_PAGE) -> ListPage:
     cursor = query.one("cursor", "0:0:0")
     match = _CURSOR.fullmatch(cursor)
     if match is None or int(match[1]) > MAX_OFFSET:
-        raise ApiError(400, f"cursor: {cursor[:50]!r} is none that a Link header gave")
+        raise ApiError(400, f"cursor: {cursor[:50]!r} is not one that a Link header gave")
     return ListPage(int(match[1]), limit)
 
 
@@ -91,7 +91,7 @@ class Period(NamedTuple):
 
 
 def parse_period(query: Query, now: datetime, default: str = DEFAULT_PERIOD, *, step_s: int = HOUR_S) -> Period:
-    """Return the time that `statsPeriod`, or `start` and `end`, ask for. Raises ApiError (400).
+    """Return the period that `statsPeriod`, or `start` and `end`, ask for. Raises ApiError (400).
 
     A period ends now, and is widened to whole steps, by default hours, so that roll-ups can answer.
     """
@@ -103,7 +103,7 @@ def parse_period(query: Query, now: datetime, default: str = DEFAULT_PERIOD, *, 
     text = query.one("statsPeriod", default)
     match = _PERIOD.fullmatch(text)
     if match is None or int(match[1]) == 0:
-        raise ApiError(400, f"statsPeriod: {text[:50]!r} is no period such as 24h or 14d")
+        raise ApiError(400, f"statsPeriod: {text[:50]!r} is not a period such as 24h or 14d")
     seconds = min(int(match[1]) * _SECONDS[match[2]], 400 * 86_400)
     end_s = math.ceil(now.timestamp() / step_s) * step_s
     start_s = math.floor((now.timestamp() - seconds) / step_s) * step_s
@@ -114,7 +114,7 @@ def parse_interval(text: str, name: str = "interval") -> int:
     """Return the seconds of a text such as 1h or 30m. Raises ApiError (400)."""
     match = _PERIOD.fullmatch(text)
     if match is None or int(match[1]) == 0:
-        raise ApiError(400, f"{name}: {text[:50]!r} is no span of time such as 1h or 1d")
+        raise ApiError(400, f"{name}: {text[:50]!r} is not a span of time such as 1h or 1d")
     return int(match[1]) * _SECONDS[match[2]]
 
 
@@ -138,7 +138,7 @@ class Asked(NamedTuple):
 
     @property
     def extent(self) -> Extent:
-        """The same for queries. Without projects it holds none."""
+        """The same in the form that queries take. Without projects it contains no event."""
         return Extent(tuple(project.id for project in self.projects) or (0,), *self.period)
 
 
@@ -168,7 +168,7 @@ def _time(text: str, name: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise ApiError(400, f"{name}: {text[:50]!r} is no time such as 2026-01-31T10:00:00") from None
+        raise ApiError(400, f"{name}: {text[:50]!r} is not a time such as 2026-01-31T10:00:00") from None
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     if not 1970 <= at.year < 2200:
         raise ApiError(400, f"{name}: {text[:50]!r} is out of range")

@@ -37,7 +37,7 @@ _MAX_CONNECTIONS = 1_000
 
 
 class ApiService(NamedTuple):
-    """The read API put together."""
+    """The parts of the read API."""
 
     settings: Settings
     api: Api
@@ -55,7 +55,7 @@ class ApiServer:
         self._keep_alive = keep_alive(_HEADER_TIMEOUT_S)
 
     async def __rsgi__(self, scope: Any, protocol: Exchange) -> None:
-        """Answer one request, whatever comes."""
+        """Answer one request. An error becomes an answer too."""
         if scope.proto != "http":
             return
         started = time.perf_counter()
@@ -75,7 +75,7 @@ class ApiServer:
 
 
 def run_api(service: ApiService) -> int:
-    """Run until SIGTERM or SIGINT, and return the exit code. Raises SettingsError or OSError where a port cannot be had."""
+    """Run until SIGTERM or SIGINT, and return the exit code. Raises SettingsError or OSError if a port is not available."""
     return asyncio.run(_Process(service).run())
 
 
@@ -131,12 +131,12 @@ class _Process:
             await asyncio.to_thread(self._service.rules.poll)
 
     def _health(self) -> Page:
-        """Alive: the event loop turns."""
+        """Return a page that says whether the event loop runs."""
         silent_s = time.monotonic() - self._beat
         return json_page({"alive": silent_s < STUCK_AFTER_S, "silent_s": round(silent_s, 3)}, is_good=silent_s < STUCK_AFTER_S)
 
     def _ready(self) -> Page:
-        """Ready: ClickHouse answers."""
+        """Return a page that says whether ClickHouse answers."""
         why = "leaving" if self._leaving.is_set() else ""
         if not why:
             try:

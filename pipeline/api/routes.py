@@ -24,7 +24,7 @@ Endpoint = Callable[[ApiCall], ApiAnswer]
 
 
 def show_info(call: ApiCall) -> ApiAnswer:
-    """Answer with the version, and with what whoever asks may do."""
+    """Answer with the version, and with what the client may do."""
     scopes = ["org:read", "project:read", "project:releases", "event:read", "event:write", "org:ci"]
     return ApiAnswer(200, {"version": __version__, "auth": {"scopes": scopes}, "user": organizations.show_user(call).body})
 
@@ -97,7 +97,7 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
 
 
 class Api:
-    """Answers whatever is asked under `/api/0/`. Either part may be absent: the store, or the artifact store. Blocks."""
+    """Answers every request under `/api/0/`. Either part may be absent: the store, or the artifact store. Blocks."""
 
     def __init__(self, service: Service | None, uploads: UploadApi | None) -> None:
         self._service = service
@@ -118,7 +118,7 @@ class Api:
         return own if uploaded.status == 404 and self._service is not None else uploaded
 
     def _own_answer(self, request: ApiRequest) -> ApiAnswer:
-        """Answer from the store; 404 for a path that is no endpoint, 405 for another method."""
+        """Answer from the store; 404 for a path that is not an endpoint, 405 for another method."""
         assert self._service is not None  # noqa: S101 -- answer() has looked
         is_known = False
         for method, pattern, endpoint in self._routes:
@@ -137,7 +137,7 @@ class Api:
         except ApiError as error:
             return error.answer()
         except TooManyBucketsError:
-            return ApiAnswer(400, {"detail": "interval: the period has too many of them"})
+            return ApiAnswer(400, {"detail": "interval: the period has too many intervals"})
         except TooExpensiveError:
             return ApiAnswer(400, {"detail": "the query costs too much; ask about less time, or fewer projects"})
         except AwayError as error:

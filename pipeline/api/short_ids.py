@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {digit: number for number, digit in enumerate(_DIGITS)} | {"I": 1, "L": 1, "O": 0}
-"""What people misread is understood."""
+"""Letters that people write for a digit are read as that digit."""
 _MOST_DIGITS = 13
 
 
@@ -34,7 +34,7 @@ def encode_short_id(slug: str, group_id: int) -> str:
 
 
 def parse_short_id(text: str) -> ShortId | None:
-    """Return the parts of a short id; None for a text that is none."""
+    """Return the parts of a short id; None if the text is not a short id."""
     slug, hyphen, digits = text.upper().rpartition("-")
     if not hyphen or not slug or not 0 < len(digits) <= _MOST_DIGITS or not all(digit in _VALUES for digit in digits):
         return None

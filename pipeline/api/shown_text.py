@@ -1,4 +1,4 @@
-"""Text of strangers, made safe to look at: characters that are invisible or turn text around are written as escapes."""
+"""Makes text that strangers wrote safe to look at: invisible characters, and those that turn text around, become escapes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 MAX_TITLE_CHARS = 1_000
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed: terminals obey some
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters except tab and line feed: terminals obey some
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # these turn the direction of text around
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"  # these are not seen at all
 )

@@ -110,7 +110,7 @@ class IssueJson(Json, frozen=True, kw_only=True):
 
 
 class IssueDetailJson(IssueJson, frozen=True, kw_only=True):
-    """A group with what its own page shows besides."""
+    """A group with what only its own page shows."""
 
     first_release: dict[str, Any] | None
     last_release: dict[str, Any] | None

@@ -1,7 +1,8 @@
-"""What a batch came to, durable before its first insert, so that a redo never computes it anew.
+"""The result of a batch, made durable before its first insert, so that a redo after a crash does not compute it again.
 
-Rules, clock and source maps may have changed between a crash and the redo. Other rows under the same token would be dropped
-without a word. So the rows of a batch are one file, synced, and a redo inserts what the file holds.
+Rules, clock and source maps may have changed between a crash and the redo. Then the rows would differ, and ClickHouse drops
+other rows under a token that it knows, without an error. So the rows of a batch are one file, synced, and a redo inserts what the
+file holds.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ _CHECKSUM_BYTES = 4
 
 
 class ServePosition(NamedTuple):
-    """Up to where the spool was carried on: its own position, and the number of the next event."""
+    """How far the spool has been processed: the position in the spool, and the number of the next event."""
 
     spool: SpoolPosition
     number: int
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What a batch came to. `start` and `end` are the numbers of its first event and of the one behind its last.
+    """The result of a batch. `start` and `end` are the numbers of its first event and of the one behind its last.
 
     `dead_letters` are lines. `dead_letters_at` is the size of their file before they were appended.
     """
@@ -51,7 +52,7 @@ class Written(msgspec.Struct, frozen=True):
 
     @property
     def position(self) -> ServePosition:
-        """Return where the spool is carried on after the batch."""
+        """Return where reading of the spool goes on after the batch."""
         return ServePosition(SpoolPosition(self.segment, self.offset), self.end)
 
 
@@ -77,7 +78,7 @@ class Journal:
     def unfinished(self) -> Written | None:
         """Return the batch that was being inserted when the last process ended, or None.
 
-        A file that is not whole was never inserted: the batch is read from the spool again.
+        Nothing was inserted from a file that is not complete: the batch is read from the spool again.
         """
         try:
             data = (self._folder / BATCH).read_bytes()

@@ -1,10 +1,10 @@
 """The sink of `pipeline serve`: a batch's rows in chdb, its dead letters in a file, and the spool's position, exactly once.
 
-1. What the batch came to is written into the journal, synced.
+1. The result of the batch is written into the journal, synced.
 2. Its rows are inserted under a token that names the batch, and its dead letters appended where the journal says.
 3. The position is written, synced.
 
-After a crash, steps 2 and 3 are repeated from the journal. What has become durable of step 2 has no effect a second time.
+After a crash, steps 2 and 3 are repeated from the journal. What became durable in step 2 has no effect a second time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ServeSink:
     def begin(self) -> ServePosition:
         """Finish the batch that was being inserted when something failed, and return the position behind it.
 
-        Raises AwayError, RefusedError or OSError; then it is still unfinished.
+        Raises AwayError, RefusedError or OSError; the batch is still unfinished then.
         """
         if self._unfinished is not None:
             log.info("a batch is finished from the journal", extra={"token": self._unfinished.token})
@@ -80,7 +80,7 @@ class ServeSink:
             raise CommitError(f"{error.filename or 'the data folder'}: {error.strerror or error}") from None
 
     def close(self) -> None:
-        """Nothing to do: a batch that is not finished is finished by the next life."""
+        """Nothing to do: the next life finishes a batch that is unfinished."""
 
     def _finish(self, written: Written) -> None:
         refused = self._writer.write_events(written.events, written.token)

@@ -32,7 +32,7 @@ class ServeBatch:
     positions: ServePosition
 
     def halves(self) -> tuple[ServeBatch, ServeBatch]:
-        """Cut in two. The first half ends where its last record does."""
+        """Cut in two. The first half ends where its last record ends."""
         middle = len(self.entries) // 2
         between = ServePosition(self.entries[middle - 1].end, self.positions.number)
         first = replace(self, entries=self.entries[:middle], records=self.records[:middle], positions=between)
@@ -61,12 +61,12 @@ class ServeSource:
 
     @property
     def broken(self) -> int:
-        """Records, or runs of bytes that are none, that could not be read."""
+        """How many records, or runs of bytes between records, could not be read."""
         return self._broken + (self._reader.broken if self._reader else 0)
 
     @property
     def position(self) -> SpoolPosition | None:
-        """Up to where was read, or None before the first batch."""
+        """How far the spool has been read, or None before the first batch."""
         return self._reader.position if self._reader else None
 
     def poll(self) -> ServeBatch | None:
@@ -100,7 +100,7 @@ class ServeSource:
         """Nothing to do: nothing comes between two polls."""
 
     def committed(self, positions: ServePosition) -> None:
-        """Let go of what is stored now. If the disk fails it stays, and goes with what is committed later."""
+        """Delete from the spool what is stored now. If the disk fails, a later commit deletes it."""
         try:
             self._spool.committed(positions.spool)
         except OSError as error:
@@ -123,7 +123,7 @@ class ServeSource:
         return self._failure
 
     def close(self) -> None:
-        """Nothing to do: the spool is its owner's."""
+        """Nothing to do: the owner of the spool closes it."""
 
     def _fail(self, error: Exception) -> None:
         """Begin again after a pause: the disk or the database may be back by then."""

@@ -35,7 +35,7 @@ STAGE = "store"
 
 @dataclass(slots=True)
 class ServeResult:
-    """What a batch came to: rows, and what the metrics count. `start` is the number of its first event."""
+    """The result of a batch: rows, and what the metrics count. `start` is the number of its first event."""
 
     start: int
     events: list[EventRow]
@@ -51,9 +51,10 @@ class ServeResult:
 
 
 class ServeWork:
-    """Runs the stages. `position` returns the durable position, and `context` makes a context of what a batch covers.
+    """Runs the stages.
 
-    Events are numbered in the order of the spool, without gaps. The ledger knows an event by the spool's id and its number.
+    `position` returns the durable position, and `context` makes a context from the positions that a batch covers. Events are
+    numbered in the order of the spool, without gaps. The ledger knows an event by the spool's id and its number.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class ServeWork:
         """When the last record that is stored was received, in epoch seconds. 0 before the first one."""
 
     def run(self, batch: ServeBatch) -> ServeResult:
-        """Return what the batch came to. Raises RetryableError if Redis is away, and what the stages raise."""
+        """Return the result of a batch. Raises RetryableError if Redis is away, and what the stages raise."""
         start = self._position().number
         rules = self._context(()).rules
         shipped = [ship(entry, rules) for entry in batch.entries]

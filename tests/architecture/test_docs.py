@@ -29,6 +29,13 @@ def test_the_readme_is_short_and_its_paths_exist() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert numbers == list(range(1, len(pages) + 1))
+    assert [page.name for page in pages if not page.read_text().startswith(f"# {int(page.name[:4])}. ")] == []
+
+
 def test_locks_name_no_hosts_and_no_paths() -> None:
     import re
 

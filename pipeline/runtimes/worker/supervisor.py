@@ -1,7 +1,7 @@
 """The supervisor: the process that an operator starts, and whose child is the worker.
 
 It waits, passes signals on, and starts a new worker if a record may have killed the old one. It does and loads little, so that
-it does not die of what kills workers. docs/adr/0010-a-supervisor-for-deadly-records.md says why it is a parent process. In a
+it does not die of what kills workers. docs/adr/0013-a-supervisor-for-deadly-records.md says why it is a parent process. In a
 container it is process 1, so it also collects orphans.
 
     worker ends with 0, 1, 2 or 130   the supervisor ends with the same code
