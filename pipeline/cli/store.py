@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline.cli.options import WholeNumber, settings_file_option, stdout
+from pipeline.cli.options import Moment, WholeNumber, fail, settings_file_option, stdout
 from pipeline.model.errors import BrokerError
 from pipeline.settings.loading import load_settings
 
@@ -106,3 +107,41 @@ def migrate(context: click.Context) -> None:
     for migration in applied:
         stdout.print(f"applied {migration.name}")
     stdout.print("the tables are up to date")
+
+
+@store.command()
+@click.option("--since", type=Moment(), help="Look for the messages from this time on.  [default: the last hour]")
+@click.option("--tables-only", is_flag=True, help="Compare the tables with their roll-ups, and leave Kafka alone.")
+@click.pass_context
+def check(context: click.Context, since: float | None, tables_only: bool) -> None:
+    """Compare the tables with their roll-ups, and the topic of events with the table.
+
+    Messages that the store has not come to yet are left out. Exit code 1 if something is missing or counted wrongly.
+    """
+    from pipeline.kafka.errors import broker_errors
+    from pipeline.store.check import compare_tables, compare_topic
+    from pipeline.store.migrations import find_missing
+    from pipeline.wiring.store import connect_clickhouse, stored_messages
+
+    settings = context.obj
+    client = connect_clickhouse(settings)
+    missing = find_missing(client)
+    if missing:
+        fail(f"{missing[0].name} was not applied: pipeline store migrate")
+    is_good = True
+    for comparison in compare_tables(client):
+        is_good &= comparison.is_good
+        mark = "ok  " if comparison.is_good else "BAD "
+        note = f" ({comparison.why_more})" if comparison.is_good and comparison.stored != comparison.compared else ""
+        print(f"{mark}{comparison.what}: {comparison.stored:,} and {comparison.compared:,}{note}")
+    if not tables_only:
+        now = time.time()
+        with broker_errors(f"read {settings.kafka.events_out}"):
+            found = compare_topic(client, stored_messages(settings, now - 3_600 if since is None else since), now)
+        is_good &= not found.missing_count
+        mark = "BAD " if found.missing_count else "ok  "
+        print(f"{mark}{settings.kafka.events_out}: {found.messages:,} messages, {found.stored:,} rows, ", end="")
+        print(f"{found.unusable:,} dead letters, {found.expired:,} past their retention, {found.missing_count:,} without a row")
+        for name in found.missing:
+            print(f"    project/event without a row: {name}")
+    sys.exit(0 if is_good else 1)

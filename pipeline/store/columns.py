@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -51,6 +52,11 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value)
     return msgspec.json.encode(value).decode()
+
+
+def texts(values: Iterable[Any]) -> list[str]:
+    """Return values of any type as texts. Nearly all are texts already."""
+    return [value if value.__class__ is str else text(value) for value in values]
 
 
 def parse_time(written: str) -> float | None:

@@ -19,7 +19,7 @@ import orjson
 
 from pipeline.model.record import Record
 from pipeline.model.storage_message import INSERT, LAST_SECOND, PROTOCOL_VERSION
-from pipeline.store.columns import NIL, ZERO_TIME, NoRowError, Reason, check_id, encode_time, parse_time, parse_uuid, text
+from pipeline.store.columns import NIL, ZERO_TIME, NoRowError, Reason, check_id, encode_time, parse_time, parse_uuid, text, texts
 from pipeline.store.messages import (
     DEFAULT_RETENTION_DAYS,
     ControlBody,
@@ -168,15 +168,15 @@ def _event_row(message: InsertMessage, record: Record) -> EventRow:
         "url": text(request.url),
         "sdk_name": text(sdk.name),
         "sdk_version": text(sdk.version),
-        "exception_types": [text(each.type) for each in exceptions],
-        "exception_values": [text(each.value) for each in exceptions],
+        "exception_types": texts([each.type for each in exceptions]),
+        "exception_values": texts([each.value for each in exceptions]),
         "mechanism_types": [text(each.mechanism.type) if each.mechanism else "" for each in exceptions],
         "mechanism_handled": [_flag(each.mechanism.handled) if each.mechanism else None for each in exceptions],
-        "frame_functions": [text(frame.function) for frame in frames],
-        "frame_modules": [text(frame.module) for frame in frames],
-        "frame_filenames": [text(frame.filename) for frame in frames],
-        "frame_abs_paths": [text(frame.abs_path) for frame in frames],
-        "frame_packages": [text(frame.package) for frame in frames],
+        "frame_functions": texts([frame.function for frame in frames]),
+        "frame_modules": texts([frame.module for frame in frames]),
+        "frame_filenames": texts([frame.filename for frame in frames]),
+        "frame_abs_paths": texts([frame.abs_path for frame in frames]),
+        "frame_packages": texts([frame.package for frame in frames]),
         "frame_lines": [_line(frame.lineno) for frame in frames],
         "frame_in_app": [int(bool(frame.in_app)) for frame in frames],
         "is_in_main_thread": _is_in_main_thread(exceptions, data.threads),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipeline.kafka.consumer import KafkaConsumer
 from pipeline.kafka.lag import LagWatch
 from pipeline.kafka.offsets import GroupOffsets
 from pipeline.kafka.producer import TransactionalProducer
+from pipeline.kafka.topic_reader import TopicReader
 from pipeline.kafka.topics import outcome_topics
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import SettingsError
@@ -80,3 +82,18 @@ def _topic_loop(settings: Settings, topic: str, work: StoreWork[Any], letters_to
 def store_group(settings: Settings, topic: str) -> str:
     """Return the consumer group that stores a topic."""
     return f"{settings.store.consumer_group}-{topic}"
+
+
+def stored_messages(settings: Settings, since: float) -> Iterator[bytes]:
+    """Yield the storage messages that the store has gone past, from a time on (epoch seconds). Raises KafkaException."""
+    topic = settings.kafka.events_out
+    offsets = GroupOffsets(settings.kafka, topic, store_group(settings, topic))
+    reader = TopicReader(settings, topic)
+    try:
+        committed = {partition: standing.committed or 0 for partition, standing in offsets.read().items()}
+        for message in reader.messages(reader.first_since(since)):
+            if message.offset() < committed.get(message.partition(), 0):
+                yield message.value() or b""
+    finally:
+        reader.close()
+        offsets.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 from support.kafka_broker import Broker, fresh_settings, produce, read_all
-from support.store_process import ROOT, StoreProcess, outcome_message, read_chdb, storage_message
+from support.store_process import StoreProcess, outcome_message, read_chdb, storage_message
 
 from pipeline.settings.schema import Settings
 
@@ -96,6 +94,7 @@ def test_six_kills_under_load_lose_nothing_and_count_nothing_twice(
     feeder.join()
     store.wait_for_lag([settings.kafka.events_out, settings.kafka.outcomes])
     assert store.stop() == 0
+    assert store.command("check").returncode == 0
 
     assert read_chdb(tmp_path / "chdb", *COUNTS) == expected_counts(), f"seed {seed}"
     letters = read_all(broker, settings.kafka.events_out_dead_letters)
@@ -104,10 +103,9 @@ def test_six_kills_under_load_lose_nothing_and_count_nothing_twice(
     assert [message.value() for message in read_all(broker, settings.kafka.outcomes_dead_letters)] == [b"{}"]
 
 
-def test_a_second_store_on_the_same_folder_is_refused(store: StoreProcess, tmp_path: Path) -> None:
+def test_a_second_store_on_the_same_folder_is_refused(store: StoreProcess) -> None:
     store.start()
-    command = [sys.executable, "-m", "pipeline", "store", "--settings", str(tmp_path / "settings.toml"), "migrate"]
-    second = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    second = store.command("migrate")
     assert second.returncode == 2
     assert "is used by another process" in second.stderr
     assert str(store.process and store.process.pid) in second.stderr

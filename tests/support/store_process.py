@@ -115,6 +115,11 @@ class StoreProcess:
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the store with its settings, such as `check`."""
+        command = [sys.executable, "-m", "pipeline", "store", "--settings", str(self.folder / "settings.toml"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+
     def log(self) -> str:
         return (self.folder / "store.log").read_text()
 
