@@ -22,7 +22,7 @@ MISSING_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TableComparison:
     """Two numbers that must be the same. `why_more` says what may explain that the second is larger, "" if nothing does."""
 
     what: str
@@ -66,10 +66,10 @@ _COMPARISONS = (
 )
 
 
-def compare_tables(client: Client) -> Iterator[Comparison]:
+def compare_tables(client: Client) -> Iterator[TableComparison]:
     """Yield each table with its roll-up. Raises AwayError, TooExpensiveError."""
     for what, one, other, why in _COMPARISONS:
-        yield Comparison(what, int(client.query(one).rows[0][0]), int(client.query(other).rows[0][0]), why)
+        yield TableComparison(what, int(client.query(one).rows[0][0]), int(client.query(other).rows[0][0]), why)
 
 
 @dataclass(slots=True)
