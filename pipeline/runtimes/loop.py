@@ -88,6 +88,9 @@ class Loop(Generic[B, R]):
         self._next_chores = 0.0
         self._stale_in_a_row = 0
         self._failed_in_a_row = 0
+        self._failed_at = 0.0
+        self._failure = ""
+        """When a commit failed last, and why."""
         self._committed_at = 0.0
         self._held_at = 0.0
         self._away = ""
@@ -210,7 +213,8 @@ class Loop(Generic[B, R]):
         self._metrics.batch_dropped("commit")
         log.warning("batch not committed, read again: %s", error, extra=batch.describe())
         self._failed_in_a_row += 1
-        self._away = str(error)  # until the next chores: they ask whether it still is
+        self._failed_at = self._clock.monotonic()
+        self._away = self._failure = str(error)
         self._enter(State.WAITING, self._away)
         self._source.rewind()
         if self._failed_in_a_row >= self._timings.failed_commits_before_waiting:
@@ -276,6 +280,9 @@ class Loop(Generic[B, R]):
         """Return why no batch can come or be processed at the moment, or ""."""
         if why := self._source.unready():
             return why
+        is_failing = self._failed_in_a_row >= self._timings.failed_commits_before_waiting
+        if is_failing and now - self._failed_at < self._timings.held_batch_is_gone_after_s:
+            return self._failure
         if now - self._committed_at > self._timings.chores_every_s:
             try:
                 self._work.check()

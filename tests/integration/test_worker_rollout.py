@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.chaos_cluster import children
 from support.installation import ROOT, Installation, free_port, until
 from support.kafka_broker import committed, produce, read_all, set_topic
 
@@ -94,13 +95,14 @@ def test_memory_is_bounded_while_the_outputs_are_refused(installation: Installat
 
     feed(1_000)
     until(lambda: len(installation.stored()) == 1_000)
-    before_mb = resident_mb(process.pid)
+    [worker] = children(process.pid)
+    before_mb = resident_mb(worker)
     limit_outcomes(installation, "100")
     feed(5_000)  # 75 MB
     until(lambda: installation.ready()["state"] == "waiting", what=installation.log)
     highest_mb = 0.0
     for _ in range(30):
-        highest_mb = max(highest_mb, resident_mb(process.pid))
+        highest_mb = max(highest_mb, resident_mb(worker))
         time.sleep(0.2)
     ready = installation.ready()
     assert "kafka" in ready["why"]

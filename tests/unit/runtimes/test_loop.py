@@ -203,6 +203,24 @@ def test_a_commit_that_failed_is_not_running_until_the_next_look() -> None:
     assert said[-1] == (State.RUNNING, "")
 
 
+def test_commits_that_keep_failing_are_waiting_all_the_time_and_no_longer_than_they_fail() -> None:
+    source, sink = ListSource([event(1)]), ListSink(failures=8)
+    loop, metrics = make(source, sink)
+    run, states = loop._work.run, list[State]()
+
+    def watched(batch: KafkaBatch) -> Processed:
+        result = run(batch)
+        states.append(loop.state)
+        source.clock.seconds += 1.5  # so that chores are done between the tries
+        return result
+
+    loop._work.run = watched  # type: ignore[method-assign]
+    loop.run()
+    assert len(states) == 9
+    assert states[4:] == [State.WAITING] * 5
+    assert b'pipeline_batches_dropped_total{why="commit"} 8.0' in metrics.page()
+
+
 def test_a_source_that_cannot_deliver_is_said_at_once() -> None:
     source, sink = ListSource([event(1)]), ListSink()
     loop, _ = make(source, sink, timings=Timings(chores_every_s=1e9))
