@@ -1,4 +1,4 @@
-"""A slow and obvious reference of the store's queries: lists of dicts, loops, and nothing clever. See tests/integration/test_store_queries.py."""
+"""A slow and obvious reference of the store's queries: lists of dicts and loops. See tests/integration/test_store_queries.py."""
 
 from __future__ import annotations
 
