@@ -7,7 +7,7 @@ whose frames are all new costs at most 1.5 ms. `scripts/bench grouping` measures
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple, Self, TypeVar
 
@@ -24,7 +24,7 @@ from pipeline.grouping.stack_cache import StackCache
 from pipeline.grouping.stack_normalization import Stack, find_stacks, mark_frames, write_back
 from pipeline.grouping.stacktrace_rules.rule import StackTraceRule
 from pipeline.model.errors import InvalidRulesError, RuleError
-from pipeline.model.event import Event
+from pipeline.model.event import Event, ExceptionValue
 from pipeline.model.grouping import Grouping
 from pipeline.model.rule_file import Layer, RuleFile
 
@@ -92,6 +92,15 @@ class Grouper:
         """
         return self._group(event, now, whole=False).grouping
 
+    def stack_key(self, platform: str, exception: ExceptionValue | None) -> Hashable | None:
+        """Return what decides, besides its frames, what `group` writes to a stack. None during a change of configuration.
+
+        `exception` is the stack's owner, or None. During a change, a stack is marked twice.
+        """
+        if self._previous is not None:
+            return None
+        return self._algorithm.stacks.seed, platform, self._algorithm.stacks.rules.exception_key(exception)
+
     def explain(self, event: Event, now: float | None = None) -> Explanation:
         """Return why an event groups as it does. Changes the event as `group` does."""
         grouped = self._group(event, now, whole=True)
@@ -114,7 +123,8 @@ class Grouper:
         stacks = find_stacks(event)
         processed = self._algorithm.process(stacks)
         for one in processed.values():
-            write_back(one.stack.frames, one.cached.changes)
+            if one.stack.settled is None:
+                write_back(one.stack.frames, one.cached.changes)
         fingerprint = _fingerprint(self._fingerprints, event, _sent_fingerprint(event))
         event["fingerprint"] = fingerprint.values
         info = fingerprint.info()

@@ -63,10 +63,13 @@ class StackProcessor:
         self._configuration = configuration
         self._kind = kind
         self._cache = cache
-        self._seed = b"\0".join([rules.version, configuration.digest, kind.name.encode()])
+        self.seed = b"\0".join([rules.version, configuration.digest, kind.name.encode()])
 
     def process(self, stack: Stack) -> ProcessedStack:
-        """Return the stack's result, from the cache if it is there."""
+        """Return the stack's result, from the cache if it is there. A settled stack brings its result along."""
+        settled = stack.settled
+        if settled is not None and settled.grouped is not None:
+            return ProcessedStack(stack, settled.grouped, self)
         key = self._key(stack)
         found = self._cache.get(key)
         if found is None:
@@ -75,6 +78,8 @@ class StackProcessor:
             if stack.is_candidate:
                 found.variants = self._flattened(normalized, stack.platform)
             self._cache.put(key, found, found.cost_bytes())
+        if settled is not None:
+            settled.grouped = found
         return ProcessedStack(stack, found, self)
 
     def add_variants(self, stack: Stack, cached: CachedStack, *, comparable: bool = False) -> Variants:
@@ -100,7 +105,7 @@ class StackProcessor:
             rows = orjson.dumps(stack.rows)
         except TypeError:  # a lone surrogate or a number of more than 64 bits, which JSON cannot hold
             rows = marshal.dumps(stack.rows, 2)
-        digest = xxhash.xxh3_128(self._seed)
+        digest = xxhash.xxh3_128(self.seed)
         digest.update(self.rules.exception_key(stack.exception))
         digest.update(stack.platform.encode("utf-8", "replace"))
         digest.update(b"\0")

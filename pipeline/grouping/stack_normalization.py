@@ -14,6 +14,7 @@ from pipeline.grouping.function_names import trim_function
 from pipeline.grouping.grouping_frame import FrameRow, GroupingFrame, rows_of
 from pipeline.grouping.stacktrace_rules.rule_set import Matching, StackTraceRules
 from pipeline.model.event import Event, ExceptionValue, Frame, Stacktrace, exceptions, frames_in, platform_of, threads
+from pipeline.model.known_stack import SettledStack
 
 
 class FrameChange(NamedTuple):
@@ -40,10 +41,19 @@ class Stack:
 
     path: str
     frames: list[Frame]
-    rows: list[FrameRow]
     platform: str
     exception: ExceptionValue | None
     is_candidate: bool
+    settled: SettledStack | None = None
+    """Set if the frames are shared, and hold all that grouping would write to them."""
+    read_rows: list[FrameRow] | None = None
+
+    @property
+    def rows(self) -> list[FrameRow]:
+        """What grouping reads of the frames. Nobody asks for those of most settled stacks."""
+        if self.read_rows is None:
+            self.read_rows = rows_of(self.frames)
+        return self.read_rows
 
 
 class NormalizedStack(NamedTuple):
@@ -99,7 +109,8 @@ def find_stacks(event: Event) -> dict[int, Stack]:
     def add(path: str, stacktrace: Stacktrace | None, exception: ExceptionValue | None, *, is_candidate: bool) -> None:
         frames = frames_in(stacktrace)
         if frames:
-            found[id(stacktrace)] = Stack(path, frames, rows_of(frames), platform, exception, is_candidate)
+            settled = stacktrace if type(stacktrace) is SettledStack else None
+            found[id(stacktrace)] = Stack(path, frames, platform, exception, is_candidate, settled)
 
     for index, exception in enumerate(exceptions(event)):
         add(f"exception.values[{index}].stacktrace", exception.get("stacktrace"), exception, is_candidate=True)

@@ -270,6 +270,15 @@ def frames_besides_exceptions(event: Event) -> list[Frame]:
     return frames_in(found[0].get("stacktrace")) if len(found) == 1 else []
 
 
+def stack_holders(event: Event) -> Iterator[tuple[tuple[str, int], Any]]:
+    """Yield what holds a stack trace, each with its place: the exceptions, the threads, and the event itself."""
+    for index, exception in enumerate(exceptions(event)):
+        yield ("exception", index), exception
+    for index, thread in enumerate(threads(event)):
+        yield ("threads", index), thread
+    yield ("event", 0), event
+
+
 def all_frames(event: Event) -> Iterator[Frame]:
     """Yield the frames of all exceptions. If they have none, yield those of the stack besides them."""
     found = False

@@ -5,18 +5,28 @@ A record holds at most one event. Other parts of an envelope end as outcomes whe
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.event import Event, RawEvent
 from pipeline.model.grouping import Grouping
+from pipeline.model.known_stack import KnownStack
 from pipeline.model.outcome import Fate, Outcome
 from pipeline.model.record import Output, Record
 from pipeline.model.scope import Scope
 
 E = TypeVar("E", RawEvent, Event)
+
+
+class UnsettledStack(NamedTuple):
+    """A copy of a known stack, which the stages can write to. `key` names the rules that decide what they write."""
+
+    known: KnownStack
+    key: Hashable
+    holder: Any
 
 
 @dataclass(slots=True)
@@ -54,6 +64,8 @@ class Item(Generic[E]):
     count rejects the event for this reason."""
     is_uncounted: bool = False
     """Set by admit and count: whether the event was not counted, because Redis was away and the settings allow that."""
+    unsettled: Sequence[UnsettledStack] = ()
+    """Set by scrub: copies of known stacks. What the stages make of them is remembered by publish."""
     message: Output | None = None
     """Set by publish: the record for the storage topic. See model/storage_message.py."""
 

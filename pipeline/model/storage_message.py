@@ -10,6 +10,8 @@ from typing import Any, TypedDict
 
 import orjson
 
+from pipeline.model.known_stack import encode_shared
+
 PROTOCOL_VERSION = 2
 INSERT = "insert"
 QUEUE = "post_process_errors"
@@ -92,4 +94,4 @@ def post_process_state(group_id: int, *, is_new: bool) -> PostProcessState:
 
 def encode_insert(event: StoredEvent, state: PostProcessState) -> bytes:
     """Return the bytes of an insert message."""
-    return orjson.dumps([PROTOCOL_VERSION, INSERT, event, state])
+    return orjson.dumps([PROTOCOL_VERSION, INSERT, event, state], default=encode_shared, option=orjson.OPT_PASSTHROUGH_SUBCLASS)

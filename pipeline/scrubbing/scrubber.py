@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any, Self
 
 import msgspec
@@ -34,12 +35,17 @@ _BEGINNINGS = frozenset("{[ \t\r\n\ufeff")
 _COOKIE_HEADERS = frozenset({"Cookie", "Set-Cookie"})
 
 
+_VERSIONS = count()
+
+
 class Scrubber:
     """Replaces secrets and personal data in events. Each group of applications works on the result of those before it."""
 
     def __init__(self, groups: Iterable[Sequence[Application]], *, own: int = 0) -> None:
         """Take groups of applications. The first `own` of them are a project's, whose rules also hold for keys in texts."""
         self._groups = [FieldPositions(group, looks_into_texts=at < own) for at, group in enumerate(groups) if group]
+        self.version = next(_VERSIONS)
+        """Differs for each scrubber: what one of them finds nothing in, another may."""
 
     @classmethod
     def load(cls, layers: Sequence[Layer]) -> Self:

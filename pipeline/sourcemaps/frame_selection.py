@@ -17,6 +17,7 @@ from pipeline.model.event import (
     platform_of,
     threads,
 )
+from pipeline.model.known_stack import SettledStack
 from pipeline.sourcemaps.module import EventBuild, ModuleKey
 from pipeline.sourcemaps.urls import decode_url
 
@@ -117,6 +118,8 @@ def _stacktraces(event: Event) -> list[tuple[ExceptionValue | Thread | None, Sta
     containers: list[ExceptionValue | Thread] = [*exceptions(event), *threads(event)]
     for container in containers:
         stacktrace = container.get("stacktrace")
+        if type(stacktrace) is SettledStack:
+            continue  # none of its frames is looked up
         frames = frame_slots(stacktrace)
         if stacktrace and frames:
             found.append((container, stacktrace, _unresolved(frames, container)))

@@ -15,6 +15,7 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import RetryableError, StaleBatchError, describe_failure
 from pipeline.model.event import Event, RawEvent
 from pipeline.model.item import Item
+from pipeline.model.known_stack import KnownStacks
 from pipeline.model.outcome import Outcome
 from pipeline.model.record import Record
 from pipeline.quotas.ledger import Ledger, Polled
@@ -50,6 +51,8 @@ class Context:
     artifacts: Artifacts | None = None
     polled: Sequence[Polled] = ()
     limits: StageLimits = field(default_factory=StageLimits)
+    known_stacks: KnownStacks | None = None
+    """Stacks that came before. Without them every event is taken through the stages whole, at a higher cost."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from pipeline.model.known_stack import KnownStacks
 from pipeline.quotas.ledger import Ledger, Polled, UncountedLedger
 from pipeline.rules.folder import RulesFolder
 from pipeline.rules.snapshot import Rules
@@ -12,6 +14,9 @@ from pipeline.settings.schema import Settings
 from pipeline.sourcemaps.artifacts import Artifacts
 from pipeline.stages.contract import Context, StageLimits
 from pipeline.wiring.artifacts import open_artifacts
+
+KNOWN_STACKS_BYTES = 64_000_000
+"""What the memory of whole stacks may take: some 1,000 stacks of 25 frames with their source lines."""
 
 MakeContext = Callable[[tuple[Polled, ...]], Context]
 """Returns the context of one batch, given the ranges of offsets that the batch covers (empty outside of Kafka)."""
@@ -25,9 +30,12 @@ def configured_artifacts(settings: Settings) -> Artifacts | None:
 def worker_context(settings: Settings, rules: RulesFolder, ledger: Ledger, store: Artifacts | None) -> MakeContext:
     """Return a function that makes the context of a batch: with the present time, and the rules in force now."""
     limits = _limits(settings)
+    known = KnownStacks(KNOWN_STACKS_BYTES)
 
     def context(polled: tuple[Polled, ...]) -> Context:
-        return Context(now=time.time(), rules=rules.current, ledger=ledger, artifacts=store, polled=polled, limits=limits)
+        return Context(
+            now=time.time(), rules=rules.current, ledger=ledger, artifacts=store, polled=polled, limits=limits, known_stacks=known
+        )
 
     return context
 
@@ -36,16 +44,17 @@ def replay_context(settings: Settings, rules: Rules, ledger: Ledger, *, now: flo
     """Return a function that makes the context of a batch: always with the same time and the same rules."""
     store = configured_artifacts(settings)
     limits = _limits(settings)
+    known = KnownStacks(KNOWN_STACKS_BYTES)
 
     def context(polled: tuple[Polled, ...]) -> Context:
-        return Context(now=now, rules=rules, ledger=ledger, artifacts=store, polled=polled, limits=limits)
+        return Context(now, rules, ledger, store, polled, limits, known)
 
     return context
 
 
 def explain_context(settings: Settings, rules: Rules, *, now: float) -> Context:
-    """Return the context of a command that counts and stores nothing."""
-    return replay_context(settings, rules, UncountedLedger(), now=now)(())
+    """Return the context of a command that counts and stores nothing, and works every stack out anew."""
+    return replace(replay_context(settings, rules, UncountedLedger(), now=now)(()), known_stacks=None)
 
 
 def _limits(settings: Settings) -> StageLimits:

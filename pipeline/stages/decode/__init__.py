@@ -5,6 +5,8 @@ Nothing in a record is lost, bad input raises nothing, and the cost is that of p
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pipeline.model.category import DataCategory
 from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.envelope import Envelope, EnvelopeError, EnvelopeItem, parse_envelope
@@ -18,6 +20,7 @@ from pipeline.model.scope import Scope
 from pipeline.stages.contract import Context
 from pipeline.stages.decode.categories import category_of_event, category_of_item
 from pipeline.stages.decode.event_json import InvalidJsonError, Parsed, parse_json, repair
+from pipeline.stages.decode.known_stacks import cut, put_back
 from pipeline.stages.decode.message import IngestMessage, RefusalError, is_message, key_number, read_message, unpack
 from pipeline.stages.decode.stored import is_stored_message, read_stored_message
 
@@ -56,7 +59,7 @@ def _require_whole(record: Record, ctx: Context) -> None:
 
 
 def _decode_json(record: Record, ctx: Context) -> Item[RawEvent] | Outcome:
-    parsed = _parse(record.body)
+    parsed = _parse_event(record.body, ctx)
     if is_stored_message(parsed.value):
         return _decode_stored(record, parsed, ctx)
     root = _require_object(parsed)
@@ -84,7 +87,7 @@ def _decode_message(record: Record, message: IngestMessage, ctx: Context) -> Ite
         return _invalid(
             record, scope, "unsupported", message.event_id, *category_of_item(message.type, len(record.body)), received
         )
-    parsed = message.payload if isinstance(message.payload, Parsed) else _parse(message.payload)
+    parsed = message.payload if isinstance(message.payload, Parsed) else _parse_event(message.payload, ctx)
     key_id = message.key_id
     if key_id is None and isinstance(parsed.value, dict):
         key_id = key_number(parsed.value.get("key_id"))
@@ -124,7 +127,7 @@ def _decode_item(record: Record, envelope: Envelope, item: EnvelopeItem, scope: 
     if item.type not in EVENT_ITEMS:
         return _invalid(record, scope, "unsupported", envelope.event_id, category, quantity)
     try:
-        return _decode_event(record, _parse(item.payload), scope, record.received, envelope.event_id, ctx)
+        return _decode_event(record, _parse_event(item.payload, ctx), scope, record.received, envelope.event_id, ctx)
     except RefusalError as refusal:
         return DeadLetter(record, "decode", refusal.reason, str(refusal), category)
 
@@ -153,7 +156,15 @@ def _decode_event(
     return Item(record, scope, category, 1, received, event_id, event)
 
 
-def _parse(text: bytes) -> Parsed:
+def _parse_event(text: bytes, ctx: Context) -> Parsed:
+    """Parse an event, or a message with an event in it. Its known stacks are not parsed again."""
+    if ctx.known_stacks is not None:
+        rest, known = cut(text, ctx.known_stacks)
+        if known:
+            with suppress(InvalidJsonError):  # parsing the whole text names the fault
+                parsed = parse_json(rest)
+                if not parsed.is_lenient and put_back(parsed.value, known):
+                    return parsed
     try:
         return parse_json(text)
     except InvalidJsonError as error:

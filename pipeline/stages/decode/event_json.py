@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from pipeline.model.known_stack import KnownStack
 from pipeline.model.processing_error import invalid_data
 
 MAX_DEPTH = 128
@@ -102,21 +103,26 @@ def repair(event: dict[str, Any], *, is_lenient: bool, mark: str | None = None) 
     A trial encoding decides, because it fails for depth, integers beyond 64 bits and lone surrogates. Searching the text for them
     costs more: for events of 10 kB the encoding takes 16 us, a search for long numbers 160 and one for surrogates 15.
     """
-    if not is_lenient and _can_be_stored(event):
+    if not is_lenient and can_be_stored(event):
         return []
     errors = _null_numbers(event)
     if mark is not None:
         repaired = {key.replace(mark, _REPLACEMENT): _replaced(value, (key,), mark, errors) for key, value in event.items()}
         event.clear()
         event.update(repaired)
-    if not _can_be_stored(event):
+    if not can_be_stored(event):
         raise InvalidJsonError("lone surrogate")
     return errors
 
 
-def _can_be_stored(event: dict[str, Any]) -> bool:
+def can_be_stored(event: dict[str, Any]) -> bool:
+    """Whether an event can be printed within the limits. Known stacks can, and are not printed again to find that out."""
     try:
-        orjson.dumps(_WRAPPED_EVENT, default=lambda _: event)
+        orjson.dumps(
+            _WRAPPED_EVENT,
+            default=lambda value: None if type(value) is KnownStack else event,
+            option=orjson.OPT_PASSTHROUGH_SUBCLASS,
+        )
     except orjson.JSONEncodeError:
         return False
     return True

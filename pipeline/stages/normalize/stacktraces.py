@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.model.event_path import EventPath
+from pipeline.model.known_stack import KnownStack
 from pipeline.stages.normalize.clean import are_clean_frames
 from pipeline.stages.normalize.remarks import Remarks
 from pipeline.stages.normalize.shapes import array, mapping, record
@@ -140,6 +141,8 @@ _outer_fields = record(
 
 def stacktrace(value: Any, path: EventPath, remarks: Remarks) -> dict[str, Any] | None:
     """Parse a stack. One without frames stays and is named in `errors`, because grouping treats it unlike no stack."""
+    if type(value) is KnownStack:
+        return value
     result: dict[str, Any] | None = _outer_fields(value, path, remarks)
     if result is None:
         return None

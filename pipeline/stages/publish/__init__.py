@@ -27,6 +27,7 @@ from pipeline.model.storage_message import (
 )
 from pipeline.stages.contract import Context
 from pipeline.stages.publish.limits import fit_storage
+from pipeline.stages.scrub import settle_stacks
 
 RECORD_OVERHEAD_BYTES = 4_096
 """Room for what a record holds besides its value: batch header, key and headers. It is more than they take."""
@@ -41,6 +42,7 @@ def publish_event(item: Item[Event], ctx: Context) -> Item[Event] | DeadLetter:
     if item.grouping is None:
         raise ValueError("an event must be grouped before it is published")
     fit_storage(item.event)
+    settle_stacks(item)
     project_id, primary_hash = item.scope.project_id, item.grouping.primary_hash
     group_id = item.grouping.group_id(project_id)
     data = _data(item)

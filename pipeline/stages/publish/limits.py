@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.model.event import Event, Frame, as_json, exceptions, frame_slots
+from pipeline.model.known_stack import SettledStack
 from pipeline.model.processing_error import add_errors, invalid_data
 from pipeline.model.storage_message import LAST_LINE, REFUSED_ALIASES
 
@@ -25,6 +26,8 @@ def fit_storage(event: Event) -> None:
         event["type"] = "default"
     errors: list[dict[str, Any]] = []
     for at, exception in enumerate(exceptions(event)):
+        if type(exception.get("stacktrace")) is SettledStack:
+            continue  # its lines fit, else it would not have been settled
         for index, frame in enumerate(frame_slots(exception.get("stacktrace"))):
             if frame:
                 _fit_lines(frame, f"exception.values.{at}.stacktrace.frames.{index}", errors)
