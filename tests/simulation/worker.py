@@ -147,6 +147,7 @@ class RedisClient:
         self._store.keep_copies()
         answer = call(*arguments)
         if world.take_fault("redis unanswered") is not None:
+            world.hide_losses(_ends(arguments[3]))
             worker.tell("calls redis; the call has its effect, and no answer comes")
             worker.sleep(REDIS_TIMEOUT_S, "waiting for redis")
             raise redis.TimeoutError("no answer")
@@ -162,6 +163,7 @@ class RedisClient:
         except redis.RedisError as error:
             self._world.tell(f"the late call of {self._worker.name} arrives: {error}")
         else:
+            self._world.hide_losses(_ends(arguments[3]))
             self._world.tell(f"the late call of {self._worker.name} arrives" + (": stale" if answer == b"STALE" else ""))
 
     def _reach(self) -> None:

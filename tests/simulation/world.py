@@ -10,7 +10,7 @@ import heapq
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from types import SimpleNamespace
@@ -230,6 +230,11 @@ class World:
         self.must_report = self.must_report or any(worker in self.workers for worker in self.evicted_before)
         self.losses_reported = sum(worker.ledger.losses for worker in self.lives if worker.ledger is not None)
 
+    def hide_losses(self, ledgers: Iterable[str]) -> None:
+        """Note that ledgers were written and nobody was told how they were before. What they lost will not be noticed."""
+        for ledger in ledgers:
+            self.lost_ends.pop(ledger, None)
+
     # Input -------------------------------------------------------------------------------------------------------------
 
     def _send_due(self, inputs: list[Input]) -> None:
@@ -240,16 +245,14 @@ class World:
         """Whether a partition takes records. One that lost its tail does not for a while: when it has grown past the committed
         offset, or past what a worker holds, nobody can tell any more that something is missing."""
         log = self.broker.logs[partition % len(self.broker.logs)]
-        if log.closed_until and (self.is_redis_away or self.store.is_full or self.broker.is_away or self._is_anybody_frozen()):
-            log.closed_until = self.clock.seconds + NOTICED_WITHIN_S
+        holds = any(worker.loop is not None and worker.loop.step in {"run", "hold"} for worker in self.workers)
+        if log.closed_until and (self.broker.is_away or holds):
+            log.closed_until = max(log.closed_until, self.clock.seconds + NOTICED_WITHIN_S)
         return (
             not self.broker.is_topic_gone
             and self.clock.seconds >= log.closed_until
             and self.broker.committed_offset(log.partition) <= log.end
         )
-
-    def _is_anybody_frozen(self) -> bool:
-        return any(worker.frozen_until > self.clock.seconds for worker in self.workers)
 
     def send(self, record: Input, headers: list[tuple[str, bytes]] | None = None) -> None:
         partition = record.partition % len(self.broker.logs)
