@@ -12,6 +12,7 @@ from pipeline.stages.contract import Context
 from pipeline.stages.derived_tags import set_derived_tags
 
 _BRAND = re.compile(r'"([^"]{1,100})"\s*;\s*v\s*=\s*"([^"]{1,50})"')
+_APPLE_MODEL = re.compile(r"([A-Za-z]{1,30})\d{1,4},\d{1,4}", re.ASCII)
 _FROZEN = {("Windows", "10"), ("Mac OS X", "10.15.7")}
 """Versions of systems that browsers report for later ones too."""
 
@@ -23,6 +24,7 @@ def enrich_event(item: Item[Event], ctx: Context) -> Item[Event]:  # noqa: ARG00
     Cost     a few look-ups, no I/O. Running twice gives the same result.
     """
     add_client_contexts(item.event)
+    name_device_family(item.event)
     set_derived_tags(item.event)
     return item
 
@@ -46,6 +48,21 @@ def add_client_contexts(event: Event) -> None:
     ):
         if context and not contexts.get(name):
             contexts[name] = context
+
+
+def name_device_family(event: Event) -> None:
+    """Set the family of a device of which only the model is known, so that models of one family are found together.
+
+    It is the word before the numbers of Apple's identifiers (`iPhone14,5`), else the first word of the model (`Pixel 7 Pro`), as
+    the SDKs for Apple's systems and for Android have it.
+    """
+    device = (event.get("contexts") or {}).get("device")
+    if not device or device.get("family"):
+        return
+    model = device.get("model")
+    if isinstance(model, str) and model.strip():
+        found = _APPLE_MODEL.fullmatch(model)
+        device["family"] = found[1] if found else model.split()[0]
 
 
 def _browser(headers: dict[str, str], agent: UserAgent) -> dict[str, Any] | None:

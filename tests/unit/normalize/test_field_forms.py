@@ -131,6 +131,34 @@ def test_an_exception_with_nothing_but_a_stack_stays_and_is_named() -> None:
     assert [error["name"] for error in event["errors"]] == ["exception.values.0", "exception.values.2"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "field", "read"),
+    [
+        (
+            {"user": {"email": "x" * 90 + "@a.example"}},
+            "user",
+            {"email": "x" * 72 + "...", "sentry_user": "email:" + "x" * 72 + "..."},
+        ),
+        ({"user": {"id": "1", "ip_address": "{{auto}}"}}, "user", {"id": "1", "sentry_user": "id:1"}),
+        ({"user": {"ip_address": "{{auto}}"}}, "user", None),
+        ({"fingerprint": ["a", {"x": 1}, None, 2.0]}, "fingerprint", ["a", "2"]),
+        (
+            {"sdk": {"name": "a", "version": "1", "integrations": ["a", 5, None]}},
+            "sdk",
+            {"name": "a", "version": "1", "integrations": ["a"]},
+        ),
+        (
+            {"server_name": "a", "site": "s", "tags": {"server_name": "b", "site": "c"}},
+            "tags",
+            [["site", "s"], ["server_name", "a"]],
+        ),
+        ({"platform": "java", "logger": f"com.{'x' * 60}.pay.Service"}, "logger", "*.pay.Service"),
+    ],
+)
+def test_what_users_report(sent: dict[str, Any], field: str, read: object) -> None:
+    assert normalized(**sent).get(field) == read
+
+
 def test_an_unknown_platform_is_kept_in_the_remarks() -> None:
     event = normalized(platform="klingon")
     assert (event["platform"], event["_meta"], event.get("errors")) == ("other", {"platform": {"": {"val": "klingon"}}}, None)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.enrich import add_client_contexts
+from pipeline.stages.enrich import add_client_contexts, name_device_family
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
 PHONE = (
@@ -56,3 +56,23 @@ def test_hints_go_before_the_header() -> None:
 @pytest.mark.parametrize("headers", [[], [None], [["User-Agent", None]], [["User-Agent", "-"]], [["User-Agent", "x" * 100_000]]])
 def test_headers_that_say_nothing_add_nothing(headers: list[Any]) -> None:
     assert _contexts(headers) == {}
+
+
+@pytest.mark.parametrize(
+    ("device", "family"),
+    [
+        ({"model": "iPhone14,5"}, "iPhone"),
+        ({"model": "MacBookPro18,3"}, "MacBookPro"),
+        ({"model": "Pixel 7 Pro"}, "Pixel"),
+        ({"model": "SM-G991B"}, "SM-G991B"),
+        ({"model": "iPhone14,5", "family": "iOS"}, "iOS"),
+        ({"model": " "}, None),
+        ({"model": None}, None),
+        ({"name": "x"}, None),
+    ],
+)
+def test_a_device_has_the_family_of_its_model(device: dict[str, Any], family: str | None) -> None:
+    event: Any = {"contexts": {"device": dict(device)}}
+    for _ in range(2):
+        name_device_family(event)
+        assert event["contexts"]["device"] == device | ({"family": family} if family else {})
