@@ -15,7 +15,7 @@ WEB_PORT = 6069
 
 @click.command()
 @settings_options
-@click.option("--listen", metavar="HOST:PORT", help="Where tools ask.  [default: 127.0.0.1:3001]")
+@click.option("--listen", metavar="HOST:PORT", help="The address that tools ask.  [default: 127.0.0.1:3001]")
 @click.option("--clickhouse", "url", metavar="URL", help="chdb:///path, or http[s]://user:password@host:8123/database.")
 @click.option(
     "--web-port",
@@ -36,7 +36,7 @@ def api(
     ClickHouse is named by --clickhouse, or PIPELINE_CLICKHOUSE_URL. Its tables are made by `pipeline store`. One process at a
     time may have a chdb folder; `pipeline serve` is store and API in one.
 
-    Without PIPELINE_API_TOKENS, only programs on this machine are served, by a loopback address. docs/api.md lists what can be
+    Without PIPELINE_API_TOKENS, only programs on this machine are served, through a loopback address. docs/api.md lists what can be
     asked.
 
     SIGTERM ends the API within 10 seconds, with exit code 0.
