@@ -33,11 +33,11 @@ def api(
 ) -> None:
     """Serve what the store holds, under /api/0/, to sentry-cli, `sentry`, the MCP server, Grafana and programs.
 
-    ClickHouse is named by --clickhouse, or PIPELINE_CLICKHOUSE_URL. Its tables are made by `pipeline store`. One process at a
-    time may have a chdb folder; `pipeline serve` is store and API in one.
+    ClickHouse is named by --clickhouse, or PIPELINE_CLICKHOUSE_URL. Its tables are made by `pipeline store`. Only one process at
+    a time can open a chdb folder; `pipeline serve` is store and API in one.
 
-    Without PIPELINE_API_TOKENS, only programs on this machine are served, through a loopback address. docs/api.md lists what can be
-    asked.
+    Without PIPELINE_API_TOKENS, only programs on this machine are served, through a loopback address. docs/api.md lists what
+    can be asked.
 
     SIGTERM ends the API within 10 seconds, with exit code 0.
 

@@ -15,7 +15,7 @@ WEB_PORT = 6067
 
 @click.command()
 @settings_options
-@click.option("--listen", metavar="HOST:PORT", help="Where SDKs send to.  [default: 127.0.0.1:3000]")
+@click.option("--listen", metavar="HOST:PORT", help="The address that SDKs send to.  [default: 127.0.0.1:3000]")
 @click.option("--spool", metavar="DIR", help="The folder that keeps what was accepted until Kafka has it.  [default: spool]")
 @click.option(
     "--web-port",

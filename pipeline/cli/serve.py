@@ -22,7 +22,9 @@ USUAL_KEY = uuid.uuid5(uuid.NAMESPACE_DNS, "event-pipeline").hex
 @click.command()
 @settings_options
 @click.option("--data", metavar="DIR", help="The folder that everything is kept in.  [default: data]")
-@click.option("--listen", metavar="HOST:PORT", help="The address that SDKs send to and the API answers at.  [default: 127.0.0.1:3000]")
+@click.option(
+    "--listen", metavar="HOST:PORT", help="The address that SDKs send to and the API answers at.  [default: 127.0.0.1:3000]"
+)
 @click.option(
     "--web-port",
     type=WholeNumber(1, 65_535),
