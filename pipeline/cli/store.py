@@ -109,7 +109,7 @@ def migrate(context: click.Context) -> None:
     stdout.print("the tables are up to date")
 
 
-@store.command()
+@store.command(short_help="Look for lost or miscounted events.")
 @click.option("--since", type=Moment(), help="Look for the messages from this time on.  [default: the last hour]")
 @click.option("--tables-only", is_flag=True, help="Compare the tables with their roll-ups, and leave Kafka alone.")
 @click.pass_context
