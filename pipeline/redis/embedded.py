@@ -68,6 +68,8 @@ class EmbeddedRedis:
             )
         except OSError as error:
             shutil.rmtree(folder)
+            if self._lock is not None:
+                self._lock.close()
             raise NoRedisError(f"{server} cannot be started: {error.strerror}") from None
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
@@ -92,6 +94,8 @@ class EmbeddedRedis:
             self._guard.stdin.close()
         self._guard.wait()
         shutil.rmtree(self.socket.parent, ignore_errors=True)  # a guard that was killed did not remove it
+        if self._lock is not None:
+            self._lock.close()
 
     def __enter__(self) -> Self:
         return self
