@@ -28,7 +28,7 @@ class _GroupingHash(click.ParamType):
         """Parse the text of an argument. Anything but 32 hexadecimal digits is wrong usage."""
         text = str(value).lower()
         if not _HASH.fullmatch(text):
-            self.fail(f"{value!r} is no grouping hash: 32 hexadecimal digits, as `pipeline explain` shows them", param, ctx)
+            self.fail(f"{value!r} is not a grouping hash: 32 hexadecimal digits, as `pipeline explain` shows them", param, ctx)
         return text
 
 

@@ -22,7 +22,7 @@ _CONTAINERS = frozenset(f"application/vnd.sentry.items.{name}+json" for name in 
 
 
 MAX_TIME = 50
-"""Characters of a time. What is longer is none."""
+"""The most characters of a time. A longer text is not read as a time."""
 
 
 class EnvelopeHeader(NamedTuple):

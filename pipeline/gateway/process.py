@@ -48,7 +48,7 @@ class SpoolReading(Protocol):
 
     @property
     def broken(self) -> int:
-        """Records, or runs of bytes that are none, that could not be read."""
+        """How many records, or runs of bytes between records, could not be read."""
 
 
 class CarryingOn(Protocol):

@@ -127,7 +127,7 @@ def project_of(body: bytes) -> int | None:
     """Return the project of an ingest message, or None if its bytes cannot be read."""
     try:
         message = msgpack.unpackb(body, strict_map_key=False)
-    except Exception:  # noqa: BLE001 -- msgpack raises many kinds for bytes that are none
+    except Exception:  # noqa: BLE001 -- msgpack raises many kinds of errors for bytes that are not msgpack
         return None
     project_id = message.get("project_id") if isinstance(message, dict) else None
     return project_id if isinstance(project_id, int) else None

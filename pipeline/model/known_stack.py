@@ -4,7 +4,7 @@ Most bytes of an event are its stack trace, and most stack traces come again and
 bytes and on the rules alone, so it is worked out once. Known stacks are shared by all events that have them. They are read, and
 never changed: a stage that would write to one is given a copy.
 
-Both kinds are dicts, so that whoever reads frames need not know of them. Code that asks `type(value) is dict` takes them for
+Both kinds are dicts, so that code that reads frames need not know of them. Code that asks `type(value) is dict` takes them for
 something else, and so leaves them alone.
 """
 
@@ -74,9 +74,9 @@ class KnownStack(dict[str, Any]):
 class KnownStacks:
     """Known stacks by how they begin, bounded in memory. Those that begin like the least recently used one go first.
 
-    A stack is found by its first bytes and then compared, byte for byte. So its end need not be looked for, and no stack is taken
-    for another, whatever senders make up. Once the memory is half full, a stack is learned when it comes for the second time: so
-    stacks that never come back push out none that do.
+    A stack is found by its first bytes and then compared, byte for byte. So its end need not be looked for, and no sender can
+    make one stack pass for another. Once the memory is half full, a stack is learned only when it comes for the second time. So
+    stacks that come once do not push out those that come again.
     """
 
     def __init__(self, max_bytes: int) -> None:

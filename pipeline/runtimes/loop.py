@@ -224,7 +224,7 @@ class Loop(Generic[B, R]):
     def _drop_stale(self, error: StaleBatchError) -> bool:
         """Drop a batch because another reader is ahead of it.
 
-        If this repeats, there is none, and positions were moved back by hand.
+        If this repeats, there is no other reader: positions were moved back by hand.
         """
         self._metrics.batch_dropped("stale")
         self._stale_in_a_row += 1

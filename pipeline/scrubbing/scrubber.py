@@ -155,9 +155,9 @@ class _Scrubbing:
                 self._visit(value, index, item, inner, path)
 
     def _visit_pairs(self, value: list[Any], position: FieldPosition, path: EventPath) -> None:
-        """Look at the values of pairs by their keys. What is no pair is looked at as an item of a list.
+        """Look at the values of pairs by their keys. An item that is not a pair is treated as an item of a list.
 
-        In data of free form a list with other items holds pairs only where a rule cares about the key.
+        In data of free form, in a list that also has other items, an item counts as a pair only if a rule cares about its key.
         """
         field = position.field
         is_certain = field.is_pairs or all(map(_is_pair, value))

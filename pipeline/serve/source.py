@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 SOURCE = "spool"
 IDLE_WAIT_S = 0.1
 BATCH_EVERY_S = 0.4
-"""Batches begin no closer together. Each costs six synced inserts, whatever it holds. An event is visible this much later."""
+"""The least time between two batches. Each costs six synced inserts, even a small one. An event is visible this much later."""
 RETRY_S = 1.0
 
 

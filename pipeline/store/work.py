@@ -42,7 +42,7 @@ class Stretch(Generic[Row]):
 
 @dataclass(slots=True)
 class StoreResult(Generic[Row]):
-    """What a batch came to. The sink adds the dead letters of rows that ClickHouse refuses."""
+    """The result of a batch. The sink adds the dead letters of rows that ClickHouse refuses."""
 
     stretches: dict[int, Stretch[Row]]
     dead: list[DeadLetter]

@@ -1,4 +1,4 @@
-"""Known stacks are cut out of an event's JSON before it is parsed, and put back as what they came to before.
+"""Known stacks are cut out of an event's JSON before it is parsed, and replaced by the result of the first parse.
 
 A stack is looked for where the bytes of its key stand. A number takes its place in the text, and what is left is parsed. If that
 fails, or if a number does not turn up where a stack belongs, the whole text is parsed as if nothing were known. So a known stack

@@ -1,4 +1,4 @@
-"""Exceptions: type, value and stack, in whatever form they were sent."""
+"""Exceptions: type, value and stack, in every form that SDKs send."""
 
 from __future__ import annotations
 

@@ -371,5 +371,5 @@ def test_a_hash_that_is_none_is_wrong_usage(folder: Callable[..., Path]) -> None
     path = folder("rules")
     result = CliRunner().invoke(groups, ["merge", "abc", "d" * 32, "--project", "3", "--rules", str(path)])
     assert result.exit_code == 2
-    assert "is no grouping hash" in result.stderr
+    assert "is not a grouping hash" in result.stderr
     assert not (path / "projects" / "3").exists()
