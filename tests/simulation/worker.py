@@ -152,9 +152,9 @@ class RedisClient:
             worker.sleep(REDIS_TIMEOUT_S, "waiting for redis")
             raise redis.TimeoutError("no answer")
         worker.tell("calls redis" + (": stale" if answer == b"STALE" else ""))
-        if answer != b"STALE":
-            world.called(worker, _ends(arguments[3]))
+        shows_loss = answer != b"STALE" and world.called(worker, _ends(arguments[3]))
         worker.turn("having redis's answer")
+        world.must_report = world.must_report or shows_loss
         return answer
 
     def _arrive(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -263,13 +263,15 @@ class World:
         message = self.broker.append(partition, serial, str(record.uid).encode(), sent_with, self.clock.seconds)
         self.sent[serial] = record, log, message
 
-    def called(self, worker: Worker, ends: dict[str, int]) -> None:
-        """Note that a worker's call of some ledgers was answered."""
+    def called(self, worker: Worker, ends: dict[str, int]) -> bool:
+        """Note that a worker's call of some ledgers was answered. Return whether the answer shows it that something was lost."""
+        shows_loss = False
         for ledger, end in ends.items():
             lost_end = self.lost_ends.pop(ledger, None)
             if lost_end is not None and worker.ends.get(ledger, 0) > lost_end:
-                self.must_report = True
+                shows_loss = True
             worker.ends[ledger] = end
+        return shows_loss
 
     # What came of it ---------------------------------------------------------------------------------------------------
 
