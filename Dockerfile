@@ -1,9 +1,10 @@
 # syntax=docker/dockerfile:1
-# The worker's image: locked packages, our code, no compiler, no root.
+# The image of all services but serve: locked packages, our code, no compiler, no root. It speaks to a ClickHouse server; chdb, the
+# engine that serve carries in its process, is some 900 MB and not in it.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
-COPY requirements.lock requirements-dev.lock ./
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
+COPY requirements-image.lock requirements-dev.lock ./
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements-image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
 # pipeline/shipped_rules is a link to it: the wheel carries the rules.
@@ -22,7 +23,7 @@ COPY rules /etc/pipeline/rules
 ENV PIPELINE_RULES=/etc/pipeline/rules
 USER 10001
 WORKDIR /home/pipeline
-EXPOSE 3000 6066 6067
+EXPOSE 3000 3001 6066 6067 6068 6069
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["pipeline"]
 CMD ["worker"]

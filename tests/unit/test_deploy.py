@@ -193,6 +193,14 @@ def test_everything_that_the_image_installs_is_locked() -> None:
     assert len(installs) == 3
     assert all("--require-hashes" in command or "--no-index" in command for command in installs)
     assert "\nsetuptools==" in (ROOT / "requirements-dev.lock").read_text()
+    copied = re.findall(r"requirements[\w-]*\.lock", (ROOT / "Dockerfile").read_text())
+    assert {f"!{name}" for name in copied} <= set((ROOT / ".dockerignore").read_text().splitlines())
+
+
+def test_the_image_has_a_client_of_clickhouse_and_no_engine() -> None:
+    lock = (ROOT / "requirements-image.lock").read_text()
+    assert "\nclickhouse-connect==" in lock
+    assert "\nchdb" not in lock
 
 
 def test_two_workers_of_compose_have_different_slots() -> None:
