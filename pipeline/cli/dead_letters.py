@@ -171,7 +171,7 @@ def replay(settings_file: Path | None, limit: int | None, rate: float | None, *,
         print(f"{number:>8,}  {printable(stage)}: {printable(reason)}")
     print(f"{'would replay' if dry_run else 'replayed'} {progress.letters:,}; {progress.already:,} had been replayed before")
     if progress.cut:
-        print(f"left out {progress.cut:,} that were too large to be kept whole (header truncated-from)")
+        print(f"left out {progress.cut:,} that were not kept whole (header truncated-from, or stage gateway)")
     if progress.has_more:
         print(f"more are left: --limit {limit} was reached")
 

@@ -12,6 +12,7 @@ import msgspec
 from pipeline.gateway.sizes import MAX_EVENT_BYTES, too_large
 from pipeline.http.answers import RefusedRequestError
 from pipeline.model.event_id import parse_event_id
+from pipeline.stages.decode.event_json import InvalidJsonError, parse_json
 
 
 class StoreBody(NamedTuple):
@@ -39,12 +40,21 @@ def read_store_body(body: bytes) -> StoreBody:
         text = _unpack(text)
     if len(text) > MAX_EVENT_BYTES:
         raise too_large("event")
+    event_id, kind = _known_fields(text)
+    return StoreBody(text, parse_event_id(event_id), "transaction" if kind == "transaction" else "event")
+
+
+def _known_fields(text: bytes) -> tuple[Any, Any]:
+    """Return `event_id` and `type` of an event. What workers can mend in JSON is no mistake."""
     try:
         known = msgspec.json.decode(text, type=_Known)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RefusedRequestError(400, "failed to parse JSON", str(error)[:200], reason="invalid_json") from None
-    is_transaction = known.type == "transaction"
-    return StoreBody(text, parse_event_id(known.event_id), "transaction" if is_transaction else "event")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            value = parse_json(text).value
+        except InvalidJsonError as error:
+            raise RefusedRequestError(400, "failed to parse JSON", str(error)[:200], reason="invalid_json") from None
+        return (value.get("event_id"), value.get("type")) if isinstance(value, dict) else (None, None)
+    return known.event_id, known.type
 
 
 def _unpack(text: bytes) -> bytes:

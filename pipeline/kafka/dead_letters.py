@@ -66,11 +66,11 @@ class StoredLetter:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all bytes were kept.
+        """Whether the bytes are the whole record, so that it can be replayed.
 
-        Of a record that is too large for any topic only the beginning is kept, which cannot be replayed.
+        Of a record that is too large for any topic, and of a request that a gateway could not ship, only the beginning is kept.
         """
-        return "truncated-from" not in self.headers
+        return "truncated-from" not in self.headers and self.headers.get("stage") != b"gateway"
 
     def replayed(self) -> Output:
         """Return the record to produce to the input topic: the bytes, with the identity of the first life in the headers."""

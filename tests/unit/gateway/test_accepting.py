@@ -130,6 +130,12 @@ def test_store_takes_envelopes_too(rules: Rules) -> None:
     assert (found.endpoint, found.event_id) == (Endpoint.ENVELOPE, ID)
 
 
+@pytest.mark.parametrize("text", [b'"\\ud83d"', b'"cut \\u12"', b"NaN", b"1e999", b"1" * 400])
+def test_store_takes_what_workers_can_mend(rules: Rules, text: bytes) -> None:
+    body = b'{"event_id":"%b","message":%b}' % (ID.encode(), text)
+    assert accept(rules, body, path="/api/42/store/") == Inspected(KEY, ID, ((DataCategory.ERROR, 1),), Endpoint.STORE)
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
