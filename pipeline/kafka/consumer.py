@@ -149,8 +149,9 @@ class KafkaConsumer:
             came = self._good(self._consumer.consume(ask, wait_s))
             messages += came
             size += sum(map(len, came))
-        if self._rebalances != before or (messages and self._membership is None):
-            # Some records may be of a partition that was lost, or lost and assigned again: read all of them again.
+        if self._rebalances != before or (messages and self._membership is None) or goes_back(messages):
+            # Some records may be of a partition that was lost, or lost and assigned again, or whose log lost its end
+            # meanwhile, so that the client began anew: read all of them again.
             self.rewind()
             return None
         if not messages:
@@ -503,3 +504,14 @@ def _arrived(message: Message) -> float:
     """Return when the broker or the producer says that the record arrived, in epoch seconds."""
     milliseconds: int = message.timestamp()[1]
     return milliseconds / 1e3
+
+
+def goes_back(messages: Iterable[Message]) -> bool:
+    """Whether a partition's offsets do not rise from message to message."""
+    last: dict[int, int] = {}
+    for message in messages:
+        partition, offset = message.partition(), message.offset()
+        if offset <= last.get(partition, -1):
+            return True
+        last[partition] = offset
+    return False

@@ -32,6 +32,8 @@ from pipeline.runtimes.garbage import GarbageBetweenBatches
 from pipeline.runtimes.loop import Loop
 from pipeline.runtimes.worker.work import Processed, StageWork, covered_by
 from pipeline.settings.schema import BatchSettings, Settings
+from pipeline.stages import ERRORS
+from pipeline.stages.contract import Context
 from pipeline.stages.runner import BatchResult, accepted, run
 from pipeline.wiring.contexts import configured_artifacts, worker_context
 from pipeline.wiring.redis import connect_redis, redis_ledger
@@ -43,17 +45,22 @@ STOCK_BATCH = 1_000
 Stages = Callable[..., BatchResult]
 
 
+def all_stages(records: Sequence[Record], ctx: Context) -> BatchResult:
+    """Run the stages in their order."""
+    return run(records, ctx, ERRORS)
+
+
 class TimedWork(StageWork):
     """A worker's work with other stages in place of the real ones."""
 
-    stages: Stages = staticmethod(run)
+    stages: Stages = staticmethod(all_stages)
 
     def run(self, batch: KafkaBatch) -> Processed:
         return self._encoded(batch, self.stages(batch.records, self._context(covered_by(batch))))
 
 
 def make_worker(
-    settings: Settings, stages: Stages = run
+    settings: Settings, stages: Stages = all_stages
 ) -> tuple[KafkaConsumer, TransactionalProducer, Loop[KafkaBatch, Processed]]:
     """Wire a worker as `pipeline worker` does, without the process around it."""
     metrics = WorkerMetrics()
@@ -73,7 +80,7 @@ def bare_stages(settings: Settings, bodies: list[bytes], turns: Turns | None = N
     topic = settings.kafka.events_in
     records = [make_record(body, Form.MSGPACK, "in", Token(topic, 0, number), 1e9, {}) for number, body in enumerate(bodies)]
     meter, done = Meter(turns), 0
-    stages = meter.timed(run)
+    stages = meter.timed(all_stages)
     with GarbageBetweenBatches() as garbage:
         for part in _batches(records, settings.batch):
             stages(part, context((Polled(topic, 0, done, done + len(part)),)))
@@ -96,7 +103,7 @@ def _batches(records: Sequence[Record], bounds: BatchSettings) -> Iterator[list[
 
 def worker(settings: Settings, events: int, turns: Turns | None = None) -> Cost:
     """Run a worker that has all partitions."""
-    return _run_worker(settings, events, run, turns=turns)
+    return _run_worker(settings, events, all_stages, turns=turns)
 
 
 def worker_without_stages(settings: Settings, events: int) -> Cost:
@@ -115,7 +122,7 @@ def worker_without_stages(settings: Settings, events: int) -> Cost:
 
 def one_of_workers(settings: Settings, events: int, together: Barrier, count: int) -> Cost:
     """Run one of `count` workers with an equal share of the partitions: all begin when each has its share, and end together."""
-    return _run_worker(settings, events, run, together=together, count=count)
+    return _run_worker(settings, events, all_stages, together=together, count=count)
 
 
 def _run_worker(
