@@ -19,7 +19,7 @@ from pipeline.http.answers import Answer, RefusedRequestError
 from pipeline.http.bodies import Bodies, BodyLimits, TemporaryBody
 from pipeline.http.exchange import Exchange, peer_address, read_request
 from pipeline.http.probes import Page, json_page, serve_probes
-from pipeline.http.server import allow_files, check_port, keep_alive, make_server, parse_listen
+from pipeline.http.server import allow_files, check_port, keep_alive, make_server, parse_listen, wait_until_listening
 from pipeline.observability.prometheus_api import ApiMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.settings.schema import Settings
@@ -84,6 +84,7 @@ class _Process:
         self._service = service
         self._beat = time.monotonic()
         self._leaving = asyncio.Event()
+        self._is_listening = False
 
     async def run(self) -> int:
         allow_files()
@@ -101,6 +102,8 @@ class _Process:
         server = make_server(ApiServer(service), host, port, max_connections=_MAX_CONNECTIONS, header_timeout_s=_HEADER_TIMEOUT_S)
         serving = asyncio.create_task(server.serve())
         ticking = asyncio.create_task(self._tick())
+        await wait_until_listening(serving, host, port)
+        self._is_listening = not serving.done()
         log.info(
             "listening",
             extra={
@@ -137,7 +140,7 @@ class _Process:
 
     def _ready(self) -> Page:
         """Return a page that says whether ClickHouse answers."""
-        why = "leaving" if self._leaving.is_set() else ""
+        why = "leaving" if self._leaving.is_set() else "" if self._is_listening else "the port is not open yet"
         if not why:
             try:
                 self._service.client.ping()

@@ -16,7 +16,7 @@ from pipeline import __version__
 from pipeline.gateway.server import Door
 from pipeline.gateway.spooled import Refusals, encode_head
 from pipeline.http.probes import Page, json_page, serve_probes
-from pipeline.http.server import allow_files, check_port, make_server, parse_listen
+from pipeline.http.server import allow_files, check_port, make_server, parse_listen, wait_until_listening
 from pipeline.observability.prometheus_gateway import GatewayMetrics
 from pipeline.rules.folder import RulesFolder
 from pipeline.runtimes.loop import Loop, State
@@ -94,6 +94,7 @@ class _Process:
         self._signals = 0
         self._shipper = threading.Thread(target=self._ship, name="shipper", daemon=True)
         self._has_failed = False
+        self._is_listening = False
 
     async def run(self) -> int:
         allow_files()
@@ -110,6 +111,8 @@ class _Process:
         self._shipper.start()
         serving = asyncio.create_task(server.serve())
         ticking = asyncio.create_task(self._tick())
+        await wait_until_listening(serving, host, port)
+        self._is_listening = not serving.done()
         log.info(
             "listening",
             extra={
@@ -210,8 +213,8 @@ class _Process:
 
     def _ready(self) -> Page:
         """Return 200 while accepted requests become durable. A broker that is away only causes lag, so it does not count."""
-        error = self._gateway.spool.failure
-        if error is not None and not self._leaving.is_set():
+        error = self._gateway.spool.failure if self._is_listening else "the port is not open yet"
+        if error is not None and self._is_listening and not self._leaving.is_set():
             error = self._try_spool()
         is_ready = error is None and not self._leaving.is_set()
         loop = self._gateway.loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import socket
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from pipeline.model.errors import SettingsError
 
 BACKLOG = 1_024
 """How many connections may wait to be accepted."""
+LOOK_EVERY_S = 0.02
 
 
 class HttpApplication(Protocol):
@@ -42,6 +44,19 @@ def make_server(application: HttpApplication, host: str, port: int, *, max_conne
         http1_settings=HTTP1Settings(header_read_timeout=round(header_timeout_s * 1e3), max_buffer_size=65_536),
         log_enabled=False,
     )
+
+
+async def wait_until_listening(serving: asyncio.Task[None], host: str, port: int) -> None:
+    """Return as soon as the server takes connections, or has ended. `serving` is the task of its `serve()`."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(reached, port)
+        except OSError:
+            await asyncio.sleep(LOOK_EVERY_S)
+        else:
+            writer.close()
+            return
 
 
 def keep_alive(header_timeout_s: float) -> tuple[str, str]:
