@@ -69,6 +69,7 @@ def test_what_an_sdk_sends_arrives(gateway: GatewayProcess, broker: Broker, sett
         "event_id": event_id,
         "project_id": 42,
         "start_time": message["start_time"],
+        "sent_at": message["sent_at"],
         "remote_addr": "127.0.0.1",
         "attachments": [],
         "key_id": 5,
