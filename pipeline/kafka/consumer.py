@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -97,6 +98,7 @@ class KafkaConsumer:
         self._consumer = Consumer(config | {"error_cb": self._note})
         self._guard = guard
         self._has_joined = False
+        self._is_closing = False
         self._kept_out = ""
         """Why it has not joined the group yet."""
 
@@ -254,6 +256,7 @@ class KafkaConsumer:
 
         A static member does not tell the broker, because it may come back.
         """
+        self._is_closing = True
         self._consumer.close()
 
     def _join(self) -> None:
@@ -455,6 +458,10 @@ class KafkaConsumer:
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Begin to read partitions. Called for every new generation of the group, also with an empty list."""
         self._rebalances += 1
+        if self._is_closing:  # a generation that began while this member leaves; the client answers no more questions
+            with suppress(KafkaException, RuntimeError):
+                consumer.incremental_assign(places)
+            return
         consumer.incremental_assign(places)
         self._bases |= dict.fromkeys(place.partition for place in places)
         # Taken here and nowhere later: metadata that is fresh when a batch is committed would let a worker commit
