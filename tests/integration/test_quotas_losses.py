@@ -167,5 +167,5 @@ def test_check_names_replicas_and_a_replica() -> None:
             while not client.info("replication")["connected_slaves"]:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-        assert "remark  1 replicas follow without being waited for" in check(primary).output
+        assert "remark  1 replicas are not waited for" in check(primary).output
         assert "wrong   this is a replica" in check(replica).output
