@@ -257,7 +257,9 @@ class KafkaConsumer:
         A static member does not tell the broker, because it may come back.
         """
         self._is_closing = True
-        self._consumer.close()
+        # If a callback runs meanwhile, the client sometimes raises SystemError after it has closed everything.
+        with suppress(SystemError):
+            self._consumer.close()
 
     def _join(self) -> None:
         try:

@@ -28,7 +28,11 @@ def tls_proxy(folder: Path, target_port: int) -> Iterator[int]:
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", target_port)
-        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        try:
+            await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        finally:  # also where the proxy ends first: what stays open would be collected in the middle of another test
+            for each in (writer, inner_writer):
+                each.transport.abort()
 
     started: Future[tuple[int, Callable[[], object]]] = Future()
 
@@ -38,6 +42,11 @@ def tls_proxy(folder: Path, target_port: int) -> Iterator[int]:
         started.set_result((server.sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(stop.set)))
         await stop.wait()
         server.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close in the loop's next round
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
