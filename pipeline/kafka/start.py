@@ -132,6 +132,7 @@ class TopicHistory:
         self._group = group
         self._admin = AdminClient(admin_config(kafka))
         self._id = ""
+        self._description: Future[TopicDescription] | None = None
         self._asked: _Asked | None = None
         self._ask_at = 0.0
         self._backwards_since: dict[int, float] = {}
@@ -146,11 +147,19 @@ class TopicHistory:
         if self._asked is not None and self._asked.is_done():
             found = self._asked.answer(self._id)
             self._asked = None
-        if self._asked is None and time.monotonic() > self._ask_at:
+        if self._description is not None and self._description.done():
+            # Bounds are asked for only while the broker answers: if it does not, librdkafka may end the process, by an
+            # assertion about the leaders that it looks for (rd_kafka_enq_once_del_source_return).
+            description, self._description = self._description, None
+            if description.exception() is None:
+                bounds = self._ask_for_bounds([*reading_at, *unknown])
+                self._asked = _Asked(description, *bounds, dict(reading_at), self._ask_for_committed(unknown))
+            else:
+                found = _Asked(description, {}, {}, {}, None).answer(self._id)
+        if self._asked is None and self._description is None and time.monotonic() > self._ask_at:
             self._ask_at = time.monotonic() + ASK_EVERY_S
-            description = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=ASK_WITHIN_S)[self._topic]
-            bounds = self._ask_for_bounds([*reading_at, *unknown])
-            self._asked = _Asked(description, *bounds, dict(reading_at), self._ask_for_committed(unknown))
+            topics = TopicCollection([self._topic])
+            self._description = self._admin.describe_topics(topics, request_timeout=ASK_WITHIN_S)[self._topic]
         return found
 
     def _ask_for_bounds(self, partitions: Collection[int]) -> tuple[_Offsets, _Offsets]:
