@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
+
+from support.web_views import WebViews
 
 from pipeline.settings.schema import Settings
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 KEY = "a" * 32
 
 
-class GatewayProcess:
+class GatewayProcess(WebViews):
     """One gateway with its own ports, spool, rules and settings file. `kill` is kill -9; `start` begins another life."""
 
     def __init__(self, folder: Path, settings: Settings, *more: str) -> None:
@@ -63,19 +63,6 @@ class GatewayProcess:
 
     def log(self) -> str:
         return (self.folder / "gateway.log").read_text()
-
-    def page(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-    def metric(self, name: str) -> float:
-        lines = (line.rpartition(" ") for line in self.page("/metrics")[1].splitlines() if not line.startswith("#"))
-        return sum(float(value) for label, _, value in lines if label.partition("{")[0] == name)
 
     def send(self, path: str, body: bytes, method: str = "POST", **headers: str) -> tuple[int, dict[str, str], bytes]:
         """Send one request on a connection of its own."""

@@ -9,18 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 from support.installation import free_port
+from support.web_views import WebViews
 
 ROOT = Path(__file__).parents[2]
 KEY = "a" * 32
 
 
-class ServeProcess:
+class ServeProcess(WebViews):
     """One `pipeline serve` with its own ports, folder and rules. `kill` is kill -9 of the group; `start` begins another life."""
 
     def __init__(self, folder: Path) -> None:
@@ -46,19 +45,6 @@ class ServeProcess:
 
     def log(self) -> str:
         return (self.folder / "serve.log").read_text()
-
-    def page(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-    def metric(self, name: str) -> float:
-        lines = (line.rpartition(" ") for line in self.page("/metrics")[1].splitlines() if not line.startswith("#"))
-        return sum(float(value) for label, _, value in lines if label.partition("{")[0] == name)
 
     def send(self, event: dict[str, Any], project: int = 1) -> int:
         """Send one event; return the status, 0 if nobody answered."""

@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 from support.installation import free_port
+from support.web_views import WebViews
 
 from pipeline.settings.schema import Settings
 
@@ -80,7 +79,7 @@ def outcome_message(number: int) -> bytes:
     )
 
 
-class StoreProcess:
+class StoreProcess(WebViews):
     """One store with its own port and settings file. `kill` is kill -9; `start` begins another life."""
 
     def __init__(self, folder: Path, settings: Settings, *more: str) -> None:
@@ -122,19 +121,6 @@ class StoreProcess:
 
     def log(self) -> str:
         return (self.folder / "store.log").read_text()
-
-    def page(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-    def metric(self, name: str) -> float:
-        lines = (line.rpartition(" ") for line in self.page("/metrics")[1].splitlines() if not line.startswith("#"))
-        return sum(float(value) for label, _, value in lines if label.partition("{")[0] == name)
 
     def kill(self) -> None:
         assert self.process is not None
